@@ -1,0 +1,1 @@
+"""The job: everything that runs, waits, or talks to the outside."""

@@ -1,0 +1,157 @@
+"""The composition root: a validated source file becomes a running job. The one place that knows every room."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from pipeline.batch import Batcher
+from pipeline.config.source_file import SourceFile
+from pipeline.convert import Converter, Identity
+from pipeline.deadletter.envelope import Envelope
+from pipeline.deadletter.share import DeadLetterShare
+from pipeline.decode import DecodeLimits, build_decoder
+from pipeline.dedup import open_store
+from pipeline.dispatch import Dispatch
+from pipeline.interfaces import DeadLetters, DedupStore, Reporter, Source
+from pipeline.kafka_producer import KafkaDeadLetters
+from pipeline.kafka_source import KafkaSource
+from pipeline.report.client import ReporterClient
+from pipeline.report.credentials import CredentialsSource
+from pipeline.report.senders import Senders
+from pipeline.retry import Backoff, Breaker
+from pipeline.runner import Pace, Parts, Runner
+from pipeline.status import Status
+from pipeline.values import LostToRetention
+from transforms.base import Kind, Transform
+from transforms.mapping import compile_mapping
+from transforms.plugins import load_plugin
+
+
+def now_ms() -> int:
+    """Return the time in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def process_name(source: SourceFile, slot: int) -> str:
+    """Return a name for this process that no other process has: client id, and owner of its claims."""
+    return f"log2mq-{source.source}-{socket.gethostname()}-{os.getpid()}-{slot}-{secrets.token_hex(3)}"
+
+
+def build_transform(source: SourceFile) -> Transform:
+    """Make the transform that a source file asks for: its declarative mapping, or its plug-in."""
+    if source.transform is not None:
+        return load_plugin(source.transform.plugin, source.transform.options)
+    return compile_mapping(source.mapping)
+
+
+def build_converter(source: SourceFile) -> Converter:
+    """Make the pure part of the job: record to claimed messages."""
+    limits = DecodeLimits(depth=source.limits.depth, digits=source.limits.digits)
+    return Converter(
+        build_decoder(source.decode.format, source.decode.options, limits),
+        build_transform(source),
+        Identity(source.report.organization_id, source.report.workspace_id or ""),
+        scope=source.dedup.scope,
+        users_once=source.dedup.unchanged_users == "drop",
+        without_value=source.kafka.without_value,
+        most_record_bytes=source.limits.record,
+        most_message_bytes=source.report.batch.bytes,
+    )
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What the surroundings want to hear of a running job."""
+
+    on_status: Callable[[Status], None] = lambda _: None
+    on_lost: Callable[[LostToRetention], None] = lambda _: None
+    has_ended: Callable[[], bool] = lambda: False
+
+
+class Job:
+    """One process's job: opened as a context manager, run once, and closed in the reverse order of opening."""
+
+    def __init__(self, source: SourceFile, environment: Mapping[str, str], hooks: Hooks, *, slot: int = 0) -> None:
+        self._file = source
+        self._environment = environment
+        self._hooks = hooks
+        self._name = process_name(source, slot)
+        self._stack = ExitStack()
+        self.runner: Runner
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            store = self.open_store()
+            stack.callback(store.close)
+            source = self.open_source()
+            stack.callback(source.close)
+            dead_letters = self.open_dead_letters()
+            stack.callback(dead_letters.close)
+            senders = Senders(self.make_reporter(), self._file.report.senders)
+            stack.callback(senders.close, self._file.report.read_timeout / 1000)
+            self.runner = self._assemble(store, source, dead_letters, senders)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def open_store(self) -> DedupStore:
+        """Open the dedup store under a name of this process's own."""
+        return open_store(self._file.dedup, self._name, now_ms())
+
+    def open_source(self) -> Source:
+        """Join the consumer group."""
+        return KafkaSource(self._file.kafka, client_id=self._name, environment=self._environment)
+
+    def open_dead_letters(self) -> DeadLetters:
+        """Open the dead-letter topic."""
+        envelope = Envelope(self._file.source, now_ms)
+        return KafkaDeadLetters(
+            self._file.kafka,
+            self._file.dead_letters.topic,
+            envelope,
+            client_id=f"{self._name}-dead",
+            environment=self._environment,
+        )
+
+    def make_reporter(self) -> Callable[[], Reporter]:
+        """Return what makes a client for one sender thread."""
+        report = self._file.report
+        credentials = CredentialsSource(report.credentials, self._environment)
+        return lambda: ReporterClient(report, credentials, clock=time.time, nonce=lambda: secrets.token_hex(16))
+
+    def _assemble(self, store: DedupStore, source: Source, dead_letters: DeadLetters, senders: Senders) -> Runner:
+        file, batch = self._file, self._file.report.batch
+        backoff = Backoff(file.report.backoff.first, file.report.backoff.most, secrets.SystemRandom().random)
+        dispatch = Dispatch(
+            [Batcher(kind, batch.events, batch.bytes, batch.age) for kind in Kind], senders, backoff, Breaker(backoff)
+        )
+        parts = Parts(
+            source,
+            build_converter(file),
+            store,
+            dispatch,
+            dead_letters,
+            DeadLetterShare(file.dead_letters.stop_above, file.dead_letters.window),
+        )
+        pace = Pace(
+            unfinished_records=file.limits.unfinished,
+            in_flight_bytes=file.limits.in_flight,
+            commit_records=file.commit.records,
+            commit_every_ms=file.commit.every,
+            lease_ms=file.dedup.lease,
+            grace_ms=file.stop.grace,
+        )
+        hooks = self._hooks
+        return Runner(parts, pace, now_ms, on_status=hooks.on_status, on_lost=hooks.on_lost, has_ended=hooks.has_ended)

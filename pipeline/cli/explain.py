@@ -1,0 +1,185 @@
+"""`log2mq explain`: one record, shown at every step, with identifiers and secrets masked."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import click
+
+from pipeline.build import build_converter
+from pipeline.cli.options import source_argument
+from pipeline.config.load import load_source
+from pipeline.config.source_file import SourceFile
+from pipeline.convert import Converter, Draft
+from pipeline.errors import UsageError
+from pipeline.kafka_topics import Topics
+from pipeline.observe.redact import redact
+from pipeline.report.credentials import Credentials, CredentialsSource
+from pipeline.report.request import RequestSigner
+from pipeline.secret import Secret
+from pipeline.values import Partition
+from schemas.log import LogEntry, RawRecord, Record
+from schemas.refusal import Refusal
+from transforms.base import Kind, Skipped
+from transforms.mapping import Mapper
+
+MASKED_KEYS = ("customerId", "Signature", "AccessKeyId", "SecurityToken", "authorization", "x-acs-security-token")
+"""What is never shown, wherever it stands."""
+
+MASK = "***"
+
+MOST_RECORD_BYTES = 64 << 20
+
+
+@click.command()
+@source_argument
+@click.option(
+    "--record",
+    "place",
+    metavar="FILE|-|TOPIC:PARTITION:OFFSET",
+    default="-",
+    show_default=True,
+    help="Where the record is: a file, standard input, or a topic.",
+)
+@click.option(
+    "--line", default=1, show_default=True, type=click.IntRange(1), help="Which line of the file or standard input."
+)
+@click.option(
+    "--show-identifiers",
+    is_flag=True,
+    help="Show customer IDs and identities as they are. Mind who can see your screen.",
+)
+def explain(source_file: Path, place: str, line: int, *, show_identifiers: bool) -> None:
+    """Show one record of SOURCE_FILE at every step: decoded, each rule, messages, dedup key, signed request. Nothing is sent or remembered."""
+    source = load_source(source_file, os.environ)
+    record = read_record(source, place, line)
+    converter = build_converter(source)
+    drafts = converter(record)
+    show = _plain if show_identifiers else Masking(drafts if isinstance(drafts, list) else [])
+    _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
+    entry = converter.decode(record)
+    if not isinstance(entry, LogEntry):
+        _refused(entry)
+        return
+    _title(f"decoded ({source.decode.format})")
+    click.echo(show(entry.fields))
+    _rules(converter, entry)
+    if not isinstance(drafts, list):
+        _refused(drafts)
+        return
+    for draft in drafts:
+        _title(f"{draft.kind.value} message")
+        click.echo(show(json.loads(draft.body)))
+        click.echo(
+            f"dedup key {draft.claim.key.hex()}"
+            + (f", version {draft.claim.digest.hex()}" if any(draft.claim.digest) else "")
+        )
+    for kind in Kind:
+        if bodies := [draft.body for draft in drafts if draft.kind is kind]:
+            _request(source, kind, bodies, show)
+
+
+def read_record(source: SourceFile, place: str, line: int) -> Record:
+    """Read the record from a file, standard input, or `topic:partition:offset`.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    topic, _, numbers = place.partition(":")
+    partition, _, offset = numbers.partition(":")
+    if partition.isdecimal() and offset.isdecimal() and not Path(place).exists():
+        with Topics(source.kafka, os.environ) as topics:
+            return topics.record_at(Partition(topic, int(partition)), int(offset))
+    if place == "-":
+        content = sys.stdin.buffer.read(MOST_RECORD_BYTES)
+    else:
+        try:
+            with Path(place).open("rb") as stream:
+                content = stream.read(MOST_RECORD_BYTES)
+        except OSError as error:
+            raise UsageError(
+                f"--record: found {place!r}, which cannot be read ({error.strerror}); expected a file, - or TOPIC:PARTITION:OFFSET"
+            ) from None
+    lines = content.split(b"\n")
+    if not content.strip() or line > len(lines):
+        raise UsageError(f"--record: {place} has no line {line}")
+    name = (source.kafka.topics or ("unknown",))[0]
+    return RawRecord(name, 0, line - 1, int(time.time() * 1000), None, lines[line - 1].rstrip(b"\r"))
+
+
+def _rules(converter: Converter, entry: LogEntry) -> None:
+    if not isinstance(mapper := converter.transform, Mapper):
+        return
+    _title("rules")
+    for trace in mapper.explain(entry):
+        if not trace.matched:
+            click.echo(f"  no   {trace.rule}: not {trace.failed}")
+        elif trace.refusal is not None:
+            click.echo(f"  yes  {trace.rule}: refused, {trace.refusal.code}: {trace.refusal.reason}")
+        else:
+            click.echo(f"  yes  {trace.rule}" + ("" if trace.message is not None else ": no identity to report"))
+
+
+def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Callable[[Any], str]) -> None:
+    try:
+        credentials = CredentialsSource(source.report.credentials, os.environ).current()
+        note = ""
+    except UsageError:
+        credentials, note = Credentials("none", Secret("none")), " (no credentials found: signed with a made-up key)"
+    request = RequestSigner(source.report, time.time, lambda: "a-new-one-for-every-attempt")(kind, bodies, credentials)
+    _title(f"signed request{note}")
+    parts = urlsplit(request.url)
+    click.echo(f"POST {parts.scheme}://{parts.netloc}{parts.path}")
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    click.echo("query   " + Masking(())(query))
+    click.echo("headers " + Masking(())(dict(request.headers)))
+    body = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+    for name, value in body.items():
+        click.echo(f"body    {name} = " + show(json.loads(value)))
+
+
+def _refused(answer: Skipped | Refusal) -> None:
+    if isinstance(answer, Skipped):
+        _title(f"filtered: {answer.why}")
+    else:
+        _title(f"dead letter: {answer.code} at {answer.stage}: {answer.reason}")
+
+
+def _title(text: str) -> None:
+    click.secho(f"── {text}", bold=True)
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+class Masking:
+    """Shows values with every identifier masked: where a key says so, where the value is one of the record's own, and what looks like one."""
+
+    def __init__(self, drafts: Sequence[Draft]) -> None:
+        self._hidden = {identifier for draft in drafts for identifier in identifiers(json.loads(draft.body))}
+
+    def __call__(self, value: Any) -> str:
+        return redact(_plain(self._masked(value)))
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: MASK if key in MASKED_KEYS and not isinstance(each, dict | list) else self._masked(each)
+                for key, each in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self._masked(each) for each in value]
+        return MASK if isinstance(value, str | int) and str(value) in self._hidden else value
+
+
+def identifiers(message: dict[str, Any]) -> set[str]:
+    """Return the identifiers in a message: the customer's, and every other one of the list."""
+    return {message["customerId"], *(each["customerId"] for each in message.get("customerIdList", ()))}

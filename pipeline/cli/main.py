@@ -1,0 +1,78 @@
+"""`log2mq` itself: the verbs, and the one place where an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from pipeline.cli.check import check
+from pipeline.cli.demo import demo
+from pipeline.cli.explain import explain
+from pipeline.cli.replay import replay
+from pipeline.cli.run import run
+from pipeline.cli.tools import broker, emulator, sample
+from pipeline.errors import Log2mqError
+
+EXIT_FAULT = 70
+"""A fault in log2mq itself (EX_SOFTWARE of sysexits.h)."""
+
+EXIT_INTERRUPTED = 130
+"""Left at once on a second signal, as a shell reports SIGINT."""
+
+
+def installed_version() -> str:
+    """Return the version of the installed distribution."""
+    try:
+        return version("log2mq")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(installed_version(), prog_name="log2mq")
+def cli() -> None:
+    """Read raw application logs from Kafka and report them to Quick Audience as events, losing none and reporting none twice.
+
+    Start with `log2mq demo`. Then write a source file, `log2mq check` it, and `log2mq run` it.
+    """
+
+
+for verb in (run, replay, check, explain, demo, emulator, broker, sample):
+    cli.add_command(verb)
+
+
+def main() -> None:
+    """Run the command and leave with its documented exit code (docs/exit-codes.md)."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("log2mq: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except Log2mqError as error:
+        click.echo(f"log2mq: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`log2mq sample | head`); say nothing more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the command's main is one of the two places for this
+        if os.environ.get("LOG2MQ_TRACEBACK"):
+            traceback.print_exc()
+        click.echo(
+            f"log2mq: a fault in log2mq itself ({type(error).__name__}). Set LOG2MQ_TRACEBACK=1 and try again to see where; please report it",
+            err=True,
+        )
+        sys.exit(EXIT_FAULT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""`log2mq replay`: a stretch of the topics again, reporting only what was never reported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from pipeline.build import Hooks, now_ms
+from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
+from pipeline.config.load import load_source
+from pipeline.config.source_file import SourceFile
+from pipeline.errors import UsageError
+from pipeline.job_process import on_stop_signals
+from pipeline.kafka_topics import Topics
+from pipeline.observe.log_lines import set_up_logging
+from pipeline.observe.progress import Progress
+from pipeline.observe.summary import summary
+from pipeline.replay import FROM_NAMES, TO_NAMES, Bound, ReplayRange, plan, replay_group
+from pipeline.replay_job import DryReplayJob, ReplayJob
+from pipeline.status import Status
+from pipeline.values import Partition
+
+
+@click.command()
+@source_argument
+@click.option(
+    "--from",
+    "from_text",
+    required=True,
+    metavar="T|OFFSET|earliest",
+    help="Where to begin: an offset, a time, or how long ago (90m).",
+)
+@click.option(
+    "--to",
+    "to_text",
+    required=True,
+    metavar="T|OFFSET|now",
+    help="Where to end (exclusive); `now` is the end at the moment the replay begins.",
+)
+@click.option(
+    "--partitions",
+    "partitions_text",
+    metavar="0,1|TOPIC:0",
+    help="Only these partitions. Default: all of the source's topics.",
+)
+@click.option("--dry-run", is_flag=True, help="Send nothing, commit nothing; say what would be sent.")
+@log_format_option
+@log_level_option
+@progress_option
+def replay(
+    source_file: Path,
+    from_text: str,
+    to_text: str,
+    partitions_text: str | None,
+    log_format: str,
+    log_level: str,
+    *,
+    dry_run: bool,
+    progress: bool | None,
+) -> None:
+    """Read a range of SOURCE_FILE's topics again, with a group of its own.
+
+    The live job's offsets stay where they are. What was reported before is recognised and not sent. The command ends by itself at the end of the range; interrupted, the
+    same command goes on where it was.
+    """
+    set_up_logging(log_format, log_level)
+    source = load_source(source_file, os.environ)
+    now = now_ms()
+    from_bound, to_bound = Bound.parse(from_text, now, FROM_NAMES), Bound.parse(to_text, now, TO_NAMES)
+    with Topics(source.kafka, os.environ) as topics:
+        partitions = chosen_partitions(partitions_text, topics.partitions())
+        group = replay_group(source.kafka.group, from_text, to_text, partitions)
+        committed = {} if dry_run else topics.committed(group)
+        todo = plan(group, from_bound, to_bound, partitions, topics, committed)
+    click.echo(_describe(todo, source), err=True)
+    console = Console(stderr=True)
+    live = console.is_terminal and log_format == "text" if progress is None else progress
+    status = run_replay(source, todo, console, live=live, dry_run=dry_run)
+    Console().print(summary(f"{source.source} replay", status, would=dry_run))
+    if status.stopping:
+        click.echo("interrupted: the same command goes on from here", err=True)
+
+
+def run_replay(source: SourceFile, todo: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> Status:
+    """Run the range to its end, or to a signal."""
+    job_type = DryReplayJob if dry_run else ReplayJob
+    job = job_type(source, os.environ, Hooks(), todo)
+    with Progress(console, live=live, remaining=job.remaining) as shown:
+        job.hooks.on_status = shown.show
+        with job:
+            on_stop_signals(job.runner.stop)
+            return job.runner.run()
+
+
+def chosen_partitions(text: str | None, there: list[Partition]) -> list[Partition]:
+    """Pick partitions by number, in every topic, or by `topic:number`.
+
+    Raises:
+        UsageError: one that is not there.
+    """
+    if text is None:
+        return there
+    chosen = []
+    for part in (each.strip() for each in text.split(",")):
+        topic, _, number = part.rpartition(":")
+        found = [each for each in there if str(each.partition) == number and topic in {"", each.topic}]
+        if not found:
+            known = ", ".join(f"{each.topic}:{each.partition}" for each in there)
+            raise UsageError(f"--partitions: found {part!r}; expected some of {known}")
+        chosen += found
+    return sorted(set(chosen))
+
+
+def _describe(todo: ReplayRange, source: SourceFile) -> str:
+    stretches = ", ".join(
+        f"{p.topic}:{p.partition} {start:,} to {to - 1:,}"
+        for p, (start, to) in sorted(todo.bounds.items())
+        if start < to
+    )
+    verb = "going on with" if todo.is_resumed else "replaying"
+    return f"log2mq: {source.source}: {verb} {todo.records:,} offsets ({stretches}), group {todo.group}"

@@ -1,0 +1,70 @@
+"""`log2mq run`: the job itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from pipeline.build import Hooks, Job
+from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
+from pipeline.config.load import load_source, warnings
+from pipeline.config.source_file import SourceFile
+from pipeline.job_process import WorkerMain, on_stop_signals
+from pipeline.observe.log_lines import set_up_logging
+from pipeline.observe.progress import Progress
+from pipeline.observe.summary import merge, summary
+from pipeline.status import Status
+from pipeline.workers import Supervisor
+
+
+@click.command()
+@source_argument
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes of the same consumer group on this host.",
+)
+@log_format_option
+@log_level_option
+@progress_option
+def run(source_file: Path, workers: int, log_format: str, log_level: str, *, progress: bool | None) -> None:
+    """Read SOURCE_FILE's topics and report events until stopped.
+
+    SIGTERM or Ctrl-C finishes what is in flight, commits, and prints the books; a second one leaves at once.
+    """
+    set_up_logging(log_format, log_level)
+    source = load_source(source_file, os.environ)
+    console = Console(stderr=True)
+    for warning in warnings(source):
+        click.echo(f"log2mq: warning: {warning}", err=True)
+    live = console.is_terminal and log_format == "text" if progress is None else progress
+    with Progress(console, live=live) as shown:
+        if workers == 1:
+            status = run_alone(source, shown.show)
+        else:
+            status = run_workers(WorkerMain(source_file, log_format, log_level), workers, shown.show)
+    Console().print(summary(source.source, status))
+
+
+def run_alone(source: SourceFile, on_status: Callable[[Status], None]) -> Status:
+    """Run the job in this process."""
+    with Job(source, os.environ, Hooks(on_status=on_status)) as job:
+        on_stop_signals(job.runner.stop)
+        return job.runner.run()
+
+
+def run_workers(worker_main: WorkerMain, count: int, on_status: Callable[[Status], None]) -> Status:
+    """Run the job in `count` processes under a supervisor."""
+
+    def show(statuses: Mapping[int, Status]) -> None:
+        on_status(merge(list(statuses.values())))
+
+    supervisor = Supervisor(worker_main, count, show, lambda note: click.echo(f"log2mq: {note}", err=True))
+    on_stop_signals(supervisor.stop, supervisor.kill)
+    return merge(supervisor.run())

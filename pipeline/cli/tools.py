@@ -1,0 +1,140 @@
+"""`log2mq emulator`, `broker` and `sample`: what a trial runs against, each by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.emulator.broker import EmbeddedBroker
+from pipeline.emulator.sample import SampleKind, SampleSettings, generate
+from pipeline.errors import ComponentMissing
+from pipeline.kafka_producer import KafkaWriter
+from pipeline.kafka_topics import Topics
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only: it speaks plain HTTP.")
+@click.option("--port", default=8099, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--access-key-id", default="testid", show_default=True, help="The AccessKey it knows.")
+@click.option(
+    "--access-key-secret",
+    default="testsecret",
+    show_default=True,
+    help="Its secret: for trials only, never a real one.",
+)
+@click.option("--security-token", default=None, help="The STS token that goes with it.")
+@click.option("--organization-id", default="org-0001", show_default=True, help="The organisation it knows.")
+@click.option("--access-id", default="retailadvqa-cn-test", show_default=True, help="The instance it knows.")
+@click.option("--faults", type=click.Path(path_type=Path), help="A fault script (docs/stand-in.md).")
+@click.option(
+    "--ledger", type=click.Path(path_type=Path), help="Keep the ledger of accepted messages in this file too."
+)
+def emulator(  # noqa: PLR0913 - one parameter an option
+    *,
+    host: str,
+    port: int,
+    access_key_id: str,
+    access_key_secret: str,
+    security_token: str | None,
+    organization_id: str,
+    access_id: str,
+    faults: Path | None,
+    ledger: Path | None,
+) -> None:
+    """Serve a stand-in for Quick Audience on loopback: checks signatures, limits and models, keeps a ledger, plays faults."""
+    try:
+        from pipeline.emulator.server import StandInSettings, serve  # noqa: PLC0415 - of the extra `demo`
+    except ModuleNotFoundError as error:
+        raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
+    settings = StandInSettings(
+        host=host,
+        port=port,
+        access_key_id=access_key_id,
+        access_key_secret=access_key_secret,
+        security_token=security_token,
+        organization_id=organization_id,
+        access_id=access_id,
+        faults=faults,
+        ledger=ledger,
+    )
+    serve(settings)
+
+
+@click.command()
+@click.option("--port", default=9092, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the topics in this folder. Default: a new one, removed at the end.",
+)
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    metavar="NAME[:PARTITIONS]",
+    help="Make this topic, unless it is there. May be given several times.",
+)
+def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
+    """Run an embedded Apache Kafka on loopback until stopped: one real broker, fetched on first use."""
+    embedded = EmbeddedBroker(port=port, data=folder)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        embedded.halt()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    with embedded:
+        settings = KafkaSettings(bootstrap_servers=(embedded.bootstrap_servers,), topics=("none",))
+        with Topics(settings, os.environ) as there:
+            for each in topics:
+                name, _, count = each.partition(":")
+                there.create(name, int(count) if count.isdecimal() else 1)
+        click.echo(f"Kafka at {embedded.bootstrap_servers}, log {embedded.log_file}; Ctrl-C stops it")
+        embedded.wait()
+
+
+@click.command()
+@click.argument("kind", type=click.Choice([each.value for each in SampleKind]))
+@click.option("--count", default=1000, show_default=True, type=click.IntRange(1), help="How many lines.")
+@click.option("--seed", default=1, show_default=True, type=int, help="The same seed gives the same lines.")
+@click.option("--no-poison", is_flag=True, help="Leave the event out that the demo's stand-in refuses.")
+@click.option("--to", "topic", metavar="TOPIC", help="Write them to this topic. Default: standard output, a line each.")
+@click.option("--create", is_flag=True, help="Make the topic, and its dead-letter topic, unless they are there.")
+@click.option(
+    "--bootstrap-servers",
+    default="localhost:9092",
+    show_default=True,
+    envvar="KAFKA_BOOTSTRAP",
+    help="Where the topic is.",
+)
+def sample(
+    kind: str, count: int, seed: int, topic: str | None, bootstrap_servers: str, *, no_poison: bool, create: bool
+) -> None:
+    """Make realistic raw logs of KIND, with repeats, late lines and broken ones at known rates, and say what a run over them must come to."""
+    lines = generate(SampleKind(kind), count, seed, SampleSettings(poison=not no_poison))
+    if topic is None:
+        for line in lines:
+            sys.stdout.buffer.write(line.value.replace(b"\n", b" ") + b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        settings = KafkaSettings(bootstrap_servers=tuple(bootstrap_servers.split(",")), topics=(topic,))
+        if create:
+            with Topics(settings, os.environ) as topics:
+                topics.create(topic, 4)
+                topics.create(f"{kind}-dead")
+        with KafkaWriter(settings, client_id="log2mq-sample", environment=os.environ) as writer:
+            writer.write(topic, ((line.key, line.value) for line in lines))
+    books = lines.books
+    dead = Counter({code.value: number for code, number in books.dead_lettered.items()})
+    click.echo(
+        f"{kind}: read {books.read:,}, of which reported {books.reported:,}, duplicate {books.duplicate:,}, filtered {books.filtered:,}, dead-lettered "
+        f"{books.dead_letters:,} ({', '.join(f'{code} {number}' for code, number in dead.most_common())})",
+        err=True,
+    )

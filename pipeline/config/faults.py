@@ -1,0 +1,155 @@
+"""Faults of a source file as values, each a line for a person: `shop.yaml:12: report.batch.events: found 500; expected at most 100`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+Location = tuple[str | int, ...]
+
+_SECRET_KEYS = ("password", "secret", "token", "credential")
+
+
+class ConfigFault(NamedTuple):
+    """One fault. `line` is from 1, or 0 where the whole file is meant."""
+
+    file: str
+    line: int
+    key: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        key = f"{self.key}: " if self.key else ""
+        return f"{place}: {key}{self.found}" + (f"; {self.expected}" if self.expected else "")
+
+
+def dotted(location: Sequence[str | int]) -> str:
+    """Write a location the way a person reads it: `events[0].attributes.title`."""
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else (f".{step}" if text else str(step))
+    return text
+
+
+def shown(location: Location, value: Any) -> str:
+    """Write a value found, shortened, and not at all where it may be a secret."""
+    if any(word in str(step).lower() for step in location for word in _SECRET_KEYS):
+        return "a value"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = (
+        "nothing"
+        if value is None
+        else repr(value)
+        if isinstance(value, str)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a line's worth
+
+
+def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any) -> tuple[Location, str, str]:
+    """Translate one pydantic error: where, what was found, what would be right. No class names, no addresses."""
+    location = _in_file(error["loc"], content)
+    kind, context = error["type"], error.get("ctx", {})
+    found = f"found {shown(location, error['input'])}"
+    if kind == "extra_forbidden":
+        name = str(location[-1])
+        keys = keys_at(model, location[:-1])
+        near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
+        return (
+            location,
+            f"found unknown key {name!r}",
+            f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(keys)}",
+        )
+    if kind == "missing":
+        return location, "found nothing", "expected a value: this key is required"
+    if kind in {"value_error", "assertion_error"}:
+        message = str(context.get("error", error["msg"]))
+        before, expected, after = message.partition("expected ")
+        return (
+            location,
+            found if not before.strip() else f"found {before.strip().rstrip(';:')}",
+            f"{expected}{after}" if expected else message,
+        )
+    return location, found, f"expected {_EXPECTED.get(kind, lambda c: error['msg'])(context)}"
+
+
+_EXPECTED: Mapping[str, Any] = {
+    "string_type": lambda _: "a text (in quotes if it looks like a number)",
+    "string_too_short": lambda _: "a text that is not empty",
+    "string_too_long": lambda c: f"at most {c['max_length']} characters",
+    "string_pattern_mismatch": lambda c: f"a text that fits {c['pattern']}",
+    "int_type": lambda _: "a whole number",
+    "int_parsing": lambda _: "a whole number",
+    "int_from_float": lambda _: "a whole number",
+    "float_type": lambda _: "a number",
+    "bool_type": lambda _: "true or false",
+    "bool_parsing": lambda _: "true or false",
+    "greater_than": lambda c: f"more than {c['gt']}",
+    "greater_than_equal": lambda c: f"at least {c['ge']}",
+    "less_than": lambda c: f"less than {c['lt']}",
+    "less_than_equal": lambda c: f"at most {c['le']}",
+    "literal_error": lambda c: f"one of {c['expected']}",
+    "enum": lambda c: f"one of {c['expected']}",
+    "dict_type": lambda _: "a mapping",
+    "list_type": lambda _: "a list",
+    "tuple_type": lambda _: "a list",
+    "model_type": lambda _: "a mapping",
+    "model_attributes_type": lambda _: "a mapping",
+    "too_short": lambda c: f"at least {c['min_length']}",
+    "too_long": lambda c: f"at most {c['max_length']}",
+}
+"""What would be right, by pydantic's type of error."""
+
+
+def _in_file(location: tuple[str | int, ...], content: Any) -> Location:
+    """Drop the steps that pydantic adds and that are not in the file: names of union members and of dictionary keys."""
+    steps: list[str | int] = []
+    for place, step in enumerate(location):
+        if step == "[key]":
+            continue
+        inside = (isinstance(content, dict) and step in content) or (
+            isinstance(content, list) and isinstance(step, int) and step < len(content)
+        )
+        if inside:
+            content = content[step]
+        elif place != len(location) - 1 or isinstance(step, int):
+            continue
+        steps.append(step)
+    return tuple(steps)
+
+
+def keys_at(model: type[BaseModel], location: Location) -> list[str]:
+    """Return the keys that a model knows at a location."""
+    current: Any = model
+    for step in location:
+        if isinstance(step, int):
+            continue
+        field = (
+            current.model_fields.get(str(step))
+            if isinstance(current, type) and issubclass(current, BaseModel)
+            else None
+        )
+        if field is None:
+            return []
+        current = _model_in(field.annotation)
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _model_in(inner)) is not None:
+            return found
+    return None

@@ -1,0 +1,115 @@
+"""Quantities as a person writes them: `7d`, `1MiB`, `5%`; read into milliseconds, bytes and a share from 0 to 1."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+_DURATION_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_BYTE_UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "tb": 1000**4,
+    "kib": 1 << 10,
+    "mib": 1 << 20,
+    "gib": 1 << 30,
+    "tib": 1 << 40,
+}
+
+# Linear: each part is digits and then letters, and the lengths are bounded.
+_DURATION_PART = re.compile(r"(\d{1,12})(ms|s|m|h|d|w)")
+_BYTES = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?\s?([a-zA-Z]{0,3})")
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s?%")
+_MOST_TEXT = 40
+
+
+def parse_duration(value: object) -> int:
+    """Read a duration in milliseconds: `250ms`, `1s`, `1h30m`, `7d`; 0 needs no unit.
+
+    Raises:
+        ValueError: anything else, a bare number included, since it would not say its unit.
+    """
+    if value == 0 and not isinstance(value, bool):
+        return 0
+    text = value.strip() if isinstance(value, str) else ""
+    if 0 < len(text) <= _MOST_TEXT:
+        total, position = 0, 0
+        while (part := _DURATION_PART.match(text, position)) is not None:
+            total += int(part[1]) * _DURATION_UNITS_MS[part[2]]
+            position = part.end()
+        if position == len(text):
+            return total
+    raise ValueError("expected a duration such as 250ms, 1s, 5m, 1h30m or 7d")
+
+
+def parse_bytes(value: object) -> int:
+    """Read a size in bytes: a whole number, `64KiB`, `1.5MiB`, `500kB`.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and len(value) <= _MOST_TEXT and (found := _BYTES.fullmatch(value.strip())) is not None:
+        whole, fraction, unit = found[1], found[2] or "", found[3].lower()
+        if unit in _BYTE_UNITS and (unit not in {"", "b"} or not fraction):
+            factor = _BYTE_UNITS[unit]
+            return (
+                int(whole) * factor + (int(fraction) * factor) // 10 ** len(fraction)
+                if fraction
+                else int(whole) * factor
+            )
+    raise ValueError("expected a size such as 4096, 64KiB, 1MiB or 500kB")
+
+
+def parse_share(value: object) -> float:
+    """Read a share: `5%`, or a number from 0 to 1.
+
+    Raises:
+        ValueError: anything else, or a share above the whole.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    if isinstance(value, str) and (found := _SHARE.fullmatch(value.strip())) is not None and float(found[1]) <= 100:  # noqa: PLR2004 - per cent
+        return float(found[1]) / 100
+    raise ValueError("expected a share such as 5%, 0.5% or 0.05")
+
+
+def format_duration(milliseconds: int) -> str:
+    """Write a duration the way `parse_duration` reads it."""
+    parts = []
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, milliseconds = divmod(milliseconds, _DURATION_UNITS_MS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def format_bytes(count: int) -> str:
+    """Write a size the way `parse_bytes` reads it."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        factor = _BYTE_UNITS[unit.lower()]
+        if count and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return str(count)
+
+
+Duration = Annotated[
+    int, BeforeValidator(parse_duration), Field(ge=0, json_schema_extra={"type": "string", "examples": ["1s", "7d"]})
+]
+"""Milliseconds, written such as `1s` or `7d`."""
+
+ByteSize = Annotated[
+    int, BeforeValidator(parse_bytes), Field(ge=0, json_schema_extra={"type": "string", "examples": ["64KiB", "1MiB"]})
+]
+"""Bytes, written such as `64KiB` or as a whole number."""
+
+Share = Annotated[
+    float, BeforeValidator(parse_share), Field(ge=0, le=1, json_schema_extra={"type": "string", "examples": ["5%"]})
+]
+"""A share from 0 to 1, written such as `5%`."""

@@ -1,0 +1,116 @@
+"""The whole source file as validated models. `docs/source-file.md` has every key; a test keeps the two the same."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.config.quantity import ByteSize, Duration, Share
+from pipeline.dedup.settings import DedupSettings
+from pipeline.report.settings import ReportSettings
+from transforms.mapping.models import EventRule, IdentitySettings, MappingSettings, UserRule
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+LMDB_VARIABLE = "XDG_STATE_HOME"
+
+
+class DecodeSettings(BaseModel):
+    """Which decoder, and its options: all other keys under `decode:`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    format: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, written: Any) -> Any:
+        return {"format": written} if isinstance(written, str) else written
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the decoder's own options."""
+        return dict(self.model_extra or {})
+
+
+class TransformSettings(BaseModel):
+    """A Python plug-in instead of the declarative mapping."""
+
+    model_config = _STRICT
+
+    plugin: Annotated[str, Field(min_length=1)]
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class DeadLetterSettings(BaseModel):
+    """Where refused records go, and how many are too many."""
+
+    model_config = _STRICT
+
+    topic: Annotated[str, Field(max_length=249)] = ""
+    stop_above: Share = 0.05
+    window: Annotated[int, Field(ge=10, le=10_000_000)] = 1_000
+
+
+class LimitSettings(BaseModel):
+    """What bounds one record, and all unfinished ones."""
+
+    model_config = _STRICT
+
+    record: Annotated[ByteSize, Field(ge=1, le=64 << 20)] = 1 << 20
+    unfinished: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
+    in_flight: Annotated[ByteSize, Field(ge=1 << 20)] = 32 << 20
+    depth: Annotated[int, Field(ge=1, le=500)] = 64
+    digits: Annotated[int, Field(ge=20, le=4_000)] = 1_000
+
+
+class CommitSettings(BaseModel):
+    """How often offsets are committed: after so many records, or so much time, whichever comes first."""
+
+    model_config = _STRICT
+
+    records: Annotated[int, Field(ge=1)] = 20_000
+    every: Annotated[Duration, Field(ge=10, le=600_000)] = 1_000
+
+
+class StopSettings(BaseModel):
+    """How long a stop may take to finish what is in flight."""
+
+    model_config = _STRICT
+
+    grace: Annotated[Duration, Field(le=3_600_000)] = 30_000
+
+
+class SourceFile(BaseModel):
+    """One log source: where its records are, how they become events, and where those go."""
+
+    model_config = _STRICT
+
+    source: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    kafka: KafkaSettings
+    decode: DecodeSettings
+    tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    events: list[EventRule] = Field(default_factory=list)
+    users: list[UserRule] = Field(default_factory=list)
+    transform: TransformSettings | None = None
+    otherwise: Literal["skip", "dead_letter"] = "skip"
+    identities: IdentitySettings = IdentitySettings()
+    dedup: DedupSettings = DedupSettings()
+    report: ReportSettings
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
+    limits: LimitSettings = LimitSettings()
+    commit: CommitSettings = CommitSettings()
+    stop: StopSettings = StopSettings()
+
+    @property
+    def mapping(self) -> MappingSettings:
+        """Return the declarative mapping's part of the file."""
+        return MappingSettings(
+            events=self.events,
+            users=self.users,
+            otherwise=self.otherwise,
+            identities=self.identities,
+            tables=self.tables,
+        )

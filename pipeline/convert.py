@@ -1,0 +1,150 @@
+"""One record to the messages it becomes, in bytes, each with the claim it will be reported under; or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import orjson
+
+from pipeline.interfaces import Decoder
+from pipeline.values import Claim
+from schemas.log import LogEntry, Record
+from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.base import Kind, Skipped, Transform
+
+NO_DIGEST = bytes(8)
+"""Events have no versions: the same key is the same event."""
+
+SCOPE_FIELDS = {"event_code": "eventCode", "event_source": "eventSourceCode", "customer": "customerId"}
+"""Parts of the dedup key that a message brings itself; organisation and workspace are the job's."""
+
+_NO_VALUE = Refusal(Stage.READ, ReasonCode.NO_VALUE, "the record has no value")
+
+
+class Draft(NamedTuple):
+    """One message made from a record, not yet claimed."""
+
+    kind: Kind
+    body: bytes
+    claim: Claim
+
+
+class Identity(NamedTuple):
+    """Whose messages they are: added to each, and part of every dedup key (reference, sections 1.2, 1.3 and 8)."""
+
+    organization_id: str
+    workspace_id: str = ""
+
+
+class Converter:
+    """Decodes and transforms records. Pure: the same record gives the same drafts, claims included."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        transform: Transform,
+        identity: Identity,
+        *,
+        scope: Sequence[str] = ("organization", "event_code"),
+        users_once: bool = True,
+        without_value: str = "filter",
+        most_record_bytes: int = 1 << 20,
+        most_message_bytes: int = 1 << 20,
+    ) -> None:
+        """`users_once`: identities already reported unchanged are duplicates. Sizes are in bytes of the raw value and of one message's JSON."""
+        self._decode = decoder
+        self.transform = transform
+        self._most_record_bytes = most_record_bytes
+        self._most_message_bytes = most_message_bytes
+        self._without_value: Skipped | Refusal = Skipped("no value") if without_value == "filter" else _NO_VALUE
+        self._users_once = users_once
+        self._added: dict[Kind, dict[str, Any]] = {
+            Kind.EVENT: {"organizationId": identity.organization_id, "v": 1},
+            Kind.USER: {"organizationId": identity.organization_id, "v": 1},
+        }
+        if identity.workspace_id:
+            self._added[Kind.EVENT]["workspaceId"] = identity.workspace_id
+        constant = [
+            identity.organization_id if "organization" in scope else "",
+            identity.workspace_id if "workspace" in scope else "",
+        ]
+        self._event_prefix = orjson.dumps(["event", *constant]).decode()
+        self._user_prefix = orjson.dumps(["user", identity.organization_id]).decode()
+        self._scope_fields = tuple(SCOPE_FIELDS[name] for name in scope if name in SCOPE_FIELDS)
+        self._origins: dict[tuple[str, int], int] = {}
+
+    def __call__(self, record: Record) -> list[Draft] | Skipped | Refusal:
+        """Convert one record."""
+        entry = self.decode(record)
+        if not isinstance(entry, LogEntry):
+            return entry
+        messages = self.transform(entry)
+        if isinstance(messages, Skipped | Refusal):
+            return messages
+        origin = self._origin(record)
+        drafts = []
+        for message in messages:
+            kind, wire, _ = message
+            wire.update(self._added[kind])
+            body = orjson.dumps(wire)
+            if len(body) > self._most_message_bytes:
+                return Refusal(
+                    Stage.CHECK,
+                    ReasonCode.EVENT_TOO_LARGE,
+                    f"one message is {len(body)} bytes of JSON, report.batch.bytes allows {self._most_message_bytes}",
+                )
+            drafts.append(Draft(kind, body, self._claim(kind, wire, origin)))
+        return drafts if len(drafts) == 1 else _tell_repeats_apart(drafts)
+
+    def decode(self, record: Record) -> LogEntry | Skipped | Refusal:
+        """Decode a record's value, unless it has none or is too large to be touched."""
+        value = record.value
+        if value is None:
+            return self._without_value
+        if len(value) > self._most_record_bytes:
+            return Refusal(
+                Stage.READ,
+                ReasonCode.RECORD_TOO_LARGE,
+                f"the value is {len(value)} bytes, limits.record allows {self._most_record_bytes}",
+            )
+        decoded = self._decode(value)
+        return decoded if isinstance(decoded, Refusal) else LogEntry(decoded, record)
+
+    def _claim(self, kind: Kind, wire: dict[str, Any], origin: bytes) -> Claim:
+        if kind is Kind.EVENT:
+            # Lengths go before the parts, so that no two different lists of parts give one text.
+            text = self._event_prefix
+            for name in self._scope_fields:
+                part = wire.get(name, "")
+                text += f"{len(part)}:{part}"
+            text += wire["extendAttributes"]["outBizId"]
+            return Claim(blake2b(text.encode(), digest_size=16).digest(), NO_DIGEST, origin)
+        customer = wire["customerId"]
+        text = f"{self._user_prefix}{customer}"
+        if not self._users_once:
+            return Claim(blake2b(text.encode() + origin, digest_size=16).digest(), NO_DIGEST, origin)
+        identities = sorted((each["idMapping"], each["customerId"]) for each in wire["customerIdList"])
+        digest = blake2b(orjson.dumps(identities), digest_size=8).digest()
+        return Claim(blake2b(text.encode(), digest_size=16).digest(), digest, origin)
+
+    def _origin(self, record: Record) -> bytes:
+        """Eight bytes that stand for topic, partition and offset."""
+        place = (record.topic, record.partition)
+        base = self._origins.get(place)
+        if base is None:
+            base = int.from_bytes(blake2b(repr(place).encode(), digest_size=8).digest())
+            self._origins[place] = base
+        return ((base + record.offset) & 0xFFFFFFFFFFFFFFFF).to_bytes(8)
+
+
+def _tell_repeats_apart(drafts: list[Draft]) -> list[Draft]:
+    """Where one record makes the same message twice, the second is a duplicate and no re-read: give it an origin of its own."""
+    seen: set[bytes] = set()
+    for place, draft in enumerate(drafts):
+        if draft.claim.key in seen:
+            other = bytes(255 - byte for byte in draft.claim.origin)
+            drafts[place] = draft._replace(claim=draft.claim._replace(origin=other))
+        seen.add(draft.claim.key)
+    return drafts

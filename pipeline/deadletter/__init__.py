@@ -1,0 +1,1 @@
+"""Dead letters: what is written beside a refused record, and how many are too many."""

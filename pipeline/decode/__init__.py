@@ -1,0 +1,55 @@
+"""From a record's bytes to its fields. A new format is one module and one row in `DECODERS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from pipeline.decode.access_log import ApacheOptions, NginxOptions, build_apache, build_nginx
+from pipeline.decode.json_decoder import JsonOptions, build_json
+from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.regex import RegexOptions, build_regex
+from pipeline.interfaces import Decoder
+
+__all__ = ["DECODERS", "DecodeLimits", "DecoderKind", "UnknownFormatError", "build_decoder"]
+
+
+class UnknownFormatError(ValueError):
+    """A source file names a format that no decoder reads."""
+
+
+class DecoderKind(NamedTuple):
+    """One format: the model of its options, what builds its decoder from them, and a line on what it reads."""
+
+    options: type[BaseModel]
+    build: Callable[[Any, DecodeLimits], Decoder]
+    description: str
+
+
+DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
+    {
+        "json": DecoderKind(JsonOptions, build_json, "one JSON object a record"),
+        "nginx": DecoderKind(NginxOptions, build_nginx, "nginx access log lines: combined, or any log_format"),
+        "apache": DecoderKind(
+            ApacheOptions, build_apache, "Apache access log lines: common, combined, or any LogFormat"
+        ),
+        "regex": DecoderKind(RegexOptions, build_regex, "lines of text taken apart by a pattern with named groups"),
+    }
+)
+
+
+def build_decoder(format_name: str, options: Mapping[str, Any], limits: DecodeLimits) -> Decoder:
+    """Build the decoder of a source file's `decode:` key.
+
+    Raises `UnknownFormatError`, or pydantic's `ValidationError` that lists every wrong option; both are `ValueError`.
+    """
+    kind = DECODERS.get(format_name)
+    if kind is None:
+        near = get_close_matches(format_name, DECODERS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UnknownFormatError(f"there is no format {format_name!r}{hint} There are: {', '.join(DECODERS)}")
+    return kind.build(kind.options.model_validate(dict(options)), limits)

@@ -1,0 +1,131 @@
+"""What an access log's format string says a line looks like, and the reading of one line by it.
+
+A format is a list of pieces: literal text, and fields between. Web servers escape the quote inside quoted values but
+nothing else, so a value may hold the text that separates it from the next one (a user name with a space). Lines are
+therefore read in two ways that agree wherever the first one succeeds: a pattern in which a free text ends at the first
+character of what follows (possessive, so one pass and no back-tracking), and, for the rare rest, RE2 with the shortest
+texts that fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from itertools import pairwise
+from typing import NamedTuple
+
+from pipeline.decode.pattern import Pattern
+
+
+class FormatError(ValueError):
+    """A log format cannot be read, or lines written by it cannot be taken apart."""
+
+
+class Shape(StrEnum):
+    """What the value of a field looks like."""
+
+    TEXT = "text"
+    TARGET = "target"  # the path of a URL; it begins with a slash where it follows another field
+    ARGUMENTS = "arguments"  # empty, or a question mark and what follows it
+    INTEGER = "integer"
+    COUNT = "count"  # an integer, of which "-" is 0 (Apache's %b)
+    DECIMAL = "decimal"
+    TIME_LOCAL = "time_local"
+    TIME_ISO8601 = "time_iso8601"
+    SECONDS = "seconds"  # Unix seconds with three decimals (nginx's $msec)
+
+
+class FieldPiece(NamedTuple):
+    """One field of a format."""
+
+    name: str
+    shape: Shape = Shape.TEXT
+
+
+Piece = str | FieldPiece
+
+_TYPED = {
+    Shape.INTEGER: r"-?[0-9]{1,18}|-",
+    Shape.COUNT: r"[0-9]{1,18}|-",
+    Shape.DECIMAL: r"[0-9]{1,12}(?:\.[0-9]{1,9})?|-",
+    Shape.TIME_LOCAL: r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}",
+    Shape.TIME_ISO8601: r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[+-][0-9]{2}:[0-9]{2}|Z)",
+    Shape.SECONDS: r"[0-9]{1,11}\.[0-9]{3}",
+}
+_OPEN = (Shape.TEXT, Shape.TARGET, Shape.ARGUMENTS)
+_MOST_PIECES = 200
+
+LineReader = Callable[[str], Sequence[str] | None]
+
+
+def line_reader(pieces: Sequence[Piece]) -> LineReader:
+    """Compile a format: the result takes a line apart, one text a field, or answers None. Raises `FormatError`."""
+    fields = [piece for piece in pieces if isinstance(piece, FieldPiece)]
+    if not fields:
+        raise FormatError("the format names no field")
+    if len(pieces) > _MOST_PIECES:
+        raise FormatError(f"the format has {len(pieces)} parts, at most {_MOST_PIECES} are read")
+    for first, second in pairwise(pieces):
+        if (
+            isinstance(first, FieldPiece)
+            and isinstance(second, FieldPiece)
+            and _runs_together(first.shape, second.shape)
+        ):
+            raise FormatError(f"nothing stands between {first.name} and {second.name}, so a line cannot be taken apart")
+    pieces = [_alone(piece, pieces[place - 1] if place else "") for place, piece in enumerate(pieces)]
+    quickly = re.compile("".join(_one_pass(pieces, place) for place in range(len(pieces))), re.DOTALL).fullmatch
+    thoroughly = Pattern("(?s)" + "".join(_shortest(piece) for piece in pieces)).groups
+
+    def read(line: str) -> Sequence[str] | None:
+        found = quickly(line)
+        return found.groups() if found is not None else thoroughly(line.encode())
+
+    return read
+
+
+def _runs_together(first: Shape, second: Shape) -> bool:
+    """Whether the end of the first field cannot be told from the beginning of the second."""
+    return first is Shape.ARGUMENTS or first is second or second not in (Shape.TARGET, Shape.ARGUMENTS)
+
+
+def _alone(piece: Piece, before: Piece) -> Piece:
+    """A target after literal text may be anything: `*`, or nothing at all."""
+    if isinstance(piece, FieldPiece) and piece.shape is Shape.TARGET and isinstance(before, str):
+        return piece._replace(shape=Shape.TEXT)
+    return piece
+
+
+def _one_pass(pieces: Sequence[Piece], place: int) -> str:
+    piece = pieces[place]
+    if isinstance(piece, str):
+        return re.escape(piece)
+    if piece.shape not in _OPEN:
+        return f"({_TYPED[piece.shape]})"
+    ends = "".join(sorted(_beginnings(pieces, place + 1)))
+    text = f"[^{re.escape(ends)}]*+" if ends else ".*+"
+    if piece.shape is Shape.ARGUMENTS:
+        return rf"((?:\?{text})?+)"
+    return f"(/{text})" if piece.shape is Shape.TARGET else f"({text})"
+
+
+def _beginnings(pieces: Sequence[Piece], place: int) -> set[str]:
+    """The characters that the rest of a line, from a piece on, may begin with."""
+    if place == len(pieces):
+        return set()
+    piece = pieces[place]
+    if isinstance(piece, str):
+        return {piece[0]}
+    if piece.shape is Shape.TARGET:
+        return {"/"}
+    return {"?"} | _beginnings(pieces, place + 1)
+
+
+def _shortest(piece: Piece) -> str:
+    if isinstance(piece, str):
+        return re.escape(piece)
+    if piece.shape is Shape.ARGUMENTS:
+        return r"((?:\?.*?)?)"
+    if piece.shape is Shape.TARGET:
+        return "(/.*?)"
+    return "(.*?)" if piece.shape is Shape.TEXT else f"({_TYPED[piece.shape]})"

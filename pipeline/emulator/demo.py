@@ -1,0 +1,287 @@
+"""The demo: the real job on a real broker against the stand-in, with things going wrong on purpose, and the books compared at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.books import Books, Ending, Tally, decode_books
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.emulator.broker import EmbeddedBroker
+from pipeline.emulator.sample import POISON, ExpectedBooks, SampleKind, generate
+from pipeline.errors import Log2mqError
+from pipeline.kafka_producer import KafkaWriter
+from pipeline.kafka_topics import Topics
+
+COUNTS: Mapping[SampleKind, int] = {
+    SampleKind.SHOP_APP: 30_000,
+    SampleKind.H5_ACCESS: 15_000,
+    SampleKind.CRM_LINES: 6_000,
+}
+"""Raw records by source: 51,000 in all."""
+
+PARTITIONS = 4
+OUTAGE_S = 5.0
+FINISH_LIMIT_S = 80.0
+SEED = 2026
+KILLED = SampleKind.SHOP_APP
+"""The source that runs with two workers, one of which is killed."""
+
+
+class DemoFailed(Log2mqError):
+    """A part of the demo did not come up or did not finish."""
+
+
+@dataclass(slots=True)
+class SourceResult:
+    """One source's three accounts."""
+
+    expected: ExpectedBooks
+    books: Books
+    accepted: Mapping[tuple[str, str], int]  # event code and outBizId to how often the stand-in took it
+    reasons: Mapping[str, int]  # dead letters by reason
+
+    @property
+    def lost(self) -> int:
+        """Events expected that the stand-in never took."""
+        return len(self.expected.events - self.accepted.keys())
+
+    @property
+    def unknown(self) -> int:
+        """Events taken that nobody expected, and records that no account explains."""
+        unbalanced = abs(self.expected.read - self.books.read)
+        return len(self.accepted.keys() - self.expected.events) + unbalanced + self.books.in_flight
+
+    @property
+    def more_than_once(self) -> int:
+        """Events the stand-in took more than once: sent again because nobody knew whether they had arrived."""
+        return sum(count > 1 for count in self.accepted.values())
+
+
+@dataclass(slots=True)
+class DemoResult:
+    """What the demo came to."""
+
+    sources: dict[SampleKind, SourceResult] = field(default_factory=dict)
+    killed_pid: int = 0
+    outage_calls: int = 0
+    seconds: float = 0.0
+
+    @property
+    def lost(self) -> int:
+        """Events lost, in all."""
+        return sum(source.lost for source in self.sources.values())
+
+    @property
+    def unknown(self) -> int:
+        """Events and records unexplained, in all."""
+        return sum(source.unknown for source in self.sources.values())
+
+
+class Demo:
+    """Runs the whole thing in a folder of its own. `say` is told what happens, a sentence at a time."""
+
+    def __init__(self, folder: Path, examples: Path, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._examples = examples
+        self._say = say
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._url = ""
+
+    def run(self) -> DemoResult:
+        """Run to the end.
+
+        Raises:
+            Log2mqError: a part did not come up, or did not finish in time.
+        """
+        begun_s = time.monotonic()
+        try:
+            with EmbeddedBroker(data=self._folder / "kafka") as broker:
+                self._say(f"a real Kafka is up at {broker.bootstrap_servers} (Apache Kafka 4.1, one broker)")
+                result = self._with_broker(broker.bootstrap_servers)
+        finally:
+            for child in self._children:
+                if child.poll() is None:
+                    child.kill()
+                    child.wait()
+        result.seconds = time.monotonic() - begun_s
+        return result
+
+    def _with_broker(self, servers: str) -> DemoResult:
+        self._start_stand_in()
+        settings = KafkaSettings(
+            bootstrap_servers=tuple(servers.split(",")), topics=tuple(f"{kind}-log" for kind in COUNTS)
+        )
+        expected = self._write_samples(settings)
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP": servers,
+            "QA_ENDPOINT": self._url,
+            "SCA_AK_ENV": "testid",
+            "SCA_SK_ENV": "testsecret",
+            "XDG_STATE_HOME": str(self._folder / "state"),
+        }
+        jobs = {kind: self._start_job(kind, environment) for kind in COUNTS}
+        self._say("three jobs run, one a source (shop-app with two worker processes)")
+        result = DemoResult()
+        self._stage_faults(jobs[KILLED], result)
+        with Topics(settings, os.environ) as topics:
+            self._wait_until_done(topics, jobs)
+            self._stop(jobs)
+            for kind in COUNTS:
+                result.sources[kind] = self._account(kind, topics, settings, expected[kind])
+        return result
+
+    # --- the parts ---------------------------------------------------------------------------------------------------------------
+
+    def _start_stand_in(self) -> None:
+        faults = self._folder / "faults.yaml"
+        faults.write_text(
+            "faults:\n"
+            "  - {name: outage, do: unavailable, on: false}\n"
+            f"  - {{name: poison, do: refuse, refuse: {{containing: {POISON}}}}}\n"
+        )
+        child = self._start(
+            "stand-in",
+            ["emulator", "--port", "0", "--faults", str(faults), "--ledger", str(self._folder / "ledger.jsonl")],
+            {},
+        )
+        line = self._first_line(child, "stand-in")
+        self._url = next(word for word in line.split() if word.startswith("http://"))
+        self._say(f"the stand-in for Quick Audience is up at {self._url}; it will refuse one poison event a source")
+
+    def _write_samples(self, settings: KafkaSettings) -> dict[SampleKind, ExpectedBooks]:
+        expected = {}
+        with Topics(settings, os.environ) as topics:
+            for kind in COUNTS:
+                topics.create(f"{kind}-log", PARTITIONS)
+                topics.create(f"{kind}-dead")
+        with KafkaWriter(settings, client_id="log2mq-demo", environment=os.environ) as writer:
+            for kind, count in COUNTS.items():
+                lines = generate(kind, count, SEED)
+                writer.write(f"{kind}-log", ((line.key, line.value) for line in lines))
+                expected[kind] = lines.books
+        self._say(
+            f"{sum(COUNTS.values()):,} raw records are written: repeated, late, broken and Chinese ones among them"
+        )
+        return expected
+
+    def _start_job(self, kind: SampleKind, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        workers = ["--workers", "2"] if kind is KILLED else []
+        return self._start(
+            kind.value, ["run", str(self._examples / f"{kind}.yaml"), *workers, "--no-progress"], environment
+        )
+
+    def _stage_faults(self, job: subprocess.Popen[bytes], result: DemoResult) -> None:
+        """Let something be reported first, then take the API away, kill a worker meanwhile, and give it back."""
+        self._wait(lambda: self._ledger()["events"] >= 2_000, "the first events")  # noqa: PLR2004 - enough to be under way
+        self._post("faults/outage/on")
+        before = self._ledger()["events"]
+        self._say(f"Quick Audience goes away for {OUTAGE_S:.0f} seconds (503), with {before:,} events taken")
+        time.sleep(OUTAGE_S / 2)
+        result.killed_pid = self._kill_a_worker(job)
+        time.sleep(OUTAGE_S / 2)
+        self._post("faults/outage/off")
+        self._say("Quick Audience is back; nothing was dead-lettered for that, and nothing is lost")
+
+    def _kill_a_worker(self, job: subprocess.Popen[bytes]) -> int:
+        log = self._folder / f"{SampleKind.SHOP_APP}.log"
+        pids = [int(line.rsplit(" ", 1)[1]) for line in log.read_text().splitlines() if "runs as process" in line]
+        if not pids or job.poll() is not None:
+            raise DemoFailed(f"no worker to kill; see {log}")
+        os.kill(pids[0], signal.SIGKILL)
+        self._say(f"a worker of shop-app (process {pids[0]}) is killed with SIGKILL; its supervisor starts it again")
+        return pids[0]
+
+    def _wait_until_done(self, topics: Topics, jobs: Mapping[SampleKind, subprocess.Popen[bytes]]) -> None:
+        partitions = topics.partitions()
+        ends = topics.end_offsets(partitions)
+
+        def done() -> bool:
+            for kind, job in jobs.items():
+                if job.poll() is not None:
+                    raise DemoFailed(
+                        f"the job of {kind} left with exit code {job.returncode}; see {self._folder / kind.value}.log"
+                    )
+            committed = {each: commit for kind in COUNTS for each, commit in topics.committed(f"log2mq-{kind}").items()}
+            return all(
+                (commit := committed.get(each)) is not None and commit.offset >= end for each, end in ends.items()
+            )
+
+        self._wait(done, "the end of the topics", FINISH_LIMIT_S)
+        self._say("every record of every topic is finished and committed")
+
+    def _stop(self, jobs: Mapping[SampleKind, subprocess.Popen[bytes]]) -> None:
+        for job in jobs.values():
+            job.terminate()
+        for kind, job in jobs.items():
+            if job.wait(timeout=40):
+                raise DemoFailed(
+                    f"the job of {kind} left with exit code {job.returncode}; see {self._folder / kind.value}.log"
+                )
+        self._say("the jobs are stopped with SIGTERM and have left with exit code 0")
+
+    # --- the accounts --------------------------------------------------------------------------------------------------------------
+
+    def _account(
+        self, kind: SampleKind, topics: Topics, settings: KafkaSettings, expected: ExpectedBooks
+    ) -> SourceResult:
+        """Put a source's three accounts together: the generator's, the job's own out of its commits, the stand-in's ledger."""
+        tally: Tally = {}
+        for commit in topics.committed(f"log2mq-{kind}").values():
+            for ending, count in decode_books(commit.metadata)[0].items():
+                tally[Ending(*ending)] = tally.get(ending, 0) + count
+        codes = {code for code, _ in expected.events}
+        with urllib.request.urlopen(f"{self._url}/_stand-in/ledger/events", timeout=30) as answer:  # noqa: S310 - our own stand-in
+            rows = orjson.loads(answer.read())["events"]
+        accepted = {(code, biz): count for _, code, biz, count in rows if code in codes}
+        dead = settings.model_copy(update={"topics": (f"{kind}-dead",)})
+        with Topics(dead, os.environ) as letters:
+            reasons = letters.count_by_header("log2mq-reason")
+        return SourceResult(expected, Books.of(tally), accepted, reasons)
+
+    # --- small things ----------------------------------------------------------------------------------------------------------------
+
+    def _start(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with (self._folder / f"{name}.log").open("wb") as log:
+            child = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "pipeline.cli.main", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(environment) or None,
+            )
+        self._children.append(child)
+        return child
+
+    def _first_line(self, child: subprocess.Popen[bytes], name: str) -> str:
+        log = self._folder / f"{name}.log"
+        self._wait(lambda: "\n" in log.read_text() or child.poll() is not None, f"the {name}")
+        if child.poll() is not None:
+            raise DemoFailed(f"the {name} did not start: {log.read_text().strip()}")
+        return log.read_text().splitlines()[0]
+
+    def _wait(self, condition: Callable[[], bool], what: str, limit_s: float = 30.0) -> None:
+        until_s = time.monotonic() + limit_s
+        while not condition():
+            if time.monotonic() > until_s:
+                raise DemoFailed(f"waited {limit_s:.0f} s for {what}; see the logs in {self._folder}")
+            time.sleep(0.2)
+
+    def _ledger(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self._url}/_stand-in/ledger", timeout=10) as answer:  # noqa: S310 - our own stand-in
+            return dict(orjson.loads(answer.read()))
+
+    def _post(self, path: str) -> None:
+        request = urllib.request.Request(f"{self._url}/_stand-in/{path}", method="POST")  # noqa: S310 - our own stand-in
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - our own stand-in

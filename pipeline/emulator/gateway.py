@@ -1,0 +1,192 @@
+"""What the stand-in's gateway checks before anything else: who calls, what, when, and whether the signature fits (reference, sections 2 to 4)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipeline.report.payload import ACTIONS, VERSION
+from pipeline.report.signing import (
+    canonical_request_v3,
+    signature_v2,
+    signature_v3,
+    string_to_sign_v2,
+    string_to_sign_v3,
+)
+from transforms.base import Kind
+
+WINDOW_S = 900
+"""Timestamps may be 15 minutes off, and nonces may not repeat within that time (reference, sections 2.1 and 4.5)."""
+
+MOST_NONCES = 200_000
+
+_AUTHORIZATION = re.compile(r"ACS3-HMAC-SHA256\s+(.{1,4000})")
+_KINDS = {action: kind for kind, action in ACTIONS.items()}
+
+
+class GatewayRefusal(Exception):
+    """The gateway's own refusal, with the status and code the real one gives."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        super().__init__(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP call, taken apart: query and form fields decoded, header names in lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    headers: Mapping[str, str]
+    header_list: Sequence[tuple[str, str]]
+    body: bytes
+
+    def parameter(self, name: str) -> str:
+        """Return a parameter from wherever it stands: the SDKs disagree on query and body (reference, section 1)."""
+        return self.query.get(name) or self.form.get(name) or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The one account the stand-in knows."""
+
+    access_key_id: str
+    access_key_secret: str
+    security_token: str | None
+    organization_id: str
+    access_id: str
+
+
+class Gateway:
+    """Checks calls under both signatures. Keeps the nonces it has seen."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._nonces: OrderedDict[str, float] = OrderedDict()
+
+    def admit(self, call: Call, now_s: float) -> Kind:
+        """Return which operation a call is for.
+
+        Raises:
+            GatewayRefusal: the gateway would not let it through.
+        """
+        if call.method not in {"POST", "GET"}:
+            raise GatewayRefusal(405, "UnsupportedHTTPMethod", "This http method is not supported.")
+        if "authorization" in call.headers and call.headers["authorization"].startswith("ACS3"):
+            self._check_v3(call, now_s)
+            action, version = call.headers.get("x-acs-action", ""), call.headers.get("x-acs-version", "")
+        else:
+            self._check_v2(call, now_s)
+            action, version = call.parameter("Action"), call.parameter("Version")
+        if version != VERSION:
+            raise GatewayRefusal(400, "NoSuchVersion", f"Specified API version {version!r} does not exist.")
+        if action not in _KINDS:
+            raise GatewayRefusal(
+                404, "InvalidApi.NotFound", "Specified api is not found, please check your url and method."
+            )
+        return _KINDS[action]
+
+    def _check_v2(self, call: Call, now_s: float) -> None:
+        parameters = {**call.form, **call.query}
+        signature = parameters.pop("Signature", "")
+        for name in (
+            "Action",
+            "Version",
+            "AccessKeyId",
+            "SignatureMethod",
+            "SignatureVersion",
+            "SignatureNonce",
+            "Timestamp",
+        ):
+            if not parameters.get(name):
+                raise GatewayRefusal(400, f"Missing{name}", f"{name} is mandatory for this action.")
+        if parameters["SignatureMethod"] != "HMAC-SHA1" or parameters["SignatureVersion"] != "1.0":
+            raise GatewayRefusal(400, "InvalidSignatureMethod", "Specified signature method is not valid.")
+        if not signature:
+            raise GatewayRefusal(
+                400, "IncompleteSignature", "The request signature does not conform to Aliyun standards."
+            )
+        self._check_key(parameters["AccessKeyId"], parameters.get("SecurityToken", ""))
+        self._check_time(parameters["Timestamp"], now_s)
+        text = string_to_sign_v2(call.method, parameters)
+        if not hmac.compare_digest(signature, signature_v2(text, self._account.access_key_secret)):
+            raise _does_not_match(text)
+        self._check_nonce(parameters["SignatureNonce"], now_s)
+
+    def _check_v3(self, call: Call, now_s: float) -> None:
+        found = _AUTHORIZATION.fullmatch(call.headers["authorization"])
+        fields = dict(part.strip().partition("=")[::2] for part in found[1].split(",")) if found else {}
+        if not {"Credential", "SignedHeaders", "Signature"} <= fields.keys():
+            raise GatewayRefusal(
+                400, "IncompleteSignature", "The request signature does not conform to Aliyun standards."
+            )
+        headers = call.headers
+        for name in ("x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"):
+            if not headers.get(name):
+                raise GatewayRefusal(400, "MissingParameter", f"{name} is mandatory for this action.")
+        self._check_key(fields["Credential"], headers.get("x-acs-security-token", ""))
+        self._check_time(headers["x-acs-date"], now_s)
+        signed = fields["SignedHeaders"].lower()
+        must = {"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"}
+        if (
+            not must <= set(signed.split(";"))
+            or hashlib.sha256(call.body).hexdigest() != headers["x-acs-content-sha256"]
+        ):
+            raise _does_not_match("the signed headers or the hash of the body are not those of this call")
+        canonical = canonical_request_v3(
+            call.method, call.path, call.query, call.header_list, signed, headers["x-acs-content-sha256"]
+        )
+        if not hmac.compare_digest(
+            fields["Signature"], signature_v3(string_to_sign_v3(canonical), self._account.access_key_secret)
+        ):
+            raise _does_not_match(canonical)
+        self._check_nonce(headers["x-acs-signature-nonce"], now_s)
+
+    def _check_key(self, access_key_id: str, token: str) -> None:
+        if access_key_id != self._account.access_key_id:
+            raise GatewayRefusal(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+        if self._account.security_token is None and token:
+            raise GatewayRefusal(
+                400,
+                "InvalidSecurityToken.MismatchWithAccessKey",
+                "Specified SecurityToken mismatch with the AccessKey.",
+            )
+        if self._account.security_token is not None and not token:
+            raise GatewayRefusal(400, "MissingSecurityToken", "SecurityToken is mandatory for this action.")
+        if self._account.security_token is not None and token != self._account.security_token:
+            raise GatewayRefusal(400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed.")
+
+    def _check_time(self, text: str, now_s: float) -> None:
+        try:
+            moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            raise GatewayRefusal(
+                400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted."
+            ) from None
+        if abs(moment - now_s) > WINDOW_S:
+            raise GatewayRefusal(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
+
+    def _check_nonce(self, nonce: str, now_s: float) -> None:
+        """Last, so that a call refused for another reason does not use its nonce up."""
+        while self._nonces and (
+            next(iter(self._nonces.values())) < now_s - WINDOW_S or len(self._nonces) > MOST_NONCES
+        ):
+            self._nonces.popitem(last=False)
+        if nonce in self._nonces:
+            raise GatewayRefusal(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
+        self._nonces[nonce] = now_s
+
+
+def _does_not_match(text: str) -> GatewayRefusal:
+    message = "Specified signature is not matched with our calculation. server string to sign is:"
+    return GatewayRefusal(400, "SignatureDoesNotMatch", message + text)

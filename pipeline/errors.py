@@ -1,0 +1,70 @@
+"""The exceptions that stop the job, grouped by remedy, each with its exit code.
+
+    Log2mqError
+    ├── UsageError            2   the source file, an option or an argument is wrong: mend it, nothing has connected yet
+    ├── SourceUnavailable     3   Kafka: no broker, no such topic, no access, offsets gone
+    ├── DestinationHalt       4   Quick Audience: credentials, organisation, endpoint, clock, or an error nobody knows
+    ├── StoreUnavailable      5   the dedup store cannot be opened, read or written
+    ├── DeadLetterUnavailable 6   the dead-letter topic is missing or refuses
+    ├── TooManyDeadLetters    7   the share of dead letters passed `dead_letters.stop_above`
+    ├── WorkerFailed          8   a worker process kept dying
+    └── ComponentMissing      9   a part that must be installed or fetched is not there (an extra, Java, the Kafka artifacts)
+
+A record that cannot be converted or reported is no exception but a `schemas.refusal.Refusal`.
+"""
+
+from __future__ import annotations
+
+
+class Log2mqError(Exception):
+    """Stops the job. The message is a sentence for a person: what was found, and what would be right; no secret, no identifier."""
+
+    exit_code = 1
+
+
+class UsageError(Log2mqError):
+    """The source file, an option or an argument is wrong."""
+
+    exit_code = 2
+
+
+class SourceUnavailable(Log2mqError):
+    """Kafka cannot be read: no broker answers, the topic is missing, access is denied, or offsets are gone."""
+
+    exit_code = 3
+
+
+class DestinationHalt(Log2mqError):
+    """Quick Audience said that no batch can succeed until a person mends something."""
+
+    exit_code = 4
+
+
+class StoreUnavailable(Log2mqError):
+    """The dedup store cannot be opened, read or written."""
+
+    exit_code = 5
+
+
+class DeadLetterUnavailable(Log2mqError):
+    """The dead-letter topic is missing or refuses records."""
+
+    exit_code = 6
+
+
+class TooManyDeadLetters(Log2mqError):
+    """The share of dead letters passed its limit, so the mapping or the source is wrong rather than a record."""
+
+    exit_code = 7
+
+
+class WorkerFailed(Log2mqError):
+    """A worker process kept dying after restarts."""
+
+    exit_code = 8
+
+
+class ComponentMissing(Log2mqError):
+    """A part that must be installed or fetched is not there."""
+
+    exit_code = 9

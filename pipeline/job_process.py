@@ -1,0 +1,82 @@
+"""What runs inside one worker process, and how a run reacts to signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+
+from pipeline.build import Hooks, Job
+from pipeline.config.load import load_source
+from pipeline.errors import Log2mqError
+from pipeline.observe.log_lines import set_up_logging
+from pipeline.status import Status
+from pipeline.workers import Told
+
+LEFT_AT_ONCE = 130
+
+
+def on_stop_signals(stop: Callable[[], None], leave: Callable[[], None] = lambda: None) -> None:
+    """SIGTERM and Ctrl-C ask for a stop; a second one leaves at once, after `leave`, with exit code 130."""
+    asked = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            leave()
+            # Not sys.exit: whatever is being waited for must not be waited for.
+            os.write(2, b"log2mq: left at once; what was unfinished will be read again\n")
+            os._exit(LEFT_AT_ONCE)
+        asked.set()
+        stop()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMain:
+    """The entry of a worker process. Holds only what can be passed to a spawned process: paths and settings, no open thing."""
+
+    path: Path
+    log_format: str
+    log_level: str
+
+    def __call__(self, slot: int, pipe: Connection) -> None:
+        """Run one job to its end, telling the supervisor where it stands. Never raises for what a user can cause."""
+        set_up_logging(self.log_format, self.log_level)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+        environment: Mapping[str, str] = os.environ
+        told = partial(_tell, pipe)
+        status: Status | None = None
+        try:
+            job = Job(
+                load_source(self.path, environment),
+                environment,
+                Hooks(on_status=lambda each: told(Told(each))),
+                slot=slot,
+            )
+            with job:
+                signal.signal(signal.SIGTERM, lambda _number, _frame: job.runner.stop())
+                try:
+                    status = job.runner.run()
+                finally:
+                    status = status or job.runner.status()
+            told(Told(status, 0))
+        except Log2mqError as error:
+            told(Told(status, error.exit_code, str(error)))
+            sys.exit(error.exit_code)
+
+
+def _tell(pipe: Connection, told: Told) -> None:
+    """Tell the supervisor; if it is gone, leave: nobody would restart, stop or count this worker."""
+    try:
+        pipe.send(told)
+    except OSError:
+        signal.raise_signal(signal.SIGTERM)

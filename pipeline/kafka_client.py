@@ -1,0 +1,83 @@
+"""What every Kafka client of the job shares: its configuration, and kafka-python's exceptions as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kafka import errors
+
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.errors import SourceUnavailable
+
+BOOTSTRAP_LIMIT_MS = 15_000
+"""How long a broker may take to answer at the start. Later outages are waited out for `kafka.give_up_after`."""
+
+MENDS_ITSELF_NOT: tuple[type[Exception], ...] = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+    errors.SaslAuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+    errors.InvalidGroupIdError,
+    errors.InvalidTopicError,
+    errors.UnsupportedVersionError,
+    errors.UnsupportedCodecError,
+)
+"""What waiting does not help against."""
+
+
+def client_settings(settings: KafkaSettings, environment: Mapping[str, str], client_id: str) -> dict[str, Any]:
+    """Return the configuration that consumer, producer and admin client have in common.
+
+    Raises:
+        UsageError: a password cannot be read.
+    """
+    security = settings.security
+    chosen: dict[str, Any] = {
+        "bootstrap_servers": list(settings.bootstrap_servers),
+        "client_id": client_id,
+        "security_protocol": security.protocol,
+        "ssl_check_hostname": security.check_hostname,
+        "ssl_cafile": security.ca_file,
+        "ssl_certfile": security.certificate_file,
+        "ssl_keyfile": security.key_file,
+        "bootstrap_timeout_ms": BOOTSTRAP_LIMIT_MS,
+        "reconnect_backoff_max_ms": 2_000,
+    }
+    if security.key_password is not None:
+        chosen["ssl_password"] = security.key_password.read(environment).reveal()
+    if security.mechanism is not None and security.password is not None:
+        chosen["sasl_mechanism"] = security.mechanism
+        chosen["sasl_plain_username"] = security.username
+        chosen["sasl_plain_password"] = security.password.read(environment).reveal()
+    return chosen
+
+
+def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> SourceUnavailable:
+    """Turn an exception of kafka-python into a sentence that names the brokers and what to look at."""
+    servers = ", ".join(settings.bootstrap_servers)
+    match error:
+        case (
+            errors.SaslAuthenticationFailedError()
+            | errors.UnsupportedSaslMechanismError()
+            | errors.IllegalSaslStateError()
+        ):
+            why = "the login is refused; see kafka.security (mechanism, username, password)"
+        case errors.TopicAuthorizationFailedError():
+            why = "access to the topic is denied; the user needs READ on it"
+        case errors.GroupAuthorizationFailedError():
+            why = f"access to the consumer group {settings.group} is denied; the user needs READ on it"
+        case (
+            errors.KafkaTimeoutError()
+            | errors.NoBrokersAvailable()
+            | errors.KafkaConnectionError()
+            | errors.NodeNotReadyError()
+        ):
+            why = "no broker answers; see kafka.bootstrap_servers and kafka.security.protocol"
+        case errors.UnsupportedCodecError():
+            why = "the topic is compressed with a codec that cannot be read here"
+        case _:
+            why = f"{type(error).__name__}"
+    return SourceUnavailable(f"Kafka at {servers}, {doing}: {why}")

@@ -1,0 +1,186 @@
+"""Questions about topics, offsets and groups, and the making of topics. Nothing here joins a group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition, errors
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.errors import SourceUnavailable, UsageError
+from pipeline.kafka_client import client_settings, unavailable
+from pipeline.kafka_start import CommitNote
+from pipeline.values import Commit, Partition
+from schemas.log import Record
+
+READ_LIMIT_MS = 10_000
+
+
+class Topics:
+    """A context manager over one connection. Every method raises `SourceUnavailable` where the brokers do not answer."""
+
+    def __init__(self, settings: KafkaSettings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._common = client_settings(settings, environment, f"{settings.group or 'log2mq'}-questions")
+        try:
+            self._consumer = KafkaConsumer(
+                **self._common, group_id=None, enable_auto_commit=False, auto_offset_reset="none", allow_auto_create_topics=False, metrics_enabled=False,
+                isolation_level=settings.isolation_level, max_partition_fetch_bytes=16 << 20,
+            )  # fmt: skip
+        except errors.KafkaError as error:
+            raise unavailable(settings, error, "connecting") from None
+        self._admin: KafkaAdminClient | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close(autocommit=False)
+        if self._admin is not None:
+            self._admin.close()
+
+    def partitions(self) -> list[Partition]:
+        """Return all partitions of the source's topics, sorted.
+
+        Raises:
+            SourceUnavailable: a topic is not there.
+        """
+        there = set(self._consumer.topics())
+        pattern = self._settings.topic_pattern
+        topics = sorted(self._settings.topics or (topic for topic in there if re.match(pattern or "", topic)))
+        missing = [topic for topic in topics if topic not in there]
+        if missing or not topics:
+            raise SourceUnavailable(
+                f"no such topic on {', '.join(self._settings.bootstrap_servers)}: {', '.join(missing) or pattern}"
+            )
+        return [
+            Partition(topic, number)
+            for topic in topics
+            for number in sorted(self._consumer.partitions_for_topic(topic))
+        ]
+
+    def exists(self, topic: str) -> bool:
+        """Whether there is a topic of that name."""
+        return topic in self._consumer.topics()
+
+    def create(self, topic: str, partitions: int = 1, settings: Mapping[str, str] | None = None) -> None:
+        """Make a topic, unless it is there."""
+        if self.exists(topic):
+            return
+        asked = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(settings or {})}}
+        try:
+            self._admins().create_topics(asked)
+            self._admins().wait_for_topics([topic])
+        except errors.TopicAlreadyExistsError:
+            return
+        except errors.KafkaError as error:
+            raise unavailable(self._settings, error, f"creating {topic}") from None
+
+    def beginning_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the oldest offset still there."""
+        return self._ask(self._consumer.beginning_offsets, partitions)
+
+    def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the offset after the newest record that may be read."""
+        return self._ask(self._consumer.end_offsets, partitions)
+
+    def offsets_for_time(self, partitions: Sequence[Partition], time_ms: int) -> dict[Partition, int]:
+        """Return the first offset at or after a time, or the end offset where there is none."""
+        ends = self.end_offsets(partitions)
+        try:
+            found = self._consumer.offsets_for_times({TopicPartition(*each): time_ms for each in partitions})
+        except errors.KafkaError as error:
+            raise unavailable(self._settings, error, "looking up a time") from None
+        return {
+            each: answer.offset if (answer := found.get(TopicPartition(*each))) is not None else ends[each]
+            for each in partitions
+        }
+
+    def committed(self, group: str) -> dict[Partition, Commit]:
+        """Return what a group has committed, with the job's own text."""
+        try:
+            answer = self._admins().list_group_offsets({group: None})
+        except errors.KafkaError as error:
+            raise unavailable(self._settings, error, f"looking up the group {group}") from None
+        offsets = answer.get(group, {})
+        return {
+            Partition(*key): Commit(each.offset, CommitNote.decode(each.metadata).metadata)
+            for key, each in offsets.items()
+            if each.offset >= 0
+        }
+
+    def retention_ms(self, topic: str) -> int | None:
+        """Return how long a topic keeps its records; None for ever, or where it cannot be told."""
+        try:
+            answer = self._admins().describe_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
+            )
+        except errors.KafkaError:
+            return None
+        found = answer.get("topic", {}).get(topic, {}).get("retention.ms")
+        value = found.get("value") if isinstance(found, dict) else found
+        return int(value) if value is not None and int(value) >= 0 else None
+
+    def record_at(self, partition: Partition, offset: int) -> Record:
+        """Return one record.
+
+        Raises:
+            UsageError: there is none at that offset.
+        """
+        oldest, newest = self.beginning_offsets([partition])[partition], self.end_offsets([partition])[partition]
+        if not oldest <= offset < newest:
+            raise UsageError(
+                f"{partition.topic}:{partition.partition} has offsets {oldest} to {newest - 1}, not {offset}"
+            )
+        key = TopicPartition(*partition)
+        self._consumer.assign([key])
+        self._consumer.seek(key, offset)
+        try:
+            found = self._consumer.poll(timeout_ms=READ_LIMIT_MS, max_records=1).get(key, [])
+        except errors.KafkaError as error:
+            raise unavailable(self._settings, error, "reading one record") from None
+        if not found or found[0].offset != offset:
+            raise UsageError(
+                f"{partition.topic}:{partition.partition} has no record at offset {offset}: compacted away, or a transaction's marker"
+            )
+        return found[0]  # type: ignore[no-any-return]
+
+    def count_by_header(self, name: str) -> dict[str, int]:
+        """Read the source's topics to their end and count records by the text of one header ("" where it is absent)."""
+        partitions = self.partitions()
+        starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
+        waiting = {each for each in partitions if starts[each] < ends[each]}
+        counts: dict[str, int] = {}
+        self._consumer.assign([TopicPartition(*each) for each in waiting])
+        for each in waiting:
+            self._consumer.seek(TopicPartition(*each), starts[each])
+        while waiting:
+            for records in self._consumer.poll(timeout_ms=1_000).values():
+                for record in records:
+                    text = next(
+                        (value.decode() for key, value in record.headers or () if key == name and value is not None), ""
+                    )
+                    counts[text] = counts.get(text, 0) + 1
+            waiting = {each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]}
+        return counts
+
+    def _ask(self, ask: object, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        try:
+            answer = ask([TopicPartition(*each) for each in partitions])  # type: ignore[operator]
+        except errors.KafkaError as error:
+            raise unavailable(self._settings, error, "looking up offsets") from None
+        return {Partition(*key): int(offset) for key, offset in answer.items()}
+
+    def _admins(self) -> KafkaAdminClient:
+        if self._admin is None:
+            try:
+                self._admin = KafkaAdminClient(**self._common)
+            except errors.KafkaError as error:
+                raise unavailable(self._settings, error, "connecting") from None
+        return self._admin

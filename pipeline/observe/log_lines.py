@@ -1,0 +1,58 @@
+"""Log lines on standard error: plain for a person, or one JSON object a line for a machine. Times are UTC."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from pipeline.observe.redact import redact
+
+QUIET = {
+    "kafka": logging.ERROR,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+}
+"""Libraries whose own lines would drown the job's: what they warn of, the job says in its own words."""
+
+
+class PlainLines(logging.Formatter):
+    """`2026-11-11T00:00:00.000Z INFO log2mq.run: text`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line, without a traceback: what a person can mend is in the text."""
+        return redact(f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}")
+
+
+class JsonLines(logging.Formatter):
+    """One object a line: time, level, logger, message, and `books` where the line has them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one object."""
+        line = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        if (books := getattr(record, "books", None)) is not None:
+            line["books"] = books
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logging(log_format: str, level: str) -> None:
+    """Send the process's log lines to standard error, as `text` or `json`, from `level` on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if log_format == "json" else PlainLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("log2mq").setLevel(level.upper())
+    for name, least in QUIET.items():
+        logging.getLogger(name).setLevel(least)
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,105 @@
+"""Progress while the job runs: one live line on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from pipeline.status import Status
+
+PLAIN_EVERY_S = 10.0
+
+_log = logging.getLogger("log2mq.progress")
+
+
+class Progress:
+    """Shows snapshots as they come. On a terminal it redraws one line; otherwise it logs a line every ten seconds."""
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        live: bool,
+        clock: Callable[[], float] = time.monotonic,
+        remaining: Callable[[], int] | None = None,
+    ) -> None:
+        """`remaining` gives the records still to be read where the end is known (a replay): then the time left is shown too."""
+        self._live = Live(Text("starting"), console=console, transient=True, auto_refresh=False) if live else None
+        self._clock = clock
+        self._remaining = remaining
+        self._begun_s = clock()
+        self._last_s = self._begun_s
+        self._last_read = 0
+        self._rate = 0.0
+        self._said_s = self._begun_s
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, status: Status) -> None:
+        """Take a snapshot in."""
+        now_s = self._clock()
+        total = status.total
+        if now_s - self._last_s >= 1.0:
+            rate = max(0, total.read - self._last_read) / (now_s - self._last_s)
+            self._rate = rate if not self._rate else 0.6 * self._rate + 0.4 * rate
+            self._last_s, self._last_read = now_s, total.read
+        if self._live is not None:
+            self._live.update(Text(self.line(status)), refresh=True)
+        elif now_s - self._said_s >= PLAIN_EVERY_S:
+            self._said_s = now_s
+            _log.info(self.line(status), extra={"books": total.as_dict()})
+
+    def line(self, status: Status) -> str:
+        """Say where the job stands in one line."""
+        total = status.total
+        parts = [
+            f"read {total.read:,} ({self._rate:,.0f}/s)",
+            f"reported {total.reported:,}",
+            f"duplicate {total.duplicate:,}",
+            f"filtered {total.filtered:,}",
+            f"dead {total.dead_lettered:,}",
+            f"in flight {total.in_flight:,}",
+        ]
+        if self._remaining is None:
+            parts.append(f"lag {sum(status.lag.values()):,}")
+        else:
+            remaining = self._remaining()
+            parts.append(
+                f"to go {remaining:,}" + (f" (about {_duration(remaining / self._rate)})" if self._rate > 0 else "")
+            )
+        if status.waiting_elsewhere:
+            parts.append(f"waiting for another worker {status.waiting_elsewhere:,}")
+        if status.rests_until_ms is not None:
+            parts.append(
+                f"Quick Audience is away ({status.attempts.last_failure.partition(':')[0]}), next try in {max(0, status.rests_until_ms - status.at_ms) / 1000:.0f} s"
+            )
+        if status.stopping:
+            parts.append("stopping")
+        return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, left = divmod(round(seconds), 60)
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else f"{minutes} min {left} s"
+        if minutes
+        else f"{left} s"
+    )

@@ -1,0 +1,91 @@
+"""The closing summary: the books, balanced, and what the calls came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.books import Books
+from pipeline.dispatch import Attempts
+from pipeline.status import Status
+from pipeline.values import Partition
+
+HEADINGS = ("read", "reported", "duplicate", "filtered", "dead-lettered", "in flight")
+
+
+def books_row(books: Books) -> tuple[str, ...]:
+    """Return a row of the books under `HEADINGS`, formatted for a person."""
+    figures = (books.read, books.reported, books.duplicate, books.filtered, books.dead_lettered, books.in_flight)
+    return tuple(f"{figure:,}" for figure in figures)
+
+
+def merge(statuses: Sequence[Status]) -> Status:
+    """Add up the last snapshots of several processes."""
+    per_partition: dict[Partition, Books] = {}
+    lifetime: dict[Partition, Books] = {}
+    attempts = Attempts()
+    for status in statuses:
+        for partition, books in status.books.items():
+            per_partition[partition] = Books.total([per_partition.get(partition, Books()), books])
+        lifetime.update(status.lifetime)
+        attempts.calls += status.attempts.calls
+        attempts.retries += status.attempts.retries
+        attempts.halvings += status.attempts.halvings
+        attempts.resent_in_doubt += status.attempts.resent_in_doubt
+        attempts.last_failure = status.attempts.last_failure or attempts.last_failure
+        for code, count in status.attempts.codes.items():
+            attempts.codes[code] = attempts.codes.get(code, 0) + count
+    return Status(
+        at_ms=max((status.at_ms for status in statuses), default=0),
+        books=per_partition,
+        lifetime=lifetime,
+        lag={partition: lag for status in statuses for partition, lag in status.lag.items()},
+        attempts=attempts,
+        sending=sum(status.sending for status in statuses),
+        queued=sum(status.queued for status in statuses),
+        waiting_elsewhere=sum(status.waiting_elsewhere for status in statuses),
+        rests_until_ms=max((status.rests_until_ms for status in statuses if status.rests_until_ms), default=None),
+        stopping=any(status.stopping for status in statuses),
+    )
+
+
+def books_table(title: str, per_partition: Mapping[Partition, Books]) -> Table:
+    """Lay the books out, a row a partition and a total."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    table.add_column("partition")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right")
+    for partition, books in sorted(per_partition.items()):
+        table.add_row(f"{partition.topic}:{partition.partition}", *books_row(books))
+    if len(per_partition) != 1:
+        table.add_section()
+        table.add_row("all", *books_row(Books.total(per_partition.values())), style="bold")
+    return table
+
+
+def summary(source: str, status: Status, *, would: bool = False) -> RenderableType:
+    """Make the closing summary. `would` is for a dry run, which sent nothing."""
+    total = status.total
+    verb = "would be reported" if would else "reported"
+    lines = [
+        f"events {verb} {total.events_reported:,}, already reported {total.events_duplicate:,} "
+        f"(of these re-read {total.events_reread:,}), refused {total.events_refused:,}",
+        f"users  {verb} {total.users_reported:,}, already reported {total.users_duplicate:,}, refused {total.users_refused:,}",
+    ]
+    attempts = status.attempts
+    if not would:
+        lines.append(
+            f"calls  {attempts.calls:,}, tried again {attempts.retries:,}, halved {attempts.halvings:,}, "
+            f"messages resent in doubt {attempts.resent_in_doubt:,}"
+        )
+    if attempts.codes:
+        lines.append(
+            "answers other than yes: "
+            + ", ".join(f"{code} x{count:,}" for code, count in sorted(attempts.codes.items()))
+        )
+    if total.lost_to_retention:
+        lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
+    return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))

@@ -1,0 +1,152 @@
+"""One sender thread's client: a batch in, one signed HTTP call, an outcome out. The only importer of httpx."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from pipeline.errors import UsageError
+from pipeline.report.credentials import CredentialsSource
+from pipeline.report.request import RequestSigner, SignedRequest, new_nonce
+from pipeline.report.settings import ReportSettings
+from pipeline.report.verdict import judge
+from pipeline.report.verdict_table import Verdict, verdict_of
+from pipeline.values import Halt, Outcome, Retry
+from transforms.base import Kind
+
+MOST_ANSWER_BYTES = 1 << 20
+"""An answer is a few hundred bytes. What is beyond this and twice the request is not read.
+
+Twice, because the answer to a wrong signature repeats the request, encoded once more.
+"""
+
+KEEP_ALIVE_S = 10.0
+"""An idle connection is dropped by us before the far side drops it, so that few calls meet a connection just closed."""
+
+
+class ReporterClient:
+    """A `Reporter` over HTTP/1.1: no redirect, no cookie, neither proxy nor certificates from the environment."""
+
+    def __init__(
+        self,
+        settings: ReportSettings,
+        credentials: CredentialsSource,
+        *,
+        clock: Callable[[], float] = time.time,
+        nonce: Callable[[], str] = new_nonce,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make a client with one kept-alive connection.
+
+        `clock` gives Unix seconds, `monotonic` seconds that never go back.
+
+        Raises:
+            UsageError: the endpoint may not be sent to, or `report.ca_file` cannot be read as certificates.
+        """
+        self._credentials = credentials
+        self._clock = clock
+        self._monotonic = monotonic
+        self._signer = RequestSigner(settings, clock, nonce)
+        connect_s, read_s = settings.connect_timeout / 1000, settings.read_timeout / 1000
+        self._read_s = read_s
+        self._extensions = {"timeout": {"connect": connect_s, "read": read_s, "write": read_s, "pool": connect_s}}
+        trust = _trust(settings.ca_file)
+        self._transport = httpx.HTTPTransport(
+            verify=trust,
+            trust_env=False,
+            http2=False,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_S),
+            proxy=None if settings.proxy is None else httpx.Proxy(settings.proxy, ssl_context=trust),
+        )
+
+    def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:
+        """Report the messages as one call."""
+        request = self._signer(kind, messages, self._credentials.current())
+        try:
+            outcome = self._call(request)
+        except httpx.HTTPError as error:
+            return _failure(error)
+        if isinstance(outcome, Retry) and verdict_of(0, outcome.code) is Verdict.TOKEN_EXPIRED:
+            self._credentials.refresh()
+        return outcome
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def _call(self, request: SignedRequest) -> Outcome:
+        sent = httpx.Request(
+            "POST", request.url, headers=request.headers, content=request.body, extensions=self._extensions
+        )
+        response = self._transport.handle_request(sent)
+        try:
+            body = self._read(response, MOST_ANSWER_BYTES + 2 * len(request.body))
+        finally:
+            response.close()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return judge(response.status_code, headers, body, request.signed, now_s=self._clock())
+
+    def _read(self, response: httpx.Response, most_bytes: int) -> bytes:
+        """Read an answer, all of it within the read time limit. One that is too long is judged by its status alone."""
+        until_s = self._monotonic() + self._read_s
+        body = bytearray()
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > most_bytes:
+                return b""
+            if self._monotonic() > until_s:
+                raise httpx.ReadTimeout("the answer came too slowly")
+        return bytes(body)
+
+
+def _failure(error: httpx.HTTPError) -> Retry | Halt:
+    """Say what a call without an answer means: may the request have arrived, and may it mend itself?"""
+    name = type(error).__name__
+    match error:
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return Retry("ConnectTimeout", "no connection within report.connect_timeout")
+        case httpx.ConnectError():
+            return _connect_failure(error)
+        case httpx.ProxyError():
+            return Retry(name, "the proxy does not let the call through; see report.proxy")
+        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return Halt(name, "the request cannot be put into HTTP; see report.endpoint and the credentials")
+        case httpx.TimeoutException():
+            return Retry(name, "no answer within report.read_timeout", in_doubt=True)
+        case _:
+            return Retry(name, "the connection broke before the answer was whole", in_doubt=True)
+
+
+def _connect_failure(error: BaseException) -> Retry:
+    """Tell the failures to connect apart. Nothing was sent in any of them."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                # It may be a sign-in page of the network, gone in a moment; if it stays, a person must look.
+                return Retry(
+                    "BadCertificate", "the endpoint's certificate cannot be verified; see report.ca_file", limit=3
+                )
+            case ssl.SSLError():
+                return Retry("TlsFailed", "the endpoint does not speak TLS as it should; see report.endpoint")
+            case socket.gaierror():
+                return Retry("UnknownHost", "the endpoint's name is not known; see report.endpoint, or the DNS is away")
+            case _:
+                cause = cause.__cause__ or cause.__context__
+    return Retry("ConnectError", "the endpoint cannot be reached")
+
+
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    """Trust the well-known authorities, or those of `ca_file` alone."""
+    if ca_file is None:
+        return httpx.create_ssl_context(trust_env=False)
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"report.ca_file: {ca_file} cannot be read as certificates ({type(error).__name__}); expected PEM"
+        ) from None

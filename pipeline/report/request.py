@@ -1,0 +1,130 @@
+"""One batch as one signed request: a new nonce, timestamp and signature every time (reference, sections 2 and 3)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pipeline.errors import UsageError
+from pipeline.report.credentials import Credentials
+from pipeline.report.payload import ACTIONS, VERSION, encode_bytes, form_body, json_array, string_to_sign
+from pipeline.report.settings import ReportSettings, checked_endpoint
+from pipeline.report.signing import (
+    ALGORITHM_V3,
+    canonical_query,
+    canonical_request_v3,
+    signature_v2,
+    signature_v3,
+    string_to_sign_v3,
+)
+from transforms.base import Kind
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class SignedRequest(NamedTuple):
+    """One call, ready to be sent as a POST. `signed` is the string to sign, to compare with the service's."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    signed: str
+
+
+def new_nonce() -> str:
+    """Return 128 random bits in hex, never given twice (reference, section 4.5)."""
+    return secrets.token_hex(16)
+
+
+def user_agent() -> str:
+    """Return `log2mq/<version>`."""
+    try:
+        return f"log2mq/{version('log2mq')}"
+    except PackageNotFoundError:
+        return "log2mq/source"  # run from a source tree that is not installed
+
+
+class RequestSigner:
+    """Makes signed requests. The secret and the token are revealed here and nowhere else."""
+
+    def __init__(self, settings: ReportSettings, clock: Callable[[], float], nonce: Callable[[], str]) -> None:
+        """`clock` gives Unix seconds; `nonce` a text that is never given twice.
+
+        Raises:
+            UsageError: the endpoint is plain HTTP to another machine, however it came into the settings.
+        """
+        try:
+            self._url = checked_endpoint(settings.url)
+        except ValueError as error:
+            raise UsageError(f"report.endpoint: {error}") from None
+        self._settings = settings
+        self._host = urlsplit(self._url).netloc
+        self._clock = clock
+        self._nonce = nonce
+        self._sign = self._sign_v2 if settings.signature == "v2" else self._sign_v3
+        self._headers = {
+            "host": self._host,
+            "user-agent": user_agent(),
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "content-type": FORM,
+        }
+
+    def __call__(self, kind: Kind, messages: Sequence[bytes], credentials: Credentials) -> SignedRequest:
+        """Sign a batch under these credentials."""
+        return self._sign(kind, encode_bytes(json_array(messages)), credentials)
+
+    def _timestamp(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _sign_v2(self, kind: Kind, encoded: bytes, credentials: Credentials) -> SignedRequest:
+        settings = self._settings
+        query = {
+            "AccessId": settings.access_id,
+            "AccessKeyId": credentials.access_key_id,
+            "Action": ACTIONS[kind],
+            "Format": "JSON",
+            "OrganizationId": settings.organization_id,
+            "RegionId": settings.region_id,
+            "SignatureMethod": "HMAC-SHA1",
+            "SignatureNonce": self._nonce(),
+            "SignatureVersion": "1.0",
+            "Timestamp": self._timestamp(),
+            "Version": VERSION,
+        }
+        if credentials.security_token is not None:
+            query["SecurityToken"] = credentials.security_token.reveal()
+        signed = string_to_sign(kind, encoded, query)
+        query["Signature"] = signature_v2(signed, credentials.secret.reveal())
+        return SignedRequest(f"{self._url}/?{canonical_query(query)}", self._headers, form_body(kind, encoded), signed)
+
+    def _sign_v3(self, kind: Kind, encoded: bytes, credentials: Credentials) -> SignedRequest:
+        body = form_body(kind, encoded)
+        payload = hashlib.sha256(body).hexdigest()
+        query = {"AccessId": self._settings.access_id, "OrganizationId": self._settings.organization_id}
+        signed_headers = {
+            "content-type": FORM,
+            "host": self._host,
+            "x-acs-action": ACTIONS[kind],
+            "x-acs-content-sha256": payload,
+            "x-acs-date": self._timestamp(),
+            "x-acs-signature-nonce": self._nonce(),
+            "x-acs-version": VERSION,
+        }
+        if credentials.security_token is not None:
+            signed_headers["x-acs-security-token"] = credentials.security_token.reveal()
+        names = ";".join(sorted(signed_headers))
+        signed = string_to_sign_v3(
+            canonical_request_v3("POST", "/", query, list(signed_headers.items()), names, payload)
+        )
+        signature = signature_v3(signed, credentials.secret.reveal())
+        authorization = (
+            f"{ALGORITHM_V3} Credential={credentials.access_key_id},SignedHeaders={names},Signature={signature}"
+        )
+        headers = self._headers | signed_headers | {"authorization": authorization}
+        return SignedRequest(f"{self._url}/?{canonical_query(query)}", headers, body, signed)

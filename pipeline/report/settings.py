@@ -1,0 +1,183 @@
+"""Everything under `report:` in a source file."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipeline.config.quantity import ByteSize, Duration
+
+REGIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "cn-shanghai": "https://quicka-public.cn-shanghai.aliyuncs.com",
+        "cn-shenzhen": "https://quicka-public.cn-shenzhen.aliyuncs.com",
+        "cn-zhangjiakou": "https://quicka-public.cn-zhangjiakou.aliyuncs.com",
+    }
+)
+"""The three endpoints of the vendor's page (reference, section 1.1)."""
+
+DEFAULT_REGION = "cn-shanghai"
+"""`RegionId` where an endpoint is given that is none of the three."""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?=.*[a-z]){_LABEL}(?:\.{_LABEL})*")
+"""A name of at least one letter: what is digits and dots is an address, written out in full."""
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_ENDPOINT_EXPECTED = (
+    "expected a URL of scheme, host and port only, such as https://quicka-public.cn-shanghai.aliyuncs.com"
+)
+
+Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+"""An identifier that goes into the query of every call."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class BatchSettings(BaseModel):
+    """How messages are gathered. `bytes` counts their JSON, before form encoding."""
+
+    model_config = _STRICT
+
+    events: Annotated[int, Field(ge=1, le=100, description="messages a call, at most 100 (the API's limit)")] = 100
+    bytes: Annotated[ByteSize, Field(ge=1024, le=16 << 20)] = 1 << 20
+    age: Annotated[Duration, Field(le=3_600_000)] = 1_000
+
+
+class BackoffSettings(BaseModel):
+    """How long to wait before trying again: the first wait, doubled up to the most."""
+
+    model_config = _STRICT
+
+    first: Annotated[Duration, Field(ge=1)] = 200
+    most: Annotated[Duration, Field(ge=1)] = 30_000
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first > self.most:
+            raise ValueError("first is longer than most; expected the first wait to be the shorter one")
+        return self
+
+
+class CredentialsSettings(BaseModel):
+    """A file with the credentials, instead of the environment."""
+
+    model_config = _STRICT
+
+    file: Annotated[str, Field(min_length=1)]
+
+
+class ReportSettings(BaseModel):
+    """Where and how to report."""
+
+    model_config = _STRICT
+
+    region: Literal["cn-shanghai", "cn-shenzhen", "cn-zhangjiakou"] | None = None
+    endpoint: str | None = None
+    organization_id: Identifier
+    access_id: Identifier
+    workspace_id: Annotated[str, Field(max_length=256)] | None = None
+    signature: Literal["v2", "acs3"] = "v2"
+    credentials: CredentialsSettings | None = None
+    batch: BatchSettings = BatchSettings()
+    senders: Annotated[int, Field(ge=1, le=64)] = 8
+    connect_timeout: Annotated[Duration, Field(ge=1, le=600_000)] = 5_000
+    read_timeout: Annotated[Duration, Field(ge=1, le=600_000)] = 10_000
+    proxy: str | None = None
+    ca_file: str | None = None
+    backoff: BackoffSettings = BackoffSettings()
+
+    @field_validator("endpoint")
+    @classmethod
+    def _https_but_for_loopback(cls, endpoint: str | None) -> str | None:
+        return None if endpoint is None else checked_endpoint(endpoint)
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_is_a_url(cls, proxy: str | None) -> str | None:
+        if proxy is None:
+            return None
+        try:
+            return _origin(proxy)
+        except ValueError:
+            raise ValueError("expected a proxy URL such as http://proxy.example:3128, without a password") from None
+
+    @model_validator(mode="after")
+    def _region_or_endpoint(self) -> Self:
+        if (self.region is None) == (self.endpoint is None):
+            raise ValueError("expected exactly one of region and endpoint")
+        return self
+
+    @model_validator(mode="after")
+    def _no_plain_text_through_another_machine(self) -> Self:
+        if self.proxy is not None and self.url.startswith("http:") and not is_loopback(_host(self.proxy)):
+            raise ValueError(
+                "an http endpoint is reached without a proxy on another machine, which would read everything"
+            )
+        return self
+
+    @property
+    def url(self) -> str:
+        """Return the endpoint, without a trailing slash."""
+        return self.endpoint if self.endpoint is not None else REGIONS[self.region or DEFAULT_REGION]
+
+    @property
+    def region_id(self) -> str:
+        """Return what goes into `RegionId`: the region, or the one whose endpoint is given."""
+        if self.region is not None:
+            return self.region
+        return next((region for region, url in REGIONS.items() if url == self.endpoint), DEFAULT_REGION)
+
+
+def checked_endpoint(endpoint: str) -> str:
+    """Return the endpoint in its plainest form: lower case, no default port, no trailing slash.
+
+    Raises:
+        ValueError: it is no URL of a host alone, or plain HTTP to another machine: the messages hold personal data.
+    """
+    origin = _origin(endpoint)
+    if origin.startswith("http:") and not is_loopback(_host(origin)):
+        raise ValueError("expected https: plain http is for loopback only, the messages hold personal data")
+    return origin
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _origin(url: str) -> str:
+    """Put the URL together anew from its checked parts, so that no two parsers can disagree about its host."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(_ENDPOINT_EXPECTED) from None
+    is_bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc or "\\" in url)
+    netloc = host if _HOST_NAME.fullmatch(host) else _address(host)
+    if parts.scheme not in _DEFAULT_PORTS or not is_bare or not netloc or port == 0:
+        raise ValueError(_ENDPOINT_EXPECTED)
+    return f"{parts.scheme}://{netloc}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
+
+
+def _address(host: str) -> str:
+    """Return an IP address as it stands in a URL, or nothing where the host is none."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    return f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6 (RFC 3986, section 3.2.2)

@@ -1,0 +1,119 @@
+"""What an answer means: by code first, status second, and a 200 that says no is a no (reference, sections 1.4, 4)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+from pipeline.report.verdict_table import STATUSES_IN_DOUBT, WAYS, Verdict, verdict_of
+from pipeline.values import Delivered, Halt, Outcome, Retry
+from schemas.result import GatewayError, ReportResult, parse_object
+
+MOST_AFTER_MS = 86_400_000
+"""A longer hint of the server's is read as one day; who waits decides how much of it to believe."""
+
+_SIGNED_BY_SERVER = "server string to sign is:"
+_QUOTA = re.compile(r"(Remain|TimeLeft)\s{0,2}:\s{0,2}(-?[0-9]{1,12})")
+_DIGITS = re.compile(r"[0-9]{1,12}")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,79}")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.\-]{1,80}")
+_XML_FIELD = re.compile(rb"<(Success|Code|ErrorCode|RequestId|TraceId)>([^<]{0,256})</\1>")
+"""Enough of XML for a flat answer, which the gateway gives when the wish for JSON is lost on the way.
+
+No parser, so no entity can expand.
+"""
+
+
+def judge(status: int, headers: Mapping[str, str], body: bytes, signed: str = "", *, now_s: float = 0.0) -> Outcome:
+    """Say what an answer means. Never raises, whatever the answer.
+
+    `headers` have lower-case names. `signed` is our string to sign, to compare with the service's own. `now_s` is the
+    time in Unix seconds, for a `Retry-After` that is a date.
+    """
+    document = _fields(body)
+    result = ReportResult.parse(document)
+    request_id, trace_id = _identifier(result.request_id), _identifier(result.trace_id)
+    is_ok = 200 <= status < 300  # noqa: PLR2004 - success (RFC 9110, section 15.3)
+    if is_ok and result.success:
+        return Delivered(request_id, trace_id)
+    error = GatewayError.parse(body)
+    code = _code(result.error_code) or _code(error.code)
+    if is_ok and result.success is None and not code:
+        verdict, shown = Verdict.NOT_AN_ANSWER, "NotAnAnswer"
+    else:
+        verdict = verdict_of(status, code)
+        shown = code or ("NoErrorCode" if is_ok else f"HTTP{status}")
+    way = WAYS[verdict]._replace(code=shown, request_id=request_id, trace_id=trace_id)
+    if isinstance(way, Retry):
+        in_doubt = way.in_doubt or (not code and status in STATUSES_IN_DOUBT)
+        return way._replace(after_ms=after_ms(headers, now_s), in_doubt=in_doubt)
+    if isinstance(way, Halt) and code == "SignatureDoesNotMatch" and signed:
+        return way._replace(reason=_signature_reason(_message(document, error), signed, way.reason))
+    return way
+
+
+def after_ms(headers: Mapping[str, str], now_s: float) -> int | None:
+    """Return the server's own hint how long to wait, in ms (reference, section 4.4).
+
+    In this order: x-acs-retry-after, Retry-After, X-RateLimit-User-API, X-RateLimit-User.
+    """
+    if (hint := headers.get("x-acs-retry-after", "").strip()) and _DIGITS.fullmatch(hint):
+        return min(int(hint), MOST_AFTER_MS)
+    if hint := headers.get("retry-after", "").strip():
+        if _DIGITS.fullmatch(hint):
+            return min(int(hint) * 1000, MOST_AFTER_MS)
+        if (until_s := _date_s(hint)) is not None:
+            return min(max(0, math.ceil((until_s - now_s) * 1000)), MOST_AFTER_MS)
+    for name in ("x-ratelimit-user-api", "x-ratelimit-user"):
+        quota = {key: int(value) for key, value in _QUOTA.findall(headers.get(name, "")[:1000])}
+        if quota.get("Remain", 1) == 0 and quota.get("TimeLeft", -1) >= 0:
+            return min(quota["TimeLeft"] + 100, MOST_AFTER_MS)
+    return None
+
+
+def _date_s(text: str) -> float | None:
+    """Read an HTTP date (RFC 9110, section 5.6.7)."""
+    try:
+        return parsedate_to_datetime(text[:64]).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _fields(body: bytes) -> Mapping[str, object]:
+    if (document := parse_object(body)) is not None:
+        return document
+    if body.lstrip().startswith(b"<"):
+        return {name.decode(): value.decode("utf-8", "replace") for name, value in _XML_FIELD.findall(body)}
+    return {}
+
+
+def _message(document: Mapping[str, object], error: GatewayError) -> str:
+    """Return the whole of the message: the string to sign in it is as long as the batch."""
+    whole = document.get("Message", document.get("message"))
+    return whole if isinstance(whole, str) else error.message
+
+
+def _signature_reason(message: str, signed: str, otherwise: str) -> str:
+    """Compare with the service's string to sign: the same means a wrong secret, another means encoding (section 4.1)."""
+    _, found, theirs = message.partition(_SIGNED_BY_SERVER)
+    if not found:
+        return otherwise
+    theirs = theirs.strip()
+    if theirs != signed and signed.startswith(theirs):
+        return otherwise  # cut short, so it tells nothing
+    if theirs == signed:
+        return "the AccessKey secret is wrong (the service signed the same text)"
+    return (
+        "the service signed another text: something between changes the request, or its encoding differs from log2mq's"
+    )
+
+
+def _code(text: str) -> str:
+    """Keep a code only where it looks like one: it could as well repeat what was sent."""
+    return text if _CODE.fullmatch(text) else ""
+
+
+def _identifier(text: str) -> str:
+    return text if _IDENTIFIER.fullmatch(text) else ""

@@ -1,0 +1,379 @@
+"""The loop: one record's way, from poll to commit, read top to bottom.
+
+    poll → convert → claim → batch → report → confirm → end → commit
+
+One thread owns all state here. The HTTP calls run elsewhere and come back as values; so do rebalances, refusals and dead letters.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.books import FILTERED, REFUSED, Ending, Fate
+from pipeline.claims import ClaimDesk
+from pipeline.convert import Converter
+from pipeline.deadletter.share import DeadLetterShare
+from pipeline.dispatch import Dispatch, Settled
+from pipeline.errors import DestinationHalt, Log2mqError
+from pipeline.interfaces import DeadLetters, DedupStore, Source
+from pipeline.offsets import Offsets, PartitionOffsets
+from pipeline.status import Status
+from pipeline.tickets import Parcel, Ticket
+from pipeline.values import Assigned, LostToRetention, Partition, Polled, Refused, Revoked, SourceEvent, Standing
+from schemas.log import Record
+from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.base import Kind, Skipped
+
+RECORD_OVERHEAD_BYTES = 1024
+"""What an unfinished record costs beside its value, so that many small ones are bounded too."""
+
+BUSY_POLL_MS = 10
+IDLE_POLL_MS = 100
+STATUS_EVERY_MS = 500
+SWEEP_EVERY_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much may be unfinished, and how often the slow things are done. Times in ms, sizes in bytes."""
+
+    unfinished_records: int = 20_000  # per partition
+    in_flight_bytes: int = 32 << 20
+    commit_records: int = 20_000
+    commit_every_ms: int = 1_000
+    lease_ms: int = 15_000
+    grace_ms: int = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything the loop drives."""
+
+    source: Source
+    convert: Converter
+    store: DedupStore
+    dispatch: Dispatch
+    dead_letters: DeadLetters
+    share: DeadLetterShare
+
+
+class Runner:
+    """Runs one source until it is told to stop, its range ends, or something stops it for good."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        pace: Pace,
+        clock: Callable[[], int],
+        *,
+        on_status: Callable[[Status], None] = lambda _: None,
+        on_lost: Callable[[LostToRetention], None] = lambda _: None,
+        has_ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`clock` gives Unix milliseconds. `has_ended` says that there will be nothing more to read."""
+        self._source = parts.source
+        self._convert = parts.convert
+        self._store = parts.store
+        self._desk = ClaimDesk(parts.store)
+        self._dispatch = parts.dispatch
+        self._dead_letters = parts.dead_letters
+        self._share = parts.share
+        self._pace = pace
+        self._clock = clock
+        self._on_status = on_status
+        self._on_lost = on_lost
+        self._has_ended = has_ended
+        self._burying: dict[tuple[str, int, int], list[Ticket]] = {}
+        self._weight = 0  # bytes unfinished
+        self._ended_since_commit = 0
+        self._paused: set[Partition] = set()
+        self._stopping = False
+        self._unsynced = False
+        self._next: dict[str, int] = {}
+        self.offsets = Offsets()
+
+    def stop(self) -> None:
+        """Read nothing more, finish what is in flight within the grace time, commit, and return from `run`. Safe in a signal handler."""
+        self._stopping = True
+
+    def run(self) -> Status:
+        """Run to the end and return where it stands then.
+
+        Raises:
+            Log2mqError: one of its kinds, for what stops the job; everything finished until then is committed.
+        """
+        try:
+            while not self._stopping:
+                self.turn()
+                if self._has_ended() and self._is_idle():
+                    break
+            self._finish()
+            self._commit()
+            return self.status()
+        except Log2mqError as error:
+            self._save_what_is_known(error)
+            raise
+        finally:
+            self._source.close()
+
+    def turn(self) -> None:
+        """Go once around."""
+        self._make_durable()
+        polled = self._source.poll(self._poll_ms(), self.offsets.committable())
+        now_ms = self._clock()
+        for event in polled.events:
+            self._source_event(event)
+        self._take_in(polled)
+        self._move_on(now_ms)
+        self._commit_if_due(now_ms)
+        self._hold_or_resume()
+        self._tick(now_ms)
+
+    # --- in ------------------------------------------------------------------------------------------------------------------
+
+    def _source_event(self, event: SourceEvent) -> None:
+        match event:
+            case Assigned(start):
+                self.offsets.assign(start)
+                self._paused -= start.keys()
+                self._drop_stale()
+            case Revoked(partitions):
+                self.offsets.revoke(partitions)
+                self._paused -= partitions
+                self._drop_stale()
+            case LostToRetention(partition, first, last, resumed_at):
+                if (offsets := self.offsets.owned.get(partition)) is not None:
+                    offsets.lose(max(0, last - first + 1), resumed_at)
+                self._on_lost(event)
+
+    def _take_in(self, polled: Polled) -> None:
+        for partition, records in polled.records.items():
+            if (offsets := self.offsets.owned.get(partition)) is None:
+                continue  # a partition not ours (any more): its owner reads these
+            offsets.begin(records)
+            for record in records:
+                self._take_record(record, offsets)
+        self.offsets.advance(polled.positions)
+
+    def _take_record(self, record: Record, offsets: PartitionOffsets) -> None:
+        self._share.read()
+        drafts = self._convert(record)
+        if not isinstance(drafts, list):
+            if isinstance(drafts, Skipped):
+                self._end(record.offset, offsets, FILTERED)
+            else:
+                ticket = Ticket(record, offsets, 0)
+                ticket.refusal = drafts
+                self._bury(ticket)
+            return
+        weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES
+        self._weight += weight
+        ticket = Ticket(record, offsets, weight)
+        ticket.open = len(drafts)
+        parcels = [Parcel(ticket, kind, body, claim) for kind, body, claim in drafts]
+        if len(parcels) > 1:
+            ticket.counts = [0] * 7
+            users = [parcel for parcel in parcels if parcel.kind is Kind.USER]
+            if users and len(users) < len(parcels):
+                # Identities reach the API no later than the events that need them (reference, section 8).
+                ticket.gated = [parcel for parcel in parcels if parcel.kind is Kind.EVENT]
+                parcels = users
+        self._desk.ask(parcels)
+
+    # --- on ------------------------------------------------------------------------------------------------------------------
+
+    def _move_on(self, now_ms: int) -> None:
+        """Claim, send, and take in what the API and the dead-letter topic answered."""
+        while True:
+            granted, known = self._desk.settle(now_ms)
+            self._dispatch.add(granted, now_ms)
+            for parcel, standing in known:
+                self._close(parcel, _KNOWN[standing, parcel.kind])
+            if not self._desk.has_work:
+                break
+        settled = self._dispatch.turn(now_ms, flush=self._stopping or self._has_ended())
+        self._settle(settled, now_ms)
+        if self._dispatch.halt and not self._dispatch.sending:
+            raise DestinationHalt(self._dispatch.halt)
+
+    def _settle(self, settled: Settled, now_ms: int) -> None:
+        self._desk.confirm(settled.delivered, now_ms)
+        self._unsynced = self._unsynced or bool(settled.delivered)
+        self._desk.release([*(parcel for parcel, _ in settled.refused), *settled.dropped])
+        for parcel in settled.delivered:
+            self._close(parcel, _REPORTED[parcel.kind])
+        for parcel, refused in settled.refused:
+            self._refuse(parcel, refused)
+        for record in self._dead_letters.durable():
+            for ticket in self._burying.pop((record.topic, record.partition, record.offset), ()):
+                self._end(record.offset, ticket.offsets, ticket.ending() if ticket.counts else REFUSED)
+
+    def _refuse(self, parcel: Parcel, refused: Refused) -> None:
+        parcel.ticket.refusal = Refusal(
+            Stage.REPORT, ReasonCode.API_REFUSED, refused.reason, refused.code, refused.request_id, refused.trace_id
+        )
+        parcel.ticket.counts = parcel.ticket.counts or [0] * 7
+        self._close(parcel, _REFUSED[parcel.kind])
+
+    def _close(self, parcel: Parcel, ended: tuple[int, Ending]) -> None:
+        """A message has ended; perhaps its record has too."""
+        ticket = parcel.ticket
+        ticket.open -= 1
+        column, alone = ended
+        if ticket.counts is not None:
+            ticket.counts[column] += 1
+        if ticket.gated is not None and ticket.open == len(ticket.gated):
+            self._desk.ask(ticket.gated)
+            ticket.gated = None
+        if ticket.open:
+            return
+        self._weight -= ticket.weight
+        ticket.weight = 0
+        if ticket.refusal is not None:
+            self._bury(ticket)
+        else:
+            self._end(ticket.record.offset, ticket.offsets, alone if ticket.counts is None else ticket.ending())
+
+    def _bury(self, ticket: Ticket) -> None:
+        """Hand a refused record to the dead letters; it ends when they have it for good."""
+        assert ticket.refusal is not None  # noqa: S101 - both callers have set it
+        if ticket.offsets.closed:
+            return  # whoever owns the partition now reads the record again and comes to its own conclusion
+        record = ticket.record
+        self._burying.setdefault((record.topic, record.partition, record.offset), []).append(ticket)
+        self._dead_letters.send(record, ticket.refusal)
+        self._share.dead()
+
+    def _end(self, offset: int, offsets: PartitionOffsets, ending: Ending) -> None:
+        if offsets.closed:
+            return
+        offsets.end(offset, ending)
+        self._ended_since_commit += 1
+
+    def _drop_stale(self) -> None:
+        """Let go of everything unsent that belongs to partitions taken away; what is being sent keeps its claim until its outcome."""
+        self._desk.drop_stale()
+        dropped = self._dispatch.drop_stale()
+        self._desk.release(dropped)
+        for parcel in dropped:
+            self._weight -= parcel.ticket.weight
+            parcel.ticket.weight = 0
+
+    # --- out -----------------------------------------------------------------------------------------------------------------
+
+    def _commit_if_due(self, now_ms: int) -> None:
+        if self._ended_since_commit >= self._pace.commit_records or self._is_due(
+            "commit", now_ms, self._pace.commit_every_ms
+        ):
+            self._commit()
+
+    def _commit(self) -> bool:
+        commits = self.offsets.committable()
+        self._ended_since_commit = 0
+        if not commits:
+            return True
+        self._make_durable()
+        if not self._source.commit(commits):
+            return False
+        self.offsets.committed(commits)
+        return True
+
+    def _make_durable(self) -> None:
+        """What was confirmed survives a crash of the machine before any offset moves; a rebalance inside `poll` may move them too."""
+        if self._unsynced:
+            self._store.sync()
+            self._unsynced = False
+
+    def _hold_or_resume(self) -> None:
+        """Pause what has too much unfinished, so that a stuck head does not fill memory; polling goes on for the heartbeats."""
+        pace = self._pace
+        full = self._stopping or bool(self._dispatch.halt) or self._weight > pace.in_flight_bytes
+        empty = not self._stopping and self._weight <= pace.in_flight_bytes // 2
+        hold = [
+            p
+            for p, o in self.offsets.owned.items()
+            if p not in self._paused and (full or o.in_flight > pace.unfinished_records)
+        ]
+        free = [p for p in self._paused if empty and self.offsets.owned[p].in_flight <= pace.unfinished_records // 2]
+        if hold:
+            self._source.pause(hold)
+            self._paused.update(hold)
+        if free:
+            self._source.resume(free)
+            self._paused.difference_update(free)
+
+    def _tick(self, now_ms: int) -> None:
+        if self._is_due("renew", now_ms, self._pace.lease_ms // 4):
+            self._store.renew(now_ms)
+        if self._is_due("sweep", now_ms, SWEEP_EVERY_MS):
+            self._store.sweep(now_ms)
+        if self._is_due("status", now_ms, STATUS_EVERY_MS):
+            for offsets in self.offsets.owned.values():
+                offsets.session_books().check()
+            self._on_status(self.status())
+
+    def _is_due(self, what: str, now_ms: int, every_ms: int) -> bool:
+        if now_ms < self._next.get(what, 0):
+            return False
+        self._next[what] = now_ms + every_ms
+        return True
+
+    def _poll_ms(self) -> int:
+        return BUSY_POLL_MS if self._desk.has_work or self._burying or not self._dispatch.is_idle else IDLE_POLL_MS
+
+    def _is_idle(self) -> bool:
+        return not self.offsets.in_flight
+
+    # --- the end -------------------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """Finish what is in flight, as far as the grace time allows."""
+        self._hold_or_resume()
+        until_ms = self._clock() + self._pace.grace_ms
+        while not self._is_idle() and self._clock() < until_ms:
+            self.turn()
+
+    def _save_what_is_known(self, error: Log2mqError) -> None:
+        """Before an error ends the job: wait for the answers under way, so that what was taken is remembered, and commit."""
+        self._dispatch.halt = self._dispatch.halt or str(error)
+        until_ms = self._clock() + self._pace.grace_ms
+        try:
+            while self._dispatch.sending and self._clock() < until_ms:
+                time.sleep(BUSY_POLL_MS / 1000)
+                self._settle(self._dispatch.turn(self._clock()), self._clock())
+            self._commit()
+        except Log2mqError:
+            return  # the first error says what to mend
+
+    def status(self) -> Status:
+        """Where the job stands: the books, the lag, and what it waits for."""
+        return Status(
+            at_ms=self._clock(),
+            books=self.offsets.books(),
+            lifetime=self.offsets.lifetime_books(),
+            lag=self._source.lag(),
+            attempts=self._dispatch.attempts,
+            sending=self._dispatch.sending,
+            queued=self._dispatch.queued,
+            waiting_elsewhere=self._desk.waiting_elsewhere,
+            rests_until_ms=self._dispatch.rests_until_ms(),
+            stopping=self._stopping,
+        )
+
+
+_REPORTED = {
+    Kind.EVENT: (0, Ending(Fate.REPORTED, events_reported=1)),
+    Kind.USER: (4, Ending(Fate.REPORTED, users_reported=1)),
+}
+_KNOWN = {
+    (Standing.DUPLICATE, Kind.EVENT): (1, Ending(Fate.DUPLICATE, events_duplicate=1)),
+    (Standing.DUPLICATE, Kind.USER): (5, Ending(Fate.DUPLICATE, users_duplicate=1)),
+    (Standing.REREAD, Kind.EVENT): (2, Ending(Fate.REREAD, events_reread=1)),
+    (Standing.REREAD, Kind.USER): (5, Ending(Fate.REREAD, users_duplicate=1)),
+}
+_REFUSED = {
+    Kind.EVENT: (3, Ending(Fate.DEAD_LETTERED, events_refused=1)),
+    Kind.USER: (6, Ending(Fate.DEAD_LETTERED, users_refused=1)),
+}

@@ -1,0 +1,95 @@
+"""Secrets: values that cannot print themselves, and the two places they may come from."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
+
+from pipeline.errors import UsageError
+
+_MASK = "***"
+_MOST_BYTES = 64 << 10
+
+
+class Secret:
+    """A secret text. However it is printed, formatted or dumped, it shows `***`; only `reveal` gives it."""
+
+    __slots__ = ("__text",)
+
+    def __init__(self, text: str) -> None:
+        self.__text = text
+
+    def reveal(self) -> str:
+        """Return the secret itself. Called where it is used, and nowhere else."""
+        return self.__text
+
+    def __repr__(self) -> str:
+        return _MASK
+
+    def __format__(self, _spec: str) -> str:
+        return _MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self.__text.encode(), other.__text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.__text))
+
+    def __bool__(self) -> bool:
+        return bool(self.__text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be copied or pickled")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(
+            cls, serialization=core_schema.plain_serializer_function_ser_schema(lambda _: _MASK)
+        )
+
+
+class SecretSource(BaseModel):
+    """Where a secret is read from: `{env: NAME}` or `{file: PATH}`. Never the source file itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    env: str | None = None
+    file: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_literals(cls, value: Any) -> Any:
+        if isinstance(value, str | int | float):
+            # The value itself is not repeated: it may be the secret.
+            raise ValueError("a secret is never written here; expected {env: NAME} or {file: PATH}")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("expected exactly one of env and file")
+        return self
+
+    def read(self, environment: Mapping[str, str]) -> Secret:
+        """Read the secret.
+
+        Raises:
+            UsageError: the variable or file is missing or empty; the message names it.
+        """
+        if self.env is not None:
+            text, place = environment.get(self.env, ""), f"the environment variable {self.env}"
+        else:
+            place = f"the file {self.file}"
+            try:
+                with Path(str(self.file)).open("rb") as stream:
+                    text = stream.read(_MOST_BYTES).decode().rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"the secret in {place} cannot be read: {type(error).__name__}") from None
+        if not text:
+            raise UsageError(f"{place} is empty or not set; expected a secret")
+        return Secret(text)

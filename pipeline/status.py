@@ -1,0 +1,31 @@
+"""Where the job stands at one moment: what progress lines, the terminal and the closing summary are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.books import Books
+from pipeline.dispatch import Attempts
+from pipeline.values import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A snapshot. Times in Unix ms; `lag` in records not yet read; `sending` and `queued` in batches, `waiting_elsewhere` in messages."""
+
+    at_ms: int
+    books: Mapping[Partition, Books]
+    lifetime: Mapping[Partition, Books] = field(default_factory=dict)
+    lag: Mapping[Partition, int] = field(default_factory=dict)
+    attempts: Attempts = field(default_factory=Attempts)
+    sending: int = 0
+    queued: int = 0
+    waiting_elsewhere: int = 0
+    rests_until_ms: int | None = None
+    stopping: bool = False
+
+    @property
+    def total(self) -> Books:
+        """This process's books over all partitions."""
+        return Books.total(self.books.values())

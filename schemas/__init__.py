@@ -1,0 +1,1 @@
+"""Shapes only: the standard MQ event model, user identities, API results. No behaviour beyond validation."""

@@ -1,0 +1,54 @@
+"""A raw log record as Kafka delivers it, and the decoded entry that a transform receives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+Header = tuple[str, bytes | None]
+
+
+class Record(Protocol):
+    """One raw record. kafka-python's `ConsumerRecord` has this shape, so no copy is made on the hot path.
+
+    `timestamp` is the record's Kafka timestamp in Unix milliseconds (-1 where the topic has none).
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[Header]: ...
+
+
+class RawRecord(NamedTuple):
+    """A `Record` that did not come from a poll: read from a file or standard input, or made by a test."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header] = ()
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """One decoded log record: `fields` is what the decoder made of the value, `record` is where it came from.
+
+    A transform treats both as read-only.
+    """
+
+    fields: Mapping[str, Any]
+    record: Record

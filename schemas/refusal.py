@@ -1,0 +1,55 @@
+"""Why a record could not become a reported event: the closed set of reason codes, and the value that carries one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Stage(StrEnum):
+    """The step of a record's way at which it was refused; written to dead-letter headers and shown by `explain`."""
+
+    READ = "read"
+    DECODE = "decode"
+    TRANSFORM = "transform"
+    CHECK = "check"
+    REPORT = "report"
+
+
+class ReasonCode(StrEnum):
+    """Every reason a record can be dead-lettered for. `docs/reason-codes.md` explains each; a test keeps it complete."""
+
+    NO_VALUE = "NO_VALUE"
+    RECORD_TOO_LARGE = "RECORD_TOO_LARGE"
+    NOT_UTF8 = "NOT_UTF8"
+    NOT_JSON = "NOT_JSON"
+    NOT_AN_OBJECT = "NOT_AN_OBJECT"
+    TOO_DEEP = "TOO_DEEP"
+    NUMBER_TOO_LONG = "NUMBER_TOO_LONG"
+    NO_MATCH = "NO_MATCH"
+    NO_RULE_MATCHED = "NO_RULE_MATCHED"
+    FIELD_MISSING = "FIELD_MISSING"
+    FIELD_TYPE = "FIELD_TYPE"
+    TIME_INVALID = "TIME_INVALID"
+    IDENTITY_INVALID = "IDENTITY_INVALID"
+    OUT_BIZ_ID_MISSING = "OUT_BIZ_ID_MISSING"
+    FUNCTION_FAILED = "FUNCTION_FAILED"
+    PLUGIN_RAISED = "PLUGIN_RAISED"
+    PLUGIN_OUTPUT = "PLUGIN_OUTPUT"
+    MESSAGE_INVALID = "MESSAGE_INVALID"
+    EVENT_TOO_LARGE = "EVENT_TOO_LARGE"
+    API_REFUSED = "API_REFUSED"
+
+
+class Refusal(NamedTuple):
+    """One record's refusal. `reason` is a sentence for a person and never holds a value taken from the record.
+
+    `api_code` is the API's own error code where the API refused; `request_id` and `trace_id` come from its answer.
+    """
+
+    stage: Stage
+    code: ReasonCode
+    reason: str
+    api_code: str = ""
+    request_id: str = ""
+    trace_id: str = ""

@@ -1,0 +1,97 @@
+"""What the API answers: a business result (reference, section 1.4) or a gateway error (section 4.1). Both readers are tolerant."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+MOST_FIELD_CHARACTERS = 4096
+"""No field of an answer is kept beyond this."""
+
+_XML_FIELD = re.compile(r"<(Code|Message|RequestId|HostId)>([^<]{0,65536})</\1>")
+"""Enough of XML for the gateway's flat `<Error>`; no parser, so no entity can expand."""
+
+
+class ReportResult(NamedTuple):
+    """The six fields of a business answer; `success` is None where the answer has no such field."""
+
+    success: bool | None
+    error_code: str = ""
+    error_desc: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+    content: str = ""
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> ReportResult:
+        """Read PascalCase or camelCase keys, and `Success` as a boolean or a string."""
+
+        def text(name: str) -> str:
+            return _text(document, name)
+
+        return cls(
+            success=_truth(document.get("Success", document.get("success"))),
+            error_code=text("ErrorCode"),
+            error_desc=text("ErrorDesc"),
+            request_id=text("RequestId"),
+            trace_id=text("TraceId"),
+            content=text("Data"),
+        )
+
+
+class GatewayError(NamedTuple):
+    """The gateway's own refusal; every field may be empty, since a proxy may have answered instead."""
+
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+    host_id: str = ""
+
+    @classmethod
+    def parse(cls, body: bytes) -> GatewayError:
+        """Read JSON in either spelling, or XML. Never raises."""
+        text = body.decode("utf-8", "replace")
+        if text.lstrip().startswith("<"):
+            fields = {name: value for name, value in _XML_FIELD.findall(text)}  # noqa: C416 - pairs by name
+            return cls(
+                *(
+                    _unescape(fields.get(name, ""))[:MOST_FIELD_CHARACTERS]
+                    for name in ("Code", "Message", "RequestId", "HostId")
+                )
+            )
+        document = parse_object(body)
+        if document is None:
+            return cls()
+        return cls(*(_text(document, name) for name in ("Code", "Message", "RequestId", "HostId")))
+
+
+def parse_object(body: bytes) -> Mapping[str, Any] | None:
+    """Read a JSON object, or None where the body is none."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name, document.get(name[0].lower() + name[1:]))
+    if value is None:
+        return ""
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:MOST_FIELD_CHARACTERS]
+
+
+def _truth(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+        return value.strip().lower() == "true"
+    return None
+
+
+def _unescape(text: str) -> str:
+    for escaped, plain in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
+        text = text.replace(escaped, plain)
+    return text

@@ -1,0 +1,154 @@
+"""One suite for every decoder: what the job relies on, whatever the format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.decode import DECODERS, DecodeLimits, UnknownFormatError, build_decoder
+from schemas.refusal import ReasonCode, Refusal, Stage
+
+OPTIONS = {
+    "json": {},
+    "nginx": {},
+    "apache": {},
+    "regex": {"pattern": r"(?P<word>\w+) (?P<rest>.*)"},
+}
+GOOD = {
+    "json": '{"type":"付款","n":1}'.encode(),
+    "nginx": '1.2.3.4 - 张三 [01/May/2024:10:00:00 +0800] "GET /a?b=c HTTP/1.1" 200 5 "-" "curl"'.encode(),
+    "apache": b'127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /apache_pb.gif HTTP/1.0" 200 2326 "-" "-"',
+    "regex": "hello 世界".encode(),
+}
+HOSTILE = {
+    "empty": b"",
+    "nul": b"\x00",
+    "not UTF-8": b'{"a":"\xff\xfe"}',
+    "UTF-16": '{"a":1}'.encode("utf-16"),
+    "deep arrays": b"[" * 100_000,
+    "deep closed arrays": b"[" * 100_000 + b"]" * 100_000,
+    "deep objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "10,000 digits": b'{"a":' + b"9" * 10_000 + b"}",
+    "10,000 decimals": b'{"a":0.' + b"9" * 10_000 + b"}",
+    "huge exponent": b'{"a":1e999999999999999999999}',
+    "quotes": b'"' * 100_000,
+    "escaped quotes": b'"' + b'\\"' * 100_000,
+    "spaces": b" " * 100_000,
+    "brackets and quotes": b'] "' * 50_000,
+    "percent signs": b'1.2.3.4 - - [01/May/2024:10:00:00 +0800] "GET /?'
+    + b"%%%=%&" * 10_000
+    + b' HTTP/1.1" 200 5 "-" "-"',
+    "lone surrogate": b'{"a":"\\ud800"}',
+    "many marks": b"\xef\xbb\xbf" * 50_000,
+}
+LIMITS = DecodeLimits()
+EVERY = pytest.mark.parametrize("name", DECODERS)
+
+
+def decoder(name):
+    return build_decoder(name, OPTIONS[name], LIMITS)
+
+
+def check_answer(answer):
+    """Fields, all named by text, in which nothing breaks when they are written as UTF-8; or a refusal at decoding."""
+    if isinstance(answer, Refusal):
+        assert answer.stage is Stage.DECODE
+        assert answer.reason
+        return
+    assert all(type(name) is str for name in answer)
+    json.dumps(answer, ensure_ascii=False, default=str).encode()
+
+
+def test_every_row_has_its_examples_here():
+    assert set(OPTIONS) == set(GOOD) == set(DECODERS)
+
+
+@EVERY
+def test_a_good_record_gives_fields(name):
+    answer = decoder(name)(GOOD[name])
+    assert not isinstance(answer, Refusal)
+    assert answer
+
+
+@EVERY
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_input_is_answered(name, value):
+    check_answer(decoder(name)(value))
+
+
+@EVERY
+@given(value=st.binary(max_size=300))
+@settings(max_examples=100)
+def test_arbitrary_bytes_are_answered(name, value):
+    check_answer(decoder(name)(value))
+
+
+@EVERY
+@given(data=st.data())
+@settings(max_examples=100)
+def test_damaged_records_are_answered(name, data):
+    good = bytearray(GOOD[name])
+    for _ in range(data.draw(st.integers(1, 4))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(good)))
+    check_answer(decoder(name)(bytes(good[:cut])))
+
+
+@EVERY
+@given(
+    value=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: text.encode(errors="surrogatepass")))
+)
+@settings(max_examples=50)
+def test_the_same_bytes_give_the_same_answer(name, value):
+    first, second = decoder(name), decoder(name)
+    assert repr(first(value)) == repr(second(value)) == repr(first(value))
+
+
+@EVERY
+def test_bytes_that_are_not_utf8_are_refused_as_such(name):
+    answer = decoder(name)(GOOD[name][:-3] + b"\xff" + GOOD[name][-3:])
+    assert isinstance(answer, Refusal)
+    assert answer.code is ReasonCode.NOT_UTF8
+
+
+@EVERY
+def test_a_refusal_never_quotes_the_record(name):
+    for value in (b"13800001111 {", b'["13800001111"]', b'13800001111 "', b"13800001111\xff", b"13800001111"):
+        answer = decoder(name)(value)
+        if isinstance(answer, Refusal):
+            assert "13800001111" not in answer.reason
+
+
+@EVERY
+def test_an_unknown_option_is_refused(name):
+    with pytest.raises(ValueError, match="no_such_option"):
+        build_decoder(name, {**OPTIONS[name], "no_such_option": 1}, LIMITS)
+
+
+def test_an_unknown_format_names_the_nearest_one():
+    with pytest.raises(UnknownFormatError, match="did you mean nginx"):
+        build_decoder("ngnix", {}, LIMITS)
+
+
+@EVERY
+def test_the_docs_name_each_format_its_options_and_its_reason_codes(name):
+    page = (Path(__file__).parents[2] / "docs" / "decoders.md").read_text()
+    section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert section
+    assert f"| [`{name}`](#{name}) |" in page
+    for option in DECODERS[name].options.model_fields:
+        assert f"\n| `{option}` |" in section
+    for value in HOSTILE.values():
+        answer = decoder(name)(value)
+        if isinstance(answer, Refusal):
+            assert f"`{answer.code}`" in section
+
+
+@EVERY
+def test_every_option_is_described(name):
+    assert DECODERS[name].description
+    assert all(field.description for field in DECODERS[name].options.model_fields.values())

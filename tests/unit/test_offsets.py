@@ -1,0 +1,119 @@
+"""The lowest unfinished offset is what may be committed, in whatever order records end."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.books import FILTERED, REFUSED, Books, Ending, Fate, decode_books
+from pipeline.offsets import Offsets, PartitionOffsets
+from pipeline.values import Commit, Partition
+from schemas.log import RawRecord
+
+HERE = Partition("log", 0)
+REPORTED = Ending(Fate.REPORTED, events_reported=1)
+
+
+def records(offsets):
+    return [RawRecord("log", 0, offset, -1, None, b"") for offset in offsets]
+
+
+@st.composite
+def histories(draw):
+    """Offsets with gaps, the order in which they end, and how."""
+    gaps = draw(st.lists(st.integers(1, 4), min_size=1, max_size=40))
+    offsets, position = [], draw(st.integers(0, 1000))
+    start = position
+    for gap in gaps:
+        position += gap
+        offsets.append(position - 1)
+    order = draw(st.permutations(offsets))
+    endings = [draw(st.sampled_from([REPORTED, FILTERED, REFUSED])) for _ in order]
+    return start, offsets, position, list(zip(order, endings, strict=True))
+
+
+@given(histories(), st.integers(1, 7))
+def test_commits_stay_at_the_lowest_unfinished_offset(history, chunk):
+    start, offsets, position, ends = history
+    tracker = PartitionOffsets(HERE, Commit(start, ""))
+    for first in range(0, len(offsets), chunk):
+        tracker.begin(records(offsets[first : first + chunk]))
+    tracker.position = position
+    unfinished = set(offsets)
+    for offset, ending in ends:
+        assert tracker.committable().offset == min(unfinished)
+        assert tracker.in_flight == len(unfinished)
+        tracker.session_books().check()
+        tracker.end(offset, ending)
+        unfinished.discard(offset)
+    assert tracker.committable().offset == position
+    assert tracker.in_flight == 0
+
+
+@given(histories(), st.data())
+def test_lifetime_books_count_exactly_what_lies_below_the_commit(history, data):
+    start, offsets, position, ends = history
+    tracker = PartitionOffsets(HERE, Commit(start, ""))
+    tracker.begin(records(offsets))
+    tracker.position = position
+    cut = data.draw(st.integers(0, len(ends)))
+    for offset, ending in ends[:cut]:
+        tracker.end(offset, ending)
+    commit = tracker.committable()
+    below = {offset: ending for offset, ending in ends[:cut] if offset < commit.offset}
+    tally, lost, until = decode_books(commit.metadata)
+    assert sum(tally.values()) == len([offset for offset in offsets if offset < commit.offset]) == len(below)
+    for ending, count in tally.items():
+        assert count == sum(each == ending for each in below.values())
+    assert (lost, until) == (0, None)
+
+    # Killed here; the next owner reads on from the commit and comes to the same sum.
+    successor = PartitionOffsets(HERE, commit)
+    successor.begin(records([offset for offset in offsets if offset >= commit.offset]))
+    successor.position = position
+    for offset, ending in ends:
+        if offset >= commit.offset:
+            successor.end(offset, ending)
+    expected = Books.of({each: [ending for _, ending in ends].count(each) for _, each in ends})
+    assert successor.lifetime_books() == expected
+
+
+def test_a_gap_at_the_end_leaves_nothing_uncommitted():
+    tracker = PartitionOffsets(HERE, Commit(10, ""))
+    tracker.begin(records([10, 11]))
+    tracker.end(10, FILTERED)
+    tracker.end(11, FILTERED)
+    tracker.position = 15  # a transaction marker and aborted records follow
+    assert tracker.committable().offset == 15
+    assert tracker.is_dirty()
+
+
+def test_a_partition_that_comes_back_begins_a_new_epoch():
+    owned = Offsets()
+    owned.assign({HERE: Commit(300, "")})
+    before = owned.owned[HERE]
+    before.begin(records(range(300, 310)))
+    before.end(300, FILTERED)
+    owned.assign({HERE: Commit(300, "")})
+    assert before.closed
+    assert owned.owned[HERE] is not before
+    assert owned.owned[HERE].in_flight == 0
+    # What was handed back unfinished counts as not read by this epoch.
+    assert owned.books()[HERE] == Books(read=1, filtered=1)
+    assert owned.committable() == {}
+
+
+def test_the_end_of_a_replay_survives_in_the_commit():
+    first = PartitionOffsets(HERE, Commit(0, '{"endings":[],"lost":0,"until":50}'))
+    first.begin(records([0]))
+    first.end(0, FILTERED)
+    first.position = 1
+    assert PartitionOffsets(HERE, first.committable()).until == 50
+
+
+def test_offsets_lost_to_retention_are_counted_and_passed():
+    tracker = PartitionOffsets(HERE, Commit(5, ""))
+    tracker.lose(20, resumed_at=25)
+    assert tracker.committable().offset == 25
+    assert tracker.session_books().lost_to_retention == 20
+    assert PartitionOffsets(HERE, tracker.committable()).lifetime_books().lost_to_retention == 20

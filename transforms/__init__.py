@@ -1,0 +1,1 @@
+"""Pure conversion of one decoded log entry to messages: the declarative mapping and Python plug-ins."""

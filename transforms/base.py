@@ -1,0 +1,48 @@
+"""The contract between the job and whatever turns one log entry into messages.
+
+A transform is pure and deterministic: the same entry gives the same messages, after a restart, a retry or a replay. It does not
+block, keeps nothing between calls, and does not change its input. What it cannot convert it answers with a `Refusal`; it never
+raises for something a record can cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from schemas.log import LogEntry
+from schemas.refusal import Refusal
+
+
+class Kind(StrEnum):
+    """Which of the two reporting APIs a message is for (reference, section 1)."""
+
+    EVENT = "event"
+    USER = "user"
+
+
+class Message(NamedTuple):
+    """One message, in wire form (camelCase keys, absent fields left out) and already valid.
+
+    `wire` has neither `organizationId` nor `workspaceId` nor `v`: the job adds those. For an event `wire["extendAttributes"]["outBizId"]` is
+    a non-empty string. `rule` names the rule that made it, for `explain`.
+    """
+
+    kind: Kind
+    wire: dict[str, Any]
+    rule: str = ""
+
+
+class Skipped(NamedTuple):
+    """The entry is filtered on purpose: `why` says which setting did so, in a few words."""
+
+    why: str
+
+
+class Transform(Protocol):
+    """Converts one log entry to one or many messages, filters it (`Skipped`), or refuses it."""
+
+    def __call__(self, entry: LogEntry) -> Sequence[Message] | Skipped | Refusal:
+        """Return at least one message, users before events, or say why there is none."""
+        ...

@@ -1,0 +1,39 @@
+"""A fault in a mapping, as a value: where it is, what was found, what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+Location = tuple[str | int, ...]
+"""A place in the source file, such as `("events", 0, "attributes", "title")`."""
+
+
+class Fault(NamedTuple):
+    """One fault."""
+
+    location: Location
+    found: str
+    expected: str
+
+
+class MappingFaults(Exception):
+    """All faults of a mapping or a plug-in's settings at once."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults: Sequence[Fault] = tuple(faults)
+        super().__init__(
+            "; ".join(
+                f"{'.'.join(map(str, fault.location))}: {fault.found}; expected {fault.expected}"
+                for fault in self.faults
+            )
+        )
+
+
+class BadExpression(ValueError):
+    """An expression that cannot be compiled: `found` and `expected` for a person."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        self.found = found
+        self.expected = expected
+        super().__init__(f"{found}; expected {expected}")

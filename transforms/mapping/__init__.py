@@ -1,0 +1,7 @@
+"""The declarative mapping: conditions, paths and functions of a source file, compiled once to plain closures."""
+
+from transforms.mapping.compile import Mapper, RuleTrace, compile_mapping
+from transforms.mapping.models import MappingSettings
+from transforms.mapping.out_biz_id import out_biz_id_notes
+
+__all__ = ["Mapper", "MappingSettings", "RuleTrace", "compile_mapping", "out_biz_id_notes"]

@@ -1,0 +1,163 @@
+"""Values of the mapping: a constant, or a path with functions behind `|`; compiled once to a closure.
+
+$.order.amount | divide(100) | round(2)
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from decimal import Decimal
+from typing import Any
+
+from schemas.log import LogEntry
+from transforms.fault import BadExpression
+from transforms.fields import Inconvertible, Value, compile_path, is_path
+from transforms.mapping.functions import FUNCTIONS, Literal, Step, Tables
+
+MOST_EXPRESSION_CHARACTERS = 2_000
+MOST_FUNCTIONS = 20
+
+# Each token is matched where the last one ended; none can be matched in two ways, so reading is linear.
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[a-z_][a-z0-9_]*)|(?P<number>-?\d+(?:\.\d+)?)|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<mark>[(),|]))"
+)
+
+
+def compile_value(written: Any, tables: Tables) -> Value:
+    """Compile what stands in the source file: a text beginning with `$` or `@` is a path, `$$` at the start stands for one `$`, all else is a constant.
+
+    Raises:
+        BadExpression: the path, a function or its arguments are wrong.
+    """
+    if not isinstance(written, str) or not is_path(written) or written.startswith(("$$", "@@")):
+        constant = written[1:] if isinstance(written, str) and written.startswith(("$$", "@@")) else written
+        return lambda _: constant
+    if len(written) > MOST_EXPRESSION_CHARACTERS:
+        raise BadExpression("an expression of more than 2,000 characters", "a shorter one")
+    path, *calls = _split_pipe(written)
+    value = compile_path(path.strip())
+    if len(calls) > MOST_FUNCTIONS:
+        raise BadExpression(f"{len(calls)} functions in one expression", f"at most {MOST_FUNCTIONS}")
+    for call in calls:
+        value = _then(value, *compile_call(call, tables))
+    return value
+
+
+def _then(value: Value, name: str, step: Step) -> Value:
+    takes_null = FUNCTIONS[name].takes_null
+
+    def then(entry: LogEntry) -> Any:
+        before = value(entry)
+        if before is None and not takes_null:
+            return None
+        try:
+            return step(before)
+        except Inconvertible as error:
+            raise Inconvertible(f"{name}: {error}") from None
+
+    return then
+
+
+def _split_pipe(text: str) -> list[str]:
+    """Split at each `|` that stands outside quotes."""
+    parts, quote, begun = [], "", 0
+    for place, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "|":
+            parts.append(text[begun:place])
+            begun = place + 1
+    if quote:
+        raise BadExpression(f"{text!r}, where a quote is not closed", f"another {quote}")
+    return [*parts, text[begun:]]
+
+
+def compile_call(text: str, tables: Tables) -> tuple[str, Step]:
+    """Compile one function with its arguments, such as `truncate(60)`.
+
+    Raises:
+        BadExpression: there is no such function, or its arguments are wrong.
+    """
+    name, arguments = _parse_call(text.strip())
+    function = FUNCTIONS.get(name)
+    if function is None:
+        near = difflib.get_close_matches(name, FUNCTIONS, n=1)
+        raise BadExpression(f"unknown function {name!r}", f"{near[0]!r}" if near else f"one of {', '.join(FUNCTIONS)}")
+    least = sum(not kind.endswith("?") for kind in function.arguments)
+    if not least <= len(arguments) <= len(function.arguments):
+        wanted = ", ".join(function.arguments)
+        raise BadExpression(f"{name} with {len(arguments)} arguments", f"{name}({wanted})")
+    return name, function.build(
+        *(
+            _argument(name, kind.rstrip("?"), each, tables)
+            for kind, each in zip(function.arguments, arguments, strict=False)
+        )
+    )
+
+
+def _argument(name: str, kind: str, value: Literal, tables: Tables) -> Any:
+    match kind:
+        case "text" if isinstance(value, str):
+            return value
+        case "integer" if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        case "number" if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return value
+        case "any":
+            return value
+        case "table" if isinstance(value, str):
+            if value in tables:
+                return tables[value]
+            near = difflib.get_close_matches(value, tables, n=1)
+            raise BadExpression(
+                f"unknown table {value!r}", f"{near[0]!r}" if near else "a table defined under `tables:`"
+            )
+    raise BadExpression(
+        f"{name}({value!r})", f"{'a name of a table' if kind == 'table' else 'a ' + kind} as its argument"
+    )
+
+
+def _parse_call(text: str) -> tuple[str, list[Literal]]:
+    wanted = "a function such as truncate(60)"
+    tokens, position = [], 0
+    while position < len(text):
+        found = _TOKEN.match(text, position)
+        if found is None:
+            raise BadExpression(f"{text!r}", wanted)
+        tokens.append((found.lastgroup or "", found[found.lastgroup or 0]))
+        position = found.end()
+    if not tokens or tokens[0][0] != "name":
+        raise BadExpression(f"{text!r}", wanted)
+    name, rest = tokens[0][1], tokens[1:]
+    if not rest:
+        return name, []
+    if rest[0] != ("mark", "(") or rest[-1] != ("mark", ")"):
+        raise BadExpression(f"{text!r}", wanted)
+    inner = rest[1:-1]
+    if not inner:
+        return name, []
+    arguments = []
+    for place, (group, token) in enumerate(inner):
+        if place % 2:
+            if (group, token) != ("mark", ","):
+                raise BadExpression(f"{text!r}", "a comma between arguments")
+        else:
+            arguments.append(_literal(group, token))
+    if len(inner) % 2 == 0:
+        raise BadExpression(f"{text!r}", "an argument after each comma")
+    return name, arguments
+
+
+def _literal(group: str, token: str) -> Literal:
+    constants: dict[str, Literal] = {"true": True, "false": False, "null": None}
+    match group:
+        case "single" | "double":
+            return token
+        case "number":
+            return Decimal(token) if "." in token else int(token)
+        case "name" if token in constants:
+            return constants[token]
+    raise BadExpression(f"the argument {token!r}", "a text in quotes, a number, true, false or null")

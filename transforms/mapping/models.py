@@ -1,0 +1,59 @@
+"""The declarative mapping as it stands in a source file: the keys `events`, `users`, `otherwise`, `identities` and `tables`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.customer import IdMapping
+
+Expression = Any
+"""A constant, or a text with a path and functions; see `transforms.mapping.expressions`."""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class EventRule(BaseModel):
+    """One rule that makes an event of a log entry."""
+
+    model_config = _STRICT
+
+    when: dict[str, Any] | None = None
+    event_code: Expression
+    event_source_code: Expression = None
+    event_time: Expression
+    customer_id: Expression
+    identities: dict[IdMapping, Expression] = Field(default_factory=dict)
+    out_biz_id: Expression
+    attributes: dict[Annotated[str, Field(min_length=1)], Expression] = Field(default_factory=dict)
+
+
+class UserRule(BaseModel):
+    """One rule that makes a user's identities of a log entry."""
+
+    model_config = _STRICT
+
+    when: dict[str, Any] | None = None
+    customer_id: Expression
+    identities: Annotated[dict[IdMapping, Expression], Field(min_length=1)]
+
+
+class IdentitySettings(BaseModel):
+    """What happens to an identity that cannot be one of its type."""
+
+    model_config = _STRICT
+
+    impossible: Literal["refuse", "leave_out"] = "refuse"
+
+
+class MappingSettings(BaseModel):
+    """The whole mapping of one source."""
+
+    model_config = _STRICT
+
+    events: list[EventRule] = Field(default_factory=list)
+    users: list[UserRule] = Field(default_factory=list)
+    otherwise: Literal["skip", "dead_letter"] = "skip"
+    identities: IdentitySettings = IdentitySettings()
+    tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
