@@ -71,7 +71,6 @@ def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> Source
             why = f"access to the consumer group {settings.group} is denied; the user needs READ on it"
         case (
             errors.KafkaTimeoutError()
-            | errors.NoBrokersAvailable()
             | errors.KafkaConnectionError()
             | errors.NodeNotReadyError()
         ):

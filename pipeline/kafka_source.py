@@ -116,7 +116,8 @@ class KafkaSource:
             if what == "revoked":
                 self._owned -= partitions
                 fresh -= partitions
-                events.append(Revoked(frozenset(partitions)))
+                if partitions:
+                    events.append(Revoked(frozenset(partitions)))
             else:
                 self._owned |= partitions
                 fresh |= partitions

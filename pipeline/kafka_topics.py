@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -104,10 +105,17 @@ class Topics:
 
     def committed(self, group: str) -> dict[Partition, Commit]:
         """Return what a group has committed, with the job's own text."""
-        try:
-            answer = self._admins().list_group_offsets({group: None})
-        except errors.KafkaError as error:
-            raise unavailable(self._settings, error, f"looking up the group {group}") from None
+        until_s = time.monotonic() + READ_LIMIT_MS / 1000
+        while True:
+            try:
+                answer = self._admins().list_group_offsets({group: None})
+                break
+            except errors.RetriableError as error:  # the coordinator of a new cluster is still being made
+                if time.monotonic() > until_s:
+                    raise unavailable(self._settings, error, f"looking up the group {group}") from None
+                time.sleep(0.2)
+            except errors.KafkaError as error:
+                raise unavailable(self._settings, error, f"looking up the group {group}") from None
         offsets = answer.get(group, {})
         return {
             Partition(*key): Commit(each.offset, CommitNote.decode(each.metadata).metadata)

@@ -1,0 +1,181 @@
+"""The whole job on a real Kafka against the stand-in: nothing lost, nothing twice, the books balanced."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+
+from pipeline.errors import DestinationHalt, TooManyDeadLetters
+
+
+def paid(number, **more):
+    return json.dumps({"type": "paid", "ts": 1_700_000_000_000 + number, "user": f"u{number}", "no": f"n{number}", "amount": "9.90", **more}).encode()
+
+
+def registered(number, phone="13800000000"):
+    return json.dumps({"type": "register", "user": f"u{number}", "phone": phone}).encode()
+
+
+def test_records_become_events_and_the_books_balance(source, kafka):
+    made = source(partitions=3)
+    values = [paid(number) for number in range(500)]
+    values += [b'{"type": "heartbeat"}'] * 20 + [b"{broken"] * 5 + [paid(7), paid(8)]
+    kafka.write(made.topic, values)
+    total = made.run_to_end().total
+    total.check()
+    assert (total.read, total.reported, total.duplicate, total.filtered, total.dead_lettered) == (527, 500, 2, 20, 5)
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(500)}
+    headers = [dict(record.headers) for record in kafka.read(made.dead)]
+    assert [each["log2mq-reason"] for each in headers] == [b"NOT_JSON"] * 5
+    assert all(record.value == b"{broken" for record in kafka.read(made.dead))
+
+
+def test_a_second_run_reads_on_where_the_first_stopped(source, kafka, here):
+    made = source()
+    kafka.write(made.topic, [paid(number) for number in range(50)])
+    made.run_to_end()
+    kafka.write(made.topic, [paid(number) for number in range(50, 80)])
+    assert made.run_to_end().total.read == 30
+    assert len(made.events()) == 80
+    assert kafka.committed(made.group)[here(made)].offset == 80
+
+
+def test_identities_reach_the_api_before_the_events_that_need_them(source, kafka, stand_in):
+    order = []
+    accept = stand_in.ledger.accept
+    stand_in.ledger.accept = lambda kind, *rest: (order.append(kind), accept(kind, *rest))
+    made = source(
+        rules="""
+events:
+  - {event_code: register, event_time: $.ts, customer_id: $.user, out_biz_id: $.user}
+users:
+  - {customer_id: $.user, identities: {mobile: $.phone}}
+"""
+    )
+    kafka.write(made.topic, [json.dumps({"ts": 1_700_000_000, "user": "u1", "phone": "+86 138 0000 0001"}).encode()])
+    total = made.run_to_end().total
+    assert order == ["user", "event"]
+    assert (total.reported, total.events_reported, total.users_reported) == (1, 1, 1)
+
+
+def test_unchanged_identities_are_reported_once_and_changed_ones_again(source, kafka, stand_in):
+    made = source()
+    kafka.write(made.topic, [registered(1), registered(1), registered(1, "13900000000"), registered(1), registered(2)])
+    total = made.run_to_end().total
+    assert (total.users_reported, total.users_duplicate) == (4, 1)
+    assert stand_in.ledger.users.total() == 4
+
+
+def test_an_outage_holds_everything_and_loses_nothing(source, kafka, stand_in):
+    stand_in.set_faults({"name": "outage", "do": "unavailable"})
+    made = source()
+    kafka.write(made.topic, [paid(number) for number in range(300)])
+    threading.Timer(2.0, stand_in.set_faults).start()
+    total = made.run_to_end().total
+    assert (total.reported, total.dead_lettered) == (300, 0)
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(300)}
+
+
+@pytest.mark.parametrize("fault", ["throttle", "internal_error", "garbage", "cut_before"])
+def test_faults_that_pass_lose_nothing_and_dead_letter_nothing(source, kafka, stand_in, fault):
+    stand_in.set_faults({"name": "some", "do": fault, "share": 0.5})
+    made = source(report={"batch": "{events: 10, age: 20ms}"})
+    kafka.write(made.topic, [paid(number) for number in range(200)])
+    total = made.run_to_end().total
+    assert (total.reported, total.dead_lettered) == (200, 0)
+    assert set(made.events().values()) == {1}
+
+
+def test_a_lost_answer_is_sent_again_and_counted(source, kafka, stand_in):
+    stand_in.set_faults({"name": "cut", "do": "cut_after", "calls": [0, 1]})
+    made = source()
+    kafka.write(made.topic, [paid(number) for number in range(30)])
+    status = made.run_to_end()
+    assert status.total.reported == 30
+    assert status.attempts.resent_in_doubt > 0
+    assert sum(made.events().values()) == 30 + status.attempts.resent_in_doubt
+
+
+def test_one_bad_event_does_not_cost_the_other_99(source, kafka, stand_in):
+    stand_in.set_faults({"name": "poison", "do": "refuse", "refuse": {"containing": "poison"}})
+    made = source()
+    kafka.write(made.topic, [paid(number, note="poison" if number == 42 else "fine") for number in range(100)])
+    total = made.run_to_end().total
+    assert (total.reported, total.dead_lettered, total.events_refused) == (99, 1, 1)
+    assert ("pay_order", "n42") not in made.events()
+    (letter,) = kafka.read(made.dead)
+    headers = dict(letter.headers)
+    assert json.loads(letter.value)["no"] == "n42"
+    assert (headers["log2mq-reason"], headers["log2mq-stage"], headers["log2mq-offset"]) == (b"API_REFUSED", b"report", b"42")
+    assert headers["log2mq-api-code"] == b"ES0110000400"
+    assert headers["log2mq-request-id"]
+    assert headers["log2mq-trace-id"]
+
+
+def test_the_duplicate_of_a_refused_event_is_tried_itself(source, kafka, stand_in):
+    stand_in.set_faults({"name": "poison", "do": "refuse", "refuse": {"containing": "poison"}})
+    made = source()
+    kafka.write(made.topic, [paid(0), paid(1, note="poison"), paid(1), paid(1)])
+    total = made.run_to_end().total
+    assert made.events() == {("pay_order", "n0"): 1, ("pay_order", "n1"): 1}
+    assert (total.reported, total.duplicate, total.dead_lettered) == (2, 1, 1)
+
+
+def test_wrong_credentials_halt_and_commit_nothing(source, kafka, stand_in, here):
+    made = source(report={"access_id": "retailadvqa-cn-other"})
+    kafka.write(made.topic, [paid(1)])
+    with made.job() as job, pytest.raises(DestinationHalt, match="ES0110000002.*report.organization_id"):
+        job.runner.run()
+    assert kafka.committed(made.group)[here(made)].offset == 0
+    assert kafka.read(made.dead) == []
+
+
+def test_an_error_nobody_knows_halts_instead_of_emptying_the_topic(source, kafka, stand_in, here):
+    stand_in.set_faults({"name": "all", "do": "refuse", "refuse": {"containing": "pay_order", "error_code": "ES0999"}})
+    made = source()
+    kafka.write(made.topic, [paid(number) for number in range(120)])
+    with made.job() as job, pytest.raises(DestinationHalt, match="ES0999"):
+        job.runner.run()
+    assert kafka.committed(made.group)[here(made)].offset == 0
+    assert kafka.read(made.dead) == []
+
+
+def test_too_many_dead_letters_stop_the_job(source, kafka):
+    made = source(dead_letters={"stop_above": "5%", "window": 100})
+    kafka.write(made.topic, [b"{broken"] * 50)
+    with made.job() as job, pytest.raises(TooManyDeadLetters, match="6 of the last 100"):
+        job.runner.run()
+
+
+def test_a_body_over_the_gateways_limit_is_split(source, kafka, stand_in):
+    object.__setattr__(stand_in.settings, "most_body_bytes", 4_000)
+    made = source()
+    kafka.write(made.topic, [paid(number) for number in range(64)] + [paid(64, note="x" * 6_000)])
+    total = made.run_to_end().total
+    assert (total.reported, total.dead_lettered) == (64, 1)
+    assert dict(kafka.read(made.dead)[0].headers)["log2mq-reason"] == b"API_REFUSED"
+
+
+def test_a_record_without_a_value_is_filtered_or_dead_lettered_by_setting(source, kafka):
+    made = source()
+    kafka.write(made.topic, [(b"k", None), (b"k", paid(1))])
+    assert made.run_to_end().total.filtered == 1
+    other = source(topic=made.topic, kafka={"without_value": "dead_letter"})
+    assert other.run_to_end().total.dead_lettered == 1
+    assert dict(kafka.read(other.dead)[0].headers)["log2mq-reason"] == b"NO_VALUE"
+
+
+def test_stopping_finishes_what_is_in_flight(source, kafka, stand_in):
+    stand_in.set_faults({"name": "slow", "do": "delay", "latency": "1s"})
+    made = source()
+    kafka.write(made.topic, [paid(number) for number in range(100)])
+    with made.job() as job:
+        threading.Timer(1.5, job.runner.stop).start()
+        begun = time.monotonic()
+        total = job.runner.run().total
+    assert time.monotonic() - begun < 20
+    assert total.in_flight == 0
+    assert total.reported == total.read == len(made.events())

@@ -1,0 +1,227 @@
+"""Offsets on a real Kafka: rebalances, the fence, gaps, retention, topics made anew, restarts."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+
+from pipeline.emulator.broker import EmbeddedBroker
+from pipeline.errors import SourceUnavailable
+from pipeline.kafka_source import KafkaSource
+from pipeline.values import Assigned, Commit, LostToRetention, Partition, Revoked
+
+
+def paid(number):
+    return json.dumps({"type": "paid", "ts": 1_700_000_000_000, "user": f"u{number}", "no": f"n{number}"}).encode()
+
+
+@pytest.fixture
+def member(kafka):
+    """Make members of a group; all are closed at the end."""
+    made = []
+
+    def make(topic, group, **more):
+        source = KafkaSource(kafka.settings(topic, group=group, session_timeout="6s", **more), client_id=f"m{len(made)}", environment={})
+        made.append(source)
+        return source
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def poll_until(source, condition, committable=None, limit_s=30):
+    """Poll until the condition over (events, records, positions) seen so far holds."""
+    events, records, positions = [], [], {}
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        polled = source.poll(100, committable or {})
+        events += polled.events
+        records += [each for batch in polled.records.values() for each in batch]
+        positions |= polled.positions
+        if condition(events, records, positions):
+            return events, records, positions
+    raise AssertionError(f"not so within {limit_s} s: {events}, {len(records)} records, {positions}")
+
+
+def add_records(kafka, topic, count=10, partition=None):
+    kafka.write(topic, [paid(number) for number in range(count)], partition=partition)
+
+
+def admin(kafka):
+    return KafkaAdminClient(bootstrap_servers=kafka.servers)
+
+
+def test_start_latest_passes_over_what_is_there_but_not_over_a_partition_added_later(kafka, member):
+    topic = kafka.topic(1)
+    add_records(kafka, topic)
+    first = member(topic, f"{topic}-g", start="latest")
+    events, _, _ = poll_until(first, lambda events, *_: any(isinstance(each, Assigned) for each in events))
+    assert events[0].start[Partition(topic, 0)].offset == 10
+    first.close()
+    asking = admin(kafka)
+    asking.create_partitions({topic: 2})
+    asking.close()
+    add_records(kafka, topic, 5, partition=1)
+    add_records(kafka, topic, 3, partition=0)
+    second = member(topic, f"{topic}-g", start="latest")
+    _, records, _ = poll_until(second, lambda _, records, __: len(records) == 8)
+    assert sorted((each.partition, each.offset) for each in records) == [(0, 10), (0, 11), (0, 12), *((1, offset) for offset in range(5))]
+
+
+def test_offsets_removed_by_retention_halt_with_the_range_or_are_counted(kafka, member):
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    add_records(kafka, topic)
+    first = member(topic, f"{topic}-g")
+    poll_until(first, lambda _, records, __: len(records) == 10)
+    assert first.commit({here: Commit(4, "books")})
+    first.close()
+    asking = admin(kafka)
+    asking.delete_records({TopicPartition(topic, 0): 7})
+    asking.close()
+    second = member(topic, f"{topic}-g")
+    with pytest.raises(SourceUnavailable, match=f"offsets 4 to 6 of {topic}:0 are gone"):
+        poll_until(second, lambda *_: False)
+    second.close()
+    third = member(topic, f"{topic}-g", on_lost_offsets="continue")
+    events, records, _ = poll_until(third, lambda _, records, __: len(records) == 3)
+    assert LostToRetention(here, 4, 6, 7) in events
+    assert [each for each in events if isinstance(each, Assigned)][0].start == {here: Commit(7, "books")}
+    assert [each.offset for each in records] == [7, 8, 9]
+
+
+def test_a_topic_made_anew_is_not_passed_over_in_silence(kafka, member):
+    topic = kafka.topic(1)
+    add_records(kafka, topic, 20)
+    first = member(topic, f"{topic}-g")
+    poll_until(first, lambda _, records, __: len(records) == 20)
+    first.commit({Partition(topic, 0): Commit(20, "")})
+    first.close()
+    asking = admin(kafka)
+    asking.delete_topics([topic])
+    deadline = time.monotonic() + 10
+    while topic in asking.list_topics() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    asking.close()
+    time.sleep(1)  # the broker removes the old log before a topic of the same name may be made
+    kafka.topic(1, name=topic)
+    add_records(kafka, topic, 5)
+    # Deleting a topic deletes the group's offsets for it; the committed one is put back, as by a broker that keeps them.
+    second = member(topic, f"{topic}-g")
+    poll_until(second, lambda _, records, __: len(records) == 5)
+    second.commit({Partition(topic, 0): Commit(20, "")})
+    second.close()
+    third = member(topic, f"{topic}-g")
+    with pytest.raises(SourceUnavailable, match=f"offset 20 of {topic}:0 lies past its end 5"):
+        poll_until(third, lambda *_: False)
+
+
+def test_gaps_of_aborted_transactions_neither_stall_the_commit_nor_leave_lag(kafka, member):
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    producer = KafkaProducer(bootstrap_servers=kafka.servers, transactional_id=f"{topic}-tx")
+    producer.init_transactions()
+    for aborted in (False, True):
+        producer.begin_transaction()
+        for number in range(5):
+            producer.send(topic, paid(number))
+        producer.flush()
+        (producer.abort_transaction if aborted else producer.commit_transaction)()
+    producer.close()
+    end = kafka.ends(topic)[here]
+    source = member(topic, f"{topic}-g")
+    _, records, positions = poll_until(source, lambda _, records, positions: len(records) == 5 and positions.get(here) == end)
+    assert positions[here] == end > 10  # two markers and five aborted records beside the five
+    assert source.lag() == {here: 0}
+    assert source.commit({here: Commit(end, "")})
+
+
+def test_partitions_that_go_are_committed_on_the_way_out(kafka, member):
+    topic = kafka.topic(4)
+    for number in range(4):
+        add_records(kafka, topic, 10, partition=number)
+    group = f"{topic}-g"
+    first = member(topic, group)
+    poll_until(first, lambda _, records, __: len(records) == 40)
+    committable = {Partition(topic, number): Commit(3 + number, f"books {number}") for number in range(4)}
+    second = member(topic, group)
+    seen = {}
+
+    def other():
+        events, records, _ = poll_until(second, lambda events, *_: any(isinstance(each, Assigned) and each.start for each in events))
+        seen["start"] = next(each.start for each in events if isinstance(each, Assigned))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    events, records, _ = poll_until(first, lambda events, *_: any(isinstance(each, Assigned) for each in events), committable)
+    thread.join()
+    assert isinstance(events[0], Revoked)
+    kept = next(each.start for each in events if isinstance(each, Assigned))
+    assert set(kept) | set(seen["start"]) == set(committable)
+    # Both go on from what was committed while the partitions were let go: the first member too, for those it got back.
+    for partition, start in {**kept, **seen["start"]}.items():
+        assert start == committable[partition]
+
+
+def test_a_partition_given_back_is_read_from_its_commit_again(kafka, member):
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    add_records(kafka, topic, 300)
+    group = f"{topic}-g"
+    first = member(topic, group, max_poll_records=100)
+    poll_until(first, lambda _, records, __: len(records) == 300)
+    first.pause([here])
+    second = member(topic, group)
+    thread = threading.Thread(target=poll_until, args=(second, lambda events, *_: bool(events)))
+    thread.start()
+    # Revoked at position 300 with nothing finished, and assigned again to the same member (the only one with a partition to gain).
+    events, _, _ = poll_until(first, lambda events, *_: any(isinstance(each, Revoked) for each in events))
+    thread.join()
+    second.close()
+    _, records, _ = poll_until(first, lambda _, records, __: len(records) >= 300)
+    assert records[0].offset == 0
+
+
+def test_a_commit_after_a_rebalance_is_not_fatal(kafka, member):
+    topic = kafka.topic(1)
+    add_records(kafka, topic)
+    first = member(topic, f"{topic}-g")
+    poll_until(first, lambda _, records, __: len(records) == 10)
+    second = member(topic, f"{topic}-g")
+    thread = threading.Thread(target=poll_until, args=(second, lambda events, *_: bool(events)), daemon=True)
+    thread.start()
+    time.sleep(4)  # the heartbeat has told the first member of the rebalance; it has not polled since
+    assert first.commit({Partition(topic, 0): Commit(5, "")}) in {True, False}
+    poll_until(first, lambda events, *_: bool(events))
+    thread.join()
+
+
+def test_a_broker_restart_is_waited_out(tmp_path, stand_in, monkeypatch):
+    from conftest import RULES, Source, TestKafka
+
+    with EmbeddedBroker() as broker:
+        kafka = TestKafka(broker.bootstrap_servers)
+        made = Source(kafka, stand_in, tmp_path, kafka.topic(2), RULES)
+        kafka.write(made.topic, [paid(number) for number in range(200)])
+        with made.job() as job:
+
+            def restart():
+                broker.restart(at_once=True)
+                kafka.write(made.topic, [paid(number) for number in range(200, 400)])
+                deadline = time.monotonic() + 60
+                while len(made.events()) < 400 and time.monotonic() < deadline:
+                    time.sleep(0.1)
+                time.sleep(1)
+                job.runner.stop()
+
+            thread = threading.Thread(target=restart)
+            thread.start()
+            status = job.runner.run()
+            thread.join()
+        status.total.check()
+        assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(400)}

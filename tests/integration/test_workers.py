@@ -1,0 +1,134 @@
+"""Several processes of one group: rebalances, a kill between the API's yes and the commit, halting as one. Through the command itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
+
+
+def paid(number):
+    return json.dumps({"type": "paid", "ts": 1_700_000_000_000, "user": f"u{number}", "no": f"n{number}"}).encode()
+
+
+class Command:
+    """`log2mq run` as a process, its output in a file."""
+
+    def __init__(self, made, *options):
+        made.save()
+        self.log = made.folder / f"run-{time.monotonic_ns()}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline.cli.main", "run", str(made.path), "--no-progress", *options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=ENVIRONMENT,
+            )
+
+    def text(self):
+        return self.log.read_text()
+
+    def workers(self):
+        return [int(line.rsplit(" ", 1)[1]) for line in self.text().splitlines() if "runs as process" in line]
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(timeout=60)
+
+
+@pytest.fixture
+def run(request):
+    started = []
+
+    def start(made, *options):
+        started.append(Command(made, *options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+
+
+def wait_for(condition, what, limit_s=60):
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
+        time.sleep(0.1)
+
+
+def test_members_that_come_and_go_lose_nothing_and_report_nothing_twice(source, kafka, run):
+    made = source(partitions=6)
+    kafka.topic(name=made.dead)
+    expected = 0
+
+    def write(count):
+        nonlocal expected
+        kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(expected, expected + count)])
+        expected += count
+
+    write(1500)
+    first = run(made)
+    wait_for(lambda: len(made.events()) > 100, "the first events")
+    others = run(made, "--workers", "2")  # three members in all
+    write(1500)
+    wait_for(lambda: len(others.workers()) == 2, "two workers")
+    time.sleep(3)
+    write(1500)
+    assert first.stop() == 0
+    write(500)
+    ends = kafka.ends(made.topic)
+    wait_for(lambda: made.is_committed(ends), "the end")
+    assert others.stop() == 0
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(expected)}
+
+
+def test_a_worker_killed_between_the_apis_yes_and_the_commit_costs_nothing(source, kafka, run):
+    made = source(partitions=2, commit={"every": "30s"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(1000)])
+    command = run(made, "--workers", "2")
+    wait_for(lambda: len(made.events()) == 1000, "all events")
+    time.sleep(0.5)
+    victim = command.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: len(command.workers()) == 3, "the restart")
+    assert f"worker 0 was killed by SIGKILL; starting it again in 1 s" in command.text()
+    time.sleep(8)  # the dead member's session ends, and its partitions are read again
+    ends = kafka.ends(made.topic)
+    assert command.stop() == 0
+    assert made.is_committed(ends)
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(1000)}
+
+
+def test_workers_halt_as_one_with_the_exit_code_of_the_reason(source, kafka, run):
+    made = source(partitions=2, report={"access_id": "somebody-elses"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(1)])
+    command = run(made, "--workers", "2")
+    assert command.process.wait(timeout=60) == 4
+    assert "ES0110000002" in command.text()
+    assert "Traceback" not in command.text()
+
+
+def test_a_second_signal_leaves_at_once(source, kafka, run, stand_in):
+    stand_in.set_faults({"name": "away", "do": "unavailable"})
+    made = source()
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(1)])
+    command = run(made)
+    wait_for(lambda: stand_in.desk.faults._calls > 0, "a first call")
+    command.process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert command.process.poll() is None  # it waits for what is in flight
+    command.process.send_signal(signal.SIGINT)
+    assert command.process.wait(timeout=5) == 130
+    assert "left at once" in command.text()
