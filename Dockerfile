@@ -6,7 +6,7 @@ COPY schemas schemas
 COPY transforms transforms
 COPY pipeline pipeline
 RUN python -m venv /opt/log2mq \
- && /opt/log2mq/bin/pip install --no-cache-dir --constraint constraints.txt '.[demo]'
+ && /opt/log2mq/bin/pip install --no-cache-dir --constraint constraints.txt '.[demo,redis]'
 
 FROM python:3.12-slim
 COPY --from=build /opt/log2mq /opt/log2mq

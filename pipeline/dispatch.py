@@ -160,15 +160,19 @@ class Dispatch:
         if isinstance(outcome, Halt):
             self.halt = self.halt or _sentence(outcome)
             return
+        self.attempts.last_failure = f"{outcome.code}: {outcome.reason}"
+        self.attempts.codes[outcome.code] = self.attempts.codes.get(outcome.code, 0) + 1
+        # The breaker hears of every outcome, whatever becomes of the batch: it may have been the probe.
+        if isinstance(outcome, Retry) and outcome.outage:
+            self._breaker.failed(now_ms, outcome.after_ms)
+        else:
+            self._breaker.succeeded()  # the API answers; what it dislikes is the content
         if any(parcel.is_stale for parcel in batch.parcels):
             settled.dropped.extend(parcel for parcel in batch.parcels if parcel.is_stale)
             batch.parcels = [parcel for parcel in batch.parcels if not parcel.is_stale]
             if not batch.parcels:
                 return
-        self.attempts.last_failure = f"{outcome.code}: {outcome.reason}"
-        self.attempts.codes[outcome.code] = self.attempts.codes.get(outcome.code, 0) + 1
         if isinstance(outcome, Refused):
-            self._breaker.succeeded()  # the API answers; what it dislikes is the content
             self._isolate(batch, outcome, settled)
         else:
             self._try_again(batch, outcome, now_ms, settled)
@@ -181,10 +185,6 @@ class Dispatch:
         self._outbox.extendleft(reversed(batch.halves()))
 
     def _try_again(self, batch: Batch, retry: Retry, now_ms: int, settled: Settled) -> None:
-        if retry.outage:
-            self._breaker.failed(now_ms, retry.after_ms)
-        else:
-            self._breaker.succeeded()
         batch.strikes = batch.strikes + 1 if retry.code == batch.code else 1
         batch.code = retry.code
         batch.in_doubt = batch.in_doubt or retry.in_doubt

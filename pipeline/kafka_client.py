@@ -74,7 +74,9 @@ def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> Source
             | errors.KafkaConnectionError()
             | errors.NodeNotReadyError()
         ):
-            why = "no broker answers; see kafka.bootstrap_servers and kafka.security.protocol"
+            # kafka-python tries a refused login again until its time is up, and then says only that.
+            login = ", or the login is refused" if settings.security.mechanism is not None else ""
+            why = f"no broker answers{login}; see kafka.bootstrap_servers and kafka.security"
         case errors.UnsupportedCodecError():
             why = "the topic is compressed with a codec that cannot be read here"
         case _:

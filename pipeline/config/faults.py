@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 Location = tuple[str | int, ...]
 
-_SECRET_KEYS = ("password", "secret", "token", "credential")
+_SECRET_KEYS = ("password", "secret", "token", "credential", "proxy")
 
 
 class ConfigFault(NamedTuple):
@@ -76,11 +76,9 @@ def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any) -> 
     if kind in {"value_error", "assertion_error"}:
         message = str(context.get("error", error["msg"]))
         before, expected, after = message.partition("expected ")
-        return (
-            location,
-            found if not before.strip() else f"found {before.strip().rstrip(';:')}",
-            f"{expected}{after}" if expected else message,
-        )
+        if not expected:
+            return location, f"found {message}", ""
+        return location, f"found {before.strip().rstrip(';:')}" if before.strip() else found, f"{expected}{after}"
     return location, found, f"expected {_EXPECTED.get(kind, lambda c: error['msg'])(context)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,37 @@ def _mapping_faults(content: dict[str, Any]) -> list[Found]:
             ):
                 load_plugin(plugin["plugin"], plugin.get("options", {}))
             return []
-        compile_mapping(MappingSettings.model_validate({key: content[key] for key in MAPPING_KEYS if key in content}))
-    except ValidationError:
-        return []  # these faults are among those of the whole file
+        settings = _as_far_as_valid({key: content[key] for key in MAPPING_KEYS if key in content})
+        if settings is not None:
+            compile_mapping(settings)
     except MappingFaults as faults:
         return [(each.location, f"found {each.found}", f"expected {each.expected}") for each in faults.faults]
     return []
+
+
+def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
+    """Leave out, or fill in, what breaks the models, so that the rest can be compiled and its faults said too."""
+    written = deepcopy(written)
+    for _ in range(MOST_REPAIRS):
+        try:
+            return MappingSettings.model_validate(written)
+        except ValidationError as error:
+            for each in error.errors():
+                place: Any = written
+                *way, last = [step for step in each["loc"] if step != "[key]"]
+                for step in way:
+                    inside = isinstance(place, dict) and step in place or isinstance(place, list) and isinstance(step, int)
+                    place = place[step] if inside else {}
+                if not isinstance(place, dict):
+                    return None
+                if each["type"] == "missing":
+                    place[last] = "$.missing"
+                else:
+                    place.pop(last, None)
+    return None
+
+
+MOST_REPAIRS = 5
 
 
 def _decoder_faults(content: dict[str, Any]) -> list[Found]:

@@ -75,7 +75,7 @@ def read_yaml(path: Path) -> YamlFile:
             path,
             1,
             "",
-            f"{len(documents)} documents" if len(documents) != 1 else "no mapping",
+            f"{len(documents)} documents" if len(documents) > 1 else "no mapping",
             "one mapping that begins with `source:`",
         )
     read = YamlFile(path, lines={(): 1})

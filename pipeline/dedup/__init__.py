@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.dedup.lmdb_store import LmdbStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.dedup.preview import PreviewStore
 from pipeline.dedup.settings import DedupSettings
-from pipeline.errors import UsageError
+from pipeline.errors import ComponentMissing, UsageError
 from pipeline.interfaces import DedupStore
+from pipeline.secret import Secret
 
 __all__ = ["DedupSettings", "open_preview", "open_store"]
 
 
-def open_store(settings: DedupSettings, owner: str, now_ms: int) -> DedupStore:
-    """Open the store that the settings name. `owner` is a name no other process has; `now_ms` is Unix ms.
+def open_store(
+    settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
+) -> DedupStore:
+    """Open the store that the settings name. `owner` is a name no other process has, nor had; `now_ms` is Unix ms.
+
+    `environment` is where a secret URL named as `{env: NAME}` is looked up; the process's own if not given.
 
     Raises:
         StoreUnavailable: it cannot be opened.
-        UsageError: `dedup.path` is missing where it is needed.
+        ComponentMissing: the extra `redis` is not installed.
+        UsageError: `dedup.path` is missing where it is needed, or the secret of `dedup.url` is.
     """
     if settings.store == "memory":
         return MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
+    if settings.store == "redis":
+        return _open_redis(settings, owner, now_ms, os.environ if environment is None else environment)
     if settings.path is None:
         raise UsageError("dedup.path: found none; expected the folder of the store")
     return LmdbStore(
@@ -35,7 +45,24 @@ def open_store(settings: DedupSettings, owner: str, now_ms: int) -> DedupStore:
     )
 
 
-def open_preview(settings: DedupSettings, owner: str, now_ms: int) -> DedupStore:
-    """Open the store for a look that leaves no trace in it."""
+def open_preview(
+    settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
+) -> DedupStore:
+    """Open the store for a look that leaves no trace in it. Raises what `open_store` raises."""
     overlay = MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
-    return PreviewStore(open_store(settings, owner, now_ms), overlay)
+    return PreviewStore(open_store(settings, owner, now_ms, environment), overlay)
+
+
+def _open_redis(settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str]) -> DedupStore:
+    try:
+        from pipeline.dedup.redis_store import RedisStore  # noqa: PLC0415 - its package is an extra
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise ComponentMissing(
+            "dedup.store is redis, and its client is not installed; pip install 'log2mq[redis]'"
+        ) from None
+    if settings.url is None:
+        raise UsageError("dedup.url: found none; expected the URL of the server")
+    url = Secret(settings.url) if isinstance(settings.url, str) else settings.url.read(environment)
+    return RedisStore(url, owner, keep_ms=settings.keep, lease_ms=settings.lease, now_ms=now_ms)

@@ -1,22 +1,30 @@
-"""What a store keeps: two tables, the same in every store.
+"""What a store keeps, the same in every store: who is about to report, and what was reported.
 
-*Confirmed* holds what was reported: key to expiry, digest and origin. *Claims* holds who is about to report: key to owner. Apart, since claims are few, short-lived and need not
-survive the machine, while what is confirmed is many and must.
+A *claim* maps a key to its owner's number; it is short-lived and need not survive the machine. A *confirmed* entry maps a key to expiry,
+digest and origin; it must. They live in tables apart, so a claim never hides what was confirmed under its key: a claim over another
+digest that is released leaves the earlier confirmation known.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from pipeline.values import Claim, Standing
 
-_LAYOUT = struct.Struct(">Q8s8s")
+KEY_BYTES = 16
+LAYOUT = struct.Struct(">Q8s8s")
+"""A confirmed entry: end in Unix ms, digest, origin."""
+
+NEVER = bytes(LAYOUT.size)
+"""An entry that expired long ago: the same as none."""
 
 
-def pack(until_ms: int, claim: Claim) -> bytes:
-    """Write a confirmed entry."""
-    return _LAYOUT.pack(until_ms, claim.digest, claim.origin)
+def confirmed_entries(claims: Sequence[Claim], until_ms: int) -> list[tuple[bytes, bytes]]:
+    """Write confirmed entries, sorted by key; of equal keys the last one stands."""
+    until, digest_and_origin = until_ms.to_bytes(8), {key: digest + origin for key, digest, origin in claims}
+    return [(key, until + digest_and_origin[key]) for key in sorted(digest_and_origin)]
 
 
 def expires_ms(value: bytes) -> int:
@@ -24,14 +32,39 @@ def expires_ms(value: bytes) -> int:
     return int.from_bytes(value[:8])
 
 
-def standing_of(value: bytes | None, claim: Claim, now_ms: int) -> Standing:
+def standing_of(value: bytes, claim: Claim, now_ms: int) -> Standing:
     """Answer a claim that nobody living holds, from what is confirmed under its key."""
-    if value is None:
-        return Standing.GRANTED
-    until_ms, digest, origin = _LAYOUT.unpack(value)
+    until_ms, digest, origin = LAYOUT.unpack(value)
     if until_ms <= now_ms or digest != claim.digest:
         return Standing.GRANTED
     return Standing.REREAD if origin == claim.origin else Standing.DUPLICATE
+
+
+def answer(
+    claims: Sequence[Claim], held: set[bytes], confirmed: Mapping[bytes, bytes], now_ms: int
+) -> tuple[list[Standing], list[bytes]]:
+    """Answer claims in order, and name the keys granted. `held` are keys that someone living holds; it takes in those granted here.
+
+    A living claim is looked at first: while a newer version of a message is on its way, the confirmed one is not the last word.
+    """
+    if not held and not confirmed:  # the usual case by far: nothing is known of any of them
+        granted = list({claim.key for claim in claims})
+        if len(granted) == len(claims):
+            held.update(granted)
+            return [Standing.GRANTED] * len(claims), granted
+    standings: list[Standing] = []
+    granted = []
+    for claim in claims:
+        key = claim.key
+        if key in held:
+            standings.append(Standing.HELD)
+            continue
+        standing = standing_of(confirmed[key], claim, now_ms) if key in confirmed else Standing.GRANTED
+        if standing is Standing.GRANTED:
+            held.add(key)
+            granted.append(key)
+        standings.append(standing)
+    return standings, granted
 
 
 def owner_number(owner: str) -> bytes:

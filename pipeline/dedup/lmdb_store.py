@@ -1,201 +1,269 @@
-"""The embedded dedup store: LMDB files in one folder, shared by all processes of one host. The only importer of lmdb.
+"""The embedded dedup store: one folder, shared by all processes of one host. The only importer of lmdb.
 
-Confirmed keys live in one environment, flushed to disk with each confirmation. Claims and leases live in another that is never flushed: the kernel keeps it through the death of
-any process, and after a crash of the machine nobody holds a claim, so it begins anew under the new boot's name.
+What must survive the machine is in the durable table and the journals; what need only survive a process is in the tables of this boot
+(`recent_tables`). `confirm` writes the latter and appends to the journal, `sync` flushes the journal: one small sequential write,
+whatever the size of the store. `sweep` moves recent confirmations to the durable table in large sorted slices, since writing single
+batches there costs a page, and waits for the disk, for each key. After a crash of the machine, opening the store reads the journals.
+
+The durable table is opened with LMDB's full flushing, which keeps it intact through any crash. The tables of this boot are written
+through a memory map without flushing: the death of a process leaves them intact, and after the machine's they are not read.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import lmdb
 
-from pipeline.dedup.entry import expires_ms, owner_number, pack, standing_of
+from pipeline.dedup import confirmed_table, recent_tables
+from pipeline.dedup.confirmed_table import ConfirmedTable
+from pipeline.dedup.entry import answer, confirmed_entries, owner_number
+from pipeline.dedup.journal import Journal, read_journals
+from pipeline.dedup.recent_tables import RecentTables, Round
+from pipeline.dedup.round_mover import RoundMover
+from pipeline.dedup.store_folder import StoreFolder
 from pipeline.errors import StoreUnavailable
 from pipeline.values import Claim, Standing
 
-FORMAT = b"log2mq dedup 1"
-"""Written into a new store; a store that says otherwise is not touched."""
+RECENT_BYTES = 128 << 20
+"""Room for the tables of one boot. The same in every process, since a smaller map would cut the others' file; and set aside on the disk at
+once, since the kernel kills a process that writes to a map for which the disk has no room."""
 
-CLAIMS_BYTES = 1 << 30
-"""Room for some ten million claims at once; the file is sparse and holds only those of unfinished messages."""
+FIRST_BYTES = 16 << 20
+"""Room for the durable table at first; doubled whenever it is full, up to `dedup.max_size`."""
+
+MOST_RECENT = 250_000
+"""Confirmations of one round beyond which `confirm` itself moves them, if sweeping does not keep up."""
 
 SWEPT_AT_ONCE = 2_000
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+RECOVERED_AT_ONCE = 50_000
+MOST_PROCESSES = 512
 
 
 class LmdbStore:
-    """A `DedupStore` in a folder. Open it once a process."""
+    """A `DedupStore` in a folder of a local disk. Open it once a process, and not across a fork."""
 
     def __init__(self, folder: Path, owner: str, *, keep_ms: int, lease_ms: int, max_bytes: int, now_ms: int) -> None:
-        """Open the store, or make it.
+        """Open the store, or make it. Waits while another process opens it.
 
         Raises:
-            StoreUnavailable: the folder cannot be made, read or written, or holds something else.
+            StoreUnavailable: the folder cannot be made, read or written, is open in this process, or holds something else.
         """
-        self._folder = folder
+        self._path = folder
         self._owner = owner_number(owner)
         self._keep_ms = keep_ms
         self._lease_ms = lease_ms
-        self._sweep_from = b""
-        self._is_open = False
-        with self._explained("opened"):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._confirmed_env = lmdb.open(str(folder / "confirmed"), map_size=max_bytes, max_dbs=2, metasync=False)
-            self._confirmed_env.reader_check()  # slots of processes that died
-            self._confirmed = self._confirmed_env.open_db(b"confirmed")
-            self._check_format()
-            self._claims_env = lmdb.open(
-                str(self._claims_folder()), map_size=CLAIMS_BYTES, max_dbs=2, sync=False, writemap=True
-            )
-            self._claims_env.reader_check()
-            self._claims = self._claims_env.open_db(b"claims")
-            self._leases = self._claims_env.open_db(b"leases")
+        self._max_bytes = max(max_bytes // mmap.PAGESIZE, 16) * mmap.PAGESIZE
+        self._environments: list[Any] = []
+        self._seen = Round(0)
         self._is_open = True
-        self.renew(now_ms)
+        with self._explained("opened"):
+            self._folder = StoreFolder(folder)
+            self._journal = Journal(self._folder.recent, self._owner)
+            try:
+                with self._folder.opening():
+                    self._open_durable()
+                    self._recover()
+                    self._open_recent()
+                self.renew(now_ms)
+            except BaseException:
+                self._close_files()
+                raise
+
+    # --- the contract ----------------------------------------------------------------------------------------------------------
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Standing]:
-        """Answer each claim, in order. The claims' write lock keeps other processes out until all are answered."""
+        """Answer each claim, in order. The lock on the tables of this boot keeps other processes out until all are answered."""
         if not claims:
             return []
         keys = sorted({claim.key for claim in claims})
-        with self._explained("written"), self._claims_env.begin(write=True) as changing:
-            living = {owner for owner, until in changing.cursor(self._leases) if int.from_bytes(until) > now_ms}
-            cursor = changing.cursor(self._claims)
-            held = {key for key, owner in cursor.getmulti(keys) if owner in living}
-            # Opened after the lock is held: whatever another process confirmed before it let go of its claim is seen here.
-            with self._confirmed_env.begin() as reading:
-                confirmed = dict(reading.cursor(self._confirmed).getmulti(keys))
-            standings = []
-            granted = []
-            for claim in claims:
-                key = claim.key
-                if key in held:
-                    standings.append(Standing.HELD)
-                    continue
-                standing = standing_of(confirmed.get(key), claim, now_ms)
-                if standing is Standing.GRANTED:
-                    held.add(key)
-                    granted.append(key)
-                standings.append(standing)
-            granted.sort()
-            cursor.putmulti([(key, self._owner) for key in granted])
+        with self._explained("written"):
+            confirmed = self._look_up(keys)  # before the lock, since it is the longest part
+            with self._recent.begin(write=True) as changing:
+                state = self._tables.round(changing)
+                if state.number != self._seen.number:
+                    # A round has ended, perhaps since `confirmed` was read: what it held is in the durable table only now.
+                    confirmed = self._look_up(keys)
+                confirmed.update(self._tables.confirmed(changing, keys, state, self._seen))
+                self._seen = state
+                standings, granted = answer(claims, self._tables.held(changing, keys, now_ms), confirmed, now_ms)
+                self._tables.hold(changing, granted, self._owner)
         return standings
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Mark as reported; only then let go of the claims, so that at every moment one of the two is there."""
+        """Mark as reported. The claims end in the same transaction, so that at every moment one of the two is there."""
         if not claims:
             return
-        until_ms = now_ms + self._keep_ms
+        entries = confirmed_entries(claims, now_ms + self._keep_ms)
         with self._explained("written"):
-            with self._confirmed_env.begin(write=True) as changing:
-                changing.cursor(self._confirmed).putmulti(
-                    sorted((claim.key, pack(until_ms, claim)) for claim in claims)
-                )
-            self._let_go(claims)
+            with self._recent.begin(write=True) as changing:
+                state = self._tables.round(changing)
+                self._journal.append(state.number, entries)
+                gathered = self._tables.confirm(changing, entries, state)
+                self._tables.let_go(changing, [key for key, _ in entries], self._owner)
+            if gathered > MOST_RECENT:
+                self._mover.move_all(now_ms)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back."""
         if claims:
-            with self._explained("written"):
-                self._let_go(claims)
-
-    def _let_go(self, claims: Sequence[Claim]) -> None:
-        with self._claims_env.begin(write=True, db=self._claims) as changing:
-            for key in sorted({claim.key for claim in claims}):
-                if changing.get(key) == self._owner:
-                    changing.delete(key)
+            keys = sorted({claim.key for claim in claims})
+            with self._explained("written"), self._recent.begin(write=True) as changing:
+                self._tables.let_go(changing, keys, self._owner)
 
     def renew(self, now_ms: int) -> None:
         """Keep the lease: one write, whatever the number of claims."""
-        with self._explained("written"), self._claims_env.begin(write=True, db=self._leases) as changing:
-            changing.put(self._owner, (now_ms + self._lease_ms).to_bytes(8))
+        with self._explained("written"), self._recent.begin(write=True) as changing:
+            self._tables.renew(changing, self._owner, now_ms + self._lease_ms)
 
     def sync(self) -> None:
-        """Flush the last confirmation's meta page; the pages before it are on disk already."""
+        """Flush the journal."""
         with self._explained("written"):
-            self._confirmed_env.sync(True)
+            self._journal.sync()
 
     def sweep(self, now_ms: int) -> int:
-        """Walk on through the keys, a bounded number at a time, and forget what has expired."""
+        """Move a slice of the recent confirmations, and forget what expired or lapsed in a bounded stretch of the tables."""
         with self._explained("written"):
-            expired: list[bytes] = []
-            with self._confirmed_env.begin() as reading:
-                cursor = reading.cursor(self._confirmed)
-                found = cursor.set_range(self._sweep_from)
-                for _ in range(SWEPT_AT_ONCE):
-                    if not found:
-                        break
-                    key, value = cursor.item()
-                    if expires_ms(value) <= now_ms:
-                        expired.append(key)
-                    found = cursor.next()
-                self._sweep_from = bytes(cursor.key()) if found else b""
-            if expired:
-                with self._confirmed_env.begin(write=True, db=self._confirmed) as changing:
-                    for key in expired:
-                        now_there = changing.get(key)  # another process may have confirmed it anew meanwhile
-                        if now_there is not None and expires_ms(now_there) <= now_ms:
-                            changing.delete(key)
-            self._sweep_claims(now_ms)
-        return len(expired)
-
-    def _sweep_claims(self, now_ms: int) -> None:
-        with self._claims_env.begin() as reading:
-            living = {bytes(owner) for owner, until in reading.cursor(self._leases) if int.from_bytes(until) > now_ms}
-            lapsed = {bytes(owner) for owner, _ in reading.cursor(self._leases)} - living
-        if not lapsed:
-            return
-        with self._claims_env.begin(write=True) as changing:
-            for owner in lapsed:
-                until = changing.get(owner, db=self._leases)
-                if until is not None and int.from_bytes(until) <= now_ms:
-                    changing.delete(owner, db=self._leases)
-            living = {bytes(owner) for owner, _ in changing.cursor(self._leases)}
-            for key in [bytes(key) for key, owner in changing.cursor(self._claims) if owner not in living][
-                :SWEPT_AT_ONCE
-            ]:
-                changing.delete(key, db=self._claims)
+            for environment in self._environments:
+                environment.reader_check()  # slots of processes that died keep old pages from being used again
+            forgotten = self._mover.move_if_due(now_ms) + self._forget_expired(now_ms)
+            with self._recent.begin() as reading:
+                lapsed, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
+            if lapsed or orphans:
+                with self._recent.begin(write=True) as changing:
+                    self._tables.bury(changing, lapsed, orphans, now_ms)
+        return forgotten
 
     def close(self) -> None:
         """End the lease, which releases every claim still held, and close."""
         if not self._is_open:
             return
+        with self._explained("written"):
+            try:
+                with self._recent.begin(write=True) as changing:
+                    self._tables.end_lease(changing, self._owner)
+            finally:
+                self._close_files()
+
+    # --- the durable table -----------------------------------------------------------------------------------------------------
+
+    def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        with self._read_durable() as reading:
+            return self._confirmed.get(reading, keys)
+
+    def _forget_expired(self, now_ms: int) -> int:
+        with self._recent.begin() as reading:
+            start = self._tables.swept_to(reading)
+        with self._read_durable() as reading:
+            expired, following = self._confirmed.expired(reading, start, now_ms, SWEPT_AT_ONCE)
+        forgotten = 0
+        if expired:
+            forgotten = self._change_durable(lambda changing: self._confirmed.forget(changing, expired, now_ms))
+        if following != start:
+            with self._recent.begin(write=True) as changing:
+                self._tables.set_swept_to(changing, following)
+        return forgotten
+
+    @contextmanager
+    def _read_durable(self) -> Iterator[Any]:
+        try:
+            transaction = self._durable.begin()
+        except lmdb.MapResizedError:  # another process has made the map larger
+            self._durable.set_mapsize(0)
+            transaction = self._durable.begin()
+        with transaction:
+            yield transaction
+
+    def _change_durable(self, work: Callable[[Any], int]) -> int:
+        while True:
+            try:
+                with self._durable.begin(write=True) as changing:
+                    result = work(changing)
+            except lmdb.MapResizedError:
+                self._durable.set_mapsize(0)
+            except lmdb.MapFullError:
+                size = self._durable.info()["map_size"]
+                if size >= self._max_bytes:
+                    raise StoreUnavailable(
+                        f"the dedup store in {self._path} is full: it has grown to {size} bytes; raise dedup.max_size, or shorten dedup.keep"
+                    ) from None
+                self._durable.set_mapsize(min(size * 2, self._max_bytes))
+            else:
+                return result
+
+    # --- opening ---------------------------------------------------------------------------------------------------------------
+
+    def _open_durable(self) -> None:
+        path = self._folder.confirmed
+        self._durable = self._open(path, map_size=min(FIRST_BYTES, self._max_bytes), max_dbs=confirmed_table.DATABASES)
+        # A page beyond the file's end could not be read without being killed by the kernel.
+        if (self._durable.info()["last_pgno"] + 1) * self._durable.stat()["psize"] > (path / "data.mdb").stat().st_size:
+            raise StoreUnavailable(self._damaged("its file is cut short"))
+        self._confirmed = ConfirmedTable(self._durable)
+        self._change_durable(self._check_format)
+
+    def _check_format(self, changing: Any) -> int:
+        found = self._confirmed.begin(changing, self._keep_ms)
+        if found != confirmed_table.FORMAT:
+            raise StoreUnavailable(
+                f"the dedup store in {self._path} has the format {found[:40]!r}, and this version of log2mq writes "
+                f"{confirmed_table.FORMAT!r}; point dedup.path at an empty folder, or run the version that made it"
+            )
+        return 0
+
+    def _recover(self) -> None:
+        """Take in what former boots of the machine confirmed and had not moved yet."""
+        for boot in self._folder.former_boots():
+            for entries in read_journals(boot, RECOVERED_AT_ONCE):
+                self._change_durable(partial(self._confirmed.put_unless_newer, entries=entries))
+            shutil.rmtree(boot)
+
+    def _open_recent(self) -> None:
+        path = self._folder.recent / "data.mdb"
+        is_new = not path.exists()
+        self._recent = self._open(
+            self._folder.recent,
+            map_size=RECENT_BYTES,
+            max_dbs=recent_tables.DATABASES,
+            sync=not self._folder.survives_only_this_boot,
+            writemap=True,
+            meminit=False,
+        )
+        if is_new and hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, RECENT_BYTES)
+        self._tables = RecentTables(self._recent)
+        self._mover = RoundMover(self._recent, self._tables, self._confirmed, self._change_durable, self._folder.recent)
+
+    def _open(self, path: Path, **options: Any) -> Any:
+        environment = lmdb.open(str(path), mode=0o600, max_readers=MOST_PROCESSES, **options)
+        self._environments.append(environment)
+        environment.reader_check()
+        return environment
+
+    def _close_files(self) -> None:
         self._is_open = False
         try:
-            with self._explained("written"), self._claims_env.begin(write=True, db=self._leases) as changing:
-                changing.delete(self._owner)
+            self._journal.close()
         finally:
-            self._claims_env.close()
-            self._confirmed_env.close()
+            while self._environments:
+                self._environments.pop().close()
+            self._folder.close()
 
-    def _check_format(self) -> None:
-        with self._confirmed_env.begin(write=True) as changing:
-            found = changing.get(b"format")
-            if found is None:
-                changing.put(b"format", FORMAT)
-            elif found != FORMAT:
-                raise StoreUnavailable(
-                    f"the dedup store in {self._folder} has another format than this version writes ({FORMAT.decode()}); "
-                    "point dedup.path at an empty folder, or run the version that made it"
-                )
+    # --- what goes wrong -------------------------------------------------------------------------------------------------------
 
-    def _claims_folder(self) -> Path:
-        """The claims of this boot; those of former boots are removed."""
-        try:
-            boot = _BOOT_ID.read_text().strip()
-        except OSError:
-            boot = "any"
-        folder = self._folder / f"claims-{boot}"
-        for former in self._folder.glob("claims-*"):
-            if former != folder:
-                shutil.rmtree(former, ignore_errors=True)
-        return folder
+    def _damaged(self, found: str) -> str:
+        return (
+            f"the dedup store in {self._path} is damaged or no dedup store: {found}; restore it, or point dedup.path at an empty folder "
+            "(what was reported is then no longer known)"
+        )
 
     @contextmanager
     def _explained(self, verb: str) -> Iterator[None]:
@@ -204,31 +272,34 @@ class LmdbStore:
             yield
         except lmdb.MapFullError:
             raise StoreUnavailable(
-                f"the dedup store in {self._folder} is full; raise dedup.max_size, or shorten dedup.keep"
+                f"the dedup store in {self._path} has no room for more unfinished messages; lower limits.unfinished"
             ) from None
         except (lmdb.ReadonlyError, lmdb.LockError, PermissionError) as error:
             raise StoreUnavailable(
-                f"the dedup store in {self._folder} cannot be {verb}: {_text(error)}; it must be writable for this user"
+                f"the dedup store in {self._path} cannot be {verb}: {_text(error)}; it must be writable for this user"
             ) from None
-        except (
-            lmdb.CorruptedError,
-            lmdb.InvalidError,
-            lmdb.VersionMismatchError,
-            lmdb.PageNotFoundError,
-            lmdb.PanicError,
-        ) as error:
-            raise StoreUnavailable(
-                f"the dedup store in {self._folder} is damaged or no dedup store: {_text(error)}; restore it, or point dedup.path at an "
-                "empty folder (what was reported is then no longer known)"
-            ) from None
+        except _DAMAGED as error:
+            raise StoreUnavailable(self._damaged(_text(error))) from None
         except (lmdb.Error, OSError) as error:
             raise StoreUnavailable(
-                f"the dedup store in {self._folder} cannot be {verb}: {_text(error)}; is the disk full, or dedup.path no folder?"
+                f"the dedup store in {self._path} cannot be {verb}: {_text(error)}; is the disk full, or dedup.path no folder?"
             ) from None
+
+
+_DAMAGED = (
+    lmdb.CorruptedError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+    lmdb.IncompatibleError,
+    lmdb.PageNotFoundError,
+    lmdb.PanicError,
+    lmdb.BadChecksumError,
+    lmdb.BadTxnError,
+    lmdb.ProblemError,
+)
 
 
 def _text(error: BaseException) -> str:
-    with suppress(AttributeError):
-        if isinstance(error, OSError) and error.errno:
-            return os.strerror(error.errno)
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
     return str(error)

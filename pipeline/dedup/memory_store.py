@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
-from pipeline.dedup.entry import expires_ms, owner_number, pack, standing_of
+from pipeline.dedup.entry import answer, confirmed_entries, expires_ms, owner_number
 from pipeline.values import Claim, Standing
 
 SWEPT_AT_ONCE = 2_000
@@ -13,12 +14,16 @@ SWEPT_AT_ONCE = 2_000
 
 @dataclass(slots=True)
 class MemoryTable:
-    """What several stores in one process may share."""
+    """What several stores of one process may share, as several processes share the other stores."""
 
     confirmed: dict[bytes, bytes] = field(default_factory=dict)
-    claims: dict[bytes, bytes] = field(default_factory=dict)  # key to owner
-    leases: dict[bytes, int] = field(default_factory=dict)  # owner to Unix ms
-    to_sweep: list[bytes] = field(default_factory=list)
+    """In the order of confirmation, so what expires first stands first."""
+
+    claims: dict[bytes, bytes] = field(default_factory=dict)
+    """Key to owner."""
+
+    leases: dict[bytes, int] = field(default_factory=dict)
+    """Owner to the end of the lease, in Unix ms."""
 
 
 class MemoryStore:
@@ -34,31 +39,26 @@ class MemoryStore:
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Standing]:
         """Answer each claim, in order."""
         table = self._table
-        standings = []
-        for claim in claims:
-            holder = table.claims.get(claim.key)
-            if holder is not None and table.leases.get(holder, 0) > now_ms:
-                standings.append(Standing.HELD)
-                continue
-            standing = standing_of(table.confirmed.get(claim.key), claim, now_ms)
-            if standing is Standing.GRANTED:
-                table.claims[claim.key] = self._owner
-            standings.append(standing)
+        living = {owner for owner, until_ms in table.leases.items() if until_ms > now_ms}
+        held = {key for key, _, _ in claims if table.claims.get(key) in living}
+        standings, granted = answer(claims, held, table.confirmed, now_ms)
+        table.claims.update(dict.fromkeys(granted, self._owner))
         return standings
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark as reported."""
-        until_ms = now_ms + self._keep_ms
-        for claim in claims:
-            self._table.confirmed[claim.key] = pack(until_ms, claim)
+        confirmed = self._table.confirmed
+        for key, value in confirmed_entries(claims, now_ms + self._keep_ms):
+            confirmed.pop(key, None)  # so that it is put at the end
+            confirmed[key] = value
         self.release(claims)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back."""
         held = self._table.claims
-        for claim in claims:
-            if held.get(claim.key) == self._owner:
-                del held[claim.key]
+        for key, _, _ in claims:
+            if held.get(key) == self._owner:
+                del held[key]
 
     def renew(self, now_ms: int) -> None:
         """Keep the lease."""
@@ -68,18 +68,21 @@ class MemoryStore:
         """Memory is as durable as it gets."""
 
     def sweep(self, now_ms: int) -> int:
-        """Forget expired entries, a bounded number at a time."""
+        """Forget expired entries from the oldest on, and the claims of owners whose lease has ended; a bounded number of each."""
         table = self._table
-        if not table.to_sweep:
-            table.to_sweep = list(table.confirmed)
-            table.leases = {owner: until_ms for owner, until_ms in table.leases.items() if until_ms > now_ms}
-            table.claims = {key: owner for key, owner in table.claims.items() if owner in table.leases}
-        swept, table.to_sweep = table.to_sweep[-SWEPT_AT_ONCE:], table.to_sweep[:-SWEPT_AT_ONCE]
-        expired = [
-            key for key in swept if (value := table.confirmed.get(key)) is not None and expires_ms(value) <= now_ms
-        ]
+        expired: list[bytes] = []
+        for key, value in islice(table.confirmed.items(), SWEPT_AT_ONCE):
+            if expires_ms(value) > now_ms:
+                break
+            expired.append(key)
         for key in expired:
             del table.confirmed[key]
+        lapsed = [owner for owner, until_ms in table.leases.items() if until_ms <= now_ms]
+        for owner in lapsed:
+            del table.leases[owner]
+        orphans = [key for key, owner in islice(table.claims.items(), SWEPT_AT_ONCE) if owner not in table.leases]
+        for key in orphans:
+            del table.claims[key]
         return len(expired)
 
     def close(self) -> None:

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.config.quantity import ByteSize, Duration
+from pipeline.secret import SecretSource
 
 ScopeField = Literal["organization", "workspace", "event_code", "event_source", "customer"]
+
+
+def _without_password(url: str) -> str:
+    # The URL itself is not repeated: it may hold the password.
+    try:
+        parts = urlsplit(url)
+        has_password = bool(parts.password) or "password=" in parts.query
+    except ValueError:
+        raise ValueError("expected a URL such as redis://host:6379/0 or rediss://host:6380/0") from None
+    if has_password:
+        raise ValueError("a password is never written here; expected the whole URL from {env: NAME} or {file: PATH}")
+    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.scheme == "unix"):
+        raise ValueError("expected a URL such as redis://host:6379/0 or rediss://host:6380/0")
+    return url
 
 
 class DedupSettings(BaseModel):
     """What is remembered of reported messages, where, and for how long."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    store: Literal["memory", "lmdb"] = "lmdb"
+    store: Literal["memory", "lmdb", "redis"] = "lmdb"
     keep: Annotated[Duration, Field(ge=1_000)] = 7 * 86_400_000
     lease: Annotated[Duration, Field(ge=2_000, le=600_000)] = 15_000
     path: Annotated[str, Field(min_length=1)] | None = None
     max_size: Annotated[ByteSize, Field(ge=1 << 20)] = 16 << 30
+    url: SecretSource | Annotated[str, AfterValidator(_without_password)] | None = None
     scope: Annotated[tuple[ScopeField, ...], Field(min_length=1)] = ("organization", "event_code")
     unchanged_users: Literal["drop", "report"] = "drop"
 
@@ -28,4 +45,10 @@ class DedupSettings(BaseModel):
     def _claims_end_before_memory_does(self) -> Self:
         if self.lease > self.keep:
             raise ValueError("lease is longer than keep; expected a claim to end before what was reported is forgotten")
+        return self
+
+    @model_validator(mode="after")
+    def _url_belongs_to_redis(self) -> Self:
+        if (self.store == "redis") != (self.url is not None):
+            raise ValueError("expected url with store: redis, and only there")
         return self

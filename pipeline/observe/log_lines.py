@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pipeline.observe.redact import redact
 
 QUIET = {
-    "kafka": logging.ERROR,
+    "kafka": logging.CRITICAL,
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "uvicorn.access": logging.WARNING,

@@ -60,7 +60,7 @@ class ReporterClient:
             trust_env=False,
             http2=False,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_S),
-            proxy=None if settings.proxy is None else httpx.Proxy(settings.proxy, ssl_context=trust),
+            proxy=None if settings.proxy is None else _proxy(settings.proxy, trust),
         )
 
     def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:
@@ -138,6 +138,10 @@ def _connect_failure(error: BaseException) -> Retry:
             case _:
                 cause = cause.__cause__ or cause.__context__
     return Retry("ConnectError", "the endpoint cannot be reached")
+
+
+def _proxy(url: str, trust: ssl.SSLContext) -> httpx.Proxy:
+    return httpx.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
 
 
 def _trust(ca_file: str | None) -> ssl.SSLContext:

@@ -18,6 +18,7 @@ from pipeline.report.signing import (
     ALGORITHM_V3,
     canonical_query,
     canonical_request_v3,
+    percent_encode,
     signature_v2,
     signature_v3,
     string_to_sign_v3,
@@ -67,6 +68,15 @@ class RequestSigner:
         self._clock = clock
         self._nonce = nonce
         self._sign = self._sign_v2 if settings.signature == "v2" else self._sign_v3
+        self._query = {  # what is the same in every call under V2, percent-encoded
+            "AccessId": percent_encode(settings.access_id),
+            "Format": "JSON",
+            "OrganizationId": percent_encode(settings.organization_id),
+            "RegionId": settings.region_id,
+            "SignatureMethod": "HMAC-SHA1",
+            "SignatureVersion": "1.0",
+            "Version": VERSION,
+        }
         self._headers = {
             "host": self._host,
             "user-agent": user_agent(),
@@ -83,25 +93,18 @@ class RequestSigner:
         return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _sign_v2(self, kind: Kind, encoded: bytes, credentials: Credentials) -> SignedRequest:
-        settings = self._settings
-        query = {
-            "AccessId": settings.access_id,
-            "AccessKeyId": credentials.access_key_id,
+        query = self._query | {
+            "AccessKeyId": percent_encode(credentials.access_key_id),
             "Action": ACTIONS[kind],
-            "Format": "JSON",
-            "OrganizationId": settings.organization_id,
-            "RegionId": settings.region_id,
-            "SignatureMethod": "HMAC-SHA1",
-            "SignatureNonce": self._nonce(),
-            "SignatureVersion": "1.0",
-            "Timestamp": self._timestamp(),
-            "Version": VERSION,
+            "SignatureNonce": percent_encode(self._nonce()),
+            "Timestamp": percent_encode(self._timestamp()),
         }
         if credentials.security_token is not None:
-            query["SecurityToken"] = credentials.security_token.reveal()
+            query["SecurityToken"] = percent_encode(credentials.security_token.reveal())
         signed = string_to_sign(kind, encoded, query)
-        query["Signature"] = signature_v2(signed, credentials.secret.reveal())
-        return SignedRequest(f"{self._url}/?{canonical_query(query)}", self._headers, form_body(kind, encoded), signed)
+        query["Signature"] = percent_encode(signature_v2(signed, credentials.secret.reveal()))
+        target = "&".join([f"{name}={value}" for name, value in query.items()])
+        return SignedRequest(f"{self._url}/?{target}", self._headers, form_body(kind, encoded), signed)
 
     def _sign_v3(self, kind: Kind, encoded: bytes, credentials: Credentials) -> SignedRequest:
         body = form_body(kind, encoded)

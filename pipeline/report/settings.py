@@ -167,7 +167,7 @@ def _origin(url: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ValueError(_ENDPOINT_EXPECTED) from None
-    is_bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc or "\\" in url)
+    is_bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
     netloc = host if _HOST_NAME.fullmatch(host) else _address(host)
     if parts.scheme not in _DEFAULT_PORTS or not is_bare or not netloc or port == 0:
         raise ValueError(_ENDPOINT_EXPECTED)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from pipeline.report.signing import string_to_sign_v3
 from pipeline.report.verdict_table import STATUSES_IN_DOUBT, WAYS, Verdict, verdict_of
 from pipeline.values import Delivered, Halt, Outcome, Retry
 from schemas.result import GatewayError, ReportResult, parse_object
@@ -96,14 +97,15 @@ def _message(document: Mapping[str, object], error: GatewayError) -> str:
 
 
 def _signature_reason(message: str, signed: str, otherwise: str) -> str:
-    """Compare with the service's string to sign: the same means a wrong secret, another means encoding (section 4.1)."""
+    """Compare with the service's string to sign: the same means a wrong secret, another an encoding (section 4.1)."""
     _, found, theirs = message.partition(_SIGNED_BY_SERVER)
     if not found:
         return otherwise
     theirs = theirs.strip()
     if theirs != signed and signed.startswith(theirs):
         return otherwise  # cut short, so it tells nothing
-    if theirs == signed:
+    # Under ACS3 the string to sign is the hash of the canonical request: the one or the other may be shown.
+    if signed in {theirs, string_to_sign_v3(theirs)}:
         return "the AccessKey secret is wrong (the service signed the same text)"
     return (
         "the service signed another text: something between changes the request, or its encoding differs from log2mq's"

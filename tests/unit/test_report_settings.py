@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from pipeline.report.settings import REGIONS, ReportSettings, checked_endpoint
+from pipeline.report.settings import REGIONS, BackoffSettings, BatchSettings, ReportSettings, checked_endpoint
 
 NEEDED = {"organization_id": "org-0001", "access_id": "retailadvqa-cn-test"}
 
@@ -124,3 +127,20 @@ def test_a_password_in_a_proxy_url_is_not_repeated_in_the_sentence_of_the_fault(
 def test_durations_and_sizes_are_read_with_their_units():
     found = settings(region="cn-shanghai", read_timeout="2m", batch={"events": 1, "bytes": "64KiB", "age": "250ms"})
     assert (found.read_timeout, found.batch.bytes, found.batch.age) == (120_000, 65_536, 250)
+
+
+def test_the_page_names_every_setting():
+    page = (Path(__file__).parents[2] / "docs" / "reporting.md").read_text(encoding="utf-8")
+    table = page.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    shown = set(re.findall(r"^\| `report\.([a-z_.]+)` \|", table, re.MULTILINE))
+    keys = set()
+    for name, field in ReportSettings.model_fields.items():
+        nested = field.annotation
+        is_group = nested in {BatchSettings, BackoffSettings}
+        keys |= {f"{name}.{inner}" for inner in nested.model_fields} if is_group else {name}
+    assert shown == keys
+
+
+def test_the_page_names_every_region_and_its_endpoint():
+    page = (Path(__file__).parents[2] / "docs" / "reporting.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `(cn-[a-z]+)` \| `(https://[^`]+)` \|", page, re.MULTILINE)) == dict(REGIONS)

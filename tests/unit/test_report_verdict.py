@@ -51,6 +51,7 @@ CODES = [
     ("Throttling.Other", 503, FOR_EVER),
     ("Rejected.Throttling", 400, FOR_EVER),
     ("ServiceUnavailable", 503, FOR_EVER),
+    ("ServiceUnavailable", 504, FOR_EVER),
     ("InternalError", 500, INTERNAL),
     ("UnknownError", 500, INTERNAL),
     ("SignatureNonceUsed", 400, NONCE),

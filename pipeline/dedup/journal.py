@@ -1,0 +1,128 @@
+"""The journal of confirmations: what makes them durable at the price of one sequential write.
+
+Each process appends to a file of its own. The file belongs to a round (see `lmdb_store`); once everything of a round is in the durable
+table, its files go. A file is read only after a crash of the machine. It is a row of frames, each with a checksum, so that a tail that
+never reached the disk is recognised.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.dedup.entry import KEY_BYTES, LAYOUT
+
+_MAGIC = b"L2MJ"
+_HEADER = struct.Struct(">4sII")  # magic, entries, CRC-32 of the entries
+_ENTRY_BYTES = KEY_BYTES + LAYOUT.size
+_SUFFIX = ".journal"
+_flush = getattr(os, "fdatasync", os.fsync)  # not every POSIX system has the first
+
+
+class Journal:
+    """One process's journal. Not open until the first append."""
+
+    def __init__(self, folder: Path, owner: bytes) -> None:
+        self._folder = folder
+        self._owner = owner.hex()
+        self._round = -1
+        self._file = -1
+        self._end = 0
+        self._unsynced = False
+
+    def append(self, round_number: int, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        """Write entries (key, value) to the file of a round. Durable at the next `sync`.
+
+        Raises:
+            OSError: the disk is full or broken; the file then ends before these entries.
+        """
+        if round_number != self._round:
+            self._begin(round_number)
+        body = b"".join([key + value for key, value in entries])
+        frame = memoryview(_HEADER.pack(_MAGIC, len(entries), zlib.crc32(body)) + body)
+        self._unsynced = True
+        try:
+            written = 0
+            while written < len(frame):
+                written += os.pwrite(self._file, frame[written:], self._end + written)
+        except OSError:
+            os.ftruncate(self._file, self._end)
+            raise
+        self._end += len(frame)
+
+    def sync(self) -> None:
+        """Return once everything appended survives a crash of the machine."""
+        if self._unsynced:
+            _flush(self._file)
+            self._unsynced = False
+
+    def close(self) -> None:
+        """Make durable what was appended, and close. Safe to call twice."""
+        if self._file >= 0:
+            try:
+                self.sync()
+            finally:
+                os.close(self._file)
+                self._file = self._round = -1
+
+    def _begin(self, round_number: int) -> None:
+        self.close()
+        path = self._folder / f"{round_number:012d}-{self._owner}{_SUFFIX}"
+        self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._round = round_number
+        self._end = os.fstat(self._file).st_size
+        folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)  # or the file's name might not survive
+        finally:
+            os.close(folder)
+
+
+def forget_rounds(folder: Path, before: int) -> None:
+    """Remove the files of all rounds before one."""
+    for path in _files(folder):
+        if _round_of(path) < before:
+            path.unlink(missing_ok=True)
+
+
+def read_journals(folder: Path, at_once: int) -> Iterator[dict[bytes, bytes]]:
+    """Yield the entries of every intact frame, in the order of rounds, about `at_once` at a time.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    entries: dict[bytes, bytes] = {}
+    for path in _files(folder):
+        with path.open("rb") as stream:
+            for body in _intact_frames(stream, path.stat().st_size):
+                for at in range(0, len(body), _ENTRY_BYTES):
+                    entries[body[at : at + KEY_BYTES]] = body[at + KEY_BYTES : at + _ENTRY_BYTES]
+                if len(entries) >= at_once:
+                    yield entries
+                    entries = {}
+    if entries:
+        yield entries
+
+
+def _intact_frames(stream: BinaryIO, left: int) -> Iterator[bytes]:
+    while len(header := stream.read(_HEADER.size)) == _HEADER.size:
+        magic, count, checksum = _HEADER.unpack(header)
+        left -= _HEADER.size + count * _ENTRY_BYTES
+        if magic != _MAGIC or left < 0:
+            return
+        body = stream.read(count * _ENTRY_BYTES)
+        if zlib.crc32(body) != checksum:
+            return
+        yield body
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob(f"*{_SUFFIX}") if path.name.split("-")[0].isdigit())
+
+
+def _round_of(path: Path) -> int:
+    return int(path.name.split("-")[0])

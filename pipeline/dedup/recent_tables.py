@@ -1,0 +1,179 @@
+"""The tables of one boot: leases, claims, and what was confirmed lately. Shared by all processes of the host through one LMDB environment.
+
+They are never flushed. The kernel keeps them through the death of any process; a crash of the machine ends every claim anyway, and what
+was confirmed is in the journals.
+
+Confirmations gather in the table of the current *round*. When the round before has been moved to the durable table, the current one is
+frozen and the next begins. So every confirmed key is at any moment in the current, the frozen or the durable table, and a newer entry is
+never overtaken by an older one: the frozen table does not change, and its successor is moved only after it.
+
+Every method takes a transaction of the environment; this file opens none.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+Transaction = Any
+"""An `lmdb.Transaction`: the package itself has its door in `lmdb_store`."""
+
+Entries = Sequence[tuple[bytes, bytes]]
+
+DATABASES = 5
+LEAST_SLICE = 4_000
+SLICES = 16
+"""A frozen table is moved in so many slices, unless it is small. A slice is a range of keys, so it touches few pages of the durable table."""
+
+_MOVED = b"\xff" * 17
+"""Sorts after every key."""
+
+
+class Round(NamedTuple):
+    """Where the confirmations stand: the current round, and how far the frozen one has been moved."""
+
+    number: int = 1
+    began_ms: int = 0
+    moved_ms: int = 0
+    moved_to: bytes = _MOVED
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether everything frozen is in the durable table."""
+        return self.moved_to == _MOVED
+
+    def moved(self, last: bytes | None, now_ms: int) -> Round:
+        """Return the state after a slice that ended with the key `last`; None says that nothing was left."""
+        return self._replace(moved_ms=now_ms, moved_to=_MOVED if last is None else last + b"\0")
+
+    def write(self) -> bytes:
+        """Write as bytes."""
+        return b"".join(part.to_bytes(8) for part in self[:3]) + self.moved_to
+
+    @classmethod
+    def read(cls, value: bytes | None) -> Round:
+        """Read what `write` wrote."""
+        if value is None:
+            return cls()
+        number, began_ms, moved_ms = (int.from_bytes(value[at : at + 8]) for at in (0, 8, 16))
+        return cls(number, began_ms, moved_ms, value[24:])
+
+
+class RecentTables:
+    """The named tables of the environment, and what is done with them."""
+
+    def __init__(self, environment: Any) -> None:
+        self._claims = environment.open_db(b"claims")
+        self._leases = environment.open_db(b"leases")
+        self._meta = environment.open_db(b"meta")
+        self._confirmed = (environment.open_db(b"confirmed-0"), environment.open_db(b"confirmed-1"))
+        self._orphans_from = b""
+
+    def round(self, transaction: Transaction) -> Round:
+        """Return where the confirmations stand."""
+        return Round.read(transaction.get(b"round", db=self._meta))
+
+    def set_round(self, transaction: Transaction, state: Round) -> None:
+        """Remember where the confirmations stand."""
+        transaction.put(b"round", state.write(), db=self._meta)
+
+    def swept_to(self, transaction: Transaction) -> bytes:
+        """Return where the sweep through the durable table goes on, whoever sweeps next."""
+        return bytes(transaction.get(b"swept_to", b"", db=self._meta))
+
+    def set_swept_to(self, transaction: Transaction, key: bytes) -> None:
+        """Remember where the sweep goes on."""
+        transaction.put(b"swept_to", key, db=self._meta)
+
+    # --- claims and leases -----------------------------------------------------------------------------------------------------
+
+    def held(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> set[bytes]:
+        """Return which of the sorted keys a living owner holds."""
+        found = transaction.cursor(self._claims).getmulti(keys)
+        if not found:
+            return set()
+        living = self.living(transaction, now_ms)
+        return {key for key, owner in found if owner in living}
+
+    def hold(self, transaction: Transaction, keys: Sequence[bytes], owner: bytes) -> None:
+        """Write claims of an owner."""
+        if keys:
+            transaction.cursor(self._claims).putmulti([(key, owner) for key in sorted(keys)])
+
+    def let_go(self, transaction: Transaction, keys: Sequence[bytes], owner: bytes) -> None:
+        """Delete those claims under the sorted keys that are the owner's."""
+        delete, claims = transaction.delete, self._claims
+        for key, holder in transaction.cursor(claims).getmulti(keys):
+            if holder == owner:
+                delete(key, db=claims)
+
+    def living(self, transaction: Transaction, now_ms: int) -> set[bytes]:
+        """Return the owners whose lease has not ended."""
+        return {owner for owner, until in transaction.cursor(self._leases) if int.from_bytes(until) > now_ms}
+
+    def renew(self, transaction: Transaction, owner: bytes, until_ms: int) -> None:
+        """Write an owner's lease."""
+        transaction.put(owner, until_ms.to_bytes(8), db=self._leases)
+
+    def end_lease(self, transaction: Transaction, owner: bytes) -> None:
+        """Delete an owner's lease; its claims no longer hold."""
+        transaction.delete(owner, db=self._leases)
+
+    def orphans(self, transaction: Transaction, now_ms: int, most: int) -> tuple[list[bytes], list[bytes]]:
+        """Return lapsed owners and, from a bounded stretch of the claims, the keys that nobody living holds. Goes on there next time."""
+        living = self.living(transaction, now_ms)
+        lapsed = [owner for owner, _ in transaction.cursor(self._leases) if owner not in living]
+        cursor = transaction.cursor(self._claims)
+        stretch = list(islice(cursor.iternext(), most)) if cursor.set_range(self._orphans_from) else []
+        self._orphans_from = stretch[-1][0] if len(stretch) == most else b""
+        return lapsed, [key for key, owner in stretch if owner not in living]
+
+    def bury(self, transaction: Transaction, lapsed: Sequence[bytes], keys: Sequence[bytes], now_ms: int) -> None:
+        """Delete what `orphans` found, as far as it is still so."""
+        living = self.living(transaction, now_ms)
+        for key in keys:
+            if transaction.get(key, db=self._claims) not in living:
+                transaction.delete(key, db=self._claims)
+        for owner in lapsed:
+            if owner not in living:
+                transaction.delete(owner, db=self._leases)
+
+    # --- recent confirmations --------------------------------------------------------------------------------------------------
+
+    def confirmed(self, transaction: Transaction, keys: Sequence[bytes], state: Round, seen: Round) -> Entries:
+        """Return what was confirmed lately under the sorted keys; where a key comes twice, the later entry is the newer.
+
+        What had been moved in the state `seen`, before the durable table was read, is left out: it was found there.
+        """
+        moved = bisect_left(keys, state.moved_to) if state == seen else 0
+        found: list[tuple[bytes, bytes]] = []
+        if moved < len(keys):
+            found += transaction.cursor(self._confirmed[1 - state.number % 2]).getmulti(keys[moved:])
+        found += transaction.cursor(self._confirmed[state.number % 2]).getmulti(keys)
+        return found
+
+    def confirm(self, transaction: Transaction, entries: Entries, state: Round) -> int:
+        """Write confirmations to the current round, and return how many it holds."""
+        current = self._confirmed[state.number % 2]
+        transaction.cursor(current).putmulti(entries)
+        return int(transaction.stat(current)["entries"])
+
+    def frozen_slice(self, transaction: Transaction, state: Round) -> list[tuple[bytes, bytes]]:
+        """Return the next slice to move."""
+        frozen = self._confirmed[1 - state.number % 2]
+        most = max(LEAST_SLICE, transaction.stat(frozen)["entries"] // SLICES)
+        cursor = transaction.cursor(frozen)
+        return list(islice(cursor.iternext(), most)) if cursor.set_range(state.moved_to) else []
+
+    def current_entries(self, transaction: Transaction, state: Round) -> int:
+        """Return how many confirmations the current round holds."""
+        return int(transaction.stat(self._confirmed[state.number % 2])["entries"])
+
+    def begin_round(self, transaction: Transaction, state: Round, now_ms: int) -> Round:
+        """Forget the frozen round, which has been moved; freeze the current one and begin the next."""
+        transaction.drop(self._confirmed[1 - state.number % 2], delete=False)
+        following = Round(state.number + 1, now_ms, now_ms, b"")
+        self.set_round(transaction, following)
+        return following

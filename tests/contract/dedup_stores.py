@@ -1,0 +1,146 @@
+"""The dedup stores as the tests meet them: each kind opened for several owners, and a Redis server of our own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from pipeline.dedup import recent_tables
+from pipeline.dedup.lmdb_store import LmdbStore
+from pipeline.dedup.memory_store import MemoryStore, MemoryTable
+from pipeline.dedup.redis_store import RedisStore
+from pipeline.secret import Secret
+from pipeline.values import Claim
+
+NOW = 1_700_000_000_000
+KEEP = 100_000
+LEASE = 15_000
+
+
+def claim(number, digest=0, origin=0):
+    return Claim(number.to_bytes(16), digest.to_bytes(8), origin.to_bytes(8))
+
+
+def open_lmdb(folder, owner="a", now_ms=NOW, **more):
+    return LmdbStore(
+        folder, owner, **{"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 26, "now_ms": now_ms} | more
+    )
+
+
+def serve_lmdb(pipe):
+    """A process with one LMDB store: LMDB allows one opening a process, so every second owner lives in one of these."""
+    recent_tables.LEAST_SLICE = 2  # so that a few keys are moved in many steps
+    store = None
+    while (request := pipe.recv()) is not None:
+        verb, arguments = request
+        if verb == "open":
+            folder, owner, now_ms = arguments
+            store = open_lmdb(Path(folder), owner, now_ms)
+            pipe.send(None)
+        else:
+            pipe.send(getattr(store, verb)(*arguments))
+
+
+class RemoteStore:
+    """A store in another process."""
+
+    def __init__(self, pipe, folder, owner, now_ms):
+        self._pipe = pipe
+        self._ask("open", str(folder), owner, now_ms)
+
+    def _ask(self, verb, *arguments):
+        self._pipe.send((verb, arguments))
+        assert self._pipe.poll(60), f"no answer to {verb}"
+        return self._pipe.recv()
+
+    def __getattr__(self, verb):
+        return lambda *arguments: self._ask(verb, *arguments)
+
+
+class MemoryStores:
+    """Two owners of one table in memory."""
+
+    def fresh(self):
+        self._table = MemoryTable()
+
+    def open(self, owner, now_ms=NOW):
+        return MemoryStore(self._table, owner, KEEP, LEASE, now_ms)
+
+
+class LmdbStores:
+    """One folder; owner "a" in this process, every other in a process of its own."""
+
+    def __init__(self, folder, pipe):
+        self._base, self._pipe, self._turn = folder, pipe, 0
+
+    def fresh(self):
+        shutil.rmtree(self._base / str(self._turn), ignore_errors=True)
+        self._turn += 1
+
+    def open(self, owner, now_ms=NOW):
+        folder = self._base / str(self._turn)
+        if not owner.startswith("a"):
+            return RemoteStore(self._pipe, folder, owner, now_ms)
+        return open_lmdb(folder, owner, now_ms)
+
+
+class RedisStores:
+    """One server."""
+
+    def __init__(self, url):
+        self.url = url
+        self.client = redis.Redis.from_url(url)
+
+    def fresh(self):
+        self.client.flushdb()
+
+    def open(self, owner, now_ms=NOW):
+        return RedisStore(Secret(self.url), owner, keep_ms=KEEP, lease_ms=LEASE, now_ms=now_ms)
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+class RedisServer:
+    """A redis-server or valkey-server of our own, on loopback, in a temporary folder."""
+
+    def __init__(self, *options):
+        program = shutil.which("redis-server") or shutil.which("valkey-server")
+        if program is None:
+            reason = "no redis-server or valkey-server on PATH, and LOG2MQ_TEST_REDIS is not set"
+            assert not os.environ.get("CI"), reason
+            pytest.skip(reason)
+        self._folder = tempfile.mkdtemp(prefix="log2mq-redis-")
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, *options]
+        self.start()
+
+    def start(self):
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while not self._listens():
+            assert self._process.poll() is None, "the server ended at once"
+            assert time.monotonic() < deadline, "the server does not listen"
+            time.sleep(0.02)
+
+    def _listens(self):
+        with socket.socket() as calling:
+            return calling.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait(20)
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)

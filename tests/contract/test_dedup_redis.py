@@ -1,0 +1,230 @@
+"""What only the Redis store has: a server that goes away, forgets, evicts, or asks for a password."""
+
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+import pytest
+import redis
+from dedup_stores import KEEP, LEASE, NOW, RedisServer, claim
+from pydantic import ValidationError
+
+from pipeline.dedup import DedupSettings, open_store
+from pipeline.dedup.redis_store import PREFIX, RedisStore
+from pipeline.errors import ComponentMissing, StoreUnavailable, UsageError
+from pipeline.secret import Secret
+from pipeline.values import Standing
+
+GRANTED, HELD, DUPLICATE, REREAD = Standing
+
+
+@pytest.fixture
+def servers():
+    """Start servers with options of their own."""
+    started = []
+
+    def start(*options):
+        started.append(RedisServer("--save", "", *options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.remove()
+
+
+def open_redis(url, owner="a", keep_ms=KEEP, now_ms=NOW):
+    return RedisStore(Secret(url), owner, keep_ms=keep_ms, lease_ms=LEASE, now_ms=now_ms)
+
+
+@contextmanager
+def closing(store):
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def client_of(server):
+    client = redis.Redis.from_url(server.url)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+class AnswerLoser:
+    """A proxy that passes a request on and then, once told to, cuts the connection instead of passing on the answer."""
+
+    def __init__(self, port):
+        self._port = port
+        self.lose_next = threading.Event()
+        self.lost = 0
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                far = socket.create_connection(("127.0.0.1", self._port))
+                with near, far, suppress(OSError):
+                    self._serve(near, far)
+
+    def _serve(self, near, far):
+        while request := near.recv(1 << 16):
+            far.sendall(request)
+            answer = far.recv(1 << 16)
+            if self.lose_next.is_set() and b"EVALSHA" in request:
+                self.lose_next.clear()
+                self.lost += 1
+                return
+            near.sendall(answer)
+
+    def close(self):
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join(10)
+
+
+def test_a_claim_whose_answer_was_lost_is_still_granted_and_held_against_others(servers):
+    server = servers()
+    proxy = AnswerLoser(server.port)
+    try:
+        with closing(open_redis(server.url, "b")) as other, closing(open_redis(proxy.url)) as store:
+            store.claim([claim(9)], NOW)
+            proxy.lose_next.set()
+            assert store.claim([claim(1), claim(1), claim(2)], NOW) == [GRANTED, HELD, GRANTED]
+            assert proxy.lost == 1
+            assert store.claim([claim(1)], NOW) == [HELD]
+            assert other.claim([claim(2)], NOW) == [HELD]
+    finally:
+        proxy.close()
+
+
+def test_a_server_that_does_not_answer_is_named_and_its_password_is_not():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        with pytest.raises(StoreUnavailable) as raised:
+            open_redis(f"redis://:topsecret@127.0.0.1:{bound.getsockname()[1]}/0")
+    assert "127.0.0.1" in str(raised.value)
+    assert "topsecret" not in str(raised.value)
+
+
+def test_a_server_that_goes_away_stops_the_store(servers):
+    server = servers()
+    with closing(open_redis(server.url)) as store:
+        server.stop()
+        for ask in (
+            lambda: store.claim([claim(1)], NOW),
+            lambda: store.confirm([claim(1)], NOW),
+            lambda: store.release([claim(1)]),
+            lambda: store.renew(NOW),
+        ):
+            with pytest.raises(StoreUnavailable, match="does not answer"):
+                ask()
+
+
+def test_a_server_that_lost_its_memory_is_not_taken_for_an_empty_one(servers):
+    server = servers()
+    with closing(open_redis(server.url)) as store:
+        store.confirm([claim(1)], NOW)
+        server.stop()
+        server.start()
+        with pytest.raises(StoreUnavailable, match="has lost what it remembered"):
+            store.claim([claim(1)], NOW)
+
+
+def test_what_a_server_keeps_on_disk_outlives_its_death(servers):
+    server = servers("--appendonly", "yes", "--appendfsync", "always")
+    with closing(open_redis(server.url)) as store:
+        store.confirm([claim(1)], NOW)
+        store.sync()
+        server.stop()
+        server.start()
+        assert store.claim([claim(1)], NOW) == [REREAD]
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_a_server_that_may_evict_keys_is_refused(servers, policy):
+    server = servers("--maxmemory", "64mb", "--maxmemory-policy", policy)
+    with pytest.raises(StoreUnavailable, match="noeviction"):
+        open_redis(server.url)
+
+
+def test_a_server_without_a_limit_or_without_eviction_is_taken(servers):
+    for options in (("--maxmemory", "0", "--maxmemory-policy", "allkeys-lru"), ("--maxmemory", "64mb")):
+        with closing(open_redis(servers(*options).url)) as store:
+            assert store.claim([claim(1)], NOW) == [GRANTED]
+
+
+def test_a_full_server_refuses_rather_than_forgets(servers):
+    server = servers("--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
+    with closing(open_redis(server.url)) as store, pytest.raises(StoreUnavailable, match="refuses"):
+        store.confirm([claim(number) for number in range(100_000)], NOW)
+
+
+def test_another_format_is_refused(servers):
+    server = servers()
+    with client_of(server) as client:
+        client.set(PREFIX + b":format", b"log2mq dedup 9")
+    with pytest.raises(StoreUnavailable, match="format"):
+        open_redis(server.url)
+
+
+def test_redis_forgets_by_itself(servers):
+    server = servers()
+    with closing(open_redis(server.url, keep_ms=50)) as store, client_of(server) as client:
+        store.confirm([claim(number) for number in range(10)], NOW)
+        deadline = time.monotonic() + 10
+        while client.keys(PREFIX + b":k:*"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert store.sweep(NOW) == 0
+
+
+def test_a_wrong_password_is_refused_and_the_right_one_is_taken_from_the_environment(servers):
+    server = servers("--requirepass", "topsecret")
+    settings = DedupSettings.model_validate({"store": "redis", "url": {"env": "STORE_URL"}})
+    address = f"127.0.0.1:{server.port}/0"
+    with closing(open_store(settings, "a", NOW, {"STORE_URL": f"redis://:topsecret@{address}"})) as store:
+        assert store.claim([claim(1)], NOW) == [GRANTED]
+    with pytest.raises(StoreUnavailable, match="user or password") as raised:
+        open_store(settings, "a", NOW, {"STORE_URL": f"redis://:othersecret@{address}"})
+    assert "othersecret" not in str(raised.value)
+    with pytest.raises(UsageError, match="STORE_URL"):
+        open_store(settings, "a", NOW, {})
+
+
+def test_the_missing_client_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "pipeline.dedup.redis_store")
+    settings = DedupSettings(store="redis", url="redis://127.0.0.1:1/0")
+    with pytest.raises(ComponentMissing, match=r"log2mq\[redis\]"):
+        open_store(settings, "a", NOW, {})
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"store": "redis"}, "expected url with store: redis"),
+        ({"store": "lmdb", "url": "redis://localhost"}, "expected url with store: redis"),
+        ({"store": "redis", "url": "redis://:topsecret@localhost"}, "a password is never written here"),
+        ({"store": "redis", "url": "redis://localhost?password=topsecret"}, "a password is never written here"),
+        ({"store": "redis", "url": "http://localhost"}, "expected a URL such as redis://"),
+        ({"store": "redis", "url": "redis://[::1"}, "expected a URL such as redis://"),
+    ],
+)
+def test_a_faulty_url_is_refused_without_repeating_it(written, said):
+    with pytest.raises(ValidationError) as raised:
+        DedupSettings.model_validate(written)
+    assert said in str(raised.value)
+    assert "topsecret" not in str(raised.value)
+
+
+def test_tls_urls_are_taken():
+    assert DedupSettings(store="redis", url="rediss://host:6380/0?ssl_ca_certs=ca.pem").url is not None

@@ -1,0 +1,399 @@
+"""The LMDB store against the disk: growth, limits, permissions, damage, and what a crash of the machine leaves."""
+
+import multiprocessing
+import os
+import resource
+import shutil
+import tempfile
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from pipeline.dedup import DedupSettings, open_store
+from pipeline.dedup.lmdb_store import LmdbStore
+from pipeline.errors import StoreUnavailable, UsageError
+from pipeline.values import Claim, Standing
+
+NOW = 1_700_000_000_000
+KEEP = 86_400_000
+LEASE = 15_000
+GRANTED, HELD, DUPLICATE, REREAD = Standing
+
+
+def claims_of(numbers, digest=0):
+    return [Claim((number * 2_654_435_761 % 2**64).to_bytes(16), digest.to_bytes(8), bytes(8)) for number in numbers]
+
+
+@pytest.fixture
+def opened():
+    """Open stores that are closed in the end, whatever became of them."""
+    stores = []
+
+    def open_(folder, owner="a", now_ms=NOW, **more):
+        stores.append(
+            LmdbStore(
+                folder, owner, **{"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 28, "now_ms": now_ms} | more
+            )
+        )
+        return stores[-1]
+
+    yield open_
+    for store in stores:
+        store.close()
+
+
+def sweep_for(store, seconds, start_ms=NOW):
+    """Sweep every second. Returns the moment after."""
+    for second in range(1, seconds + 1):
+        store.sweep(start_ms + second * 1_000)
+    return start_ms + seconds * 1_000
+
+
+def durable_keys(folder):
+    """How many keys the durable table of a closed store has."""
+    with lmdb.open(str(folder / "confirmed"), max_dbs=2) as environment:
+        table = environment.open_db(b"confirmed")
+        with environment.begin() as reading:
+            return reading.stat(table)["entries"]
+
+
+def in_a_process(target, *arguments):
+    """Run in a spawned process, and return what it says."""
+    spawn = multiprocessing.get_context("spawn")
+    answers, far_end = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=answer_through, args=(far_end, target, arguments))
+    process.start()
+    far_end.close()
+    try:
+        assert answers.poll(60)
+        return answers.recv()
+    finally:
+        process.join(20)
+        process.close()
+        answers.close()
+
+
+def answer_through(pipe, target, arguments):
+    try:
+        pipe.send(target(*arguments))
+    except StoreUnavailable as error:
+        pipe.send(str(error))
+
+
+# --- growth and limits -------------------------------------------------------------------------------------------------------
+
+
+def confirm_many(folder, numbers):
+    store = LmdbStore(folder, "other", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    store.confirm(claims_of(numbers), NOW)
+    sweep_for(store, 60)
+    store.close()
+    return (folder / "confirmed" / "data.mdb").stat().st_size
+
+
+def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.FIRST_BYTES", 1 << 16)
+    store = opened(tmp_path)
+    store.confirm(claims_of(range(20_000)), NOW)
+    later = sweep_for(store, 60)
+    assert (tmp_path / "confirmed" / "data.mdb").stat().st_size > 1 << 19
+    assert set(store.claim(claims_of(range(20_000)), later)) == {REREAD}
+
+
+def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.FIRST_BYTES", 1 << 16)
+    store = opened(tmp_path)
+    assert in_a_process(confirm_many, tmp_path, range(20_000)) > 1 << 19
+    assert set(store.claim(claims_of(range(20_000)), NOW + 1)) == {REREAD}
+    store.confirm(claims_of(range(20_000, 40_000)), NOW + 60_000)
+    later = sweep_for(store, 60, NOW + 60_000)
+    assert set(store.claim(claims_of(range(40_000)), later)) == {REREAD}
+
+
+def test_a_full_store_says_so_and_forgets_nothing(opened, tmp_path):
+    store = opened(tmp_path, max_bytes=1 << 19)
+    store.confirm(claims_of(range(30_000)), NOW)
+    with pytest.raises(StoreUnavailable, match=r"is full.*dedup\.max_size") as raised:
+        sweep_for(store, 60)
+    assert str(tmp_path) in str(raised.value)
+    assert set(store.claim(claims_of(range(30_000)), NOW + 60_000)) == {REREAD}
+    store.close()
+    store = opened(tmp_path)
+    later = sweep_for(store, 60, NOW + 60_000)
+    assert set(store.claim(claims_of(range(30_000)), later)) == {REREAD}
+
+
+def test_confirming_faster_than_anybody_sweeps_moves_them_at_once(opened, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.MOST_RECENT", 1_000)
+    store = opened(tmp_path)
+    for start in range(0, 10_000, 500):
+        store.confirm(claims_of(range(start, start + 500)), NOW)
+    assert set(store.claim(claims_of(range(10_000)), NOW)) == {REREAD}
+    store.close()
+    assert durable_keys(tmp_path) >= 7_000
+
+
+def test_more_claims_than_there_is_room_for_are_refused(opened, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.RECENT_BYTES", 1 << 20)
+    store = opened(tmp_path)
+    with pytest.raises(StoreUnavailable, match=r"limits\.unfinished"):
+        store.claim(claims_of(range(50_000)), NOW)
+    assert store.claim(claims_of(range(10)), NOW) == [GRANTED] * 10
+
+
+def fill_a_disk_of(folder, limit):
+    """A file that may not grow is to a store what a full disk is."""
+    store = LmdbStore(folder, "a", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    done = 0
+    try:
+        for start in range(0, 50_000, 500):
+            store.confirm(claims_of(range(start, start + 500)), NOW)
+            store.sync()
+            done = start + 500
+    except StoreUnavailable as error:
+        known = store.claim(claims_of(range(done)), NOW)
+        return str(error), done, known.count(REREAD)
+    return "", done, 0
+
+
+def test_a_full_disk_is_said_and_what_was_confirmed_is_known(tmp_path):
+    said, done, known = in_a_process(fill_a_disk_of, tmp_path, 1 << 20)
+    assert "cannot be written" in said
+    assert "disk full" in said
+    assert 0 < done == known
+
+
+def open_on_a_disk_of(folder, limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    LmdbStore(folder, "a", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    return ""
+
+
+def test_a_disk_too_full_to_open_on_is_said(tmp_path):
+    assert "cannot be opened" in in_a_process(open_on_a_disk_of, tmp_path, 1 << 20)
+
+
+# --- what cannot be a store --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_path_that_is_a_file_is_refused(opened, tmp_path, below):
+    path = tmp_path / "file"
+    path.write_text("something")
+    with pytest.raises(StoreUnavailable, match="no folder") as raised:
+        opened(path / below)
+    assert str(path) in str(raised.value)
+
+
+def open_unprivileged(folder):
+    if os.getuid() == 0:
+        os.setuid(65_534)
+    LmdbStore(Path(folder), "a", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    return ""
+
+
+@pytest.mark.parametrize("made_before", [False, True], ids=["new", "existing"])
+def test_a_read_only_folder_is_refused(opened, made_before):
+    folder = Path(tempfile.mkdtemp(prefix="log2mq-read-only-"))
+    try:
+        if made_before:
+            opened(folder).close()
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        said = in_a_process(open_unprivileged, folder)
+        assert "must be writable for this user" in said
+        assert str(folder) in said
+    finally:
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database, by no means" * 1_000, bytes(1 << 16)])
+def test_a_file_that_is_no_database_is_refused_or_made_anew_if_empty(opened, tmp_path, content):
+    (tmp_path / "confirmed").mkdir()
+    (tmp_path / "confirmed" / "data.mdb").write_bytes(content)
+    if not content:
+        assert opened(tmp_path).claim(claims_of([1]), NOW) == [GRANTED]
+        return
+    with pytest.raises(StoreUnavailable, match="damaged or no dedup store") as raised:
+        opened(tmp_path)
+    assert str(tmp_path) in str(raised.value)
+    assert (tmp_path / "confirmed" / "data.mdb").read_bytes() == content
+
+
+def test_a_file_cut_short_is_refused(opened, tmp_path):
+    store = opened(tmp_path)
+    store.confirm(claims_of(range(20_000)), NOW)
+    sweep_for(store, 60)
+    store.close()
+    path = tmp_path / "confirmed" / "data.mdb"
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(StoreUnavailable, match="cut short"):
+        opened(tmp_path)
+
+
+def test_overwritten_pages_are_noticed_when_they_are_read(opened, tmp_path):
+    store = opened(tmp_path)
+    store.confirm(claims_of(range(20_000)), NOW)
+    later = sweep_for(store, 60)
+    store.close()
+    shutil.rmtree(next(tmp_path.glob("boot-*")))
+    path = tmp_path / "confirmed" / "data.mdb"
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\x5a" * (size // 4))
+
+    def use():
+        opened(tmp_path).claim(claims_of(range(20_000)), later)
+
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        use()
+
+
+def test_another_format_is_refused_and_left_alone(opened, tmp_path):
+    opened(tmp_path).close()
+    with lmdb.open(str(tmp_path / "confirmed"), max_dbs=2) as environment:
+        meta = environment.open_db(b"meta")
+        with environment.begin(write=True) as changing:
+            changing.put(b"format", b"log2mq dedup 9", db=meta)
+    with pytest.raises(StoreUnavailable, match=r"log2mq dedup 9.*empty folder"):
+        opened(tmp_path)
+
+
+def test_the_time_to_live_is_recorded(opened, tmp_path):
+    opened(tmp_path, keep_ms=123_000).close()
+    with lmdb.open(str(tmp_path / "confirmed"), max_dbs=2) as environment:
+        meta = environment.open_db(b"meta")
+        with environment.begin() as reading:
+            assert reading.get(b"keep_ms", db=meta) == b"123000"
+
+
+def test_a_store_is_open_once_a_process_and_again_after_it_is_closed(opened, tmp_path):
+    store = opened(tmp_path / "store")
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    for path in (tmp_path / "store", tmp_path / "link"):
+        with pytest.raises(StoreUnavailable, match="open in this process already"):
+            opened(path)
+    store.close()
+    assert opened(tmp_path / "link").claim(claims_of([1]), NOW) == [GRANTED]
+
+
+def test_a_failed_opening_leaves_nothing_open(opened, tmp_path):
+    path = tmp_path / "confirmed" / "data.mdb"
+    path.parent.mkdir()
+    path.write_bytes(b"nonsense" * 2_000)
+    with pytest.raises(StoreUnavailable):
+        opened(tmp_path)
+    path.unlink()
+    assert opened(tmp_path).claim(claims_of([1]), NOW) == [GRANTED]
+
+
+def test_the_settings_name_the_store(tmp_path):
+    store = open_store(DedupSettings(store="lmdb", path=str(tmp_path)), "a", NOW)
+    assert isinstance(store, LmdbStore)
+    store.close()
+    with pytest.raises(UsageError, match=r"dedup\.path"):
+        open_store(DedupSettings(store="lmdb"), "a", NOW)
+
+
+# --- crashes -----------------------------------------------------------------------------------------------------------------
+
+
+def crash_machine(folder, into):
+    """What the disk holds after a crash of the machine: the durable table and journals; the boot's own tables are of no use."""
+    shutil.copytree(folder, into)
+    (boot,) = into.glob("boot-*")
+    for name in ("data.mdb", "lock.mdb"):
+        (boot / name).write_bytes(b"\xee" * 10_000)
+    boot.rename(into / "boot-before")
+    return into
+
+
+def test_what_was_synced_survives_a_crash_of_the_machine_and_claims_do_not(opened, tmp_path):
+    store = opened(tmp_path / "store")
+    store.confirm(claims_of(range(5_000)), NOW)
+    later = sweep_for(store, 12)  # the first are on their way to the durable table
+    store.confirm(claims_of(range(5_000, 6_000)), later)
+    store.claim(claims_of(range(6_000, 6_100)), later)
+    store.sync()
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", later)
+    assert set(after.claim(claims_of(range(6_000)), later)) == {REREAD}
+    assert set(after.claim(claims_of(range(6_000, 6_100)), later)) == {GRANTED}
+    assert len(list((tmp_path / "after").glob("boot-*"))) == 1
+
+
+def test_the_newest_version_survives_a_crash_of_the_machine(opened, tmp_path):
+    store = opened(tmp_path / "store")
+    moment = NOW
+    for version in range(1, 6):
+        moment += 1_000
+        store.confirm(claims_of(range(100), digest=version), moment)
+        moment = sweep_for(store, 11, moment)
+    store.sync()
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
+    assert set(after.claim(claims_of(range(100), digest=5), moment)) == {REREAD}
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeroed", "scribbled"])
+def test_a_torn_end_of_a_journal_costs_only_what_was_not_synced(opened, tmp_path, damage):
+    store = opened(tmp_path / "store")
+    store.confirm(claims_of(range(100)), NOW)
+    store.sync()
+    (journal,) = (tmp_path / "store").glob("boot-*/*.journal")
+    synced = journal.stat().st_size
+    store.confirm(claims_of(range(100, 200)), NOW)
+    whole = journal.read_bytes()
+    crash_machine(tmp_path / "store", tmp_path / "after")
+    (journal,) = (tmp_path / "after").glob("boot-*/*.journal")
+    torn = {
+        "cut": whole[: synced + 1_000],
+        "zeroed": whole[:synced] + bytes(len(whole) - synced),
+        "scribbled": whole[:-2_000] + b"\xff" * 2_000,
+    }[damage]
+    journal.write_bytes(torn)
+    after = opened(tmp_path / "after", "b")
+    assert set(after.claim(claims_of(range(100)), NOW)) == {REREAD}
+    assert set(after.claim(claims_of(range(100, 200)), NOW)) == {GRANTED}
+
+
+def confirm_and_die(folder):
+    store = LmdbStore(folder, "victim", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    store.claim(claims_of(range(200)), NOW)
+    store.confirm(claims_of(range(100)), NOW)
+    os._exit(9)
+
+
+def test_what_was_confirmed_survives_the_death_of_the_process_and_its_claims_end_with_the_lease(opened, tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=confirm_and_die, args=(tmp_path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 9
+    process.close()
+    store = opened(tmp_path)
+    assert set(store.claim(claims_of(range(100)), NOW)) == {REREAD}
+    assert set(store.claim(claims_of(range(100, 200)), NOW + LEASE - 1)) == {HELD}
+    assert set(store.claim(claims_of(range(100, 200)), NOW + LEASE)) == {GRANTED}
+
+
+def test_journals_do_not_pile_up(opened, tmp_path):
+    store = opened(tmp_path)
+    moment = NOW
+    for turn in range(20):
+        store.confirm(claims_of(range(turn * 100, turn * 100 + 100)), moment)
+        moment = sweep_for(store, 11, moment)
+    assert len(list(tmp_path.glob("boot-*/*.journal"))) <= 3
+    assert set(store.claim(claims_of(range(2_000)), moment)) == {REREAD}
+
+
+def test_expired_keys_leave_the_disk(opened, tmp_path):
+    store = opened(tmp_path, keep_ms=100_000)
+    store.confirm(claims_of(range(10_000)), NOW)
+    moment = sweep_for(store, 40)
+    assert sum(store.sweep(moment + 100_000 + second * 1_000) for second in range(12)) == 10_000
+    store.close()
+    assert durable_keys(tmp_path) == 0

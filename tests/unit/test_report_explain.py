@@ -1,0 +1,77 @@
+"""The request that `explain` shows: whole, and without anything that must not be seen."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from pipeline.report.credentials import Credentials
+from pipeline.report.explain import explain_request
+from pipeline.report.settings import ReportSettings
+from pipeline.secret import Secret
+from transforms.base import Kind
+
+CREDENTIALS = Credentials("testid-of-key", Secret("testsecret"), Secret("sts+token/=="))
+MESSAGE = {
+    "organizationId": "org-0001",
+    "customerId": "customer001",
+    "eventCode": "pay_order",
+    "eventTime": 1651114368518,
+    "extendAttributes": {"outBizId": "biz-0001", "title": "红色 T恤", "note": "call 13888888888 or zhang@example.com"},
+    "customerIdList": [
+        {"customerId": "13888888888", "idMapping": "mobile"},
+        {"customerId": "oUx_1", "idMapping": "open_id"},
+    ],
+    "v": 1,
+}
+
+
+def explained(signature="v2"):
+    settings = ReportSettings(
+        region="cn-shanghai", organization_id="org-0001", access_id="retailadvqa-cn-test", signature=signature
+    )
+    message = json.dumps(MESSAGE, ensure_ascii=False).encode()
+    return explain_request(
+        settings, CREDENTIALS, Kind.EVENT, [message], clock=lambda: 1_704_164_645.0, nonce=lambda: "nonce-1"
+    )
+
+
+@pytest.mark.parametrize("signature", ["v2", "acs3"])
+def test_nothing_secret_and_no_identifier_is_shown(signature):
+    shown = str(explained(signature))
+    for hidden in ("testid-of-key", "testsecret", "sts+token", "customer001", "13888888888", "zhang@", "oUx_1"):
+        assert hidden not in shown
+
+
+def test_the_v2_request_is_shown_whole():
+    found = explained()
+    assert found.method == "POST"
+    assert found.url.startswith("https://quicka-public.cn-shanghai.aliyuncs.com/?")
+    query = dict(parse_qsl(urlsplit(found.url).query))
+    assert {name: query[name] for name in ("AccessKeyId", "Signature", "SecurityToken")} == dict.fromkeys(
+        ("AccessKeyId", "Signature", "SecurityToken"), "***"
+    )
+    assert (query["Action"], query["Timestamp"], query["SignatureNonce"]) == (
+        "RecieveEventMessage",
+        "2024-01-02T03:04:05Z",
+        "nonce-1",
+    )
+    name, _, value = found.body.partition("=")
+    assert name == "EventMessageModelListStr"
+    (message,) = json.loads(value)
+    assert message["extendAttributes"] == {"outBizId": "biz-0001", "title": "红色 T恤", "note": "call *** or ***"}
+    assert message["customerIdList"] == [
+        {"customerId": "***", "idMapping": "mobile"},
+        {"customerId": "***", "idMapping": "open_id"},
+    ]
+    assert message["eventTime"] == 1651114368518
+
+
+def test_the_acs3_request_is_shown_with_its_headers():
+    found = explained("acs3")
+    assert found.headers["authorization"].startswith("ACS3-HMAC-SHA256 Credential=***,SignedHeaders=content-type;host;")
+    assert found.headers["authorization"].endswith(",Signature=***")
+    assert found.headers["x-acs-security-token"] == "***"
+    assert found.headers["x-acs-action"] == "RecieveEventMessage"

@@ -1,0 +1,169 @@
+"""The sender threads: outcomes come back, faults come back, nothing waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from pipeline.report.senders import Senders
+from pipeline.values import Delivered
+from transforms.base import Kind
+
+
+class Gated:
+    """A reporter that answers when it is let."""
+
+    def __init__(self, gate=None):
+        self.gate = gate
+        self.calls = []
+        self.threads = set()
+        self.is_closed = threading.Event()
+
+    def report(self, kind, messages):
+        self.threads.add(threading.current_thread())
+        if self.gate is not None:
+            self.gate.wait(30)
+        self.calls.append((kind, messages))
+        return Delivered(str(len(messages)))
+
+    def close(self):
+        self.is_closed.set()
+
+
+class Faulty(Gated):
+    def report(self, *_batch):
+        raise ZeroDivisionError("a fault in a reporter")
+
+
+@contextmanager
+def senders_of(*reporters):
+    left = iter(reporters)
+    senders = Senders(lambda: next(left), len(reporters))
+    try:
+        yield senders
+    finally:
+        senders.close(10)
+
+
+def test_each_outcome_comes_back_with_its_ticket():
+    reporters = [Gated() for _ in range(3)]
+    with senders_of(*reporters) as senders:
+        for ticket in range(3):
+            senders.submit(ticket, Kind.EVENT, [b"{}"] * (ticket + 1))
+        found = {}
+        while len(found) < 3:
+            assert senders.wait(10)
+            found |= dict(senders.collect())
+    assert found == {0: Delivered("1"), 1: Delivered("2"), 2: Delivered("3")}
+
+
+def test_idle_counts_the_free_threads_and_more_is_not_taken():
+    gate = threading.Event()
+    with senders_of(Gated(gate), Gated(gate)) as senders:
+        assert senders.idle == 2
+        senders.submit("a", Kind.EVENT, [])
+        senders.submit("b", Kind.USER, [])
+        assert senders.idle == 0
+        with pytest.raises(RuntimeError, match="idle"):
+            senders.submit("c", Kind.EVENT, [])
+        gate.set()
+        done = []
+        while len(done) < 2:
+            assert senders.wait(10)
+            done += senders.collect()
+        assert senders.idle == 2
+
+
+def test_collect_and_wait_do_not_block_when_there_is_nothing():
+    gate = threading.Event()
+    with senders_of(Gated(gate)) as senders:
+        assert senders.collect() == []
+        assert not senders.wait(1_000)
+        senders.submit("a", Kind.EVENT, [])
+        assert senders.collect() == []
+        assert not senders.wait(0)
+        gate.set()
+        assert senders.wait(10)
+        assert senders.wait(1_000)
+        assert [ticket for ticket, _ in senders.collect()] == ["a"]
+
+
+def test_each_thread_has_a_reporter_of_its_own():
+    everyone = threading.Barrier(4)  # passed only when four threads are calling at the same time
+    reporters = [Gated(everyone) for _ in range(4)]
+    with senders_of(*reporters) as senders:
+        for ticket in range(4):
+            senders.submit(ticket, Kind.EVENT, [])
+    assert all(len(reporter.threads) == 1 for reporter in reporters)
+    assert len(set().union(*(reporter.threads for reporter in reporters))) == 4
+
+
+def test_what_a_reporter_raises_reaches_the_owner_and_the_thread_goes_on():
+    with senders_of(Faulty()) as senders:
+        for ticket in range(3):
+            senders.submit(ticket, Kind.EVENT, [])
+            assert senders.wait(10)
+            with pytest.raises(ZeroDivisionError, match="a fault in a reporter"):
+                senders.collect()
+            assert senders.idle == 1
+            assert senders.collect() == []
+
+
+def test_a_fault_does_not_take_the_other_outcomes_with_it():
+    faulty, good = Faulty(), Gated()
+    meet = threading.Barrier(2)
+    for reporter in (faulty, good):
+        inner = reporter.report
+
+        def after_meeting(kind, messages, inner=inner):
+            meet.wait(10)  # so that each thread has one of the two batches
+            return inner(kind, messages)
+
+        reporter.report = after_meeting
+    with senders_of(faulty, good) as senders:
+        senders.submit("a", Kind.EVENT, [])
+        senders.submit("b", Kind.EVENT, [])
+        senders.close(10)
+        with pytest.raises(ZeroDivisionError):
+            senders.collect()
+        assert len(senders.collect()) == 1
+        assert senders.idle == 2
+
+
+def test_close_lets_the_call_finish_closes_the_clients_and_keeps_the_outcome():
+    gate = threading.Event()
+    reporter = Gated(gate)
+    senders = Senders(lambda: reporter, 1)
+    senders.submit("a", Kind.EVENT, [b"{}"])
+    gate.set()
+    senders.close(10)
+    assert reporter.is_closed.is_set()
+    assert senders.collect() == [("a", Delivered("1"))]
+
+
+def test_close_does_not_wait_longer_than_it_may_for_a_call_that_hangs():
+    gate = threading.Event()
+    reporter = Gated(gate)
+    senders = Senders(lambda: reporter, 1)
+    senders.submit("a", Kind.EVENT, [])
+    senders.close(0.01)
+    assert not reporter.is_closed.is_set()
+    gate.set()
+    assert reporter.is_closed.wait(10)
+
+
+def test_a_client_that_cannot_be_made_closes_those_made_before():
+    first = Gated()
+    made = iter([first])
+
+    def make():
+        try:
+            return next(made)
+        except StopIteration:
+            raise OSError("no more") from None
+
+    with pytest.raises(OSError, match="no more"):
+        Senders(make, 2)
+    assert first.is_closed.is_set()
