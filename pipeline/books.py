@@ -1,4 +1,6 @@
-"""The books: every record that was read has exactly one fate, and at any moment
+"""The books: every record that was read has exactly one fate.
+
+At any moment
 
     read = reported + duplicate + filtered + dead-lettered + in flight
 

@@ -69,11 +69,7 @@ def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> Source
             why = "access to the topic is denied; the user needs READ on it"
         case errors.GroupAuthorizationFailedError():
             why = f"access to the consumer group {settings.group} is denied; the user needs READ on it"
-        case (
-            errors.KafkaTimeoutError()
-            | errors.KafkaConnectionError()
-            | errors.NodeNotReadyError()
-        ):
+        case errors.KafkaTimeoutError() | errors.KafkaConnectionError() | errors.NodeNotReadyError():
             # kafka-python tries a refused login again until its time is up, and then says only that.
             login = ", or the login is refused" if settings.security.mechanism is not None else ""
             why = f"no broker answers{login}; see kafka.bootstrap_servers and kafka.security"

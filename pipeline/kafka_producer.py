@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Self
 
 from kafka import KafkaProducer, errors
 
@@ -124,7 +124,7 @@ class KafkaWriter:
         self._producer = _connect(settings, environment, client_id, linger_ms=20, batch_size=256 << 10)
         self._failed: Exception | None = None
 
-    def __enter__(self) -> KafkaWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

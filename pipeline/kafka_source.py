@@ -1,7 +1,9 @@
 """The consumer of one source: kafka-python with its traps closed (see `docs/guarantees.md`).
 
-Rebalances come out of `poll` as values. They happen on kafka-python's IO thread while the owner is blocked inside `poll`; there, and only there, the listener commits what the owner
-said may be committed, before the partitions go. An assigned partition is always read from its committed offset, whatever position the client remembers of an earlier assignment.
+Rebalances come out of `poll` as values. They happen on kafka-python's IO thread while the owner is blocked inside `poll`; there,
+and only there, the listener commits what the owner
+said may be committed, before the partitions go. An assigned partition is always read from its committed offset, whatever
+position the client remembers of an earlier assignment.
 """
 
 from __future__ import annotations

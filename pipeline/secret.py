@@ -66,7 +66,7 @@ class SecretSource(BaseModel):
     def _refuse_literals(cls, value: Any) -> Any:
         if isinstance(value, str | int | float):
             # The value itself is not repeated: it may be the secret.
-            raise ValueError("a secret is never written here; expected {env: NAME} or {file: PATH}")
+            raise ValueError("a secret is never written here; expected {env: NAME} or {file: PATH}")  # noqa: TRY004 - pydantic reports ValueError
         return value
 
     @model_validator(mode="after")

@@ -15,7 +15,8 @@ def attribute_string(value: object) -> str | None:
     """Return the string that stands for a JSON value, or None where the attribute is left out.
 
     A text stays as it is. An integer is written exactly, whatever its size. A decimal is written without an exponent and reads back as the same
-    number. Booleans are `true` and `false`. Objects and arrays are compact JSON, in their own order, non-ASCII kept. Null is left out, and so is what is no number (NaN, the infinities).
+    number. Booleans are `true` and `false`. Objects and arrays are compact JSON, in their own order, non-ASCII kept. Null is
+    left out, and so is what is no number (NaN, the infinities).
     """
     if value.__class__ is str:
         return value

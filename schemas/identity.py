@@ -1,6 +1,7 @@
 """Identity values by type: what is normalised, and what is impossible.
 
-Rules with a source name it; the others only refuse what cannot be an identifier of any kind. Nothing is hashed: version 1.0 has no field that would say so (reference,
+Rules with a source name it; the others only refuse what cannot be an identifier of any kind. Nothing is hashed: version 1.0 has
+no field that would say so (reference,
 section 7).
 """
 

@@ -137,7 +137,10 @@ class Source:
             lines.append("decode: json")
         for section in {**fixed, **self.sections}:
             lines.append(f"{section}:")
-            lines += [f"  {key}: {value}" for key, value in {**fixed.get(section, {}), **self.sections.get(section, {})}.items()]
+            lines += [
+                f"  {key}: {value}"
+                for key, value in {**fixed.get(section, {}), **self.sections.get(section, {})}.items()
+            ]
         self.path.write_text("\n".join(lines) + "\n" + self.rules)
         return self.path
 

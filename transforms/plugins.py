@@ -1,6 +1,7 @@
 """Python plug-ins: found by entry point in the group `log2mq.transforms`, under the same contract as the mapping.
 
-An entry point is a factory: called once with the options of the source file, it returns what converts one `LogEntry` into any number of `EventMessage` and `CustomerMessage`.
+An entry point is a factory: called once with the options of the source file, it returns what converts one `LogEntry` into any
+number of `EventMessage` and `CustomerMessage`.
 """
 
 from __future__ import annotations

@@ -167,6 +167,7 @@ class Masking:
         self._hidden = {identifier for draft in drafts for identifier in identifiers(json.loads(draft.body))}
 
     def __call__(self, value: Any) -> str:
+        """Return the value as JSON for a person, masked."""
         return redact(_plain(self._masked(value)))
 
     def _masked(self, value: Any) -> Any:

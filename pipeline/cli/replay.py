@@ -63,7 +63,8 @@ def replay(
 ) -> None:
     """Read a range of SOURCE_FILE's topics again, with a group of its own.
 
-    The live job's offsets stay where they are. What was reported before is recognised and not sent. The command ends by itself at the end of the range; interrupted, the
+    The live job's offsets stay where they are. What was reported before is recognised and not sent. The command ends by itself
+    at the end of the range; interrupted, the
     same command goes on where it was.
     """
     set_up_logging(log_format, log_level)

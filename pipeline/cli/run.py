@@ -45,10 +45,8 @@ def run(source_file: Path, workers: int, log_format: str, log_level: str, *, pro
         click.echo(f"log2mq: warning: {warning}", err=True)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     with Progress(console, live=live) as shown:
-        if workers == 1:
-            status = run_alone(source, shown.show)
-        else:
-            status = run_workers(WorkerMain(source_file, log_format, log_level), workers, shown.show)
+        worker_main = WorkerMain(source_file, log_format, log_level)
+        status = run_alone(source, shown.show) if workers == 1 else run_workers(worker_main, workers, shown.show)
     Console().print(summary(source.source, status))
 
 

@@ -79,7 +79,7 @@ def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any) -> 
         if not expected:
             return location, f"found {message}", ""
         return location, f"found {before.strip().rstrip(';:')}" if before.strip() else found, f"{expected}{after}"
-    return location, found, f"expected {_EXPECTED.get(kind, lambda c: error['msg'])(context)}"
+    return location, found, f"expected {_EXPECTED.get(kind, lambda _: error['msg'])(context)}"
 
 
 _EXPECTED: Mapping[str, Any] = {

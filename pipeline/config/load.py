@@ -21,6 +21,8 @@ from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
 from transforms.plugins import load_plugin
 
+ONE_DAY_MS = 86_400_000
+
 MAPPING_KEYS = ("events", "users", "otherwise", "identities", "tables")
 
 Found = tuple[Location, str, str]
@@ -56,7 +58,7 @@ def warnings(source: SourceFile) -> list[str]:
         said.append(
             "dedup.store is memory: what was reported is forgotten when the process ends, and other workers do not see it"
         )
-    if source.dedup.keep < 86_400_000:
+    if source.dedup.keep < ONE_DAY_MS:
         said.append(
             f"dedup.keep is {format_duration(source.dedup.keep)}: a record read again after that is reported again"
         )
@@ -109,7 +111,9 @@ def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
                 place: Any = written
                 *way, last = [step for step in each["loc"] if step != "[key]"]
                 for step in way:
-                    inside = isinstance(place, dict) and step in place or isinstance(place, list) and isinstance(step, int)
+                    inside = (isinstance(place, dict) and step in place) or (
+                        isinstance(place, list) and isinstance(step, int)
+                    )
                     place = place[step] if inside else {}
                 if not isinstance(place, dict):
                     return None

@@ -29,10 +29,10 @@ class Ledger:
 
     def accept(self, kind: str, organization_id: str, messages: Iterable[dict[str, Any]]) -> None:
         """Enter one accepted batch; it is in the file before the call is answered."""
-        if kind == "event":
-            keys = [[each["eventCode"], each["extendAttributes"]["outBizId"]] for each in messages]
-        else:
-            keys = [[each["customerId"]] for each in messages]
+        keys = [
+            [each["eventCode"], each["extendAttributes"]["outBizId"]] if kind == "event" else [each["customerId"]]
+            for each in messages
+        ]
         entry = {"kind": kind, "organization": organization_id, "keys": keys}
         self._enter(entry)
         if self._stream is not None:

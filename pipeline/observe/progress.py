@@ -96,10 +96,7 @@ class Progress:
 
 def _duration(seconds: float) -> str:
     minutes, left = divmod(round(seconds), 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min"
-        if minutes >= 60
-        else f"{minutes} min {left} s"
-        if minutes
-        else f"{left} s"
-    )
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {left} s" if minutes else f"{left} s"

@@ -228,3 +228,13 @@ def test_a_faulty_url_is_refused_without_repeating_it(written, said):
 
 def test_tls_urls_are_taken():
     assert DedupSettings(store="redis", url="rediss://host:6380/0?ssl_ca_certs=ca.pem").url is not None
+
+
+def test_sync_waits_for_the_servers_disk_where_the_server_can_say(servers):
+    server = servers("--appendonly", "yes", "--appendfsync", "everysec")
+    with closing(open_redis(server.url)) as store, client_of(server) as client:
+        store.confirm([claim(1)], NOW)
+        store.sync()
+        waits = client.info("commandstats").get("cmdstat_waitaof", {"calls": 0})["calls"]
+        version = tuple(int(part) for part in client.info("server")["redis_version"].split("."))
+        assert waits == (2 if version >= (7, 2) else 0)  # once at the start, to see whether it can

@@ -23,6 +23,7 @@ def command(*arguments, stdin=b"", environment=None, timeout=60):
         input=stdin,
         capture_output=True,
         timeout=timeout,
+        check=False,
         env={**os.environ, **KEYS, **(environment or {})},
     )
     text = (done.stdout + done.stderr).decode()
@@ -93,11 +94,17 @@ def test_an_unwritable_store(source, kafka, tmp_path):
 
 def test_a_fault_in_the_file_is_named_with_line_and_key(source):
     made = source(report={"batch": "{events: 500, age: 1s}"})
-    made.rules = made.rules.replace("$.amount", "$.amount | truncat(3)").replace("customer_id: $.user\n    out", "custmer_id: $.user\n    out")
+    made.rules = made.rules.replace("$.amount", "$.amount | truncat(3)").replace(
+        "customer_id: $.user\n    out", "custmer_id: $.user\n    out"
+    )
     code, text = command("check", made.save())
     assert code == 2
     lines = made.path.read_text().splitlines()
-    for key, found in (("report.batch.events", "found 500"), ("events[0].attributes.amount", "unknown function 'truncat'"), ("events[0].custmer_id", "did you mean 'customer_id'?")):
+    for key, found in (
+        ("report.batch.events", "found 500"),
+        ("events[0].attributes.amount", "unknown function 'truncat'"),
+        ("events[0].custmer_id", "did you mean 'customer_id'?"),
+    ):
         (said,) = [each for each in text.splitlines() if f": {key}: " in each]
         assert found in said
         number = int(said.partition(".yaml:")[2].partition(":")[0])
@@ -157,7 +164,9 @@ def test_hostile_records_become_dead_letters_with_their_reason(source, kafka):
         else:
             assert letters[reason].value == value
         text = b" ".join(content for name, content in headers.items() if name.startswith("log2mq"))
-        assert b"u1" not in text.replace(made.dead.encode(), b"").replace(made.name.encode(), b"").replace(topic.encode(), b"")
+        assert b"u1" not in text.replace(made.dead.encode(), b"").replace(made.name.encode(), b"").replace(
+            topic.encode(), b""
+        )
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +187,14 @@ def test_logins_work_and_wrong_passwords_are_said(login_broker, stand_in, tmp_pa
     secret.write_text("wonderland\n")
     secret.chmod(stat.S_IRUSR)
     security = f"{{protocol: SASL_PLAINTEXT, mechanism: {mechanism}, username: alice, password: {{file: {secret}}}}}"
-    made = Source(kafka, stand_in, tmp_path, topic, RULES, kafka={"bootstrap_servers": login_broker.sasl_bootstrap_servers, "security": security})
+    made = Source(
+        kafka,
+        stand_in,
+        tmp_path,
+        topic,
+        RULES,
+        kafka={"bootstrap_servers": login_broker.sasl_bootstrap_servers, "security": security},
+    )
     assert made.run_to_end().total.reported == 1
     made.sections["kafka"]["security"] = security.replace(f"{{file: {secret}}}", "{env: WRONG_PASSWORD}")
     code, text = command("run", made.save(), environment={"WRONG_PASSWORD": "looking-glass"})

@@ -12,7 +12,16 @@ from pipeline.errors import DestinationHalt, TooManyDeadLetters
 
 
 def paid(number, **more):
-    return json.dumps({"type": "paid", "ts": 1_700_000_000_000 + number, "user": f"u{number}", "no": f"n{number}", "amount": "9.90", **more}).encode()
+    return json.dumps(
+        {
+            "type": "paid",
+            "ts": 1_700_000_000_000 + number,
+            "user": f"u{number}",
+            "no": f"n{number}",
+            "amount": "9.90",
+            **more,
+        }
+    ).encode()
 
 
 def registered(number, phone="13800000000"):
@@ -109,7 +118,11 @@ def test_one_bad_event_does_not_cost_the_other_99(source, kafka, stand_in):
     (letter,) = kafka.read(made.dead)
     headers = dict(letter.headers)
     assert json.loads(letter.value)["no"] == "n42"
-    assert (headers["log2mq-reason"], headers["log2mq-stage"], headers["log2mq-offset"]) == (b"API_REFUSED", b"report", b"42")
+    assert (headers["log2mq-reason"], headers["log2mq-stage"], headers["log2mq-offset"]) == (
+        b"API_REFUSED",
+        b"report",
+        b"42",
+    )
     assert headers["log2mq-api-code"] == b"ES0110000400"
     assert headers["log2mq-request-id"]
     assert headers["log2mq-trace-id"]
@@ -127,7 +140,7 @@ def test_the_duplicate_of_a_refused_event_is_tried_itself(source, kafka, stand_i
 def test_wrong_credentials_halt_and_commit_nothing(source, kafka, stand_in, here):
     made = source(report={"access_id": "retailadvqa-cn-other"})
     kafka.write(made.topic, [paid(1)])
-    with made.job() as job, pytest.raises(DestinationHalt, match="ES0110000002.*report.organization_id"):
+    with made.job() as job, pytest.raises(DestinationHalt, match=r"ES0110000002.*report\.organization_id"):
         job.runner.run()
     assert kafka.committed(made.group)[here(made)].offset == 0
     assert kafka.read(made.dead) == []

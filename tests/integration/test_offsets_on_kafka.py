@@ -25,7 +25,9 @@ def member(kafka):
     made = []
 
     def make(topic, group, **more):
-        source = KafkaSource(kafka.settings(topic, group=group, session_timeout="6s", **more), client_id=f"m{len(made)}", environment={})
+        source = KafkaSource(
+            kafka.settings(topic, group=group, session_timeout="6s", **more), client_id=f"m{len(made)}", environment={}
+        )
         made.append(source)
         return source
 
@@ -70,7 +72,12 @@ def test_start_latest_passes_over_what_is_there_but_not_over_a_partition_added_l
     add_records(kafka, topic, 3, partition=0)
     second = member(topic, f"{topic}-g", start="latest")
     _, records, _ = poll_until(second, lambda _, records, __: len(records) == 8)
-    assert sorted((each.partition, each.offset) for each in records) == [(0, 10), (0, 11), (0, 12), *((1, offset) for offset in range(5))]
+    assert sorted((each.partition, each.offset) for each in records) == [
+        (0, 10),
+        (0, 11),
+        (0, 12),
+        *((1, offset) for offset in range(5)),
+    ]
 
 
 def test_offsets_removed_by_retention_halt_with_the_range_or_are_counted(kafka, member):
@@ -91,7 +98,7 @@ def test_offsets_removed_by_retention_halt_with_the_range_or_are_counted(kafka, 
     third = member(topic, f"{topic}-g", on_lost_offsets="continue")
     events, records, _ = poll_until(third, lambda _, records, __: len(records) == 3)
     assert LostToRetention(here, 4, 6, 7) in events
-    assert [each for each in events if isinstance(each, Assigned)][0].start == {here: Commit(7, "books")}
+    assert next(each for each in events if isinstance(each, Assigned)).start == {here: Commit(7, "books")}
     assert [each.offset for each in records] == [7, 8, 9]
 
 
@@ -135,7 +142,9 @@ def test_gaps_of_aborted_transactions_neither_stall_the_commit_nor_leave_lag(kaf
     producer.close()
     end = kafka.ends(topic)[here]
     source = member(topic, f"{topic}-g")
-    _, records, positions = poll_until(source, lambda _, records, positions: len(records) == 5 and positions.get(here) == end)
+    _, records, positions = poll_until(
+        source, lambda _, records, positions: len(records) == 5 and positions.get(here) == end
+    )
     assert positions[here] == end > 10  # two markers and five aborted records beside the five
     assert source.lag() == {here: 0}
     assert source.commit({here: Commit(end, "")})
@@ -153,12 +162,16 @@ def test_partitions_that_go_are_committed_on_the_way_out(kafka, member):
     seen = {}
 
     def other():
-        events, records, _ = poll_until(second, lambda events, *_: any(isinstance(each, Assigned) and each.start for each in events))
+        events, records, _ = poll_until(
+            second, lambda events, *_: any(isinstance(each, Assigned) and each.start for each in events)
+        )
         seen["start"] = next(each.start for each in events if isinstance(each, Assigned))
 
     thread = threading.Thread(target=other)
     thread.start()
-    events, records, _ = poll_until(first, lambda events, *_: any(isinstance(each, Assigned) for each in events), committable)
+    events, records, _ = poll_until(
+        first, lambda events, *_: any(isinstance(each, Assigned) for each in events), committable
+    )
     thread.join()
     assert isinstance(events[0], Revoked)
     kept = next(each.start for each in events if isinstance(each, Assigned))

@@ -65,7 +65,11 @@ def test_a_dry_run_says_what_would_be_sent_and_leaves_no_trace(source, kafka):
 
 
 def test_an_interrupted_replay_goes_on_to_the_same_end(source, kafka, stand_in):
-    made = source(report={"batch": "{events: 10, age: 10ms}", "senders": 1}, kafka={"max_poll_records": 20}, limits={"unfinished": 100})
+    made = source(
+        report={"batch": "{events: 10, age: 10ms}", "senders": 1},
+        kafka={"max_poll_records": 20},
+        limits={"unfinished": 100},
+    )
     kafka.write(made.topic, [paid(number) for number in range(400)])
     kafka.topic(name=made.dead)
     stand_in.set_faults({"name": "slow", "do": "delay", "latency": "100ms"})

@@ -101,7 +101,7 @@ def test_a_worker_killed_between_the_apis_yes_and_the_commit_costs_nothing(sourc
     victim = command.workers()[0]
     os.kill(victim, signal.SIGKILL)
     wait_for(lambda: len(command.workers()) == 3, "the restart")
-    assert f"worker 0 was killed by SIGKILL; starting it again in 1 s" in command.text()
+    assert "worker 0 was killed by SIGKILL; starting it again in 1 s" in command.text()
     time.sleep(8)  # the dead member's session ends, and its partitions are read again
     ends = kafka.ends(made.topic)
     assert command.stop() == 0

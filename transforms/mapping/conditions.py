@@ -71,13 +71,7 @@ def _all(tests: list[Test]) -> Test:
         return tests[0]
     frozen = tuple(tests)
 
-    def both(entry: LogEntry) -> bool:
-        for test in frozen:
-            if not test(entry):
-                return False
-        return True
-
-    return both
+    return lambda entry: all(test(entry) for test in frozen)
 
 
 def _expectation(value: Value, expected: Any) -> list[tuple[str, Test]]:
