@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.dedup.entry import KEY_BYTES, LAYOUT
+from pipeline.dedup.entry import KEY_BYTES, LAYOUT, NEVER
 
 _MAGIC = b"L2MJ"
 _HEADER = struct.Struct(">4sII")  # magic, entries, CRC-32 of the entries
@@ -90,7 +90,7 @@ def forget_rounds(folder: Path, before: int) -> None:
 
 
 def read_journals(folder: Path, at_once: int) -> Iterator[dict[bytes, bytes]]:
-    """Yield the entries of every intact frame, in the order of rounds, about `at_once` at a time.
+    """Yield the entries of every intact frame, in the order of rounds, about `at_once` at a time; of equal keys the one that ends last.
 
     Raises:
         OSError: a file cannot be read.
@@ -100,7 +100,11 @@ def read_journals(folder: Path, at_once: int) -> Iterator[dict[bytes, bytes]]:
         with path.open("rb") as stream:
             for body in _intact_frames(stream, path.stat().st_size):
                 for at in range(0, len(body), _ENTRY_BYTES):
-                    entries[body[at : at + KEY_BYTES]] = body[at + KEY_BYTES : at + _ENTRY_BYTES]
+                    key, value = body[at : at + KEY_BYTES], body[at + KEY_BYTES : at + _ENTRY_BYTES]
+                    if (
+                        value[:8] >= entries.get(key, NEVER)[:8]
+                    ):  # another process may have been later in the same round
+                        entries[key] = value
                 if len(entries) >= at_once:
                     yield entries
                     entries = {}

@@ -28,7 +28,7 @@ from pipeline.dedup.entry import answer, confirmed_entries, owner_number
 from pipeline.dedup.journal import Journal, read_journals
 from pipeline.dedup.recent_tables import RecentTables, Round
 from pipeline.dedup.round_mover import RoundMover
-from pipeline.dedup.store_folder import StoreFolder
+from pipeline.dedup.store_folder import StoreFolder, set_aside
 from pipeline.errors import StoreUnavailable
 from pipeline.values import Claim, Standing
 
@@ -39,12 +39,16 @@ once, since the kernel kills a process that writes to a map for which the disk h
 FIRST_BYTES = 16 << 20
 """Room for the durable table at first; doubled whenever it is full, up to `dedup.max_size`."""
 
+OPENING_BYTES = 1 << 20
+"""Room demanded for the small files."""
+
 MOST_RECENT = 250_000
 """Confirmations of one round beyond which `confirm` itself moves them, if sweeping does not keep up."""
 
 SWEPT_AT_ONCE = 2_000
 RECOVERED_AT_ONCE = 50_000
-MOST_PROCESSES = 512
+LOCK_BYTES = 64 << 10
+"""Size of LMDB's lock file: slots for a thousand processes."""
 
 
 class LmdbStore:
@@ -69,9 +73,13 @@ class LmdbStore:
             self._journal = Journal(self._folder.recent, self._owner)
             try:
                 with self._folder.opening():
+                    is_new = not (self._folder.recent / "data.mdb").exists()
+                    self._folder.demand_room(OPENING_BYTES + RECENT_BYTES * is_new)
                     self._open_durable()
                     self._recover()
                     self._open_recent()
+                    if is_new:
+                        set_aside(self._folder.recent / "data.mdb", RECENT_BYTES)
                 self.renew(now_ms)
             except BaseException:
                 self._close_files()
@@ -226,8 +234,6 @@ class LmdbStore:
             shutil.rmtree(boot)
 
     def _open_recent(self) -> None:
-        path = self._folder.recent / "data.mdb"
-        is_new = not path.exists()
         self._recent = self._open(
             self._folder.recent,
             map_size=RECENT_BYTES,
@@ -236,14 +242,14 @@ class LmdbStore:
             writemap=True,
             meminit=False,
         )
-        if is_new and hasattr(os, "posix_fallocate"):
-            with path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, RECENT_BYTES)
         self._tables = RecentTables(self._recent)
         self._mover = RoundMover(self._recent, self._tables, self._confirmed, self._change_durable, self._folder.recent)
 
     def _open(self, path: Path, **options: Any) -> Any:
-        environment = lmdb.open(str(path), mode=0o600, max_readers=MOST_PROCESSES, **options)
+        # Mapped as well. Never opened later: closing any file of it would end the locks that this process holds on it.
+        if not (lock := path / "lock.mdb").exists():
+            set_aside(lock, LOCK_BYTES)
+        environment = lmdb.open(str(path), mode=0o600, **options)
         self._environments.append(environment)
         environment.reader_check()
         return environment

@@ -57,6 +57,14 @@ class StoreFolder:
         finally:
             os.close(lock)
 
+    def demand_room(self, size: int) -> None:
+        """Raise OSError unless the disk has `size` bytes left: a process that finds out by writing to a mapped file is killed."""
+        probe = self.path / "room.probe"
+        try:
+            set_aside(probe, size)
+        finally:
+            probe.unlink(missing_ok=True)
+
     def former_boots(self) -> list[Path]:
         """Return the folders that former boots of the machine left. Nothing runs in them any more."""
         return sorted(path for path in self.path.glob("boot-*") if path != self.recent and path.is_dir())
@@ -64,6 +72,20 @@ class StoreFolder:
     def close(self) -> None:
         """Let this process open the folder again."""
         _open_here.discard(self.path)
+
+
+def set_aside(path: Path, size: int) -> None:
+    """Give a file, made if it is missing, its `size` bytes on the disk, where the system can. What is in it stays.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file, 0, size)
+    finally:
+        os.close(file)
 
 
 def _boot_id() -> str:

@@ -48,7 +48,6 @@ class Fault(BaseModel):
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     latency: Duration = 100
     retry_after: Duration = 0
-    more_than: Annotated[int, Field(ge=1)] = 1
     refuse: Refuse | None = None
 
     @model_validator(mode="after")

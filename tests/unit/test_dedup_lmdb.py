@@ -101,14 +101,45 @@ def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
     assert set(store.claim(claims_of(range(20_000)), later)) == {REREAD}
 
 
-def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monkeypatch):
+@pytest.mark.parametrize("writes_first", [False, True])
+def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monkeypatch, writes_first):
     monkeypatch.setattr("pipeline.dedup.lmdb_store.FIRST_BYTES", 1 << 16)
     store = opened(tmp_path)
     assert in_a_process(confirm_many, tmp_path, range(20_000)) > 1 << 19
-    assert set(store.claim(claims_of(range(20_000)), NOW + 1)) == {REREAD}
+    if writes_first:
+        monkeypatch.setattr("pipeline.dedup.lmdb_store.MOST_RECENT", 1_000)
+    else:
+        assert set(store.claim(claims_of(range(20_000)), NOW + 1)) == {REREAD}
     store.confirm(claims_of(range(20_000, 40_000)), NOW + 60_000)
     later = sweep_for(store, 60, NOW + 60_000)
     assert set(store.claim(claims_of(range(40_000)), later)) == {REREAD}
+
+
+def move_elsewhere(folder, more):
+    store = LmdbStore(folder, "other", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    store.confirm(claims_of(range(50_000, 50_000 + more)), NOW)
+    sweep_for(store, 40, NOW + 60_000)
+    store.close()
+
+
+@pytest.mark.parametrize("more", [0, 10], ids=["within a round", "over rounds"])
+def test_what_another_process_moves_while_a_claim_is_looked_up_is_not_missed(opened, tmp_path, monkeypatch, more):
+    store = opened(tmp_path)
+    store.confirm(claims_of(range(9_000)), NOW)
+    store.sweep(NOW + 60_000 - 1)  # freezes them
+    store.claim(claims_of([60_000]), NOW)
+    look_up = store._look_up
+    moved = []
+
+    def look_up_and_lose_time(keys):
+        found = look_up(keys)
+        if not moved:
+            moved.append(in_a_process(move_elsewhere, tmp_path, more))
+        return found
+
+    monkeypatch.setattr(store, "_look_up", look_up_and_lose_time)
+    assert set(store.claim(claims_of(range(9_000)), NOW + 1)) == {REREAD}
+    assert moved
 
 
 def test_a_full_store_says_so_and_forgets_nothing(opened, tmp_path):
@@ -324,6 +355,30 @@ def test_what_was_synced_survives_a_crash_of_the_machine_and_claims_do_not(opene
     assert set(after.claim(claims_of(range(6_000)), later)) == {REREAD}
     assert set(after.claim(claims_of(range(6_000, 6_100)), later)) == {GRANTED}
     assert len(list((tmp_path / "after").glob("boot-*"))) == 1
+
+
+@pytest.mark.parametrize("sweeps", range(5))
+def test_what_was_synced_survives_a_crash_at_any_step_of_its_way_to_the_durable_table(opened, tmp_path, sweeps):
+    store = opened(tmp_path / "store")
+    store.confirm(claims_of(range(9_000)), NOW)
+    store.sync()
+    moment = sweep_for(store, sweeps)
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
+    assert set(after.claim(claims_of(range(9_000)), moment)) == {REREAD}
+
+
+def confirm_version(folder, name, digest, moment):
+    store = LmdbStore(folder, name, keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=moment)
+    store.confirm(claims_of([1], digest=digest), moment)
+    store.close()
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_the_later_of_two_processes_versions_survives_a_crash_of_the_machine(opened, tmp_path, names):
+    for place, name in enumerate(names):
+        in_a_process(confirm_version, tmp_path / "store", name, place + 1, NOW + place)
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "c", NOW + 2)
+    assert after.claim(claims_of([1], digest=2), NOW + 2) == [REREAD]
 
 
 def test_the_newest_version_survives_a_crash_of_the_machine(opened, tmp_path):

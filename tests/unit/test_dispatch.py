@@ -1,0 +1,150 @@
+"""What becomes of batches: pure decisions, played through with scripted answers and a clock of the test's own."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.batch import Batcher
+from pipeline.dispatch import Dispatch
+from pipeline.offsets import PartitionOffsets
+from pipeline.retry import Backoff, Breaker
+from pipeline.tickets import Parcel, Ticket
+from pipeline.values import Claim, Commit, Delivered, Exhausted, Halt, Partition, Refused, Retry
+from schemas.log import RawRecord
+from transforms.base import Kind
+
+OUTAGE = Retry("ServiceUnavailable", "away")
+UNKNOWN = Retry("ES0999", "unknown", outage=False, limit=4, exhausted=Exhausted.ISOLATE_OR_HALT)
+INTERNAL = Retry("InternalError", "inside", limit=3, exhausted=Exhausted.ISOLATE_OR_RETRY)
+
+
+class Api:
+    """Answers batches by a rule over their messages, at once."""
+
+    idle = 4
+
+    def __init__(self, rule):
+        self.rule = rule
+        self.calls = []
+        self._outcomes = []
+
+    def submit(self, ticket, kind, messages):
+        numbers = [int(each) for each in messages]
+        self.calls.append(numbers)
+        self._outcomes.append((ticket, self.rule(numbers)))
+
+    def collect(self):
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+
+def parcels(count, offsets=None):
+    offsets = offsets or PartitionOffsets(Partition("log", 0), Commit(0, ""))
+    made = []
+    for number in range(count):
+        ticket = Ticket(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
+        made.append(Parcel(ticket, Kind.EVENT, str(number).encode(), Claim(number.to_bytes(16), bytes(8), bytes(8))))
+    return made
+
+
+def play(rule, count, turns=4_000, step_ms=50):
+    api = Api(rule)
+    backoff = Backoff(100, 1_000, lambda: 0.5)
+    dispatch = Dispatch([Batcher(Kind.EVENT, 100, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
+    now_ms = 1_000_000
+    dispatch.add(parcels(count), now_ms)
+    delivered, refused = [], {}
+    for _ in range(turns):
+        settled = dispatch.turn(now_ms, flush=True)
+        delivered += [int(each.body) for each in settled.delivered]
+        refused |= {int(each.body): why.code for each, why in settled.refused}
+        if dispatch.is_idle or dispatch.halt:
+            break
+        now_ms += step_ms
+    return api, dispatch, sorted(delivered), refused
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sets(st.integers(0, 249), max_size=5), st.integers(1, 250))
+def test_bad_messages_are_found_and_all_others_delivered(bad, count):
+    _, _, delivered, refused = play(lambda numbers: Refused("Bad", "") if bad & set(numbers) else Delivered(), count)
+    assert delivered == [number for number in range(count) if number not in bad]
+    assert set(refused) == {number for number in bad if number < count}
+
+
+def test_one_bad_message_among_100_costs_about_14_more_calls():
+    api, _, delivered, refused = play(lambda numbers: Refused("Bad", "") if 42 in numbers else Delivered(), 100)
+    assert len(delivered) == 99
+    assert list(refused) == [42]
+    assert len(api.calls) - 1 <= 14
+
+
+def test_an_outage_is_waited_out_whatever_it_takes():
+    answers = iter([OUTAGE] * 30)
+    api, dispatch, delivered, refused = play(lambda _: next(answers, Delivered()), 250)
+    assert delivered == list(range(250))
+    assert not refused
+    assert not dispatch.halt
+    assert len(api.calls) < 60  # it rests between probes
+
+
+def test_an_error_nobody_knows_halts_when_nothing_is_delivered():
+    api, dispatch, delivered, refused = play(lambda _: UNKNOWN, 250)
+    assert "ES0999" in dispatch.halt
+    assert not delivered
+    assert not refused
+    calls = len(api.calls)
+    dispatch.turn(10**9)
+    assert len(api.calls) == calls  # nothing more is sent
+
+
+def test_an_error_nobody_knows_is_taken_for_the_content_when_others_are_delivered():
+    _, dispatch, delivered, refused = play(lambda numbers: UNKNOWN if 7 in numbers else Delivered(), 250)
+    assert refused == {7: "ES0999"}
+    assert len(delivered) == 249
+    assert not dispatch.halt
+
+
+def test_an_internal_error_is_never_taken_for_the_content_while_nothing_is_delivered():
+    _, dispatch, delivered, refused = play(lambda _: INTERNAL, 10, turns=500)
+    assert not delivered
+    assert not refused
+    assert not dispatch.halt
+    assert not dispatch.is_idle
+
+
+def test_a_halt_keeps_what_was_delivered_in_the_same_turn():
+    _, dispatch, delivered, _ = play(
+        lambda numbers: Halt("InvalidAccessKeyId.NotFound", "wrong") if 0 in numbers else Delivered(), 200
+    )
+    assert "InvalidAccessKeyId.NotFound" in dispatch.halt
+    assert delivered == list(range(100, 200))
+
+
+def test_lost_answers_are_counted_by_message_when_sent_again():
+    answers = iter([Retry("ReadTimeout", "lost", in_doubt=True)])
+    _, dispatch, delivered, _ = play(lambda _: next(answers, Delivered()), 40)
+    assert delivered == list(range(40))
+    assert dispatch.attempts.resent_in_doubt == 40
+
+
+def test_a_probe_of_a_partition_taken_away_does_not_hold_the_rest_for_ever():
+    gone = PartitionOffsets(Partition("log", 1), Commit(0, ""))
+    away = [True]
+    api = Api(lambda _: OUTAGE if away[0] else Delivered())
+    backoff = Backoff(100, 1_000, lambda: 0.5)
+    dispatch = Dispatch([Batcher(Kind.EVENT, 10, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
+    dispatch.add(parcels(10, gone), 1_000)
+    dispatch.turn(1_000)
+    dispatch.turn(1_001)  # the outage is known; the probe is due later
+    dispatch.turn(5_000)  # the probe is out
+    gone.closed = True
+    settled = dispatch.turn(5_001)
+    assert len(settled.dropped) == 10
+    away[0] = False
+    dispatch.add(parcels(10), 5_001)
+    delivered = []
+    for now_ms in range(5_002, 20_000, 100):
+        delivered += dispatch.turn(now_ms, flush=True).delivered
+    assert len(delivered) == 10

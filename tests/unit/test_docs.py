@@ -1,0 +1,128 @@
+"""The pages are whole: every setting, command, option, exit code, reason code and header is named, and every example loads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from pipeline import errors
+from pipeline.cli.main import cli
+from pipeline.config.load import load_source
+from pipeline.config.quantity import format_bytes, format_duration
+from pipeline.config.source_file import SourceFile
+from pipeline.deadletter.envelope import DeadLetterHeader
+from pipeline.emulator.faults import Fault, FaultScript, read_faults
+from pipeline.secret import SecretSource
+from schemas.refusal import ReasonCode
+
+ROOT = Path(__file__).parents[2]
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]}
+ELSEWHERE = {"events", "users", "tables"}  # the mapping has a page of its own
+
+
+def settings(model=SourceFile, before=""):
+    """Every key that holds no section of its own, with its default."""
+    for name, field in model.model_fields.items():
+        inner = next(
+            (
+                each
+                for each in (field.annotation, *getattr(field.annotation, "__args__", ()))
+                if isinstance(each, type) and issubclass(each, BaseModel)
+            ),
+            None,
+        )
+        if not before and name in ELSEWHERE:
+            continue
+        if inner is None or inner is SecretSource:
+            yield f"{before}{name}", field
+        else:
+            yield from settings(inner, f"{before}{name}.")
+
+
+@pytest.mark.parametrize(("key", "field"), list(settings()), ids=lambda each: each if isinstance(each, str) else "")
+def test_every_setting_is_documented_with_its_default(key, field):
+    row = re.search(rf"^\| `{re.escape(key)}` \| (.*?) \|", PAGES["source-file.md"], re.MULTILINE)
+    assert row is not None, f"{key} has no row"
+    said = row[1].strip("`")
+    if field.is_required():
+        assert said == "required"
+    elif isinstance(field.default, bool):
+        assert said == str(field.default).lower()
+    elif isinstance(field.default, int | float) and field.default:
+        written = {
+            str(field.default),
+            format_duration(int(field.default)),
+            format_bytes(int(field.default)),
+            f"{field.default * 100:g}%",
+        }
+        assert said in written
+    elif isinstance(field.default, str) and field.default:
+        assert said == field.default
+
+
+@pytest.mark.parametrize("code", ReasonCode)
+def test_every_reason_code_is_documented(code):
+    assert f"| `{code}` |" in PAGES["reason-codes.md"]
+
+
+@pytest.mark.parametrize("header", [*DeadLetterHeader, "log2mq-value-cut"])
+def test_every_header_is_documented(header):
+    assert f"`{header}`" in PAGES["dead-letters.md"]
+
+
+def kinds(kind=errors.Log2mqError):
+    yield kind
+    for each in kind.__subclasses__():
+        if each.__module__ == "pipeline.errors":
+            yield from kinds(each)
+
+
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_every_exit_code_is_documented(kind):
+    assert f"| {kind.exit_code} | `{kind.__name__}` |" in PAGES["exit-codes.md"]
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_and_option_is_documented(name):
+    section = PAGES["commands.md"].partition(f"## {name}\n")[2].partition("\n## ")[0]
+    assert section, f"{name} has no section"
+    for parameter in cli.commands[name].params:
+        if isinstance(parameter, click.Option):
+            assert f"`{parameter.opts[0]}" in section, parameter.opts
+
+
+@pytest.mark.parametrize("name", list(Fault.model_fields))
+def test_every_key_of_a_fault_is_documented(name):
+    assert f"`{name}`" in PAGES["stand-in.md"]
+
+
+def test_the_fault_script_of_the_page_loads(tmp_path):
+    path = tmp_path / "faults.yaml"
+    path.write_text(PAGES["stand-in.md"].partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    assert isinstance(read_faults(path), FaultScript)
+
+
+def examples():
+    for name, text in PAGES.items():
+        for place, block in enumerate(re.findall(r"```yaml\n(source:.*?)```", text, re.DOTALL)):
+            yield pytest.param(block, id=f"{name}-{place}")
+    for path in sorted((ROOT / "examples").glob("*.yaml")):
+        yield pytest.param(path.read_text(encoding="utf-8"), id=path.name)
+
+
+@pytest.mark.parametrize("text", list(examples()))
+def test_every_source_file_in_docs_and_examples_is_right(text, tmp_path):
+    path = tmp_path / "source.yaml"
+    path.write_text(text, encoding="utf-8")
+    load_source(path, {"QA_ORG": "org", "QA_ACCESS": "access"})
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_links_between_pages_lead_somewhere(name):
+    folder = ROOT if name == "README.md" else ROOT / "docs"
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGES[name]):
+        assert (folder / target).exists(), target

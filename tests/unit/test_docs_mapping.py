@@ -1,0 +1,50 @@
+"""Every example of docs/mapping.md does what the page says, and every function has one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.load import load_source
+from schemas.attribute import attribute_string
+from transforms.mapping.conditions import OPERATORS
+from transforms.mapping.expressions import compile_value
+from transforms.mapping.functions import FUNCTIONS
+from transforms.testing import entry
+
+PAGE = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
+TABLES = {"level": {"1": "silver", "2": "gold"}}
+
+
+def rows():
+    section = PAGE.partition("## Functions")[2].partition("## Conditions")[0]
+    for line in section.splitlines():
+        if line.startswith("| `$"):
+            cells = [each.strip() for each in line.replace("\\|", "\0").strip("|").split("|")]
+            yield [each.replace("\0", "|").strip("`") for each in cells[:3]]
+
+
+@pytest.mark.parametrize(("expression", "of", "gives"), list(rows()), ids=lambda each: each)
+def test_the_example_of_each_function_holds(expression, of, gives):
+    found = compile_value(expression, TABLES)(entry({"v": json.loads(of)}))
+    wanted = json.loads(gives)
+    assert attribute_string(found) == attribute_string(wanted)
+
+
+def test_every_function_has_an_example():
+    named = {row[0].partition("| ")[2].partition("(")[0] for row in rows()}
+    assert named == set(FUNCTIONS)
+
+
+def test_every_comparison_is_named():
+    section = PAGE.partition("## Conditions")[2]
+    for name in OPERATORS:
+        assert f"{name}" in section
+
+
+def test_the_example_file_of_the_page_is_right(tmp_path):
+    path = tmp_path / "example.yaml"
+    path.write_text(PAGE.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    load_source(path, {})
