@@ -108,7 +108,7 @@ class Job:
 
     def open_store(self) -> DedupStore:
         """Open the dedup store under a name of this process's own."""
-        return open_store(self._file.dedup, self._name, now_ms())
+        return open_store(self._file.dedup, self._name, now_ms(), self._environment)
 
     def open_source(self) -> Source:
         """Join the consumer group."""

@@ -111,6 +111,15 @@ class Dispatch:
         """While the destination is down: when it will be tried next."""
         return self._breaker.next_ms()
 
+    def withdraw(self) -> list[Parcel]:
+        """Remove, and return, everything that is not being sent."""
+        withdrawn = [parcel for batcher in self._batchers.values() if len(batcher) for parcel in batcher.seal().parcels]
+        for batch in [*self._outbox, *(batch for _, _, batch in self._resting)]:
+            withdrawn += batch.parcels
+        self._outbox.clear()
+        self._resting.clear()
+        return withdrawn
+
     def drop_stale(self) -> list[Parcel]:
         """Remove, and return, what is not being sent of partitions that were taken away."""
         dropped: list[Parcel] = []

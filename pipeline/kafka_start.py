@@ -20,6 +20,10 @@ LOOK_AGAIN_S = (0.5, 1.0, 1.5)
 _NOTE = re.compile(r"log2mq1;born=(\d{1,9});")
 
 
+Reach = tuple[int, int]
+"""The oldest offset of a partition that is still there, and the one after its newest."""
+
+
 class CommitNote(NamedTuple):
     """What a commit says beside its offset: how many partitions the topic had when the group began with it, and the job's own text."""
 
@@ -58,39 +62,40 @@ class StartResolver:
         starts: dict[Partition, Commit] = {}
         lost: list[SourceEvent] = []
         first_commits = {}
-        for partition in sorted(partitions):
-            committed = self._committed(partition)
+        found = {partition: self._committed(partition) for partition in sorted(partitions)}
+        reach = {} if ranges is not None else self._reach(partitions)
+        for partition, committed in found.items():
             note = CommitNote.decode(committed.metadata) if committed is not None else CommitNote(0, "")
             if ranges is not None:
                 start = ranges[partition][0]
-                starts[partition] = Commit(
-                    start, note.metadata if committed is not None and committed.offset == start else ""
-                )
+                kept = committed is not None and committed.offset == start
+                starts[partition] = Commit(start, note.metadata if kept else "")
             elif committed is None:
-                starts[partition] = Commit(self._first_offset(partition), "")
+                starts[partition] = Commit(self._first_offset(partition, reach[partition]), "")
                 first_commits[partition] = starts[partition]
             else:
                 self._born.setdefault(partition.topic, note.born)
-                offset, gone = self.within_reach(partition, committed.offset)
+                offset, gone = self.within_reach(partition, committed.offset, reach[partition])
                 starts[partition] = Commit(offset, note.metadata)
                 lost += gone
         if first_commits:
             self._write_down(first_commits)
         return starts, lost
 
-    def within_reach(self, partition: Partition, offset: int) -> tuple[int, list[SourceEvent]]:
+    def within_reach(
+        self, partition: Partition, offset: int, reach: Reach | None = None
+    ) -> tuple[int, list[SourceEvent]]:
         """Return the offset if it is still there, else where reading can go on and what is lost.
 
         Raises:
             SourceUnavailable: it is gone and `kafka.on_lost_offsets` is `halt`.
         """
-        key = TopicPartition(*partition)
-        for pause_s in (*LOOK_AGAIN_S, None):
-            oldest = self._consumer.beginning_offsets([key])[key]
-            newest = self._consumer.end_offsets([key])[key]
-            if offset <= newest or pause_s is None:
+        oldest, newest = reach or self._reach({partition})[partition]
+        for pause_s in LOOK_AGAIN_S:
+            if offset <= newest:
                 break
             time.sleep(pause_s)
+            oldest, newest = self._reach({partition})[partition]
         if oldest <= offset <= newest:
             return offset, []
         name = f"{partition.topic}:{partition.partition}"
@@ -107,20 +112,24 @@ class StartResolver:
             )
         return oldest, [event]
 
+    def _reach(self, partitions: set[Partition]) -> dict[Partition, Reach]:
+        """Ask for all partitions at once: each question may wait behind a fetch that waits for records."""
+        keys = [TopicPartition(*partition) for partition in partitions]
+        oldest, newest = self._consumer.beginning_offsets(keys), self._consumer.end_offsets(keys)
+        return {Partition(*key): (int(oldest[key]), int(newest[key])) for key in keys}
+
     def metadata(self, partition: Partition) -> str:
         """Return the job's own text of the partition's last commit."""
         committed = self._committed(partition)
         return CommitNote.decode(committed.metadata).metadata if committed is not None else ""
 
-    def _first_offset(self, partition: Partition) -> int:
+    def _first_offset(self, partition: Partition, reach: Reach) -> int:
         """A new group starts where it is told to; a partition added to the topic later is read from its beginning, whatever the setting."""
-        key = TopicPartition(*partition)
         known = self._consumer.partitions_for_topic(partition.topic) or {partition.partition}
         born = self._born.get(partition.topic, 0) or self._born_by_others(partition.topic, known)
         self._born[partition.topic] = born or len(known)
-        if self._settings.start == "earliest" or (born and partition.partition >= born):
-            return int(self._consumer.beginning_offsets([key])[key])
-        return int(self._consumer.end_offsets([key])[key])
+        oldest, newest = reach
+        return oldest if self._settings.start == "earliest" or (born and partition.partition >= born) else newest
 
     def _born_by_others(self, topic: str, numbers: set[int]) -> int:
         for number in sorted(numbers):

@@ -52,7 +52,7 @@ class DryReplayJob(ReplayJob):
 
     def open_store(self) -> DedupStore:
         """Ask the real store, and remember what would be reported in memory only."""
-        return open_preview(self._file.dedup, self._name, now_ms())
+        return open_preview(self._file.dedup, self._name, now_ms(), self._environment)
 
     def open_dead_letters(self) -> DeadLetters:
         """Count the dead letters only."""

@@ -92,6 +92,7 @@ class Runner:
         self._stopping = False
         self._unsynced = False
         self._next: dict[str, int] = {}
+        self._renewed_ms = clock()  # opening the store took the lease
         self.offsets = Offsets()
 
     def stop(self) -> None:
@@ -123,6 +124,7 @@ class Runner:
         self._make_durable()
         polled = self._source.poll(self._poll_ms(), self.offsets.committable())
         now_ms = self._clock()
+        self._keep_lease(now_ms)
         for event in polled.events:
             self._source_event(event)
         self._take_in(polled)
@@ -304,9 +306,19 @@ class Runner:
             self._source.resume(free)
             self._paused.difference_update(free)
 
+    def _keep_lease(self, now_ms: int) -> None:
+        """Renew in time; and where that was missed (a long pause of the process), ask anew for whatever was not sent: another may have it."""
+        if now_ms - self._renewed_ms < self._pace.lease_ms // 4:
+            return
+        has_lapsed = now_ms - self._renewed_ms >= self._pace.lease_ms
+        self._store.renew(now_ms)
+        self._renewed_ms = now_ms
+        if has_lapsed:
+            unsent = self._dispatch.withdraw()
+            self._desk.release(unsent)
+            self._desk.ask(unsent)
+
     def _tick(self, now_ms: int) -> None:
-        if self._is_due("renew", now_ms, self._pace.lease_ms // 4):
-            self._store.renew(now_ms)
         if self._is_due("sweep", now_ms, SWEEP_EVERY_MS):
             self._store.sweep(now_ms)
         if self._is_due("status", now_ms, STATUS_EVERY_MS):

@@ -113,7 +113,7 @@ class Source:
         self.url = stand_in.url
         self.sections = {
             "kafka": {"session_timeout": "6s"},
-            "dedup": {"path": str(folder / "dedup"), "lease": "2s"},
+            "dedup": {"path": str(folder / "dedup"), "lease": "3s"},
             "report": {"batch": "{events: 100, age: 50ms}", "backoff": "{first: 20ms, most: 200ms}"},
             "dead_letters": {"stop_above": "100%"},
             "commit": {"every": "100ms"},

@@ -50,6 +50,18 @@ def poll_until(source, condition, committable=None, limit_s=30):
     raise AssertionError(f"not so within {limit_s} s: {events}, {len(records)} records, {positions}")
 
 
+def keep_polling(source, until):
+    """Poll as a member without partitions does, in a thread, until an event is set."""
+
+    def poll():
+        while not until.is_set():
+            source.poll(100, {})
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    return thread
+
+
 def add_records(kafka, topic, count=10, partition=None):
     kafka.write(topic, [paid(number) for number in range(count)], partition=partition)
 
@@ -190,10 +202,11 @@ def test_a_partition_given_back_is_read_from_its_commit_again(kafka, member):
     poll_until(first, lambda _, records, __: len(records) == 300)
     first.pause([here])
     second = member(topic, group)
-    thread = threading.Thread(target=poll_until, args=(second, lambda events, *_: bool(events)))
-    thread.start()
+    enough = threading.Event()
+    thread = keep_polling(second, enough)
     # Revoked at position 300 with nothing finished, and assigned again to the same member (the only one with a partition to gain).
-    events, _, _ = poll_until(first, lambda events, *_: any(isinstance(each, Revoked) for each in events))
+    poll_until(first, lambda events, *_: any(isinstance(each, Revoked) for each in events))
+    enough.set()
     thread.join()
     second.close()
     _, records, _ = poll_until(first, lambda _, records, __: len(records) >= 300)
@@ -206,11 +219,12 @@ def test_a_commit_after_a_rebalance_is_not_fatal(kafka, member):
     first = member(topic, f"{topic}-g")
     poll_until(first, lambda _, records, __: len(records) == 10)
     second = member(topic, f"{topic}-g")
-    thread = threading.Thread(target=poll_until, args=(second, lambda events, *_: bool(events)), daemon=True)
-    thread.start()
+    enough = threading.Event()
+    thread = keep_polling(second, enough)
     time.sleep(4)  # the heartbeat has told the first member of the rebalance; it has not polled since
     assert first.commit({Partition(topic, 0): Commit(5, "")}) in {True, False}
     poll_until(first, lambda events, *_: bool(events))
+    enough.set()
     thread.join()
 
 

@@ -66,7 +66,7 @@ def wait_for(condition, what, limit_s=60):
 
 
 def test_members_that_come_and_go_lose_nothing_and_report_nothing_twice(source, kafka, run):
-    made = source(partitions=6)
+    made = source(partitions=6, dedup={"lease": "15s"})
     kafka.topic(name=made.dead)
     expected = 0
 
@@ -117,6 +117,27 @@ def test_workers_halt_as_one_with_the_exit_code_of_the_reason(source, kafka, run
     assert command.process.wait(timeout=60) == 4
     assert "ES0110000002" in command.text()
     assert "Traceback" not in command.text()
+
+
+def test_a_worker_that_paused_past_its_lease_asks_again_before_it_sends(source, kafka, run, stand_in):
+    stand_in.set_faults({"name": "away", "do": "unavailable"})
+    made = source(kafka={"session_timeout": "6s"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(number) for number in range(200)])
+    command = run(made)
+    wait_for(lambda: stand_in.desk.faults._calls > 0, "a first call")
+    command.process.send_signal(signal.SIGSTOP)
+    time.sleep(9)  # past the session, and past the lease
+    stand_in.set_faults()
+    other = run(made)  # takes the partition over, and the claims
+    wait_for(lambda: len(made.events()) == 200, "all events from the other")
+    command.process.send_signal(signal.SIGCONT)
+    ends = kafka.ends(made.topic)
+    wait_for(lambda: made.is_committed(ends), "the end")
+    time.sleep(2)
+    assert command.stop() == 0
+    assert other.stop() == 0
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(200)}
 
 
 def test_a_second_signal_leaves_at_once(source, kafka, run, stand_in):

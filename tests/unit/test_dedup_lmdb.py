@@ -373,8 +373,12 @@ def confirm_version(folder, name, digest, moment):
     store.close()
 
 
+@pytest.mark.parametrize("at_once", [1, 1_000])
 @pytest.mark.parametrize("names", ["ab", "ba"])
-def test_the_later_of_two_processes_versions_survives_a_crash_of_the_machine(opened, tmp_path, names):
+def test_the_later_of_two_processes_versions_survives_a_crash_of_the_machine(
+    opened, tmp_path, monkeypatch, names, at_once
+):
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.RECOVERED_AT_ONCE", at_once)
     for place, name in enumerate(names):
         in_a_process(confirm_version, tmp_path / "store", name, place + 1, NOW + place)
     after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "c", NOW + 2)

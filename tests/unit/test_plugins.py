@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from schemas.refusal import ReasonCode
 from transforms.base import Kind, Skipped
 from transforms.fault import MappingFaults
