@@ -1,0 +1,40 @@
+"""The whole job in one process over a topic: its CPU, time and memory from the first poll to the last commit, as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+from pipeline.build import Hooks, Job
+from pipeline.config.load import load_source
+
+
+def main() -> None:
+    """Run until `count` records are finished."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--count", type=int, required=True)
+    arguments = parser.parse_args()
+    running = []
+
+    def stop_at_the_end(status):
+        total = status.total
+        if total.read - total.in_flight >= arguments.count:
+            running[0].stop()
+
+    with Job(load_source(arguments.source, os.environ), os.environ, Hooks(on_status=stop_at_the_end)) as job:
+        running.append(job.runner)
+        begun_cpu, begun = time.process_time(), time.monotonic()
+        total = job.runner.run().total
+        cpu, wall = time.process_time() - begun_cpu, time.monotonic() - begun
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    json.dump({"events": total.events_reported, "cpu_s": cpu, "wall_s": wall, "memory_bytes": memory}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
