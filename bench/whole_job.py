@@ -2,8 +2,8 @@
 
     python bench/whole_job.py [--count 200000] [--rounds 3]
 
-Both read the same topic of an embedded Kafka and report to the same plain sink, in processes of their own, one after the other. The bare loop keeps no promise; the job keeps all
-of them. The job is measured at 0 ms and at 20 ms latency.
+Both read the same topic of an embedded Kafka and report to the same plain sink, in processes of their own, one after the other.
+The bare loop keeps no promise; the job keeps all of them. The job is measured at 0 ms and at 20 ms latency.
 """
 
 from __future__ import annotations
