@@ -20,6 +20,7 @@ class Batch:
     code: str = ""  # of the last failure
     strikes: int = 0  # failures in a row with that code
     in_doubt: bool = False  # an attempt's answer was lost
+    tenure: int = 0  # under which unbroken lease it was sent
 
     def halves(self) -> list[Batch]:
         """Split in two, to find which message the API refuses."""

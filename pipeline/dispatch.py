@@ -38,6 +38,7 @@ class Settled(NamedTuple):
     delivered: list[Parcel]
     refused: list[tuple[Parcel, Refused]]
     dropped: list[Parcel]  # not taken, and their partition was taken away meanwhile
+    withdrawn: list[Parcel]  # not taken, and their claims lapsed meanwhile: to be claimed anew
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class Dispatch:
         self._sequence = 0
         self._sending = 0
         self._last_delivered_ms = -1
+        self._tenure = 0
         self.attempts = Attempts()
         self.halt = (
             ""  # why no batch can succeed until a person mends something; set once, and then nothing more is sent
@@ -82,7 +84,7 @@ class Dispatch:
 
     def turn(self, now_ms: int, *, flush: bool = False) -> Settled:
         """Take outcomes in and send what is due; `flush` does not wait for batches to fill. Nothing more is sent once `halt` is set."""
-        settled = Settled([], [], [])
+        settled = Settled([], [], [], [])
         for ticket, outcome in self._senders.collect():
             assert isinstance(ticket, Batch)  # noqa: S101 - only batches are submitted, below
             self._sending -= 1
@@ -112,7 +114,8 @@ class Dispatch:
         return self._breaker.next_ms()
 
     def withdraw(self) -> list[Parcel]:
-        """Remove, and return, everything that is not being sent."""
+        """Remove, and return, everything that is not being sent: the claims have lapsed. What is being sent follows when it is not taken."""
+        self._tenure += 1
         withdrawn = [parcel for batcher in self._batchers.values() if len(batcher) for parcel in batcher.seal().parcels]
         for batch in [*self._outbox, *(batch for _, _, batch in self._resting)]:
             withdrawn += batch.parcels
@@ -155,6 +158,7 @@ class Dispatch:
                 self.attempts.resent_in_doubt += len(batch.parcels)
                 batch.in_doubt = False
             batch.attempts += 1
+            batch.tenure = self._tenure
             self.attempts.calls += 1
             self._sending += 1
             self._breaker.sent(now_ms)
@@ -176,6 +180,10 @@ class Dispatch:
             self._breaker.failed(now_ms, outcome.after_ms)
         else:
             self._breaker.succeeded()  # the API answers; what it dislikes is the content
+        if batch.tenure != self._tenure:
+            settled.withdrawn.extend(parcel for parcel in batch.parcels if not parcel.is_stale)
+            settled.dropped.extend(parcel for parcel in batch.parcels if parcel.is_stale)
+            return
         if any(parcel.is_stale for parcel in batch.parcels):
             settled.dropped.extend(parcel for parcel in batch.parcels if parcel.is_stale)
             batch.parcels = [parcel for parcel in batch.parcels if not parcel.is_stale]

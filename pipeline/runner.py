@@ -203,7 +203,8 @@ class Runner:
     def _settle(self, settled: Settled, now_ms: int) -> None:
         self._desk.confirm(settled.delivered, now_ms)
         self._unsynced = self._unsynced or bool(settled.delivered)
-        self._desk.release([*(parcel for parcel, _ in settled.refused), *settled.dropped])
+        self._desk.release([*(parcel for parcel, _ in settled.refused), *settled.dropped, *settled.withdrawn])
+        self._desk.ask(settled.withdrawn)
         for parcel in settled.delivered:
             self._close(parcel, _REPORTED[parcel.kind])
         for parcel, refused in settled.refused:

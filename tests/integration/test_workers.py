@@ -121,11 +121,12 @@ def test_workers_halt_as_one_with_the_exit_code_of_the_reason(source, kafka, run
 
 def test_a_worker_that_paused_past_its_lease_asks_again_before_it_sends(source, kafka, run, stand_in):
     stand_in.set_faults({"name": "away", "do": "unavailable"})
-    made = source(kafka={"session_timeout": "6s"})
+    made = source(report={"backoff": "{first: 4s, most: 4s}"})
     kafka.topic(name=made.dead)
     kafka.write(made.topic, [paid(number) for number in range(200)])
     command = run(made)
-    wait_for(lambda: stand_in.desk.faults._calls > 0, "a first call")
+    wait_for(lambda: stand_in.desk.faults._calls > 1, "the first calls")
+    time.sleep(1)  # they have failed, and the next is not due: nothing is on its way, which no claim could call back
     command.process.send_signal(signal.SIGSTOP)
     time.sleep(9)  # past the session, and past the lease
     stand_in.set_faults()

@@ -148,3 +148,20 @@ def test_a_probe_of_a_partition_taken_away_does_not_hold_the_rest_for_ever():
     for now_ms in range(5_002, 20_000, 100):
         delivered += dispatch.turn(now_ms, flush=True).delivered
     assert len(delivered) == 10
+
+
+def test_what_was_being_sent_when_the_claims_lapsed_is_claimed_anew_before_it_is_sent_again():
+    answers = iter([OUTAGE, Refused("Bad", "")])
+    api = Api(lambda _: next(answers, Delivered()))
+    backoff = Backoff(100, 1_000, lambda: 0.5)
+    dispatch = Dispatch([Batcher(Kind.EVENT, 10, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
+    dispatch.add(parcels(25), 1_000)
+    dispatch.turn(1_000)
+    assert len(api.calls) == 2
+    assert len(dispatch.withdraw()) == 5  # gathered, not sent
+    settled = dispatch.turn(1_001)
+    assert len(settled.withdrawn) == 20
+    assert dispatch.is_idle
+    for now_ms in range(2_000, 5_000, 100):
+        dispatch.turn(now_ms, flush=True)
+    assert len(api.calls) == 2
