@@ -81,7 +81,7 @@ class Converter:
         if not isinstance(entry, LogEntry):
             return entry
         messages = self.transform(entry)
-        if isinstance(messages, Skipped | Refusal):
+        if isinstance(messages, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each record
             return messages
         origin = self._origin(record)
         drafts = []

@@ -22,6 +22,9 @@ def attribute_string(value: object) -> str | None:
         return value
     if value is None:
         return None
+    if value.__class__ is float and "e" not in (text := repr(value)) and "n" not in text:
+        # What Decimal would come to, without it: repr has no exponent, and is no nan or inf.
+        return (text[:-2] or "0") if text.endswith(".0") and text != "-0.0" else "0" if text == "-0.0" else text
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

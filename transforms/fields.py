@@ -121,11 +121,11 @@ def _compile_steps(steps: tuple[str | int, ...]) -> Value:
         value: Any = entry.fields
         for step in steps:
             if step.__class__ is str:
-                if not isinstance(value, Mapping):
+                if value.__class__ is not dict:
                     return None
                 value = value.get(step)
             else:
-                if not isinstance(value, list):
+                if value.__class__ is not list:
                     return None
                 try:
                     value = value[step]  # type: ignore[index]  # the step is an integer here
