@@ -2,39 +2,83 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from schemas.attribute import attribute_string
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
 
 Value = Callable[[LogEntry], Any]
 """What a path, a constant or a pipe compiles to: the value it has in an entry, None where there is none. Raises `Inconvertible` only."""
 
-_STEP = re.compile(r"\.([^.\[\]\s|'\"]+)|\[(-?\d{1,6})\]|\['([^'\]]+)'\]|\[\"([^\"\]]+)\"\]")
+_STEP = re.compile(r"\.([^.\[\]\s|'\"]+)|\[(-?\d{1,6})\]|\['([^'\]]+)'\]|\[\"([^\"\]]+)\"\]", re.ASCII)
 _HEADER = "@headers."
 MOST_PATH_CHARACTERS = 500
+
+_PLAIN_INTEGER = 10**18
+"""Below this `str` writes an integer as the rule of attributes does."""
 
 
 class Inconvertible(Exception):
     """A function cannot work on the value it was given. Caught by the mapping; says which function and why, never the value."""
 
 
+def text_or_none(value: Any) -> str | None:
+    """Return the text of a value by the rule of attributes (`schemas.attribute`), None where it has none.
+
+    The common kinds are written here, to the same text, since this runs for every attribute of every event.
+
+    Raises:
+        Inconvertible: the value is none that JSON can hold.
+    """
+    kind = value.__class__
+    if kind is str:
+        return value  # type: ignore[no-any-return]  # its class is str
+    if value is None:
+        return None
+    if kind is int and -_PLAIN_INTEGER < value < _PLAIN_INTEGER:
+        return str(value)
+    if kind is float:
+        text = repr(value)
+        if "e" not in text and "n" not in text:  # neither an exponent nor nan or inf
+            return text if text[-2:] != ".0" else (text[:-2] if value else "0")
+    try:
+        return attribute_string(value)
+    except TypeError:
+        raise Inconvertible("the value is none that JSON can hold") from None
+    except RecursionError:
+        raise Inconvertible("the value is nested too deeply") from None
+
+
+def text_of(value: Any) -> str:
+    """Return the text of a value.
+
+    Raises:
+        Inconvertible: it has none.
+    """
+    text = text_or_none(value)
+    if text is None:
+        raise Inconvertible("there is no text for the value")
+    return text
+
+
 def _header(name: str) -> Value:
     def value(entry: LogEntry) -> Any:
         for key, content in entry.record.headers or ():
             if key == name:
-                return None if content is None else content.decode("utf-8", "replace")
+                return _as_text(content)
         return None
 
     return value
 
 
-def _key(entry: LogEntry) -> Any:
-    key = entry.record.key
-    return None if key is None else key.decode("utf-8", "replace")
+def _as_text(content: bytes | None) -> str | None:
+    r"""Bytes that are no UTF-8 are written as `\xff`: two different keys never become one text, so no event is taken for another."""
+    return None if content is None else content.decode("utf-8", "backslashreplace")
 
 
 PLACES: Mapping[str, Value] = MappingProxyType(
@@ -43,15 +87,15 @@ PLACES: Mapping[str, Value] = MappingProxyType(
         "@partition": lambda entry: entry.record.partition,
         "@offset": lambda entry: entry.record.offset,
         "@timestamp": lambda entry: entry.record.timestamp if entry.record.timestamp >= 0 else None,
-        "@key": _key,
+        "@key": lambda entry: _as_text(entry.record.key),
     }
 )
 """Where a record came from. `@timestamp` is Kafka's, in Unix ms; `@headers.NAME` is a header's text."""
 
 
 def is_path(text: str) -> bool:
-    """Whether a text is meant as a path: it begins with `$` or `@`."""
-    return text.startswith(("$", "@"))
+    """Whether a text is meant as a path: it begins with one `$` or `@`, not two."""
+    return text.startswith(("$", "@")) and not text.startswith(("$$", "@@"))
 
 
 def compile_path(text: str) -> Value:
@@ -65,7 +109,8 @@ def compile_path(text: str) -> Value:
             return PLACES[text]
         if text.startswith(_HEADER) and len(text) > len(_HEADER):
             return _header(text[len(_HEADER) :])
-        raise BadExpression(f"{text!r}", f"one of {', '.join(PLACES)} or @headers.NAME")
+        near = difflib.get_close_matches(text, PLACES, n=1)
+        raise BadExpression(f"{text!r}", f"{near[0]!r}" if near else f"one of {', '.join(PLACES)} or @headers.NAME")
     return _compile_steps(parse_steps(text))
 
 
@@ -93,7 +138,10 @@ def parse_steps(text: str) -> tuple[str | int, ...]:
 
 
 def _compile_steps(steps: tuple[str | int, ...]) -> Value:
-    """Make a closure of the path's own depth: most are one or two names deep, and those are called for every event."""
+    """Make a closure of the path's own shape: most are one to three names deep, and those are called for every event.
+
+    A decoder makes plain dicts, so their class is asked first; any other mapping is as good.
+    """
     match steps:
         case ():
             return lambda entry: entry.fields
@@ -103,34 +151,42 @@ def _compile_steps(steps: tuple[str | int, ...]) -> Value:
 
             def two(entry: LogEntry) -> Any:
                 inner = entry.fields.get(first)
-                return inner.get(second) if inner.__class__ is dict else None
+                return inner.get(second) if inner.__class__ is dict or isinstance(inner, Mapping) else None
 
             return two
         case (str() as first, str() as second, str() as third):
 
             def three(entry: LogEntry) -> Any:
                 inner = entry.fields.get(first)
-                if inner.__class__ is not dict:
-                    return None
-                inner = inner.get(second)
-                return inner.get(third) if inner.__class__ is dict else None
+                if inner.__class__ is dict or isinstance(inner, Mapping):
+                    inner = inner.get(second)
+                    if inner.__class__ is dict or isinstance(inner, Mapping):
+                        return inner.get(third)
+                return None
 
             return three
+        case (*before, int() as index, str() as name) if before:
+            return _named(_element(_compile_steps(tuple(before)), index), name)
+        case (*before, str() as name) if before:
+            return _named(_compile_steps(tuple(before)), name)
+        case (*before, int() as index):
+            return _element(_compile_steps(tuple(before)), index)
+    raise AssertionError(steps)  # the cases above are all
 
-    def walk(entry: LogEntry) -> Any:
-        value: Any = entry.fields
-        for step in steps:
-            if step.__class__ is str:
-                if value.__class__ is not dict:
-                    return None
-                value = value.get(step)
-            else:
-                if value.__class__ is not list:
-                    return None
-                try:
-                    value = value[step]  # type: ignore[index]  # the step is an integer here
-                except IndexError:
-                    return None
-        return value
 
-    return walk
+def _named(value: Value, name: str) -> Value:
+    def named(entry: LogEntry) -> Any:
+        inner = value(entry)
+        return inner.get(name) if inner.__class__ is dict or isinstance(inner, Mapping) else None
+
+    return named
+
+
+def _element(value: Value, index: int) -> Value:
+    least = index + 1 if index >= 0 else -index
+
+    def element(entry: LogEntry) -> Any:
+        inner = value(entry)
+        return inner[index] if isinstance(inner, list) and len(inner) >= least else None
+
+    return element

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import difflib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from transforms.fault import BadExpression
 from transforms.fields import Inconvertible
@@ -22,9 +22,8 @@ MOST_MS = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 _EPOCH_SECONDS_BELOW = 100_000_000_000
 """A number below this is seconds (until the year 5138), above it milliseconds: the two never meet within the times accepted."""
 
-_DIRECTIVES = frozenset("YmdHMSfzZjpIybBaA%")
-_ISO_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?")
 MOST_CHARACTERS = 64
+_MOST_PLACES = 20
 
 
 def zone(name: str) -> ZoneInfo:
@@ -36,7 +35,9 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadExpression(f"unknown time zone {name!r}", "an IANA name such as Asia/Shanghai or UTC") from None
+        near = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.8)
+        expected = f"{near[0]!r}, an IANA name" if near else "an IANA name such as Asia/Shanghai or UTC"
+        raise BadExpression(f"unknown time zone {name!r}", expected) from None
 
 
 def checked_ms(milliseconds: int) -> int:
@@ -51,110 +52,109 @@ def checked_ms(milliseconds: int) -> int:
 
 
 def epoch_ms(value: Any) -> int:
-    """Read seconds or milliseconds since 1970, told apart by their size; a fraction of seconds is kept to the millisecond.
+    """Read seconds or milliseconds since 1970, told apart by their size; a fraction of a second is kept to the millisecond.
+
+    Raises:
+        Inconvertible: it is no number, or no time of an event. Micro- and nanoseconds are none: they lie far beyond 2099.
+    """
+    number: int | Decimal = value if value.__class__ is int else _number(value)
+    return checked_ms(int(number * 1000 if number < _EPOCH_SECONDS_BELOW else number))
+
+
+def milliseconds_ms(value: Any) -> int:
+    """Read milliseconds since 1970; seconds are refused, since they would be a time in January 1970.
 
     Raises:
         Inconvertible: it is no number, or no time of an event.
     """
-    if value.__class__ is int:
-        return checked_ms(value * 1000 if value < _EPOCH_SECONDS_BELOW else value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | Decimal | str)
-        or (isinstance(value, str) and len(value) > MOST_CHARACTERS)
-    ):
+    return checked_ms(value if value.__class__ is int else int(_number(value)))
+
+
+def _number(value: Any) -> Decimal:
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > MOST_CHARACTERS or "_" in text:  # Decimal allows 1_000
+            raise Inconvertible("the time is no number")
+    elif isinstance(value, float | Decimal):
+        text = str(value)
+    else:
         raise Inconvertible("the time is no number")
     try:
-        number = Decimal(str(value).strip())
+        number = Decimal(text)
     except InvalidOperation:
         raise Inconvertible("the time is no number") from None
-    if not number.is_finite() or abs(number) > 10**15:
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_PLACES:  # asked first: 1e999999999 * 1000 overflows
         raise Inconvertible("the time is not between the years 2000 and 2099")
-    return checked_ms(int(number * 1000 if number < _EPOCH_SECONDS_BELOW else number))
+    return number
 
 
 def iso_reader(zone_name: str = DEFAULT_ZONE) -> Callable[[Any], int]:
     """Return a reader of ISO 8601 times; one without a zone is in `zone_name`."""
-    offset_ms = _offsets(zone_name)
+    offset_ms = zone_offsets(zone_name)
 
     def read(value: Any) -> int:
         if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
             raise Inconvertible("the time is no text")
+        text = value.strip()
+        if text[10:11] not in _BETWEEN_DATE_AND_TIME:
+            raise Inconvertible("the time is not written as ISO 8601")
         try:
-            moment = datetime.fromisoformat(value.strip())
+            moment = datetime.fromisoformat(text.upper())
         except ValueError:
             raise Inconvertible("the time is not written as ISO 8601") from None
-        return _to_ms(moment, offset_ms)
+        return unix_ms(moment, offset_ms)
 
     return read
 
 
-def format_reader(pattern: str, zone_name: str = DEFAULT_ZONE) -> Callable[[Any], int]:
-    """Return a reader of times in a `strptime` format; one without a zone of its own is in `zone_name`.
-
-    Raises:
-        BadExpression: the format has an unknown directive, or names no day.
-    """
-    directives = re.findall(r"%(.?)", pattern)
-    unknown = [f"%{each}" for each in directives if each not in _DIRECTIVES or not each]
-    if unknown:
-        raise BadExpression(
-            f"the format {pattern!r} with {', '.join(unknown)}",
-            f"directives out of {' '.join('%' + each for each in sorted(_DIRECTIVES))}",
-        )
-    if not {"Y", "y"} & set(directives):
-        raise BadExpression(f"the format {pattern!r}, which names no year", "a format such as '%Y-%m-%d %H:%M:%S'")
-    if pattern in {"%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f"}:
-        # datetime.fromisoformat reads these some ten times as fast as strptime.
-        reader, length = iso_reader(zone_name), len("2026-11-11 00:00:00")
-
-        def read_fast(value: Any) -> int:
-            if (
-                isinstance(value, str)
-                and (len(value) == length or "%f" in pattern)
-                and _ISO_WITHOUT_ZONE.fullmatch(value)
-            ):
-                return reader(value)
-            raise Inconvertible("the time is not written in the format of the mapping")
-
-        return read_fast
-    offset_ms = _offsets(zone_name)
-
-    def read(value: Any) -> int:
-        if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
-            raise Inconvertible("the time is no text")
-        try:
-            moment = datetime.strptime(value.strip(), pattern)  # noqa: DTZ007 - the zone is added where the text has none
-        except ValueError:
-            raise Inconvertible("the time is not written in the format of the mapping") from None
-        return _to_ms(moment, offset_ms)
-
-    return read
-
+_BETWEEN_DATE_AND_TIME = frozenset({"", "T", "t", " ", *"0123456789"})
+"""What may stand at the eleventh place: 2026-11-11T..., or a digit of 20261111T000000. `fromisoformat` itself takes any character."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - subtracted from times without a zone
 _MILLISECOND = timedelta(milliseconds=1)
+_LEAST_YEAR, _MOST_YEAR = 1999, 2100
+
+OffsetOf = Callable[[datetime], int]
+"""A zone's offset from UTC, in ms, at a local time."""
 
 
-def _to_ms(moment: datetime, offset_ms: Callable[[int, int, int, int], int]) -> int:
+def unix_ms(moment: datetime, offset_ms: OffsetOf) -> int:
+    """Return Unix milliseconds; a moment without a zone is in that of `offset_ms`. Less than a millisecond is cut off.
+
+    Raises:
+        Inconvertible: it is no time of an event.
+    """
+    if not _LEAST_YEAR <= moment.year <= _MOST_YEAR:
+        raise Inconvertible("the time is not between the years 2000 and 2099")
     if moment.tzinfo is not None:
         return checked_ms((moment - _EPOCH) // _MILLISECOND)
-    try:
-        offset = offset_ms(moment.year, moment.month, moment.day, moment.hour)
-    except (OverflowError, ValueError):
-        raise Inconvertible("the time is not between the years 2000 and 2099") from None
-    return checked_ms((moment - _NAIVE_EPOCH) // _MILLISECOND - offset)
+    return checked_ms((moment - _NAIVE_EPOCH) // _MILLISECOND - offset_ms(moment))
 
 
 @lru_cache(maxsize=32)
-def _offsets(zone_name: str) -> Callable[[int, int, int, int], int]:
-    """Return the zone's offset by the hour, remembered: a zone's clock changes at most a few times a year, a log has millions of lines."""
+def zone_offsets(zone_name: str) -> OffsetOf:
+    """Return the zone's offset, remembered by the day: asking a zone costs more than all the rest of reading a time.
+
+    A day on which the offset changes is asked for each time. Where a clock is set back, the first of two equal times is meant;
+    where it is set forward, the offset before holds (PEP 495).
+
+    Raises:
+        BadExpression: there is no such zone.
+    """
     there = zone(zone_name)
 
-    @lru_cache(maxsize=4096)
-    def offset_ms(year: int, month: int, day: int, hour: int) -> int:
-        delta = datetime(year, month, day, hour, tzinfo=there).utcoffset() or timedelta()
-        return delta // _MILLISECOND
+    def exactly(moment: datetime) -> int:
+        return (moment.replace(tzinfo=there).utcoffset() or timedelta()) // _MILLISECOND
+
+    @lru_cache(maxsize=1024)
+    def of_day(year: int, month: int, day: int) -> int | None:
+        midnight = datetime(year, month, day)  # noqa: DTZ001 - local time, whose offset is the question
+        offsets = {exactly(midnight + timedelta(hours=hour)) for hour in range(25)}
+        return offsets.pop() if len(offsets) == 1 else None
+
+    def offset_ms(moment: datetime) -> int:
+        whole_day = of_day(moment.year, moment.month, moment.day)
+        return exactly(moment) if whole_day is None else whole_day
 
     return offset_ms

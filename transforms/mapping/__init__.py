@@ -1,6 +1,7 @@
 """The declarative mapping: conditions, paths and functions of a source file, compiled once to plain closures."""
 
-from transforms.mapping.compile import Mapper, RuleTrace, compile_mapping
+from transforms.mapping.compile import compile_mapping
+from transforms.mapping.mapper import Mapper, RuleTrace
 from transforms.mapping.models import MappingSettings
 from transforms.mapping.out_biz_id import out_biz_id_notes
 

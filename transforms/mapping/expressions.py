@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from schemas.log import LogEntry
@@ -20,7 +21,8 @@ MOST_FUNCTIONS = 20
 
 # Each token is matched where the last one ended; none can be matched in two ways, so reading is linear.
 _TOKEN = re.compile(
-    r"\s*(?:(?P<name>[a-z_][a-z0-9_]*)|(?P<number>-?\d+(?:\.\d+)?)|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<mark>[(),|]))"
+    r"\s*(?:(?P<name>[a-z_][a-z0-9_]*)|(?P<number>-?\d+(?:\.\d+)?)|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<mark>[(),|]))",
+    re.ASCII,
 )
 
 
@@ -30,8 +32,8 @@ def compile_value(written: Any, tables: Tables) -> Value:
     Raises:
         BadExpression: the path, a function or its arguments are wrong.
     """
-    if not isinstance(written, str) or not is_path(written) or written.startswith(("$$", "@@")):
-        constant = written[1:] if isinstance(written, str) and written.startswith(("$$", "@@")) else written
+    if is_constant(written):
+        constant = constant_of(written)
         return lambda _: constant
     if len(written) > MOST_EXPRESSION_CHARACTERS:
         raise BadExpression("an expression of more than 2,000 characters", "a shorter one")
@@ -44,12 +46,48 @@ def compile_value(written: Any, tables: Tables) -> Value:
     return value
 
 
+def is_constant(written: Any) -> bool:
+    """Whether a value of the source file is the same for every entry."""
+    return not isinstance(written, str) or not is_path(written)
+
+
+def constant_of(written: Any) -> Any:
+    """Return the constant that is meant: `$$` and `@@` at the start of a text stand for one of them.
+
+    Raises:
+        BadExpression: it is nothing that JSON can hold, or a list or mapping with a path in it, which would be reported as it is written.
+    """
+    if isinstance(written, str):
+        if not written.isprintable() and any("\ud800" <= each <= "\udfff" for each in written):
+            raise BadExpression("half of a surrogate pair", "text")
+        return written[1:] if written.startswith(("$$", "@@")) else written
+    if isinstance(written, float) and not isfinite(written):
+        raise BadExpression(f"{written}", "a number")
+    if written is None or isinstance(written, int | float):
+        return written
+    if isinstance(written, list | dict):
+        for each in written if isinstance(written, list) else written.values():
+            if isinstance(each, str) and is_path(each):
+                raise BadExpression(
+                    f"the path {each!r} inside a {'list' if isinstance(written, list) else 'mapping'}",
+                    "one path or one constant",
+                )
+            constant_of(each)
+        return written
+    raise BadExpression(f"a {type(written).__name__}", "a text (in quotes), a number, true or false")
+
+
 def _then(value: Value, name: str, step: Step) -> Value:
-    takes_null = FUNCTIONS[name].takes_null
+    if FUNCTIONS[name].takes_null:
+
+        def then_always(entry: LogEntry) -> Any:
+            return step(value(entry))
+
+        return then_always
 
     def then(entry: LogEntry) -> Any:
         before = value(entry)
-        if before is None and not takes_null:
+        if before is None:
             return None
         try:
             return step(before)
@@ -121,7 +159,9 @@ def _argument(name: str, kind: str, value: Literal, tables: Tables) -> Any:
 
 
 def _parse_call(text: str) -> tuple[str, list[Literal]]:
-    wanted = "a function such as truncate(60)"
+    if not text:
+        raise BadExpression("nothing behind `|`", "a function such as truncate(60)")
+    wanted = "a function such as truncate(60)" + (", whose arguments are no paths" if "$" in text else "")
     tokens, position = [], 0
     while position < len(text):
         found = _TOKEN.match(text, position)

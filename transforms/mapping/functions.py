@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote_plus, urlsplit
+from urllib.parse import unquote_plus
 
-from schemas.attribute import attribute_string
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible
-from transforms.times import epoch_ms, format_reader, iso_reader
+from transforms.fields import Inconvertible, text_of
+from transforms.numbers import divided, multiplied, number_of, plain, rounded, whole
+from transforms.time_formats import format_reader
+from transforms.times import DEFAULT_ZONE, epoch_ms, iso_reader, milliseconds_ms, zone
 
 Step = Callable[[Any], Any]
 """One function with its arguments: a value in, a value out. Raises `Inconvertible`."""
@@ -20,9 +21,11 @@ Step = Callable[[Any], Any]
 Literal = str | int | Decimal | bool | None
 Tables = Mapping[str, Mapping[str, Any]]
 
-MOST_CHARACTERS = 1 << 20
-MOST_PARAMETERS = 200
-MOST_NUMBER_CHARACTERS = 1_000
+MOST_CHARACTERS = 4 << 20
+"""No function makes a longer text: a small record cannot be blown up."""
+
+MOST_PARAMETERS = 1_000
+MOST_PLACES = 30
 
 
 class Function(NamedTuple):
@@ -34,46 +37,39 @@ class Function(NamedTuple):
     takes_null: bool = False
 
 
-def text_of(value: Any) -> str:
-    """Return the text that stands for a value, by the rule of attributes."""
-    text = attribute_string(value)
-    if text is None:
-        raise Inconvertible("there is no text for the value")
-    return text
-
-
-def number_of(value: Any) -> Decimal:
-    """Return a value as an exact number. Thousands separators and a currency sign around it are no part of a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        raise Inconvertible("the value is no number")
-    text = str(value) if not isinstance(value, float) else repr(value)
-    if len(text) > MOST_NUMBER_CHARACTERS:
-        raise Inconvertible("the number has too many digits")
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        raise Inconvertible("the value is no number") from None
-    if not number.is_finite() or abs(number.adjusted()) > MOST_NUMBER_CHARACTERS:
-        raise Inconvertible("the value is no number")
-    return number
-
-
 def _on_text(change: Callable[[str], Any]) -> Step:
     return lambda value: change(value if value.__class__ is str else text_of(value))
 
 
-def _time(pattern: str, zone_name: str = "Asia/Shanghai") -> Step:
+def _time(pattern: str, zone_name: str | None = None) -> Step:
+    if pattern in {"epoch", "epoch_ms"}:
+        if zone_name is not None:
+            raise BadExpression(f"time('{pattern}') with a zone", "none: a time since 1970 is the same everywhere")
+        return epoch_ms if pattern == "epoch" else milliseconds_ms
+    where = DEFAULT_ZONE if zone_name is None else zone_name
+    zone(where)
     if pattern == "iso":
-        return iso_reader(zone_name)
-    if pattern == "epoch":
-        return epoch_ms
-    return format_reader(pattern, zone_name)
+        return iso_reader(where)
+    return format_reader(pattern, where)
 
 
 def _truncate(most: int) -> Step:
     if most < 1:
         raise BadExpression(f"truncate({most})", "a number of characters from 1")
     return _on_text(lambda text: text[:most])
+
+
+def _replace(old: str, new: str) -> Step:
+    if not old:
+        raise BadExpression("an empty text to be replaced", "one such as '-'")
+    grows = max(len(new) - len(old), 0)
+
+    def step(text: str) -> str:
+        if grows and len(text) + text.count(old) * grows > MOST_CHARACTERS:
+            raise Inconvertible("the text would become too long")
+        return text.replace(old, new)
+
+    return _on_text(step)
 
 
 def _split(separator: str, index: int) -> Step:
@@ -91,61 +87,36 @@ def _join(separator: str) -> Step:
     def step(value: Any) -> Any:
         if not isinstance(value, list):
             raise Inconvertible("the value is no list")
-        return separator.join(text_of(each) for each in value if each is not None)
+        texts = [text_of(each) for each in value if each is not None]
+        if len(texts) * len(separator) > MOST_CHARACTERS:
+            raise Inconvertible("the text would become too long")
+        return separator.join(texts)
 
     return step
 
 
-def _exact(change: Callable[[Decimal], Decimal]) -> Step:
-    def step(value: Any) -> Any:
-        number = change(number_of(value))
-        return int(number) if number == number.to_integral_value() else number
-
-    return step
-
-
-def _multiply(factor: int | Decimal) -> Step:
-    return _exact(lambda number: number * Decimal(factor))
+def _round(places: int = 0) -> Step:
+    if not 0 <= places <= MOST_PLACES:
+        raise BadExpression(f"round({places})", f"a number of places from 0 to {MOST_PLACES}")
+    return rounded(places)
 
 
 def _divide(divisor: int | Decimal) -> Step:
     if not divisor:
         raise BadExpression("division by 0", "another divisor")
-    return _exact(lambda number: number / Decimal(divisor))
-
-
-def _round(places: int = 0) -> Step:
-    if not 0 <= places <= 30:  # noqa: PLR2004 - more than any currency
-        raise BadExpression(f"round({places})", "a number of places from 0 to 30")
-    unit = Decimal(1).scaleb(-places)
-
-    def step(value: Any) -> Any:
-        try:
-            return number_of(value).quantize(unit, rounding=ROUND_HALF_UP)
-        except InvalidOperation:
-            raise Inconvertible("the number has too many digits to be rounded") from None
-
-    return step
-
-
-def _integer() -> Step:
-    def step(value: Any) -> Any:
-        number = number_of(value)
-        if number != number.to_integral_value():
-            raise Inconvertible("the value is no whole number")
-        return int(number)
-
-    return step
+    return divided(divisor)
 
 
 def _lookup(table: Mapping[str, Any], otherwise: Literal = None) -> Step:
-    return lambda value: table.get(text_of(value), otherwise)
+    return lambda value: table.get(value if value.__class__ is str else text_of(value), otherwise)
 
 
-def _hashed(algorithm: str) -> Step:
-    return _on_text(
-        lambda text: hashlib.new(algorithm, text.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
-    )
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def _first() -> Step:
@@ -159,7 +130,7 @@ def _first() -> Step:
 
 def _length() -> Step:
     def step(value: Any) -> Any:
-        if not isinstance(value, str | list | dict):
+        if not isinstance(value, str | list | Mapping):
             raise Inconvertible("the value has no length")
         return len(value)
 
@@ -167,16 +138,18 @@ def _length() -> Step:
 
 
 def _query(name: str) -> Step:
-    def step(value: Any) -> Any:
-        try:
-            pairs = parse_qsl(
-                urlsplit(text_of(value)[:MOST_CHARACTERS]).query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS
-            )
-        except ValueError:
-            raise Inconvertible("the value is no URL, or has too many parameters") from None
-        return next((content for key, content in pairs if key == name), None)
+    """Read what stands between the first `?` and `#`; a text without `?` is taken for a query string itself. No URL is refused."""
 
-    return step
+    def step(text: str) -> str | None:
+        before, mark, after = text.partition("?")
+        query = (after if mark else before).partition("#")[0]
+        for part in query.split("&", MOST_PARAMETERS)[:MOST_PARAMETERS]:
+            key, _, content = part.partition("=")
+            if key == name or unquote_plus(key) == name:
+                return unquote_plus(content)
+        return None
+
+    return _on_text(step)
 
 
 def _default(otherwise: Literal) -> Step:
@@ -188,18 +161,14 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "time": Function(
             _time,
             ("text", "text?"),
-            "read a time: a strptime format, 'iso' or 'epoch', and the zone where the text has none",
+            "read a time: a strptime format, 'iso', 'epoch' or 'epoch_ms', and the zone where the text has none",
         ),
         "default": Function(_default, ("any",), "another value where there is none, or an empty text", takes_null=True),
         "trim": Function(lambda: _on_text(str.strip), (), "remove white space at both ends"),
         "lower": Function(lambda: _on_text(str.lower), (), "lower case"),
         "upper": Function(lambda: _on_text(str.upper), (), "upper case"),
         "truncate": Function(_truncate, ("integer",), "keep the first characters (characters, not bytes)"),
-        "replace": Function(
-            lambda old, new: _on_text(lambda text: text.replace(old, new)),
-            ("text", "text"),
-            "replace a text by another, everywhere",
-        ),
+        "replace": Function(_replace, ("text", "text"), "replace a text by another, everywhere"),
         "split": Function(
             _split,
             ("text", "integer"),
@@ -209,18 +178,18 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "prefix": Function(lambda before: _on_text(lambda text: before + text), ("text",), "put a text before"),
         "suffix": Function(lambda after: _on_text(lambda text: text + after), ("text",), "put a text after"),
         "string": Function(lambda: _on_text(lambda text: text), (), "the text that an attribute would have"),
-        "number": Function(lambda: _exact(lambda number: number), (), "read a number, exactly"),
-        "integer": Function(_integer, (), "read a whole number"),
+        "number": Function(lambda: lambda value: plain(number_of(value)), (), "read a number, exactly"),
+        "integer": Function(lambda: whole, (), "read a whole number"),
         "round": Function(_round, ("integer?",), "round half up to so many decimal places"),
-        "multiply": Function(_multiply, ("number",), "multiply, exactly"),
+        "multiply": Function(multiplied, ("number",), "multiply, exactly"),
         "divide": Function(_divide, ("number",), "divide; cents to yuan is divide(100)"),
         "lookup": Function(
             _lookup,
             ("table", "any?"),
             "look the value up in a table of `tables:`; the second argument where it is not there",
         ),
-        "hash": Function(lambda: _hashed("sha256"), (), "SHA-256, in hex"),
-        "md5": Function(lambda: _hashed("md5"), (), "MD5, in hex"),
+        "hash": Function(lambda: _on_text(_sha256), (), "SHA-256, in hex"),
+        "md5": Function(lambda: _on_text(_md5), (), "MD5, in hex"),
         "first": Function(_first, (), "the first of a list"),
         "length": Function(_length, (), "how many characters, elements or fields"),
         "url_decode": Function(lambda: _on_text(unquote_plus), (), "decode %XX and +"),

@@ -6,23 +6,26 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from schemas.attribute import attribute_string
 from schemas.log import LogEntry
+from schemas.refusal import ReasonCode
 from transforms.fault import BadExpression
-from transforms.fields import Value
-from transforms.mapping.expressions import compile_value
+from transforms.fields import Inconvertible, Value, text_or_none
+from transforms.mapping.expressions import compile_value, is_constant
 from transforms.mapping.functions import Tables
-from transforms.mapping.models import MappingSettings
+from transforms.mapping.models import EventRule, MappingSettings
+from transforms.mapping.readers import Rejected, required_text
 
 HASH_CHARACTERS = 32
 """128 bits of SHA-256, in hex: two different logs never meet by chance."""
 
-Maker = Callable[[LogEntry], str | None]
-"""Makes the `outBizId` of an entry, None where a part of it is missing. Raises `Inconvertible` only."""
+Maker = Callable[[LogEntry], str]
+"""Makes the `outBizId` of an entry. Raises `Rejected` only."""
 
 
-def compile_out_biz_id(written: Any, tables: Tables) -> Maker:
+def compile_out_biz_id(written: Any, tables: Tables, ordinal: int = 1) -> Maker:
     """Compile one field, several fields hashed together, `{content: [...]}`, `{content: all}` or `{position: true}`.
+
+    `ordinal` tells rules apart whose derived IDs would be equal on one record; see `ordinals`.
 
     Raises:
         BadExpression: it is none of these.
@@ -32,31 +35,36 @@ def compile_out_biz_id(written: Any, tables: Tables) -> Maker:
     if isinstance(written, Mapping):
         match dict(written):
             case {"position": True, **rest} if not rest:
-                return _position
+                return _numbered(_position, ordinal)
             case {"content": "all", **rest} if not rest:
-                return _all_content
+                return _numbered(_all_content, ordinal)
             case {"content": list() as parts, **rest} if not rest:
                 return _hashed(parts, tables)
         raise BadExpression(
             f"{written!r}", "a field, a list of fields, {content: [fields]}, {content: all} or {position: true}"
         )
-    value = compile_value(written, tables)
-    if not isinstance(written, str) or not written.startswith(("$", "@")) or written.startswith(("$$", "@@")):
+    if is_constant(written):
         raise BadExpression(f"the constant {written!r}, the same for every event", "a field such as $.order.no")
-    return lambda entry: attribute_string(value(entry))
+    return required_text(compile_value(written, tables), "out_biz_id", ReasonCode.OUT_BIZ_ID_MISSING)
 
 
 def _hashed(parts: Sequence[Any], tables: Tables) -> Maker:
     if not parts:
         raise BadExpression("an empty list", "fields such as [$.order.no, $.type]")
+    if all(map(is_constant, parts)):
+        raise BadExpression("constants only, the same for every event", "fields such as [$.order.no, $.type]")
     values: list[Value] = [compile_value(each, tables) for each in parts]
 
-    def make(entry: LogEntry) -> str | None:
+    def make(entry: LogEntry) -> str:
         digest = hashlib.sha256()
         for value in values:
-            text = attribute_string(value(entry))
-            if text is None:
-                return None
+            try:
+                text = text_or_none(value(entry))
+            except Inconvertible as error:
+                raise Rejected(ReasonCode.FUNCTION_FAILED, f"out_biz_id: {error}") from None
+            # An empty part counts as missing: all entries without one would become the same event, of which one is reported.
+            if not text or text.isspace():
+                raise Rejected(ReasonCode.OUT_BIZ_ID_MISSING, "a part of out_biz_id has no value")
             content = text.encode("utf-8", "surrogatepass")
             digest.update(len(content).to_bytes(8) + content)  # the length first: ("ab", "c") and ("a", "bc") differ
         return digest.hexdigest()[:HASH_CHARACTERS]
@@ -65,7 +73,10 @@ def _hashed(parts: Sequence[Any], tables: Tables) -> Maker:
 
 
 def _all_content(entry: LogEntry) -> str:
-    return hashlib.sha256(entry.record.value or b"").hexdigest()[:HASH_CHARACTERS]
+    value = entry.record.value
+    if value is None:
+        raise Rejected(ReasonCode.OUT_BIZ_ID_MISSING, "the record has no value to derive out_biz_id from")
+    return hashlib.sha256(value).hexdigest()[:HASH_CHARACTERS]
 
 
 def _position(entry: LogEntry) -> str:
@@ -73,9 +84,43 @@ def _position(entry: LogEntry) -> str:
     return f"{record.topic}-{record.partition}-{record.offset}"
 
 
+def _numbered(make: Maker, ordinal: int) -> Maker:
+    return make if ordinal == 1 else lambda entry: f"{make(entry)}-{ordinal}"
+
+
+def _derivation(rule: EventRule) -> str:
+    """How a rule derives its ID from the record as a whole; "" where it names the fields itself."""
+    written = rule.out_biz_id
+    if not isinstance(written, Mapping):
+        return ""
+    return "position" if "position" in written else "content" if written.get("content") == "all" else ""
+
+
+def ordinals(rules: Sequence[EventRule]) -> list[int]:
+    """Number the rules that may make the same event code with the same ID of one record: 1 for the first, which needs no number.
+
+    Such an ID says which record, not which event: without a number the second event of a record would be dropped as a duplicate. An event
+    code that is a path may be any code. A rule that names fields keeps what it names: there equal IDs mean the same event.
+    """
+    numbers: list[int] = []
+    for place, rule in enumerate(rules):
+        before = [
+            numbers[other]
+            for other in range(place)
+            if _derivation(rule) and _derivation(rules[other]) == _derivation(rule) and _same_code(rules[other], rule)
+        ]
+        numbers.append(max(before, default=0) + 1)
+    return numbers
+
+
+def _same_code(one: EventRule, other: EventRule) -> bool:
+    return not (is_constant(one.event_code) and is_constant(other.event_code)) or one.event_code == other.event_code
+
+
 def out_biz_id_notes(settings: MappingSettings) -> list[str]:
-    """Say, for each rule with a derived `outBizId`, what that means; `log2mq check` prints it."""
+    """Say of each rule what its `outBizId` brings with it where that may surprise; `log2mq check` prints it."""
     notes = []
+    numbers = ordinals(settings.events)
     for place, rule in enumerate(settings.events):
         written = rule.out_biz_id
         name = f"events[{place}].out_biz_id"
@@ -87,5 +132,24 @@ def out_biz_id_notes(settings: MappingSettings) -> list[str]:
             notes.append(
                 f"{name} is the record's position: stable over replays, but a line that the producer repeats is reported twice, "
                 "and a topic made anew starts over with the same IDs"
+            )
+        if numbers[place] > 1:
+            notes.append(
+                f"{name} ends in -{numbers[place]}, since an earlier rule may make the same event code of the same record: "
+                "moving these rules changes their IDs"
+            )
+        same = next(
+            (
+                other
+                for other in range(place)
+                if not _derivation(rule)
+                and settings.events[other].out_biz_id == written
+                and _same_code(settings.events[other], rule)
+            ),
+            None,
+        )
+        if same is not None:
+            notes.append(
+                f"{name} is that of events[{same}], whose event code may be the same: where both match one record, the second event is dropped as a duplicate"
             )
     return notes

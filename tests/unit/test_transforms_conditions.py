@@ -1,0 +1,134 @@
+"""Conditions: each says yes or no, whatever the entry; combined ones follow logic; many rules are chosen among rightly."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.base import Skipped
+from transforms.fault import MappingFaults
+from transforms.mapping import MappingSettings, compile_mapping
+from transforms.mapping.conditions import compile_condition
+from transforms.testing import entry
+
+NAMES = st.sampled_from(["type", "a", "b.c"])
+TEXTS = st.sampled_from(["paid", "seen", "1", "true", "", "2.5", "paid\n"])
+SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([2.5, 1.0]) | TEXTS
+PLAIN = st.one_of(
+    SCALARS,
+    st.lists(SCALARS, min_size=1, max_size=3),
+    st.fixed_dictionaries({"ne": SCALARS | st.lists(SCALARS, min_size=1)}),
+    st.fixed_dictionaries({"exists": st.booleans()}),
+    st.dictionaries(
+        st.sampled_from(["gt", "ge", "lt", "le"]), st.integers(-3, 3) | st.floats(-3, 3) | TEXTS, min_size=1
+    ),
+    st.dictionaries(st.sampled_from(["prefix", "suffix", "contains"]), TEXTS, min_size=1),
+)
+CONDITIONS = st.recursive(
+    st.dictionaries(NAMES, PLAIN, min_size=1, max_size=2),
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"any": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"all": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"not": inner}),
+    ),
+    max_leaves=4,
+)
+FOUND = SCALARS | st.decimals() | st.floats() | st.integers() | st.lists(SCALARS, max_size=2) | st.text(max_size=3)
+ENTRIES = st.builds(entry, st.fixed_dictionaries({}, optional={"type": FOUND, "a": FOUND, "b": st.fixed_dictionaries({"c": FOUND}) | FOUND}))  # fmt: skip
+
+
+def holds(when, made):
+    return compile_condition(when, ()).holds(made)
+
+
+@given(CONDITIONS, ENTRIES)
+def test_a_condition_says_yes_or_no_and_not_says_the_other(when, made):
+    assert holds(when, made) is (not holds({"not": when}, made))
+
+
+@given(st.lists(CONDITIONS, min_size=1, max_size=3), ENTRIES)
+def test_all_and_any_are_those_of_logic(whens, made):
+    each = [holds(when, made) for when in whens]
+    assert holds({"all": whens}, made) is all(each)
+    assert holds({"any": whens}, made) is any(each)
+    assert holds({"not": {"any": whens}}, made) is holds({"all": [{"not": when} for when in whens]}, made)
+
+
+@given(st.lists(SCALARS, min_size=1, max_size=4), ENTRIES)
+def test_a_list_is_any_of_its_elements(wanted, made):
+    assert holds({"type": wanted}, made) is any(holds({"type": each}, made) for each in wanted)
+    assert holds({"type": {"not_in": wanted}}, made) is not holds({"type": {"in": wanted}}, made)
+
+
+@given(CONDITIONS, ENTRIES)
+def test_the_parts_that_explain_are_those_that_decide(when, made):
+    condition = compile_condition(when, ())
+    assert condition.holds(made) is all(test(made) for _, test in condition.parts)
+
+
+@given(st.lists(st.tuples(st.none() | CONDITIONS | st.fixed_dictionaries({"type": TEXTS | st.lists(TEXTS, min_size=1)}), st.booleans()), min_size=3, max_size=8), ENTRIES)  # fmt: skip
+def test_among_many_rules_the_very_ones_are_chosen_that_match(rules, made):
+    rule = {"customer_id": "@topic"}
+    mapper = compile_mapping(
+        MappingSettings.model_validate(
+            {
+                "events": [
+                    {
+                        **rule,
+                        "when": when,
+                        "event_code": f"e{place}",
+                        "event_time": "@timestamp",
+                        "out_biz_id": "@topic",
+                    }
+                    for place, (when, event) in enumerate(rules)
+                    if event
+                ],
+                "users": [
+                    {**rule, "when": when, "identities": {"oneid": "@topic"}} for when, event in rules if not event
+                ],
+            }
+        )
+    )
+    made = entry(made.fields, timestamp=1_700_000_000_000)
+    answer = mapper(made)
+    explained = [trace.message for trace in mapper.explain(made) if trace.matched]
+    assert (explained or Skipped("no rule matched")) == answer
+
+
+@pytest.mark.parametrize(
+    ("when", "found", "wanted"),
+    [
+        ({"a": 200}, "200", True), ({"a": "200"}, 200, True), ({"a": 200}, "200.0", False), ({"a": True}, 1, False), ({"a": 1}, True, False), ({"a": True}, "true", True),
+        ({"a": 1}, 1.0, True), ({"a": 1.5}, Decimal("1.5"), True), ({"a": None}, None, True), ({"a": {"gt": 0.1}}, "0.1", False), ({"a": {"ge": 0.1}}, "0.1", True), ({"a": {"ge": 0.1}}, Decimal("0.1"), True),
+        ({"a": {"gt": 5}}, True, False), ({"a": {"gt": 0}}, "many", False), ({"a": {"lt": 0}}, float("nan"), False), ({"a": {"lt": 0}}, Decimal("NaN"), False), ({"a": {"gt": "a"}}, 1, False), ({"a": {"gt": 0}}, 10**400, True),
+        ({"a": {"contains": 1}}, ["1"], True), ({"a": {"contains": 1}}, "1", False), ({"a": {"ne": ["x", "y"]}}, "y", False), ({"a": {"exists": True}}, "", True), ({}, None, True), ({"a": 1}, Decimal("sNaN"), False), ({"a": {"gt": 0}}, Decimal("sNaN"), False),
+    ],
+)  # fmt: skip
+def test_values_compare_as_a_person_would(when, found, wanted):
+    assert holds(when, entry({"a": found})) is wanted
+
+
+@pytest.mark.parametrize(
+    ("when", "location", "found"),
+    [
+        ({"a": {}}, ("a",), "empty condition"), ({"a": []}, ("a",), "empty list"), ({"a": [[1]]}, ("a",), "in: [1]"), ({"a": {"gt": float("nan")}}, ("a",), "gt: nan"), ({"a": float("inf")}, ("a",), "inf"),
+        ({"a": {"gt": True}}, ("a",), "gt: True"), ({"a": {"exists": "yes"}}, ("a",), "exists: 'yes'"), ({"a": {"prefix": 1}}, ("a",), "prefix: 1"), ({"a": {"in": "x"}}, ("a",), "in: 'x'"), ({"a": {"ne": {"b": 1}}}, ("a",), "ne: {'b': 1}"),
+        ({"not": {}}, ("not",), "no mapping"), ({"not": [{"a": 1}]}, ("not",), "no mapping"), ({"any": []}, ("any",), "no list"), ({"all": [{}]}, ("all",), "no list"), ({"any": [{"a": 1}, {"b..c": 1}]}, ("any", 1, "b..c"), "no path"),
+        ({"not": {"any": [{"a": {"eq": 1}}]}}, ("not", "any", 0, "a"), "unknown comparison 'eq'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_condition_says_where_and_what(when, location, found):
+    with pytest.raises(MappingFaults) as faults:
+        compile_condition(when, ("when",))
+    (fault,) = faults.value.faults
+    assert fault.location == ("when", *location)
+    assert found in fault.found
+
+
+def test_all_faults_of_a_condition_come_at_once():
+    with pytest.raises(MappingFaults) as faults:
+        compile_condition({"a": {"eq": 1, "gt": None}, "b c": 1, "any": [{"d": {}}]}, ())
+    assert len(faults.value.faults) == 4

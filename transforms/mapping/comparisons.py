@@ -1,0 +1,181 @@
+"""What a condition may ask of one value: equality, order, presence and parts of a text; each compiled to a closure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from schemas.log import LogEntry
+from transforms.fault import BadExpression
+from transforms.fields import Inconvertible, Value, text_or_none
+from transforms.numbers import number_of
+
+Test = Callable[[LogEntry], bool]
+
+OPERATORS = ("ne", "gt", "ge", "lt", "le", "exists", "prefix", "suffix", "contains", "in", "not_in")
+
+_NUMBERS = (int, float, Decimal)
+
+_WANTED = {
+    "exists": "true or false",
+    "in": "a list of texts and numbers",
+    "not_in": "a list of texts and numbers",
+    "prefix": "a text",
+    "suffix": "a text",
+    "ne": "a text, a number, true, false or null",
+}
+
+
+def equal(found: Any, expected: Any) -> bool:
+    """Compare as a person would: 200 and "200" are equal, since many log formats know only texts; 1 and true are not.
+
+    A number or boolean equals a text that is written as its attribute would be.
+    """
+    if found.__class__ is expected.__class__:
+        return bool(found == expected)
+    if isinstance(found, str) or isinstance(expected, str):
+        text, other = (found, expected) if isinstance(found, str) else (expected, found)
+        return isinstance(other, _NUMBERS) and text_or_none(other) == text
+    if isinstance(found, bool) or isinstance(expected, bool):
+        return False
+    if isinstance(found, Decimal) and not found.is_finite():
+        return False
+    return bool(found == expected)
+
+
+def equality(value: Value, expected: Any) -> Test:
+    """Return the test for one expected value."""
+    _check_expected("=", expected)
+    if not isinstance(expected, str):
+        return lambda entry: equal(value(entry), expected)
+
+    def test(entry: LogEntry) -> bool:
+        found = value(entry)
+        return found == expected if found.__class__ is str else equal(found, expected)
+
+    return test
+
+
+def one_of(value: Value, expected: list[Any]) -> Test:
+    """Return the test for any of several expected values."""
+    if not expected:
+        raise BadExpression("an empty list, which nothing is in", "at least one text or number")
+    for each in expected:
+        _check_expected("in", each)
+    texts = frozenset(each for each in expected if isinstance(each, str))
+    others = tuple(each for each in expected if not isinstance(each, str))
+
+    def test(entry: LogEntry) -> bool:
+        found = value(entry)
+        if found.__class__ is str:
+            return found in texts or (bool(others) and any(equal(found, each) for each in others))
+        return any(equal(found, each) for each in expected)
+
+    return test
+
+
+def comparison(value: Value, name: str, argument: Any) -> Test:
+    """Return the test for one of `OPERATORS`.
+
+    Raises:
+        BadExpression: there is no such operator, or its argument is of another type.
+    """
+    match name:
+        case "ne" | "not_in" if isinstance(argument, list):
+            return _negated(one_of(value, argument))
+        case "ne":
+            _check_expected(name, argument)
+            return _negated(equality(value, argument))
+        case "exists" if isinstance(argument, bool):
+            return lambda entry: (value(entry) is not None) is argument
+        case "in" if isinstance(argument, list):
+            return one_of(value, argument)
+        case "gt" | "ge" | "lt" | "le" if isinstance(argument, str):
+            return _ordered_texts(value, name, argument)
+        case "gt" | "ge" | "lt" | "le" if isinstance(argument, int | float) and not isinstance(argument, bool):
+            return _ordered_numbers(value, name, argument)
+        case "prefix" | "suffix" if isinstance(argument, str):
+            return _at_an_end(value, name, argument)
+        case "contains" if isinstance(argument, str | int):
+            return _containing(value, argument)
+    if name in OPERATORS:
+        raise BadExpression(f"{name}: {argument!r}", _WANTED.get(name, "a text or a number"))
+    near = difflib.get_close_matches(name, OPERATORS, n=1)
+    raise BadExpression(f"unknown comparison {name!r}", f"{near[0]!r}" if near else f"one of {', '.join(OPERATORS)}")
+
+
+def _check_expected(name: str, expected: Any) -> None:
+    if expected is not None and not isinstance(expected, str | int | float):
+        raise BadExpression(f"{name}: {expected!r}", _WANTED["ne"])
+    if isinstance(expected, float) and not isfinite(expected):
+        raise BadExpression(f"{name}: {expected!r}", "a number")
+
+
+def _negated(test: Test) -> Test:
+    return lambda entry: not test(entry)
+
+
+def _ordered_texts(value: Value, name: str, bound: str) -> Test:
+    """Texts compare by code points, which for times in ISO form is their order; anything else does not hold."""
+    compare: Callable[[str], bool] = {
+        "gt": lambda found: found > bound,
+        "ge": lambda found: found >= bound,
+        "lt": lambda found: found < bound,
+        "le": lambda found: found <= bound,
+    }[name]
+
+    def test(entry: LogEntry) -> bool:
+        found = value(entry)
+        return isinstance(found, str) and compare(found)
+
+    return test
+
+
+def _ordered_numbers(value: Value, name: str, argument: float) -> Test:
+    """Numbers, and texts that are numbers, compare exactly; anything else does not hold."""
+    if not isfinite(argument):
+        raise BadExpression(f"{name}: {argument!r}", "a number")
+    bound = number_of(argument)
+    compare: Callable[[Decimal], bool] = {
+        "gt": lambda found: found > bound,
+        "ge": lambda found: found >= bound,
+        "lt": lambda found: found < bound,
+        "le": lambda found: found <= bound,
+    }[name]
+
+    def test(entry: LogEntry) -> bool:
+        found = value(entry)
+        try:
+            return found is not None and compare(number_of(found))
+        except Inconvertible:
+            return False
+
+    return test
+
+
+def _at_an_end(value: Value, name: str, argument: str) -> Test:
+    about: Callable[[str], bool] = {
+        "prefix": lambda text: text.startswith(argument),
+        "suffix": lambda text: text.endswith(argument),
+    }[name]
+
+    def test(entry: LogEntry) -> bool:
+        found = value(entry)
+        return isinstance(found, str) and about(found)
+
+    return test
+
+
+def _containing(value: Value, argument: str | int) -> Test:
+    """A text that the argument is a part of, or a list that it is an element of."""
+
+    def test(entry: LogEntry) -> bool:
+        found = value(entry)
+        if isinstance(found, str):
+            return isinstance(argument, str) and argument in found
+        return isinstance(found, list) and any(equal(each, argument) for each in found)
+
+    return test

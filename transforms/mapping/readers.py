@@ -1,0 +1,125 @@
+"""Readers of the fields every message has: texts that must not be empty, the time, identities, attributes. Compiled once; each raises `Rejected` only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from schemas.customer import IdMapping
+from schemas.identity import normalise
+from schemas.log import LogEntry
+from schemas.refusal import ReasonCode
+from transforms.fields import Inconvertible, Value, text_or_none
+from transforms.times import LEAST_MS, MOST_MS, epoch_ms, iso_reader
+
+
+class Rejected(Exception):
+    """An entry from which a rule cannot make its message. Caught by the mapping, which makes a `Refusal` of it."""
+
+    def __init__(self, code: ReasonCode, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+def required_text(value: Value, key: str, missing: ReasonCode = ReasonCode.FIELD_MISSING) -> Callable[[LogEntry], str]:
+    """Read a text that is not blank; a number is written out; true, false, an object or a list is no text."""
+
+    def text(entry: LogEntry) -> str:
+        try:
+            found = value(entry)
+            written = found if found.__class__ is str else _written(found, key)
+        except Inconvertible as error:
+            raise Rejected(ReasonCode.FUNCTION_FAILED, f"{key}: {error}") from None
+        if not written or written.isspace():
+            raise Rejected(missing, f"{key} has no value")
+        return written
+
+    return text
+
+
+def optional_text(value: Value, key: str) -> Callable[[LogEntry], str]:
+    """Read a text as `required_text` does; an empty one where there is none."""
+
+    def text(entry: LogEntry) -> str:
+        try:
+            found = value(entry)
+            written = found if found.__class__ is str else _written(found, key)
+        except Inconvertible as error:
+            raise Rejected(ReasonCode.FUNCTION_FAILED, f"{key}: {error}") from None
+        return "" if written.isspace() else written
+
+    return text
+
+
+def _written(found: Any, key: str) -> str:
+    if isinstance(found, (bool, Mapping, list)):  # a tuple: a union would be built anew for each value
+        raise Rejected(
+            ReasonCode.FIELD_TYPE, f"{key} is true or false, an object or a list; expected a text or a number"
+        )
+    return text_or_none(found) or ""
+
+
+def event_time(value: Value) -> Callable[[LogEntry], int]:
+    """Read the event's time: what `time(...)` made, seconds or milliseconds told apart, or ISO 8601."""
+    read_text = iso_reader()
+
+    def time(entry: LogEntry) -> int:
+        try:
+            found = value(entry)
+            if found.__class__ is int and LEAST_MS <= found < MOST_MS:
+                return found
+            if found is None or found == "":
+                raise Rejected(ReasonCode.FIELD_MISSING, "event_time has no value")
+            if isinstance(found, str) and not found.strip().lstrip("-").replace(".", "", 1).isdecimal():
+                return read_text(found)
+            return epoch_ms(found)
+        except Inconvertible as error:
+            raise Rejected(ReasonCode.TIME_INVALID, f"event_time: {error}") from None
+
+    return time
+
+
+def identities(
+    values: Sequence[tuple[IdMapping, Value]], *, refuse_impossible: bool
+) -> Callable[[LogEntry], list[dict[str, str]]]:
+    """Read identities, normalised by type; one that is missing is left out, one that is impossible by setting."""
+    named = tuple((kind, kind.value, value) for kind, value in values)
+
+    def read(entry: LogEntry) -> list[dict[str, str]]:
+        found = []
+        for kind, name, value in named:
+            try:
+                text = text_or_none(value(entry))
+            except Inconvertible as error:
+                raise Rejected(ReasonCode.FUNCTION_FAILED, f"identities.{name}: {error}") from None
+            if not text or text.isspace():
+                continue
+            normal = normalise(kind, text)
+            if normal is not None:
+                found.append({"customerId": normal, "idMapping": name})
+            elif refuse_impossible:
+                raise Rejected(ReasonCode.IDENTITY_INVALID, f"identities.{name} cannot be one")
+        return found
+
+    return read
+
+
+def attributes(values: Sequence[tuple[str, Value]]) -> Callable[[LogEntry], dict[str, str]]:
+    """Read the attributes that have a value, each as a text."""
+    frozen = tuple(values)
+
+    def read(entry: LogEntry) -> dict[str, str]:
+        found = {}
+        try:
+            for name, value in frozen:
+                each = value(entry)
+                if each.__class__ is str:
+                    found[name] = each
+                elif each is not None and (text := text_or_none(each)) is not None:
+                    found[name] = text
+        except Inconvertible as error:
+            raise Rejected(ReasonCode.FUNCTION_FAILED, f"attributes.{name}: {error}") from None
+        return found
+
+    return read

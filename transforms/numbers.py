@@ -1,0 +1,95 @@
+"""Numbers without float errors: money is counted in `decimal`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
+from typing import Any
+
+from transforms.fields import Inconvertible
+
+MOST_DIGITS = 1_000
+"""No number has more, written without exponent."""
+
+_MOST_BITS = 3_325
+"""An integer of more bits has more than 1,000 digits."""
+
+_EXACT = Context(prec=4_000, rounding=ROUND_HALF_UP, traps=[Inexact])
+_WIDE = Context(prec=4_000, rounding=ROUND_HALF_UP, traps=[])
+_SHORT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[])
+"""For a quotient without an end, such as 1/3: 28 digits, as Python's own default."""
+
+Calculation = Callable[[Any], Any]
+
+
+def number_of(value: Any) -> Decimal:
+    """Return a number, or a text that is one, exactly.
+
+    Raises:
+        Inconvertible: it is none, or has more than 1,000 digits.
+    """
+    kind = value.__class__
+    if kind is float:
+        text = repr(value)
+    elif kind is str:
+        text = value.strip()
+        if len(text) > MOST_DIGITS or "_" in text:  # Decimal allows 1_000
+            raise Inconvertible("the value is no number")
+    elif kind is int:
+        if value.bit_length() > _MOST_BITS:
+            raise Inconvertible("the number has too many digits")
+        return Decimal(value)
+    elif kind is Decimal:
+        text = value
+    else:
+        raise Inconvertible("the value is no number")
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise Inconvertible("the value is no number") from None
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or len(number.as_tuple().digits) > MOST_DIGITS:
+        raise Inconvertible("the value is no number, or has too many digits")
+    return number
+
+
+def plain(number: Decimal) -> int | Decimal:
+    """Return a whole number as an integer."""
+    return int(number) if number == number.to_integral_value() else number
+
+
+def multiplied(factor: int | Decimal) -> Calculation:
+    """Multiply, exactly."""
+    by = Decimal(factor)
+    return lambda value: plain(_WIDE.multiply(number_of(value), by))
+
+
+def divided(divisor: int | Decimal) -> Calculation:
+    """Divide, exactly where the quotient has an end, else to 28 digits."""
+    by = Decimal(divisor)
+
+    def step(value: Any) -> Any:
+        number = number_of(value)
+        try:
+            return plain(_EXACT.divide(number, by))
+        except Inexact:
+            return plain(_SHORT.divide(number, by))
+
+    return step
+
+
+def rounded(places: int) -> Calculation:
+    """Round half up, as on a bill."""
+    unit = Decimal(1).scaleb(-places)
+    return lambda value: number_of(value).quantize(unit, context=_WIDE)
+
+
+def whole(value: Any) -> int:
+    """Return a whole number; `12.0` is one, `12.5` is none.
+
+    Raises:
+        Inconvertible: it is none.
+    """
+    number = number_of(value)
+    if number != number.to_integral_value():
+        raise Inconvertible("the value is no whole number")
+    return int(number)
