@@ -16,15 +16,15 @@ def attribute_string(value: object) -> str | None:
 
     A text stays as it is. An integer is written exactly, whatever its size. A decimal is written without an exponent and reads back as the same
     number. Booleans are `true` and `false`. Objects and arrays are compact JSON, in their own order, non-ASCII kept. Null is
-    left out, and so is what is no number (NaN, the infinities).
+    left out, and so is what is no number (NaN, the infinities); inside a nested value it is `null`.
+
+    Raises:
+        TypeError: an object or array holds something that is no JSON value; no decoder makes such.
     """
     if value.__class__ is str:
         return value
     if value is None:
         return None
-    if value.__class__ is float and "e" not in (text := repr(value)) and "n" not in text:
-        # What Decimal would come to, without it: repr has no exponent, and is no nan or inf.
-        return (text[:-2] or "0") if text.endswith(".0") and text != "-0.0" else "0" if text == "-0.0" else text
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -34,6 +34,8 @@ def attribute_string(value: object) -> str | None:
     if isinstance(value, float):
         return _decimal(Decimal(repr(value))) if isfinite(value) else None
     if isinstance(value, Decimal):
+        if value.is_zero():  # whatever its exponent
+            return "0"
         return _decimal(value) if value.is_finite() and abs(value.adjusted()) <= MOST_PLACES else None
     return _compact(value)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from pydantic.alias_generators import to_camel
 
 NonEmpty = Annotated[StrictStr, Field(min_length=1)]
+
+ModelVersion = Annotated[StrictInt, Field(ge=1, le=1)]
+"""The only version of both models (`v`, sections 1.2 and 1.3): the integer 1, and neither `true` nor `1.0`."""
 
 WIRE = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 """camelCase on the wire, snake_case in Python; an unknown key is an error."""
@@ -48,7 +51,7 @@ class CustomerMessage(BaseModel):
     organization_id: NonEmpty | None = None
     customer_id: NonEmpty
     customer_id_list: Annotated[list[CustomerId], Field(min_length=1)]
-    v: Literal[1] = 1
+    v: ModelVersion = 1
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON object the API takes; absent fields are left out, never null."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr, field_validator
 
-from schemas.customer import WIRE, CustomerId, NonEmpty
+from schemas.customer import WIRE, CustomerId, ModelVersion, NonEmpty
 
 OUT_BIZ_ID = "outBizId"
 """The attribute that every event must carry: a unique business ID (reference, section 8)."""
@@ -25,7 +25,7 @@ class EventMessage(BaseModel):
     event_time: Annotated[StrictInt, Field(gt=0, lt=1 << 63, description="Unix milliseconds")]
     extend_attributes: dict[StrictStr, StrictStr]
     customer_id_list: Annotated[list[CustomerId], Field(min_length=1)] | None = None
-    v: Literal[1] = 1
+    v: ModelVersion = 1
 
     @field_validator("extend_attributes")
     @classmethod

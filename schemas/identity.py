@@ -18,7 +18,10 @@ MOST_CHARACTERS = 256
 """No identifier known is longer; a longer value is a mapping mistake."""
 
 # All patterns are linear: no nested repetition, and the length is bounded before.
-_SEPARATORS = re.compile(r"[\s\-\u2010-\u2015.()]+")
+# Besides what people write between digits, the invisible marks that address books put around a number (Unicode, UAX 9).
+_SEPARATORS = re.compile(r"[\s\-\u2010-\u2015.()\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL_OR_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9]\d{9})", re.ASCII)
 _EMAIL_LOCAL = re.compile(r"[^\s@\"(),:;<>\[\\\]\x00-\x1f]{1,64}")
 _EMAIL_DOMAIN = re.compile(r"(?=.{3,253}$)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W_][\w-]{0,61}[^\W_]")
@@ -64,16 +67,12 @@ def _mac(value: str) -> str | None:
 
 def _opaque(value: str) -> str | None:
     """An identifier that only its issuer can judge: any text without white space or control characters inside."""
-    return (
-        value
-        if not any(character.isspace() or unicodedata.category(character) == "Cc" for character in value)
-        else None
-    )
+    return None if _CONTROL_OR_SPACE.search(value) else value
 
 
 def _nickname(value: str) -> str | None:
     """A nickname may hold spaces, but no control characters."""
-    return value if not any(unicodedata.category(character) == "Cc" for character in value) else None
+    return None if _CONTROL.search(value) else value
 
 
 RULES: Mapping[IdMapping, Callable[[str], str | None]] = MappingProxyType(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from html import unescape
 from typing import Any, NamedTuple
 
 MOST_FIELD_CHARACTERS = 4096
 """No field of an answer is kept beyond this."""
 
-_XML_FIELD = re.compile(r"<(Code|Message|RequestId|HostId)>([^<]{0,65536})</\1>")
+_FIELDS = ("Code", "Message", "RequestId", "HostId")
+
+_XML_FIELD = re.compile(r"<(Code|Message|RequestId|HostId)>([^<]{0,65536})</\1>", re.IGNORECASE)
 """Enough of XML for the gateway's flat `<Error>`; no parser, so no entity can expand."""
 
 
@@ -32,7 +35,7 @@ class ReportResult(NamedTuple):
             return _text(document, name)
 
         return cls(
-            success=_truth(document.get("Success", document.get("success"))),
+            success=_truth(_value(document, "Success")),
             error_code=text("ErrorCode"),
             error_desc=text("ErrorDesc"),
             request_id=text("RequestId"),
@@ -52,19 +55,14 @@ class GatewayError(NamedTuple):
     @classmethod
     def parse(cls, body: bytes) -> GatewayError:
         """Read JSON in either spelling, or XML. Never raises."""
-        text = body.decode("utf-8", "replace")
-        if text.lstrip().startswith("<"):
-            fields = {name: value for name, value in _XML_FIELD.findall(text)}  # noqa: C416 - pairs by name
-            return cls(
-                *(
-                    _unescape(fields.get(name, ""))[:MOST_FIELD_CHARACTERS]
-                    for name in ("Code", "Message", "RequestId", "HostId")
-                )
-            )
+        text = body.decode("utf-8-sig", "replace").lstrip()
+        if text.startswith("<"):
+            fields = {name.lower(): unescape(value).strip() for name, value in _XML_FIELD.findall(text)}
+            return cls(*(fields.get(name.lower(), "")[:MOST_FIELD_CHARACTERS] for name in _FIELDS))
         document = parse_object(body)
         if document is None:
             return cls()
-        return cls(*(_text(document, name) for name in ("Code", "Message", "RequestId", "HostId")))
+        return cls(*(_text(document, name) for name in _FIELDS))
 
 
 def parse_object(body: bytes) -> Mapping[str, Any] | None:
@@ -76,11 +74,18 @@ def parse_object(body: bytes) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def _value(document: Mapping[str, Any], name: str) -> Any:
+    """Return the field in whichever spelling is there; null counts as absent."""
+    value = document.get(name)
+    return document.get(name[0].lower() + name[1:]) if value is None else value
+
+
 def _text(document: Mapping[str, Any], name: str) -> str:
-    value = document.get(name, document.get(name[0].lower() + name[1:]))
+    value = _value(document, name)
     if value is None:
         return ""
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:MOST_FIELD_CHARACTERS]
+    text = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:MOST_FIELD_CHARACTERS]
+    return text.encode("utf-8", "replace").decode()  # JSON may hold half a surrogate pair, which no log or header can
 
 
 def _truth(value: object) -> bool | None:
@@ -89,9 +94,3 @@ def _truth(value: object) -> bool | None:
     if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
         return value.strip().lower() == "true"
     return None
-
-
-def _unescape(text: str) -> str:
-    for escaped, plain in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
-        text = text.replace(escaped, plain)
-    return text
