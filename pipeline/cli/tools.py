@@ -50,7 +50,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Serve a stand-in for Quick Audience on loopback: checks signatures, limits and models, keeps a ledger, plays faults."""
     try:
-        from pipeline.emulator.server import StandInSettings, serve  # noqa: PLC0415 - of the extra `demo`
+        from pipeline.emulator.server import serve  # noqa: PLC0415 - of the extra `demo`
+        from pipeline.emulator.settings import StandInSettings  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
     settings = StandInSettings(

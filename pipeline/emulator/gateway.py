@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.report.payload import ACTIONS, VERSION
+from pipeline.report.payload import ACTIONS, VERSION, encode_bytes
 from pipeline.report.signing import (
     canonical_request_v3,
     signature_v2,
     signature_v3,
-    string_to_sign_v2,
     string_to_sign_v3,
 )
 from transforms.base import Kind
@@ -26,6 +25,7 @@ WINDOW_S = 900
 MOST_NONCES = 200_000
 
 _AUTHORIZATION = re.compile(r"ACS3-HMAC-SHA256\s+(.{1,4000})")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _KINDS = {action: kind for kind, action in ACTIONS.items()}
 
 
@@ -80,7 +80,7 @@ class Gateway:
         Raises:
             GatewayRefusal: the gateway would not let it through.
         """
-        if call.method not in {"POST", "GET"}:
+        if call.method != "POST":  # both operations are POST only (reference, section 1)
             raise GatewayRefusal(405, "UnsupportedHTTPMethod", "This http method is not supported.")
         if "authorization" in call.headers and call.headers["authorization"].startswith("ACS3"):
             self._check_v3(call, now_s)
@@ -118,8 +118,8 @@ class Gateway:
             )
         self._check_key(parameters["AccessKeyId"], parameters.get("SecurityToken", ""))
         self._check_time(parameters["Timestamp"], now_s)
-        text = string_to_sign_v2(call.method, parameters)
-        if not hmac.compare_digest(signature, signature_v2(text, self._account.access_key_secret)):
+        text = signed_text(call.method, parameters)
+        if not _same(signature, signature_v2(text, self._account.access_key_secret)):
             raise _does_not_match(text)
         self._check_nonce(parameters["SignatureNonce"], now_s)
 
@@ -146,9 +146,7 @@ class Gateway:
         canonical = canonical_request_v3(
             call.method, call.path, call.query, call.header_list, signed, headers["x-acs-content-sha256"]
         )
-        if not hmac.compare_digest(
-            fields["Signature"], signature_v3(string_to_sign_v3(canonical), self._account.access_key_secret)
-        ):
+        if not _same(fields["Signature"], signature_v3(string_to_sign_v3(canonical), self._account.access_key_secret)):
             raise _does_not_match(canonical)
         self._check_nonce(headers["x-acs-signature-nonce"], now_s)
 
@@ -167,13 +165,12 @@ class Gateway:
             raise GatewayRefusal(400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed.")
 
     def _check_time(self, text: str, now_s: float) -> None:
-        try:
-            moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
-        except ValueError:
+        moment_s = _moment_s(text)
+        if moment_s is None:
             raise GatewayRefusal(
                 400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted."
-            ) from None
-        if abs(moment - now_s) > WINDOW_S:
+            )
+        if abs(moment_s - now_s) > WINDOW_S:
             raise GatewayRefusal(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
 
     def _check_nonce(self, nonce: str, now_s: float) -> None:
@@ -185,6 +182,28 @@ class Gateway:
         if nonce in self._nonces:
             raise GatewayRefusal(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
         self._nonces[nonce] = now_s
+
+
+def signed_text(method: str, parameters: Mapping[str, str]) -> str:
+    """Return what `signing.string_to_sign_v2` returns, in a tenth of the time on a batch: once encoded, only `%`, `=` and `&` are left to encode."""
+    encoded = sorted((name, encode_bytes(value.encode())) for name, value in parameters.items())
+    canonical = b"&".join(encode_bytes(name.encode()) + b"=" + value for name, value in encoded)
+    again = canonical.replace(b"%", b"%25").replace(b"=", b"%3D").replace(b"&", b"%26")
+    return f"{method}&%2F&{again.decode('ascii')}"
+
+
+def _moment_s(text: str) -> float | None:
+    """Return Unix seconds; None where it is no time as the gateway wants it (`strptime` alone would let single digits through)."""
+    if not _TIMESTAMP.fullmatch(text):
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def _same(theirs: str, ours: str) -> bool:
+    return hmac.compare_digest(theirs.encode("utf-8", "replace"), ours.encode())
 
 
 def _does_not_match(text: str) -> GatewayRefusal:

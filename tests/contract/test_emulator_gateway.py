@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from pipeline.emulator.faults import read_faults
-from pipeline.emulator.server import StandIn, StandInSettings
+from pipeline.emulator.server import StandIn
+from pipeline.emulator.settings import StandInSettings
 from pipeline.errors import UsageError
 from pipeline.report.signing import signature_v2, string_to_sign_v2
 

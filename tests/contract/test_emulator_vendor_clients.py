@@ -12,7 +12,8 @@ from aliyunsdkcore.acs_exception.exceptions import ServerException
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
 
-from pipeline.emulator.server import StandIn, StandInSettings
+from pipeline.emulator.server import StandIn
+from pipeline.emulator.settings import StandInSettings
 
 EVENT = {
     "organizationId": "org-0001",

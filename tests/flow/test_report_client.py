@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from pipeline.emulator.server import StandIn, StandInSettings
+from pipeline.emulator.server import StandIn
+from pipeline.emulator.settings import StandInSettings
 from pipeline.errors import UsageError
 from pipeline.report.client import MOST_ANSWER_BYTES, ReporterClient
 from pipeline.report.credentials import CredentialsSource

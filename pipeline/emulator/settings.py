@@ -1,0 +1,23 @@
+"""The options of the stand-in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StandInSettings:
+    """The options of `log2mq emulator`. `check_messages` off leaves the models out, which a bench wants."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    access_key_id: str = "testid"
+    access_key_secret: str = field(default="testsecret", repr=False)
+    security_token: str | None = field(default=None, repr=False)
+    organization_id: str = "org-0001"
+    access_id: str = "retailadvqa-cn-test"
+    faults: Path | None = None
+    ledger: Path | None = None
+    check_messages: bool = True
+    most_body_bytes: int = 8 << 20

@@ -1,0 +1,68 @@
+"""The stand-in's ledger: whole lines only, and nothing half entered."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.emulator.ledger import Ledger
+from pipeline.errors import UsageError
+
+
+def event(biz, code="paid"):
+    return {"eventCode": code, "extendAttributes": {"outBizId": biz}}
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4), max_size=8))
+def test_the_totals_are_what_a_count_of_all_comes_to(batches):
+    ledger = Ledger()
+    for batch in batches:
+        ledger.accept("event", "org", [event(each) for each in batch])
+    plain = Counter(each for batch in batches for each in batch)
+    assert ledger.totals() == {
+        "calls": len(batches),
+        "events": plain.total(),
+        "distinct_events": len(plain),
+        "events_more_than_once": sum(count > 1 for count in plain.values()),
+        "users": 0,
+        "distinct_users": 0,
+    }
+
+
+def test_a_line_cut_short_is_forgotten_and_the_file_goes_on(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.accept("event", "org", [event("a")])
+    ledger.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:20])
+    ledger = Ledger(path)
+    assert ledger.totals()["events"] == 1
+    ledger.accept("user", "org", [{"customerId": "c"}])
+    ledger.close()
+    assert Ledger(path).totals()["users"] == 1
+
+
+def test_a_batch_with_a_message_that_cannot_be_counted_is_not_entered_at_all(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    for bad in ({}, {"eventCode": "paid"}, event(7), [], "text"):
+        with pytest.raises(ValueError, match="counted under"):
+            ledger.accept("event", "org", [event("a"), bad])
+    assert ledger.totals()["events"] == 0
+    assert (tmp_path / "ledger.jsonl").read_bytes() == b""
+
+
+def test_somebody_elses_file_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text('{"kind": "event", "organization": "o", "keys": [["a", "b"]]}\nmilk, eggs\n')
+    with pytest.raises(UsageError, match=r"notes\.txt:2: found a line that no stand-in wrote"):
+        Ledger(path)
+    assert path.read_text().endswith("eggs\n")
+
+
+def test_a_ledger_that_cannot_be_opened_is_said(tmp_path):
+    with pytest.raises(UsageError, match="cannot be opened"):
+        Ledger(tmp_path)
