@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
 from kafka import errors
 
-from pipeline.config.kafka_settings import KafkaSettings
-from pipeline.errors import SourceUnavailable
+from pipeline.config.kafka_settings import KafkaSettings, SecuritySettings
+from pipeline.errors import SourceUnavailable, UsageError
 
 BOOTSTRAP_LIMIT_MS = 15_000
 """How long a broker may take to answer at the start. Later outages are waited out for `kafka.give_up_after`."""
@@ -32,27 +33,45 @@ def client_settings(settings: KafkaSettings, environment: Mapping[str, str], cli
     """Return the configuration that consumer, producer and admin client have in common.
 
     Raises:
-        UsageError: a password cannot be read.
+        UsageError: a password cannot be read, or certificates or the key cannot.
     """
     security = settings.security
     chosen: dict[str, Any] = {
         "bootstrap_servers": list(settings.bootstrap_servers),
         "client_id": client_id,
         "security_protocol": security.protocol,
-        "ssl_check_hostname": security.check_hostname,
-        "ssl_cafile": security.ca_file,
-        "ssl_certfile": security.certificate_file,
-        "ssl_keyfile": security.key_file,
         "bootstrap_timeout_ms": BOOTSTRAP_LIMIT_MS,
         "reconnect_backoff_max_ms": 2_000,
     }
-    if security.key_password is not None:
-        chosen["ssl_password"] = security.key_password.read(environment).reveal()
+    if security.protocol.endswith("SSL"):
+        chosen["ssl_context"] = _tls(security, environment)
     if security.mechanism is not None and security.password is not None:
         chosen["sasl_mechanism"] = security.mechanism
         chosen["sasl_plain_username"] = security.username
         chosen["sasl_plain_password"] = security.password.read(environment).reveal()
     return chosen
+
+
+def _tls(security: SecuritySettings, environment: Mapping[str, str]) -> ssl.SSLContext:
+    """Trust the well-known authorities, or those of `ca_file` alone; show our own certificate where there is one."""
+    try:
+        context = ssl.create_default_context(cafile=security.ca_file)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"kafka.security.ca_file: {security.ca_file} cannot be read as certificates ({type(error).__name__}); expected PEM"
+        ) from None
+    context.check_hostname = security.check_hostname
+    if security.certificate_file is not None:
+        password = security.key_password.read(environment).reveal() if security.key_password is not None else ""
+        try:
+            # A password is always given: without one OpenSSL would ask the terminal.
+            context.load_cert_chain(security.certificate_file, security.key_file, password)
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"kafka.security.certificate_file: {security.certificate_file} and its key cannot be used ({type(error).__name__}); expected "
+                "a certificate and its own key as PEM, and kafka.security.key_password where the key has one"
+            ) from None
+    return context
 
 
 def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> SourceUnavailable:
@@ -72,6 +91,8 @@ def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> Source
         case errors.KafkaTimeoutError() | errors.KafkaConnectionError() | errors.NodeNotReadyError():
             # kafka-python tries a refused login again until its time is up, and then says only that.
             login = ", or the login is refused" if settings.security.mechanism is not None else ""
+            if settings.security.protocol.endswith("SSL"):
+                login += ", or its certificate is not trusted (ca_file, check_hostname) or ours not taken"
             why = f"no broker answers{login}; see kafka.bootstrap_servers and kafka.security"
         case errors.UnsupportedCodecError():
             why = "the topic is compressed with a codec that cannot be read here"

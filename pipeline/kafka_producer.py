@@ -17,6 +17,7 @@ from schemas.refusal import Refusal
 
 MOST_REQUEST_BYTES = 64 << 20
 FLUSH_LIMIT_S = 30.0
+CLOSE_LIMIT_S = 5.0
 BLOCK_LIMIT_MS = 30_000
 CUT_HEADER = "log2mq-value-cut"
 """Added where a value had to be cut to fit the topic: how many bytes it had."""
@@ -53,7 +54,7 @@ class KafkaDeadLetters:
         self._outcomes: SimpleQueue[tuple[Record, Refusal, int, Exception | None]] = SimpleQueue()
         self._producer = _connect(settings, environment, client_id, linger_ms=5)
         if not self._exists():
-            self._producer.close(timeout=1)
+            _close(self._producer)
             raise DeadLetterUnavailable(
                 f"the dead-letter topic {topic} does not exist on {', '.join(settings.bootstrap_servers)}; create it "
                 f"(kafka-topics.sh --create --topic {topic}), or mend dead_letters.topic"
@@ -93,7 +94,7 @@ class KafkaDeadLetters:
             self._producer.flush(timeout=FLUSH_LIMIT_S)
         except errors.KafkaError as error:
             _log.warning("dead letters were not all written (%s); their records are read again", type(error).__name__)
-        self._producer.close(timeout=5)
+        _close(self._producer)
 
     def _exists(self) -> bool:
         try:
@@ -102,8 +103,10 @@ class KafkaDeadLetters:
             return False
 
     def _send(self, record: Record, refusal: Refusal, attempt: int) -> None:
-        headers = [*(record.headers or ()), *self._make_headers(record, refusal)]
-        value = record.value
+        # kafka-python writes no header without a value, and no record without key and value.
+        headers = [(name, content or b"") for name, content in record.headers or ()]
+        headers += self._make_headers(record, refusal)
+        value = b"" if record.value is None and record.key is None else record.value
         if attempt >= 0 and value is not None and len(value) > CUTS[attempt]:
             headers.append((CUT_HEADER, str(len(value)).encode()))
             value = value[: CUTS[attempt]]
@@ -128,7 +131,7 @@ class KafkaWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._producer.close(timeout=5)
+        _close(self._producer)
 
     def write(
         self,
@@ -160,6 +163,13 @@ class KafkaWriter:
 
     def _note(self, error: Exception) -> None:
         self._failed = error
+
+
+def _close(producer: KafkaProducer) -> None:
+    try:
+        producer.close(timeout=CLOSE_LIMIT_S)
+    except errors.KafkaError as error:
+        _log.info("closing a producer failed (%s)", type(error).__name__)
 
 
 def _connect(settings: KafkaSettings, environment: Mapping[str, str], client_id: str, **more: Any) -> KafkaProducer:

@@ -1,54 +1,37 @@
 """The consumer of one source: kafka-python with its traps closed (see `docs/guarantees.md`).
 
 Rebalances come out of `poll` as values. They happen on kafka-python's IO thread while the owner is blocked inside `poll`; there,
-and only there, the listener commits what the owner
-said may be committed, before the partitions go. An assigned partition is always read from its committed offset, whatever
-position the client remembers of an earlier assignment.
+and only there, the listener commits what the owner said may be committed, before the partitions go. An assigned partition is always
+read from its committed offset, whatever position the client remembers of an earlier assignment.
 """
 
 from __future__ import annotations
 
-import difflib
 import logging
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
-from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_client import MENDS_ITSELF_NOT, client_settings, unavailable
-from pipeline.kafka_start import CommitNote, StartResolver
+from pipeline.kafka_client import BOOTSTRAP_LIMIT_MS, MENDS_ITSELF_NOT, unavailable
+from pipeline.kafka_consumer import Rebalance, Rebalances, discard, open_consumer
+from pipeline.kafka_outage import Outage
+from pipeline.kafka_records import read_malformed_header_names
+from pipeline.kafka_start import KnownTopic, StartResolver, encode_commits, topic_id
 from pipeline.values import Assigned, Commit, Partition, Polled, Revoked, SourceEvent
 from schemas.log import Record
 
 COMMIT_LIMIT_MS = 5_000
-REBUILD_AFTER_S = 30.0
-"""Errors that last this long are answered with a new client: some leave the old one without its connections."""
-
+CLOSE_LIMIT_MS = 5_000
+ASK_LIMIT_MS = 1_000
+REBUILD_LIMIT_MS = 3_000
 POSITIONS_EVERY_S = 0.2
 RETRY_PAUSE_S = 0.2
 
 _log = logging.getLogger("log2mq.kafka")
-
-
-class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types
-    """Runs on the IO thread while the owner waits in `poll` or `close`: the two never run at the same time."""
-
-    def __init__(self, source: KafkaSource) -> None:
-        self._source = source
-
-    async def on_partitions_revoked(self, revoked: Any) -> None:
-        await self._source.commit_before_revocation({Partition(*each) for each in revoked})
-
-    async def on_partitions_assigned(self, assigned: Any) -> None:
-        self._source.note_assigned({Partition(*each) for each in assigned})
-
-    async def on_partitions_lost(self, lost: Any) -> None:
-        self._source.note_revoked({Partition(*each) for each in lost})
 
 
 class KafkaSource:
@@ -71,35 +54,35 @@ class KafkaSource:
         self._client_id = client_id
         self._environment = environment
         self._ranges = ranges
-        self._noted: list[tuple[str, set[Partition]]] = []
         self._owned: set[Partition] = set()
-        self._committable: Mapping[Partition, Commit] = {}
-        self._born: dict[str, int] = {}
-        self._failing_since_s: float | None = None
-        self._rebuilt_s = 0.0
+        self._known: dict[str, KnownTopic] = {}
+        self._outage = Outage(settings.give_up_after / 1000, time.monotonic())
+        self._is_repaired = False
         self._positions_due_s = 0.0
         self._finished: set[Partition] = set()
-        self._consumer = self._connect()
+        self._consumer, self._rebalances = self._connect(BOOTSTRAP_LIMIT_MS)
 
     # --- poll ----------------------------------------------------------------------------------------------------------------
 
     def poll(self, timeout_ms: int, committable: Mapping[Partition, Commit]) -> Polled:
         """Return what arrived; see `interfaces.Source`."""
-        self._committable = committable
+        self._rebalances.committable = dict(committable)
         found: Mapping[Any, Sequence[Record]] = {}
         lost: list[SourceEvent] = []
         try:
             found = self._consumer.poll(timeout_ms=timeout_ms, max_records=self._settings.max_poll_records)
-            self._failing_since_s = None
         except errors.NoOffsetForPartitionError:
             pass  # a partition nobody has committed: its start is settled below
         except (errors.OffsetOutOfRangeError, errors.LogTruncationError) as error:
             lost = self._answer_lost(error)
-        except MENDS_ITSELF_NOT as error:
-            raise unavailable(self._settings, error, "reading") from None
+        except errors.CorruptRecordError as error:
+            self._repair(error)
         except errors.KafkaError as error:
             self._bear(error)
-        events, fresh = self._events()
+        else:
+            self._look_alive(with_records=bool(found))
+        is_due = time.monotonic() >= self._positions_due_s
+        events, fresh = self._events(look_for_topics_made_anew=is_due)
         records = {
             partition: batch
             for key, batch in found.items()
@@ -107,34 +90,42 @@ class KafkaSource:
         }
         if self._ranges is not None:
             records = self._within_ranges(records)
-        return Polled([*events, *lost], records, self._positions(records))
+        return Polled([*events, *lost], records, self._positions(records, of_all=is_due))
 
-    def _events(self) -> tuple[list[SourceEvent], set[Partition]]:
+    def _events(self, *, look_for_topics_made_anew: bool) -> tuple[list[SourceEvent], set[Partition]]:
         """Turn what the listener noted into events, and settle where new partitions are read from."""
         events: list[SourceEvent] = []
         fresh: set[Partition] = set()
-        noted, self._noted = self._noted, []
-        for what, partitions in noted:
-            if what == "revoked":
-                self._owned -= partitions
-                fresh -= partitions
-                if partitions:
-                    events.append(Revoked(frozenset(partitions)))
+        noted, self._rebalances.noted = self._rebalances.noted, []
+        for rebalance in noted:
+            if rebalance.gained:
+                self._owned |= rebalance.partitions
+                fresh |= rebalance.partitions
             else:
-                self._owned |= partitions
-                fresh |= partitions
+                self._owned -= rebalance.partitions
+                fresh -= rebalance.partitions
+                if rebalance.partitions:
+                    events.append(Revoked(rebalance.partitions))
+        if (fresh or look_for_topics_made_anew) and self._ranges is None:
+            fresh |= self._made_anew()
         if fresh:
             try:
                 events += self._settle(fresh)
             except errors.KafkaError as error:
-                self._noted.append(("assigned", fresh))  # tried again at the next poll
+                self._rebalances.noted.append(
+                    Rebalance(gained=True, partitions=frozenset(fresh))
+                )  # tried again at the next poll
                 self._owned -= fresh
                 self._bear(error)
         return events, fresh
 
     def _settle(self, partitions: set[Partition]) -> list[SourceEvent]:
-        resolver = StartResolver(self._consumer, self._settings, self._born)
-        starts, lost = resolver.resolve(partitions, self._ranges)
+        resolver = self._resolver()
+        lost: list[SourceEvent] = []
+        if self._ranges is None:
+            starts, lost = resolver.resolve(partitions)
+        else:
+            starts = resolver.resolve_ranges({partition: self._ranges[partition] for partition in partitions})
         for partition, start in starts.items():
             self._consumer.seek(TopicPartition(*partition), start.offset)
         self._consumer.resume(*[TopicPartition(*each) for each in partitions])
@@ -152,11 +143,11 @@ class KafkaSource:
             )
         }
 
-    def _positions(self, records: Mapping[Partition, Sequence[Record]]) -> dict[Partition, int]:
+    def _positions(self, records: Mapping[Partition, Sequence[Record]], *, of_all: bool) -> dict[Partition, int]:
         """How far has been read: past the records returned, and now and then of all partitions, since gaps return no record."""
         asked: set[Partition] = set(records)
-        if (now_s := time.monotonic()) >= self._positions_due_s:
-            self._positions_due_s = now_s + POSITIONS_EVERY_S
+        if of_all:
+            self._positions_due_s = time.monotonic() + POSITIONS_EVERY_S
             asked |= self._owned
         positions = {}
         for partition in asked:
@@ -181,46 +172,102 @@ class KafkaSource:
 
     def _answer_lost(self, error: Exception) -> list[SourceEvent]:
         """Offsets went away while they were being read: settle those partitions anew from where reading stood."""
-        places: Mapping[Any, Any] = (
-            error.divergent_offsets if isinstance(error, errors.LogTruncationError) else error.args[0]
-        )
-        stood = {Partition(*key): self._position(Partition(*key)) for key in places}
-        resolver = StartResolver(self._consumer, self._settings, self._born)
+        is_truncation = isinstance(error, errors.LogTruncationError)
+        places: Mapping[Any, Any] = error.divergent_offsets if is_truncation else error.args[0]  # type: ignore[attr-defined]
+        resolver = self._resolver()
         events: list[SourceEvent] = []
-        for partition, position in stood.items():
-            if partition in self._owned and position is not None:
+        for key, place in places.items():
+            partition = Partition(*key)
+            position = self._position(partition)
+            if partition not in self._owned or position is None:
+                continue
+            if is_truncation:
+                offset, lost = resolver.after_truncation(partition, position, getattr(place, "offset", None))
+            else:
                 offset, lost = resolver.within_reach(partition, position)
-                self._consumer.seek(TopicPartition(*partition), offset)
-                # A new epoch: the offsets that were unfinished may name other records now.
-                events += [Assigned({partition: Commit(offset, resolver.metadata(partition))}), *lost]
+            self._consumer.seek(TopicPartition(*partition), offset)
+            # A new epoch: the offsets that were unfinished may name other records now.
+            events += [Assigned({partition: Commit(offset, resolver.metadata(partition))}), *lost]
         return events
+
+    def _made_anew(self) -> set[Partition]:
+        """Return the partitions of topics that were deleted and made anew while they were read, which the brokers tell within half a minute.
+
+        Their offsets name other records now.
+        """
+        changed = {
+            topic
+            for topic in {partition.topic for partition in self._owned}
+            if (before := self._known.get(topic, KnownTopic()).topic_id)
+            and (now := topic_id(self._consumer, topic))
+            and before != now
+        }
+        return {partition for partition in self._owned if partition.topic in changed}
+
+    def _repair(self, error: errors.CorruptRecordError) -> None:
+        """A record that kafka-python cannot read. After its first complaint the client is of no more use: its next `poll` never returns.
+
+        Once, a new client is made that takes header names which are no UTF-8, as other consumers do; what it cannot read is damaged.
+        """
+        if self._is_repaired:
+            raise SourceUnavailable(
+                f"a record cannot be read ({str(error)[:200]}); the partitions stand at "
+                f"{', '.join(f'{each.topic}:{each.partition}:{self._position(each)}' for each in sorted(self._owned))}. To pass over it, set the "
+                f"offset of the group {self._settings.group} behind it (kafka-consumer-groups.sh --reset-offsets)"
+            ) from None
+        self._is_repaired = True
+        read_malformed_header_names()
+        self._rebuild(BOOTSTRAP_LIMIT_MS)
+
+    def _look_alive(self, *, with_records: bool) -> None:
+        """`poll` returns nothing, and raises nothing, while no broker answers: after a silence, ask a question that needs an answer."""
+        now_s = time.monotonic()
+        if with_records or not self._outage.ask_due(now_s):
+            if with_records and self._outage.answered(now_s, with_records=True):
+                _log.warning("the brokers answer again")
+            return
+        try:
+            self._ask()
+        except errors.KafkaError as error:
+            self._bear(error)
+            return
+        if self._outage.answered(time.monotonic()):
+            _log.warning("the brokers answer again")
+
+    def _ask(self) -> None:
+        """Ask for the end of one partition. Raises KafkaError where nobody answers."""
+        partition = next(iter(self._owned), None)
+        if partition is None:  # another member has all, or there is no topic yet
+            topic = next(iter(self._consumer.subscription() or self._settings.topics or ()), None)
+            partition = Partition(topic, 0) if topic is not None else None
+        if partition is not None:
+            self._consumer.end_offsets([TopicPartition(*partition)], timeout_ms=ASK_LIMIT_MS)
 
     def _bear(self, error: Exception) -> None:
         """An error that may pass: wait a little, make a new client if it lasts, give up when it lasts too long."""
         if isinstance(error, MENDS_ITSELF_NOT):
             raise unavailable(self._settings, error, "reading") from None
         now_s = time.monotonic()
-        if self._failing_since_s is None:
-            self._failing_since_s = now_s
-            _log.warning("reading fails (%s); trying again", type(error).__name__)
-        elif now_s - self._failing_since_s > self._settings.give_up_after / 1000:
+        if self._outage.failed(now_s):
+            _log.warning(
+                "reading fails (%s); trying for %d s", type(error).__name__, self._settings.give_up_after // 1000
+            )
+        if self._outage.is_over_limit(now_s):
             raise unavailable(self._settings, error, f"reading for {self._settings.give_up_after // 1000} s") from None
-        elif now_s - max(self._failing_since_s, self._rebuilt_s) > REBUILD_AFTER_S:
-            self._rebuilt_s = now_s
-            self._rebuild()
+        if self._outage.rebuild_due(now_s):
+            try:
+                self._rebuild(REBUILD_LIMIT_MS)
+            except SourceUnavailable:
+                return  # still away: the old client goes on trying
         time.sleep(RETRY_PAUSE_S)
 
-    def _rebuild(self) -> None:
-        try:
-            fresh = self._connect()
-        except SourceUnavailable:
-            return  # still away: the old client goes on trying
-        old, self._consumer = self._consumer, fresh
-        self._noted = [
-            ("revoked", set(self._owned)),
-            *([("assigned", set(self._ranges))] if self._ranges is not None else []),
-        ]
-        old.close(autocommit=False, timeout_ms=1_000)
+    def _rebuild(self, limit_ms: int) -> None:
+        consumer, rebalances = self._connect(limit_ms)
+        old, self._consumer = self._consumer, consumer
+        self._rebalances.is_retired = True
+        self._rebalances = rebalances
+        rebalances.noted.insert(0, Rebalance(gained=False, partitions=frozenset(self._owned)))
+        discard(old)
 
     # --- the rest of the contract ----------------------------------------------------------------------------------------------
 
@@ -229,7 +276,7 @@ class KafkaSource:
         if not offsets:
             return True
         try:
-            self._consumer.commit(self._wire(offsets), timeout_ms=COMMIT_LIMIT_MS)
+            self._consumer.commit(self._encode(offsets), timeout_ms=COMMIT_LIMIT_MS)
         except MENDS_ITSELF_NOT as error:
             raise unavailable(self._settings, error, "committing") from None
         except errors.KafkaError as error:
@@ -269,94 +316,28 @@ class KafkaSource:
 
     def close(self) -> None:
         """Leave the group. Commits nothing."""
-        self._committable = {}
-        try:
-            self._consumer.close(autocommit=False, timeout_ms=COMMIT_LIMIT_MS)
-        except errors.KafkaError as error:
-            _log.info("leaving the group failed (%s); the brokers notice by themselves", type(error).__name__)
-
-    # --- called by the listener, on the IO thread, while the owner waits ----------------------------------------------------------
-
-    async def commit_before_revocation(self, partitions: set[Partition]) -> None:
-        """Commit what may be committed of partitions about to go."""
-        self._noted.append(("revoked", partitions))
-        commits = {partition: commit for partition, commit in self._committable.items() if partition in partitions}
-        if not commits:
-            return
-        try:
-            await self._consumer.commit_async(self._wire(commits))
-        except errors.KafkaError as error:
-            _log.info(
-                "the commit before a rebalance was not taken (%s); those records are read again and recognised",
-                type(error).__name__,
-            )
-
-    def note_revoked(self, partitions: set[Partition]) -> None:
-        """Take note of partitions lost."""
-        self._noted.append(("revoked", partitions))
-
-    def note_assigned(self, partitions: set[Partition]) -> None:
-        """Take note of partitions gained."""
-        self._noted.append(("assigned", partitions))
+        self._rebalances.is_retired = True
+        discard(self._consumer, CLOSE_LIMIT_MS)
 
     # --- connecting ------------------------------------------------------------------------------------------------------------
 
-    def _connect(self) -> KafkaConsumer:
+    def _connect(self, limit_ms: int) -> tuple[KafkaConsumer, Rebalances]:
         settings = self._settings
+        consumer = open_consumer(settings, self._environment, self._client_id, limit_ms)
+        rebalances = Rebalances(consumer, self._encode)
+        if self._ranges is not None:
+            consumer.assign([TopicPartition(*each) for each in self._ranges])
+            rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(self._ranges)))
+            return consumer, rebalances
         try:
-            consumer = KafkaConsumer(
-                **client_settings(settings, self._environment, self._client_id),
-                group_id=settings.group,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level=settings.isolation_level,
-                max_poll_records=settings.max_poll_records,
-                max_poll_interval_ms=settings.max_poll_interval,
-                session_timeout_ms=settings.session_timeout,
-                heartbeat_interval_ms=min(3_000, settings.session_timeout // 3),
-                fetch_max_bytes=settings.fetch_max_bytes,
-                max_partition_fetch_bytes=min(settings.fetch_max_bytes, 4 << 20),
-                partition_assignment_strategy=(RoundRobinPartitionAssignor,),
-                allow_auto_create_topics=False,
-                metadata_max_age_ms=60_000,
-                metrics_enabled=False,
-            )
+            consumer.subscribe(topics=list(settings.topics or ()), pattern=settings.topic_pattern, listener=rebalances)
         except errors.KafkaError as error:
-            raise unavailable(settings, error, "connecting") from None
-        try:
-            self._require_topics(consumer)
-            if self._ranges is not None:
-                consumer.assign([TopicPartition(*each) for each in self._ranges])
-                self._noted.append(("assigned", set(self._ranges)))
-            else:
-                consumer.subscribe(
-                    topics=list(settings.topics or ()), pattern=settings.topic_pattern, listener=_Listener(self)
-                )
-        except errors.KafkaError as error:
-            consumer.close(autocommit=False, timeout_ms=1_000)
+            discard(consumer)
             raise unavailable(settings, error, "subscribing") from None
-        except SourceUnavailable:
-            consumer.close(autocommit=False, timeout_ms=1_000)
-            raise
-        return consumer
+        return consumer, rebalances
 
-    def _require_topics(self, consumer: KafkaConsumer) -> None:
-        there = set(consumer.topics())
-        for topic in self._settings.topics or ():
-            if topic not in there:
-                near = difflib.get_close_matches(topic, there, n=3)
-                hint = f"did you mean {' or '.join(near)}?" if near else "create it, or mend kafka.topics"
-                raise SourceUnavailable(
-                    f"the topic {topic} does not exist on {', '.join(self._settings.bootstrap_servers)}; {hint}"
-                )
-        pattern = self._settings.topic_pattern
-        if pattern is not None and not any(re.match(pattern, topic) for topic in there):
-            _log.warning("no topic fits kafka.topic_pattern yet; waiting for one")
+    def _resolver(self) -> StartResolver:
+        return StartResolver(self._consumer, self._settings, self._known)
 
-    def _wire(self, commits: Mapping[Partition, Commit]) -> dict[TopicPartition, OffsetAndMetadata]:
-        return {
-            TopicPartition(*partition): OffsetAndMetadata(
-                commit.offset, CommitNote(self._born.get(partition.topic, 0), commit.metadata).encode(), -1
-            )
-            for partition, commit in commits.items()
-        }
+    def _encode(self, commits: Mapping[Partition, Commit]) -> dict[TopicPartition, OffsetAndMetadata]:
+        return encode_commits(commits, self._known, self._consumer)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -14,11 +15,12 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_client import client_settings, unavailable
-from pipeline.kafka_start import CommitNote
+from pipeline.kafka_note import CommitNote
 from pipeline.values import Commit, Partition
 from schemas.log import Record
 
 READ_LIMIT_MS = 10_000
+CLOSE_LIMIT_MS = 2_000
 
 
 class Topics:
@@ -42,9 +44,10 @@ class Topics:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._consumer.close(autocommit=False)
-        if self._admin is not None:
-            self._admin.close()
+        with suppress(errors.KafkaError):
+            self._consumer.close(autocommit=False, timeout_ms=CLOSE_LIMIT_MS)
+            if self._admin is not None:
+                self._admin.close()
 
     def partitions(self) -> list[Partition]:
         """Return all partitions of the source's topics, sorted.
@@ -52,7 +55,8 @@ class Topics:
         Raises:
             SourceUnavailable: a topic is not there.
         """
-        there = set(self._consumer.topics())
+        with self._asking("looking for the topics"):
+            there = set(self._consumer.topics())
         pattern = self._settings.topic_pattern
         topics = sorted(self._settings.topics or (topic for topic in there if re.match(pattern or "", topic)))
         missing = [topic for topic in topics if topic not in there]
@@ -60,28 +64,26 @@ class Topics:
             raise SourceUnavailable(
                 f"no such topic on {', '.join(self._settings.bootstrap_servers)}: {', '.join(missing) or pattern}"
             )
-        return [
-            Partition(topic, number)
-            for topic in topics
-            for number in sorted(self._consumer.partitions_for_topic(topic))
-        ]
+        with self._asking("looking for the partitions"):
+            return [
+                Partition(topic, number)
+                for topic in topics
+                for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+            ]
 
     def exists(self, topic: str) -> bool:
         """Whether there is a topic of that name."""
-        return topic in self._consumer.topics()
+        with self._asking("looking for the topics"):
+            return topic in self._consumer.topics()
 
     def create(self, topic: str, partitions: int = 1, settings: Mapping[str, str] | None = None) -> None:
         """Make a topic, unless it is there."""
         if self.exists(topic):
             return
         asked = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(settings or {})}}
-        try:
+        with self._asking(f"creating {topic}"), suppress(errors.TopicAlreadyExistsError):
             self._admins().create_topics(asked)
             self._admins().wait_for_topics([topic])
-        except errors.TopicAlreadyExistsError:
-            return
-        except errors.KafkaError as error:
-            raise unavailable(self._settings, error, f"creating {topic}") from None
 
     def beginning_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Return the oldest offset still there."""
@@ -94,10 +96,8 @@ class Topics:
     def offsets_for_time(self, partitions: Sequence[Partition], time_ms: int) -> dict[Partition, int]:
         """Return the first offset at or after a time, or the end offset where there is none."""
         ends = self.end_offsets(partitions)
-        try:
+        with self._asking("looking up a time"):
             found = self._consumer.offsets_for_times({TopicPartition(*each): time_ms for each in partitions})
-        except errors.KafkaError as error:
-            raise unavailable(self._settings, error, "looking up a time") from None
         return {
             each: answer.offset if (answer := found.get(TopicPartition(*each))) is not None else ends[each]
             for each in partitions
@@ -149,10 +149,8 @@ class Topics:
         key = TopicPartition(*partition)
         self._consumer.assign([key])
         self._consumer.seek(key, offset)
-        try:
+        with self._asking("reading one record"):
             found = self._consumer.poll(timeout_ms=READ_LIMIT_MS, max_records=1).get(key, [])
-        except errors.KafkaError as error:
-            raise unavailable(self._settings, error, "reading one record") from None
         if not found or found[0].offset != offset:
             raise UsageError(
                 f"{partition.topic}:{partition.partition} has no record at offset {offset}: compacted away, or a transaction's marker"
@@ -168,27 +166,38 @@ class Topics:
         self._consumer.assign([TopicPartition(*each) for each in waiting])
         for each in waiting:
             self._consumer.seek(TopicPartition(*each), starts[each])
-        while waiting:
-            for records in self._consumer.poll(timeout_ms=1_000).values():
-                for record in records:
-                    text = next(
-                        (value.decode() for key, value in record.headers or () if key == name and value is not None), ""
-                    )
-                    counts[text] = counts.get(text, 0) + 1
-            waiting = {each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]}
+        with self._asking("reading"):
+            while waiting:
+                for records in self._consumer.poll(timeout_ms=1_000).values():
+                    for record in records:
+                        text = next(
+                            (
+                                value.decode()
+                                for key, value in record.headers or ()
+                                if key == name and value is not None
+                            ),
+                            "",
+                        )
+                        counts[text] = counts.get(text, 0) + 1
+                waiting = {
+                    each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]
+                }
         return counts
 
     def _ask(self, ask: object, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        try:
+        with self._asking("looking up offsets"):
             answer = ask([TopicPartition(*each) for each in partitions])  # type: ignore[operator]
-        except errors.KafkaError as error:
-            raise unavailable(self._settings, error, "looking up offsets") from None
         return {Partition(*key): int(offset) for key, offset in answer.items()}
 
     def _admins(self) -> KafkaAdminClient:
         if self._admin is None:
-            try:
+            with self._asking("connecting"):
                 self._admin = KafkaAdminClient(**self._common)
-            except errors.KafkaError as error:
-                raise unavailable(self._settings, error, "connecting") from None
         return self._admin
+
+    @contextmanager
+    def _asking(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except errors.KafkaError as error:
+            raise unavailable(self._settings, error, doing) from None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.config.pem_file import PemFile
 from pipeline.config.quantity import ByteSize, Duration
 from pipeline.secret import SecretSource
 
@@ -24,9 +25,9 @@ class SecuritySettings(BaseModel):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     username: str | None = None
     password: SecretSource | None = None
-    ca_file: str | None = None
-    certificate_file: str | None = None
-    key_file: str | None = None
+    ca_file: PemFile | None = None
+    certificate_file: PemFile | None = None
+    key_file: PemFile | None = None
     key_password: SecretSource | None = None
     check_hostname: bool = True
 
@@ -38,6 +39,16 @@ class SecuritySettings(BaseModel):
             raise ValueError(
                 "mechanism, username or password without SASL; expected protocol SASL_SSL or SASL_PLAINTEXT"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _files_are_for_tls(self) -> Self:
+        if not self.protocol.endswith("SSL") and (self.ca_file or self.certificate_file or self.key_file):
+            raise ValueError("files of certificates without TLS; expected protocol SSL or SASL_SSL")
+        if self.key_file and not self.certificate_file:
+            raise ValueError("key_file without certificate_file; expected both")
+        if self.key_password and not self.certificate_file:
+            raise ValueError("key_password without a key; expected certificate_file and key_file")
         return self
 
 

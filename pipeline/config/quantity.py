@@ -23,7 +23,7 @@ _BYTE_UNITS = {
 
 # Linear: each part is digits and then letters, and the lengths are bounded.
 _DURATION_PART = re.compile(r"(\d{1,12})(ms|s|m|h|d|w)")
-_BYTES = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?\s?([a-zA-Z]{0,3})")
+_BYTES = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?\s?([a-zA-Z]{0,3})")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s?%")
 _MOST_TEXT = 40
 

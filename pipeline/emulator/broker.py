@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from pipeline.errors import ComponentMissing
 
@@ -92,6 +92,13 @@ def class_path(cache: Path) -> str:
     return path
 
 
+class TlsFiles(NamedTuple):
+    """What a TLS listener needs, as PEM: its own key (PKCS #8) with its certificates, and who signs those of its clients."""
+
+    key_and_certificate: Path
+    clients: Path
+
+
 class EmbeddedBroker:
     """A real broker with a fresh or a given data folder. Use as a context manager, or `start` and `stop`."""
 
@@ -107,16 +114,18 @@ class EmbeddedBroker:
         heap_megabytes: int = 512,
         settings: Mapping[str, str] | None = None,
         sasl_users: Mapping[str, str] | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
-        """`settings` override the broker's properties; `sasl_users` (name to password) open a second listener with PLAIN and SCRAM."""
+        """`settings` override the broker's properties; `sasl_users` (name to password) and `tls` open further listeners, see `address`."""
         self._cache = cache or default_cache()
         self._given = data
         self._data: Path | None = None
         self._port = port
-        self._sasl_port = 0
+        self._ports: dict[str, int] = {}
         self._heap = heap_megabytes
         self._settings = dict(settings or {})
         self._sasl_users = dict(sasl_users or {})
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -132,10 +141,9 @@ class EmbeddedBroker:
         """Return the address in clear."""
         return f"127.0.0.1:{self._port}"
 
-    @property
-    def sasl_bootstrap_servers(self) -> str:
-        """Return the address that asks for a login."""
-        return f"127.0.0.1:{self._sasl_port}"
+    def address(self, protocol: str) -> str:
+        """Return the address that speaks `SASL_PLAINTEXT`, `SSL` or `SASL_SSL`; the last two for the name `localhost`."""
+        return f"{'localhost' if protocol.endswith('SSL') else '127.0.0.1'}:{self._ports[protocol]}"
 
     @property
     def log_file(self) -> Path:
@@ -156,7 +164,8 @@ class EmbeddedBroker:
         """
         java, jars = find_java(), class_path(self._cache)
         self._port = self._port or _free_port()
-        self._sasl_port = self._sasl_port or (_free_port() if self._sasl_users else 0)
+        for protocol in self._protocols():
+            self._ports.setdefault(protocol, _free_port())
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._write_properties(_free_port())
         options = [
@@ -236,13 +245,14 @@ class EmbeddedBroker:
 
     def _write_properties(self, controller_port: int) -> Path:
         listeners = [f"PLAINTEXT://127.0.0.1:{self._port}"]
+        listeners += [f"{name}://{self.address(name)}" for name in self._protocols()]
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL",
             "log.dirs": str(self._folder / "data"),
             "num.partitions": "1",
             "auto.create.topics.enable": "false",
@@ -260,14 +270,21 @@ class EmbeddedBroker:
             "num.io.threads": "2",
         }
         if self._sasl_users:
-            listeners.append(f"LOGIN://127.0.0.1:{self._sasl_port}")
+            properties["sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
             known = " ".join(f'user_{name}="{password}"' for name, password in self._sasl_users.items())
+            plain = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
             scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            for name in ("sasl_plaintext", "sasl_ssl"):
+                properties[f"listener.name.{name}.plain.sasl.jaas.config"] = plain
+                properties[f"listener.name.{name}.scram-sha-256.sasl.jaas.config"] = scram
+                properties[f"listener.name.{name}.scram-sha-512.sasl.jaas.config"] = scram
+        if self._tls is not None:
             properties |= {
-                "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
-                "listener.name.login.plain.sasl.jaas.config": f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};",
-                "listener.name.login.scram-sha-256.sasl.jaas.config": scram,
-                "listener.name.login.scram-sha-512.sasl.jaas.config": scram,
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.location": str(self._tls.key_and_certificate),
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.location": str(self._tls.clients),
+                "listener.name.ssl.ssl.client.auth": "required",
             }
         properties["listeners"] = ",".join([*listeners, f"CONTROLLER://127.0.0.1:{controller_port}"])
         properties["advertised.listeners"] = ",".join(listeners)
@@ -275,6 +292,13 @@ class EmbeddedBroker:
         path = self._folder / "server.properties"
         path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         return path
+
+    def _protocols(self) -> list[str]:
+        """The listeners beside the plain one."""
+        names = ["SASL_PLAINTEXT"] if self._sasl_users else []
+        if self._tls is not None:
+            names += ["SSL"] + (["SASL_SSL"] if self._sasl_users else [])
+        return names
 
     def _wait_until_ready(self, begun: int) -> None:
         until_s = time.monotonic() + START_LIMIT_S

@@ -146,6 +146,11 @@ class FaultPlayer:
     def __init__(self, script: FaultScript, now_s: float) -> None:
         self._run = _Run(script, now_s)
 
+    @property
+    def calls(self) -> int:
+        """Return how many calls came since the script began."""
+        return self._run.calls
+
     def replace(self, script: FaultScript, now_s: float) -> None:
         """Play another script from its beginning."""
         self._run = _Run(script, now_s)

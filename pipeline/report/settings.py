@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.config.pem_file import PemFile
 from pipeline.config.quantity import ByteSize, Duration
 
 REGIONS: Mapping[str, str] = MappingProxyType(
@@ -99,7 +100,7 @@ class ReportSettings(BaseModel):
     connect_timeout: Annotated[Duration, Field(ge=1, le=600_000)] = 5_000
     read_timeout: Annotated[Duration, Field(ge=1, le=600_000)] = 10_000
     proxy: str | None = None
-    ca_file: str | None = None
+    ca_file: PemFile | None = None
     backoff: BackoffSettings = BackoffSettings()
 
     @field_validator("endpoint")

@@ -193,7 +193,7 @@ def test_logins_work_and_wrong_passwords_are_said(login_broker, stand_in, tmp_pa
         tmp_path,
         topic,
         RULES,
-        kafka={"bootstrap_servers": login_broker.sasl_bootstrap_servers, "security": security},
+        kafka={"bootstrap_servers": login_broker.address("SASL_PLAINTEXT"), "security": security},
     )
     assert made.run_to_end().total.reported == 1
     made.sections["kafka"]["security"] = security.replace(f"{{file: {secret}}}", "{env: WRONG_PASSWORD}")

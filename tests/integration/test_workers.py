@@ -125,7 +125,7 @@ def test_a_worker_that_paused_past_its_lease_asks_again_before_it_sends(source, 
     kafka.topic(name=made.dead)
     kafka.write(made.topic, [paid(number) for number in range(200)])
     command = run(made)
-    wait_for(lambda: stand_in.desk.faults._calls > 1, "the first calls")
+    wait_for(lambda: stand_in.desk.faults.calls > 1, "the first calls")
     time.sleep(1)  # they have failed, and the next is not due: nothing is on its way, which no claim could call back
     command.process.send_signal(signal.SIGSTOP)
     time.sleep(9)  # past the session, and past the lease
@@ -147,7 +147,7 @@ def test_a_second_signal_leaves_at_once(source, kafka, run, stand_in):
     kafka.topic(name=made.dead)
     kafka.write(made.topic, [paid(1)])
     command = run(made)
-    wait_for(lambda: stand_in.desk.faults._calls > 0, "a first call")
+    wait_for(lambda: stand_in.desk.faults.calls > 0, "a first call")
     command.process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert command.process.poll() is None  # it waits for what is in flight

@@ -1,0 +1,26 @@
+"""Files with certificates and keys, as a source file names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+MOST_BYTES = 4 << 20
+"""A bundle of all well-known authorities has a quarter of a MiB."""
+
+
+def _is_pem(path: str) -> str:
+    try:
+        with Path(path).open("rb") as stream:
+            content = stream.read(MOST_BYTES)
+    except OSError as error:
+        raise ValueError(f"a file that cannot be read ({error.strerror}): {path}; expected a PEM file") from None
+    if b"-----BEGIN " not in content:
+        raise ValueError(f"a file that is no PEM: {path}; expected one with -----BEGIN ...")
+    return path
+
+
+PemFile = Annotated[str, AfterValidator(_is_pem)]
+"""The path of a file that can be read and holds PEM; what is in it is looked at when it is used."""

@@ -1,0 +1,224 @@
+"""What a Kafka can do to its consumers: topics made anew, brokers that stay away, records that kafka-python refuses."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+
+from pipeline import kafka_consumer
+from pipeline.emulator.broker import EmbeddedBroker
+from pipeline.errors import SourceUnavailable
+from pipeline.kafka_source import KafkaSource
+from pipeline.values import Assigned, Commit, LostToRetention, Partition
+
+
+def values(word, count):
+    return [b"%s-%d" % (word, number) for number in range(count)]
+
+
+def open_source(kafka, topic, **more):
+    settings = kafka.settings(topic, **{"group": f"{topic}-g", "session_timeout": "6s", **more})
+    return KafkaSource(settings, client_id="member", environment={})
+
+
+@pytest.fixture
+def opened(kafka):
+    """Open sources; all are closed at the end."""
+    made = []
+
+    def make(topic, **more):
+        made.append(open_source(kafka, topic, **more))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def poll_until(source, condition, limit_s=30, seen=None):
+    """Poll until the condition over (events, records) seen so far holds."""
+    events, records = seen or ([], [])
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        polled = source.poll(100, {})
+        events += polled.events
+        records += [each for batch in polled.records.values() for each in batch]
+        if condition(events, records):
+            return events, records
+    raise AssertionError(f"not so within {limit_s} s: {events}, {len(records)} records")
+
+
+def make_anew(kafka, topic):
+    """Delete a topic and make it again; between the two, the log is gone from the disk."""
+    asking = KafkaAdminClient(bootstrap_servers=kafka.servers)
+    asking.delete_topics([topic])
+    deadline = time.monotonic() + 10
+    while topic in asking.list_topics() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    asking.close()
+    time.sleep(1)
+    kafka.topic(1, name=topic)
+
+
+def test_a_topic_made_anew_while_the_job_was_down_is_told_by_its_id(kafka, opened):
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    kafka.write(topic, values(b"old", 20))
+    first = opened(topic)
+    poll_until(first, lambda _, records: len(records) == 20)
+    assert first.commit({here: Commit(20, "books")})
+    first.close()
+    plain = KafkaConsumer(bootstrap_servers=kafka.servers, group_id=f"{topic}-g", enable_auto_commit=False)
+    note = plain.committed(TopicPartition(*here), metadata=True)
+    make_anew(kafka, topic)
+    kafka.write(topic, values(b"new", 50))
+    # Deleting a topic deletes the group's offsets for it; the commit is put back, as where the deletion of offsets failed.
+    plain.assign([TopicPartition(*here)])
+    plain.commit({TopicPartition(*here): OffsetAndMetadata(20, note.metadata, -1)})
+    plain.close()
+    with pytest.raises(SourceUnavailable, match=f"the topic {topic} was deleted and made anew"):
+        poll_until(second := opened(topic), lambda *_: False)
+    second.close()
+    events, records = poll_until(opened(topic, on_lost_offsets="continue"), lambda _, records: len(records) == 50)
+    assert [each.value for each in records] == values(b"new", 50)
+    assert LostToRetention(here, 0, -1, 0) in events
+    assert next(each for each in events if isinstance(each, Assigned)).start == {here: Commit(0, "books")}
+
+
+def test_a_topic_made_anew_while_it_is_read_is_read_from_its_beginning(kafka, opened, monkeypatch):
+    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 1_000)
+    topic = kafka.topic(1)
+    kafka.write(topic, values(b"old", 20))
+    source = opened(topic, on_lost_offsets="continue")
+    poll_until(source, lambda _, records: len(records) == 20)
+    assert source.commit({Partition(topic, 0): Commit(20, "")})
+    make_anew(kafka, topic)  # nobody polls meanwhile
+    kafka.write(topic, values(b"new", 50))
+    events, records = poll_until(source, lambda _, records: {each.value for each in records} == set(values(b"new", 50)))
+    assert any(isinstance(each, LostToRetention) for each in events)
+    # From the beginning once, whatever was read before it was noticed.
+    assert [each.offset for each in records][-50:] == list(range(50))
+
+
+def test_a_topic_made_anew_while_it_is_read_halts_by_default(kafka, opened, monkeypatch):
+    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 1_000)
+    topic = kafka.topic(1)
+    kafka.write(topic, values(b"old", 20))
+    source = opened(topic)
+    poll_until(source, lambda _, records: len(records) == 20)
+    make_anew(kafka, topic)
+    kafka.write(topic, values(b"new", 50))
+    with pytest.raises(SourceUnavailable, match=r"deleted and made anew, .*set kafka\.on_lost_offsets to continue"):
+        poll_until(source, lambda *_: False)
+
+
+def test_brokers_that_stay_away_are_noticed_and_given_up(kafka, caplog):
+    """kafka-python's poll returns nothing, for ever, while no broker answers. `kafka` only says whether there is one to be had."""
+    from conftest import TestKafka
+
+    with EmbeddedBroker() as broker:
+        own = TestKafka(broker.bootstrap_servers)
+        topic = own.topic(1)
+        own.write(topic, values(b"v", 5))
+        source = open_source(own, topic, give_up_after="8s")
+        poll_until(source, lambda _, records: len(records) == 5)
+        broker.restart(at_once=True)
+        own.write(topic, values(b"w", 5))
+        poll_until(source, lambda _, records: len(records) == 5, limit_s=60)  # an outage within the limit is waited out
+        broker.halt()
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable, match="reading for 8 s: no broker answers"):
+            poll_until(source, lambda *_: False, limit_s=60)
+        assert time.monotonic() - began > 8
+        assert "reading fails" in caplog.text
+        source.close()
+
+
+class _Raw(str):
+    """A header name that is written as bytes which are no UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *_):
+        return b"trace\xff\xe4\xb8id"
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_a_header_name_that_is_no_utf8_costs_nothing(kafka, opened, compression):
+    topic = kafka.topic(1)
+    producer = KafkaProducer(bootstrap_servers=kafka.servers, compression_type=compression, linger_ms=200)
+    producer.send(topic, value=b"first")
+    producer.flush()
+    for value, headers in (
+        (b"second", []),
+        (b"third", [("kept", b"1"), (_Raw(), b"\xff"), ("last", b"")]),
+        (b"fourth", []),
+    ):
+        producer.send(topic, key=b"k", value=value, headers=headers)
+    producer.close()
+    source = opened(topic)
+    _, records = poll_until(source, lambda _, records: len({each.offset for each in records}) == 4)
+    assert sorted({(each.offset, each.value) for each in records}) == [
+        (0, b"first"),
+        (1, b"second"),
+        (2, b"third"),
+        (3, b"fourth"),
+    ]
+    third = next(each for each in records if each.offset == 2)
+    assert (third.key, list(third.headers)) == (b"k", [("kept", b"1"), ("trace???id", b"\xff"), ("last", b"")])
+
+
+def test_a_damaged_batch_halts_with_its_place(kafka, tmp_path):
+    """A bit that flipped on the broker's disk. `kafka` only says whether there is one to be had."""
+    from conftest import TestKafka
+
+    with EmbeddedBroker(data=tmp_path) as broker:
+        own = TestKafka(broker.bootstrap_servers)
+        topic = own.topic(1)
+        own.write(topic, values(b"v", 3))
+        broker.stop()
+        (segment,) = tmp_path.rglob(f"{topic}-0/*.log")
+        content = segment.read_bytes()
+        place = content.index(b"v-1")
+        segment.write_bytes(content[:place] + b"w" + content[place + 1 :])
+        broker.start()
+        own = TestKafka(broker.bootstrap_servers)
+        source = open_source(own, topic)
+        with pytest.raises(
+            SourceUnavailable, match=rf"a record cannot be read .*{topic}.* failed crc check.*--reset-offsets"
+        ):
+            poll_until(source, lambda *_: False, limit_s=60)
+        source.close()
+
+
+def test_dead_letters_of_records_that_are_hardly_there(source, kafka):
+    made = source(kafka={"without_value": "dead_letter"})
+    producer = KafkaProducer(bootstrap_servers=kafka.servers)
+    producer.send(made.topic, key=b"k", value=None)
+    producer.send(made.topic, value=b"no json", headers=[("empty", b"")])
+    producer.close()
+    _write_with_null_header(kafka, made.topic)
+    _write_neither(kafka, made.topic)
+    status = made.run_to_end()
+    assert status.total.dead_lettered == 4
+    kept = kafka.read(made.dead)
+    assert sorted((each.key, each.value) for each in kept if each.key) == [(b"k", None)]
+    assert sorted(each.value for each in kept if each.value is not None) == [b"", b"no json", b"null header"]
+
+
+def _write_with_null_header(kafka, topic):
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": kafka.servers})
+    producer.produce(topic, value=b"null header", headers=[("nothing", None)])
+    producer.flush(10)
+
+
+def _write_neither(kafka, topic):
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": kafka.servers})
+    producer.produce(topic)
+    producer.flush(10)
