@@ -82,17 +82,20 @@ class Dispatch:
             if (full := self._batchers[parcel.kind].add(parcel, now_ms)) is not None:
                 self._outbox.append(full)
 
-    def turn(self, now_ms: int, *, flush: bool = False) -> Settled:
-        """Take outcomes in and send what is due; `flush` does not wait for batches to fill. Nothing more is sent once `halt` is set."""
+    def take_in(self, now_ms: int) -> Settled:
+        """Take in the outcomes that came back. The caller remembers what was delivered before it sends more."""
         settled = Settled([], [], [], [])
         for ticket, outcome in self._senders.collect():
             assert isinstance(ticket, Batch)  # noqa: S101 - only batches are submitted, below
             self._sending -= 1
             self._take(ticket, outcome, now_ms, settled)
+        return settled
+
+    def send(self, now_ms: int, *, flush: bool = False) -> None:
+        """Send what is due; `flush` does not wait for batches to fill. Nothing more is sent once `halt` is set."""
         if not self.halt:
             self._seal_due(now_ms, flush=flush)
             self._send(now_ms)
-        return settled
 
     @property
     def is_idle(self) -> bool:

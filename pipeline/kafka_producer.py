@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Self
@@ -19,6 +20,7 @@ MOST_REQUEST_BYTES = 64 << 20
 FLUSH_LIMIT_S = 30.0
 CLOSE_LIMIT_S = 5.0
 BLOCK_LIMIT_MS = 30_000
+SAY_AFTER_S = 5.0
 CUT_HEADER = "log2mq-value-cut"
 """Added where a value had to be cut to fit the topic: how many bytes it had."""
 
@@ -51,6 +53,10 @@ class KafkaDeadLetters:
         self._settings = settings
         self._topic = topic
         self._make_headers = make_headers
+        self._unacknowledged = 0
+        self._progress_s = 0.0
+        self._is_said = False
+        self._has_given_up = False
         self._outcomes: SimpleQueue[tuple[Record, Refusal, int, Exception | None]] = SimpleQueue()
         self._producer = _connect(settings, environment, client_id, linger_ms=5)
         if not self._exists():
@@ -62,39 +68,61 @@ class KafkaDeadLetters:
 
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write a record. Returns at once unless the producer's buffer is full, which holds the job until there is room."""
+        if not self._unacknowledged:
+            self._progress_s = time.monotonic()
+        self._unacknowledged += 1
         self._send(record, refusal, attempt=-1)
 
     def durable(self) -> list[Record]:
         """Return the records whose dead letters were acknowledged since the last call.
 
         Raises:
-            DeadLetterUnavailable: the topic refuses one for good.
+            DeadLetterUnavailable: the topic refuses one for good, or has taken none for `kafka.give_up_after`.
         """
         done = []
-        try:
-            while True:
+        while True:
+            try:
                 record, refusal, attempt, error = self._outcomes.get_nowait()
-                if error is None:
-                    done.append(record)
-                elif isinstance(error, _TOO_LARGE) and attempt + 1 < len(CUTS):
-                    self._send(record, refusal, attempt + 1)
-                elif isinstance(error, errors.RetriableError):
-                    _log.warning("a dead letter was not taken (%s); trying again", type(error).__name__)
-                    self._send(record, refusal, attempt)
-                else:
-                    raise DeadLetterUnavailable(
-                        f"the dead-letter topic {self._topic} refuses records: {type(error).__name__}"
-                    )
-        except Empty:
-            return done
+            except Empty:
+                break
+            if error is None:
+                done.append(record)
+            elif isinstance(error, _TOO_LARGE) and attempt + 1 < len(CUTS):
+                self._send(record, refusal, attempt + 1)
+            elif isinstance(error, errors.RetriableError):
+                self._send(record, refusal, attempt)
+            else:
+                raise DeadLetterUnavailable(
+                    f"the dead-letter topic {self._topic} refuses records: {type(error).__name__}"
+                )
+        if done:
+            self._unacknowledged -= len(done)
+            self._progress_s = time.monotonic()
+            self._is_said = False
+        elif self._unacknowledged:
+            self._bear()
+        return done
 
     def close(self) -> None:
         """Finish what was begun, within 30 s, and close."""
         try:
-            self._producer.flush(timeout=FLUSH_LIMIT_S)
+            if not self._has_given_up:
+                self._producer.flush(timeout=FLUSH_LIMIT_S)
         except errors.KafkaError as error:
             _log.warning("dead letters were not all written (%s); their records are read again", type(error).__name__)
         _close(self._producer)
+
+    def _bear(self) -> None:
+        """Nothing is acknowledged: it may pass; say so once, and give up when it lasts."""
+        waited_s, patience_s = time.monotonic() - self._progress_s, self._settings.give_up_after / 1000
+        if waited_s > patience_s:
+            self._has_given_up = True
+            raise DeadLetterUnavailable(
+                f"the dead-letter topic {self._topic} has taken no record for {patience_s:.0f} s; is it there, and are its brokers?"
+            )
+        if waited_s > SAY_AFTER_S and not self._is_said:
+            self._is_said = True
+            _log.warning("dead letters are not taken; the job holds their records for %.0f s", patience_s)
 
     def _exists(self) -> bool:
         try:

@@ -187,7 +187,8 @@ class Runner:
     # --- on ------------------------------------------------------------------------------------------------------------------
 
     def _move_on(self, now_ms: int) -> None:
-        """Claim, send, and take in what the API and the dead-letter topic answered."""
+        """Take in what the API and the dead-letter topic answered, claim, and send: in this order, so that what was taken is remembered first."""
+        self._settle(self._dispatch.take_in(now_ms), now_ms)
         while True:
             granted, known = self._desk.settle(now_ms)
             self._dispatch.add(granted, now_ms)
@@ -195,10 +196,9 @@ class Runner:
                 self._close(parcel, _KNOWN[standing, parcel.kind])
             if not self._desk.has_work:
                 break
-        settled = self._dispatch.turn(now_ms, flush=self._stopping or self._has_ended())
-        self._settle(settled, now_ms)
         if self._dispatch.halt and not self._dispatch.sending:
             raise DestinationHalt(self._dispatch.halt)
+        self._dispatch.send(now_ms, flush=self._stopping or self._has_ended())
 
     def _settle(self, settled: Settled, now_ms: int) -> None:
         self._desk.confirm(settled.delivered, now_ms)
@@ -355,7 +355,7 @@ class Runner:
         try:
             while self._dispatch.sending and self._clock() < until_ms:
                 time.sleep(BUSY_POLL_MS / 1000)
-                self._settle(self._dispatch.turn(self._clock()), self._clock())
+                self._settle(self._dispatch.take_in(self._clock()), self._clock())
             self._commit()
         except Log2mqError:
             return  # the first error says what to mend

@@ -48,6 +48,12 @@ def parcels(count, offsets=None):
     return made
 
 
+def turn(dispatch, now_ms, *, flush=False):
+    settled = dispatch.take_in(now_ms)
+    dispatch.send(now_ms, flush=flush)
+    return settled
+
+
 def play(rule, count, turns=4_000, step_ms=50):
     api = Api(rule)
     backoff = Backoff(100, 1_000, lambda: 0.5)
@@ -56,7 +62,7 @@ def play(rule, count, turns=4_000, step_ms=50):
     dispatch.add(parcels(count), now_ms)
     delivered, refused = [], {}
     for _ in range(turns):
-        settled = dispatch.turn(now_ms, flush=True)
+        settled = turn(dispatch, now_ms, flush=True)
         delivered += [int(each.body) for each in settled.delivered]
         refused |= {int(each.body): why.code for each, why in settled.refused}
         if dispatch.is_idle or dispatch.halt:
@@ -95,7 +101,7 @@ def test_an_error_nobody_knows_halts_when_nothing_is_delivered():
     assert not delivered
     assert not refused
     calls = len(api.calls)
-    dispatch.turn(10**9)
+    turn(dispatch, 10**9)
     assert len(api.calls) == calls  # nothing more is sent
 
 
@@ -136,17 +142,17 @@ def test_a_probe_of_a_partition_taken_away_does_not_hold_the_rest_for_ever():
     backoff = Backoff(100, 1_000, lambda: 0.5)
     dispatch = Dispatch([Batcher(Kind.EVENT, 10, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
     dispatch.add(parcels(10, gone), 1_000)
-    dispatch.turn(1_000)
-    dispatch.turn(1_001)  # the outage is known; the probe is due later
-    dispatch.turn(5_000)  # the probe is out
+    turn(dispatch, 1_000)
+    turn(dispatch, 1_001)  # the outage is known; the probe is due later
+    turn(dispatch, 5_000)  # the probe is out
     gone.closed = True
-    settled = dispatch.turn(5_001)
+    settled = turn(dispatch, 5_001)
     assert len(settled.dropped) == 10
     away[0] = False
     dispatch.add(parcels(10), 5_001)
     delivered = []
     for now_ms in range(5_002, 20_000, 100):
-        delivered += dispatch.turn(now_ms, flush=True).delivered
+        delivered += turn(dispatch, now_ms, flush=True).delivered
     assert len(delivered) == 10
 
 
@@ -156,12 +162,12 @@ def test_what_was_being_sent_when_the_claims_lapsed_is_claimed_anew_before_it_is
     backoff = Backoff(100, 1_000, lambda: 0.5)
     dispatch = Dispatch([Batcher(Kind.EVENT, 10, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
     dispatch.add(parcels(25), 1_000)
-    dispatch.turn(1_000)
+    turn(dispatch, 1_000)
     assert len(api.calls) == 2
     assert len(dispatch.withdraw()) == 5  # gathered, not sent
-    settled = dispatch.turn(1_001)
+    settled = turn(dispatch, 1_001)
     assert len(settled.withdrawn) == 20
     assert dispatch.is_idle
     for now_ms in range(2_000, 5_000, 100):
-        dispatch.turn(now_ms, flush=True)
+        turn(dispatch, now_ms, flush=True)
     assert len(api.calls) == 2

@@ -1,0 +1,144 @@
+"""A store or a dead-letter topic that fails while the job runs: the job holds or halts, and passes no event by."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from kafka import KafkaAdminClient
+
+ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
+
+
+def paid(number):
+    return json.dumps({"type": "paid", "ts": 1_700_000_000_000, "user": f"u{number}", "no": f"n{number}"}).encode()
+
+
+class Process:
+    """`log2mq run` with its output in a pipe, so that a limit on files touches the store alone."""
+
+    def __init__(self, made):
+        made.kafka.topic(name=made.dead)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.cli.main", "run", str(made.save()), "--no-progress"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT,
+        )  # fmt: skip
+        self._said = []
+        self._reader = threading.Thread(target=lambda: self._said.append(self.process.stdout.read().decode()))
+        self._reader.start()
+
+    def wait(self, limit_s=90):
+        code = self.process.wait(timeout=limit_s)
+        self._reader.join()
+        return code, "".join(self._said)
+
+
+@pytest.fixture
+def run():
+    started = []
+
+    def start(made):
+        started.append(Process(made))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+        each.wait()
+
+
+def wait_for(condition, what, limit_s=60):
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
+        time.sleep(0.1)
+
+
+def require_all_reported(made, count):
+    """All arrived; what was on its way when the job halted may have arrived twice, and no more than that."""
+    assert {biz for _, biz in made.events()} == {f"n{number}" for number in range(count)}
+    assert sum(times - 1 for times in made.events().values()) <= 8 * 100
+
+
+def test_a_full_store_halts_and_nothing_is_passed_by(source, kafka, run):
+    made = source(dedup={"max_size": "1MiB"})
+    kafka.write(made.topic, map(paid, range(30_000)))
+    code, text = run(made).wait()
+    assert code == 5
+    assert "is full" in text
+    assert "raise dedup.max_size" in text
+    assert "Traceback" not in text
+    made.sections["dedup"]["max_size"] = "64MiB"
+    made.run_to_end()
+    require_all_reported(made, 30_000)
+
+
+def test_a_disk_that_fills_up_halts_and_nothing_is_passed_by(source, kafka, run):
+    made = source()
+    kafka.write(made.topic, map(paid, range(1_000)))
+    process = run(made)
+    wait_for(lambda: len(made.events()) == 1_000, "the first events")
+    resource.prlimit(process.process.pid, resource.RLIMIT_FSIZE, (0, 0))  # no file may grow any more
+    kafka.write(made.topic, map(paid, range(1_000, 3_000)))
+    code, text = process.wait()
+    assert code == 5
+    assert str(made.folder / "dedup") in text
+    assert "Traceback" not in text
+    committed = kafka.committed(made.group)
+    assert sum(commit.offset for commit in committed.values()) < 3_000
+    made.run_to_end()
+    require_all_reported(made, 3_000)
+
+
+def delete_topic(kafka, topic):
+    asking = KafkaAdminClient(bootstrap_servers=kafka.servers)
+    asking.delete_topics([topic])
+    asking.close()
+
+
+def test_a_dead_letter_topic_that_goes_away_holds_the_job_until_it_is_back(source, kafka, run, here):
+    made = source()
+    kafka.write(made.topic, [b"broken"])
+    process = run(made)
+    wait_for(lambda: made.is_committed({here(made): 1}), "the first dead letter")
+    delete_topic(kafka, made.dead)
+    kafka.write(made.topic, [paid(0), b"broken as well", paid(1)])
+    wait_for(lambda: len(made.events()) == 2, "the good events")
+    time.sleep(2)
+    assert kafka.committed(made.group)[here(made)].offset == 2  # not past the broken record
+    kafka.topic(name=made.dead)
+    wait_for(lambda: made.is_committed({here(made): 4}), "the rest", limit_s=150)
+    assert [each.value for each in kafka.read(made.dead)] == [b"broken as well"]
+    process.process.terminate()
+    assert process.wait()[0] == 0
+
+
+def test_a_dead_letter_topic_that_stays_away_halts(source, kafka, run, here):
+    made = source(kafka={"give_up_after": "8s"})
+    kafka.write(made.topic, [b"broken"])
+    process = run(made)
+    wait_for(lambda: made.is_committed({here(made): 1}), "the first dead letter")
+    delete_topic(kafka, made.dead)
+    kafka.write(made.topic, [b"broken as well"])
+    code, text = process.wait()
+    assert code == 6
+    assert "dead letters are not taken; the job holds their records for 8 s" in text
+    assert f"the dead-letter topic {made.dead} has taken no record for 8 s" in text
+    assert kafka.committed(made.group)[here(made)].offset == 1
+
+
+def test_a_dead_letter_topic_that_refuses_for_good_halts(source, kafka, run):
+    made = source()
+    kafka.topic(name=made.dead, max_message_bytes=64)
+    kafka.write(made.topic, [paid(0), b"broken"])
+    code, text = run(made).wait()
+    assert code == 6
+    assert f"the dead-letter topic {made.dead} refuses records: " in text
+    assert "Traceback" not in text
