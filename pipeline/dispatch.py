@@ -27,6 +27,10 @@ class SenderPool(Protocol):
         """Hand a batch to an idle thread; its outcome comes back with `ticket`."""
         ...
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for an outcome, and return whether there is one to collect."""
+        ...
+
     def collect(self) -> list[tuple[object, Outcome]]:
         """Return the outcomes that came in, without waiting."""
         ...
@@ -82,6 +86,10 @@ class Dispatch:
             if (full := self._batchers[parcel.kind].add(parcel, now_ms)) is not None:
                 self._outbox.append(full)
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is an outcome to take in, at most so long."""
+        self._senders.wait(timeout_s)
+
     def take_in(self, now_ms: int) -> Settled:
         """Take in the outcomes that came back. The caller remembers what was delivered before it sends more."""
         settled = Settled([], [], [], [])
@@ -106,6 +114,11 @@ class Dispatch:
     def sending(self) -> int:
         """Batches being sent at this moment."""
         return self._sending
+
+    @property
+    def ready(self) -> int:
+        """Batches that could be sent now, if a sender were idle and the destination up."""
+        return len(self._outbox)
 
     @property
     def queued(self) -> int:

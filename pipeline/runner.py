@@ -7,7 +7,6 @@ One thread owns all state here. The HTTP calls run elsewhere and come back as va
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +20,17 @@ from pipeline.interfaces import DeadLetters, DedupStore, Source
 from pipeline.offsets import Offsets, PartitionOffsets
 from pipeline.status import Status
 from pipeline.tickets import Parcel, Ticket
-from pipeline.values import Assigned, LostToRetention, Partition, Polled, Refused, Revoked, SourceEvent, Standing
+from pipeline.values import (
+    Assigned,
+    Commit,
+    LostToRetention,
+    Partition,
+    Polled,
+    Refused,
+    Revoked,
+    SourceEvent,
+    Standing,
+)
 from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped
@@ -33,6 +42,11 @@ BUSY_POLL_MS = 10
 IDLE_POLL_MS = 100
 STATUS_EVERY_MS = 500
 SWEEP_EVERY_MS = 1_000
+SYNC_EVERY_MS = 200
+"""A rebalance commits what was finished then; what came after is read again, and recognised. Waiting for the disk more often costs more."""
+
+RECORDS_AT_ONCE = 250
+"""Records taken between two looks at the senders: so many keep them busy, and are few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,7 @@ class Pace:
 
     unfinished_records: int = 20_000  # per partition
     in_flight_bytes: int = 32 << 20
+    ready_batches: int = 32
     commit_records: int = 20_000
     commit_every_ms: int = 1_000
     lease_ms: int = 15_000
@@ -91,6 +106,7 @@ class Runner:
         self._paused: set[Partition] = set()
         self._stopping = False
         self._unsynced = False
+        self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
         self._next: dict[str, int] = {}
         self._renewed_ms = clock()  # opening the store took the lease
         self.offsets = Offsets()
@@ -121,15 +137,16 @@ class Runner:
 
     def turn(self) -> None:
         """Go once around."""
-        self._make_durable()
-        polled = self._source.poll(self._poll_ms(), self.offsets.committable())
+        polled = self._source.poll(self._wait(), self._durable)
         now_ms = self._clock()
         self._keep_lease(now_ms)
         for event in polled.events:
             self._source_event(event)
+            self._durable = {}  # of an epoch that may have ended
         self._take_in(polled)
         self._move_on(now_ms)
         self._commit_if_due(now_ms)
+        self._sync_if_due(now_ms)
         self._hold_or_resume()
         self._tick(now_ms)
 
@@ -155,8 +172,10 @@ class Runner:
             if (offsets := self.offsets.owned.get(partition)) is None:
                 continue  # a partition not ours (any more): its owner reads these
             offsets.begin(records)
-            for record in records:
-                self._take_record(record, offsets)
+            for begun in range(0, len(records), RECORDS_AT_ONCE):
+                for record in records[begun : begun + RECORDS_AT_ONCE]:
+                    self._take_record(record, offsets)
+                self._move_on(self._clock())
         self.offsets.advance(polled.positions)
 
     def _take_record(self, record: Record, offsets: PartitionOffsets) -> None:
@@ -277,23 +296,35 @@ class Runner:
         self._ended_since_commit = 0
         if not commits:
             return True
-        self._make_durable()
+        self._sync()
         if not self._source.commit(commits):
             return False
         self.offsets.committed(commits)
+        self._durable = {}
         return True
 
-    def _make_durable(self) -> None:
-        """What was confirmed survives a crash of the machine before any offset moves; a rebalance inside `poll` may move them too."""
+    def _sync_if_due(self, now_ms: int) -> None:
+        if self._is_due("sync", now_ms, SYNC_EVERY_MS):
+            commits = self.offsets.committable()
+            self._sync()
+            self._durable = commits
+
+    def _sync(self) -> None:
+        """What was confirmed survives a crash of the machine before any offset moves."""
         if self._unsynced:
             self._store.sync()
             self._unsynced = False
 
     def _hold_or_resume(self) -> None:
         """Pause what has too much unfinished, so that a stuck head does not fill memory; polling goes on for the heartbeats."""
-        pace = self._pace
-        full = self._stopping or bool(self._dispatch.halt) or self._weight > pace.in_flight_bytes
-        empty = not self._stopping and self._weight <= pace.in_flight_bytes // 2
+        pace, ready = self._pace, self._dispatch.ready
+        full = (
+            self._stopping
+            or bool(self._dispatch.halt)
+            or self._weight > pace.in_flight_bytes
+            or ready > pace.ready_batches
+        )
+        empty = not self._stopping and self._weight <= pace.in_flight_bytes // 2 and ready <= pace.ready_batches // 4
         hold = [
             p
             for p, o in self.offsets.owned.items()
@@ -333,8 +364,14 @@ class Runner:
         self._next[what] = now_ms + every_ms
         return True
 
-    def _poll_ms(self) -> int:
-        return BUSY_POLL_MS if self._desk.has_work or self._burying or not self._dispatch.is_idle else IDLE_POLL_MS
+    def _wait(self) -> int:
+        """Wait for outcomes where nothing may be read, and return how long to wait for records, in ms."""
+        if self._dispatch.is_idle and not self._desk.has_work and not self._burying:
+            return IDLE_POLL_MS
+        if self._dispatch.sending and len(self._paused) == len(self.offsets.owned):
+            self._dispatch.wait(BUSY_POLL_MS / 1000)
+            return 0
+        return BUSY_POLL_MS
 
     def _is_idle(self) -> bool:
         return not self.offsets.in_flight
@@ -354,7 +391,7 @@ class Runner:
         until_ms = self._clock() + self._pace.grace_ms
         try:
             while self._dispatch.sending and self._clock() < until_ms:
-                time.sleep(BUSY_POLL_MS / 1000)
+                self._dispatch.wait(BUSY_POLL_MS / 1000)
                 self._settle(self._dispatch.take_in(self._clock()), self._clock())
             self._commit()
         except Log2mqError:

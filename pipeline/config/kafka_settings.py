@@ -66,7 +66,7 @@ class KafkaSettings(BaseModel):
     on_lost_offsets: Literal["halt", "continue"] = "halt"
     without_value: Literal["filter", "dead_letter"] = "filter"
     give_up_after: Annotated[Duration, Field(ge=1_000)] = 300_000
-    max_poll_records: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    max_poll_records: Annotated[int, Field(ge=1, le=100_000)] = 500
     max_poll_interval: Annotated[Duration, Field(ge=10_000)] = 300_000
     session_timeout: Annotated[Duration, Field(ge=6_000, le=1_800_000)] = 45_000
     fetch_max_bytes: Annotated[ByteSize, Field(ge=1 << 16, le=512 << 20)] = 16 << 20

@@ -29,12 +29,18 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class SignedRequest(NamedTuple):
-    """One call, ready to be sent as a POST. `signed` is the string to sign, to compare with the service's."""
+    """One call, ready to be sent as a POST. `signed` is the string to sign in ASCII, to compare with the service's."""
 
-    url: str
+    origin: str
+    target: str
     headers: Mapping[str, str]
     body: bytes
-    signed: str
+    signed: bytes
+
+    @property
+    def url(self) -> str:
+        """Return the whole address."""
+        return self.origin + self.target
 
 
 def new_nonce() -> str:
@@ -104,7 +110,7 @@ class RequestSigner:
         signed = string_to_sign(kind, encoded, query)
         query["Signature"] = percent_encode(signature_v2(signed, credentials.secret.reveal()))
         target = "&".join([f"{name}={value}" for name, value in query.items()])
-        return SignedRequest(f"{self._url}/?{target}", self._headers, form_body(kind, encoded), signed)
+        return SignedRequest(self._url, f"/?{target}", self._headers, form_body(kind, encoded), signed)
 
     def _sign_v3(self, kind: Kind, encoded: bytes, credentials: Credentials) -> SignedRequest:
         body = form_body(kind, encoded)
@@ -130,4 +136,4 @@ class RequestSigner:
             f"{ALGORITHM_V3} Credential={credentials.access_key_id},SignedHeaders={names},Signature={signature}"
         )
         headers = self._headers | signed_headers | {"authorization": authorization}
-        return SignedRequest(f"{self._url}/?{canonical_query(query)}", headers, body, signed)
+        return SignedRequest(self._url, f"/?{canonical_query(query)}", headers, body, signed.encode())

@@ -21,9 +21,14 @@ class _Work(NamedTuple):
     messages: Sequence[bytes]
 
 
+_Inbox = SimpleQueue[_Work | None]
+"""What one thread is handed; None is to end."""
+
+
 class _Done(NamedTuple):
     ticket: object
     outcome: Outcome | BaseException
+    inbox: _Inbox
 
 
 class _Caught:
@@ -47,16 +52,17 @@ class Senders:
 
     def __init__(self, make_reporter: Callable[[], Reporter], threads: int) -> None:
         """`make_reporter` is called here, in the owner's thread, once for each of the `threads`."""
-        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+        # Whoever finished last is handed the next batch: its stack and its connection are still warm.
+        self._idle: list[_Inbox] = [SimpleQueue() for _ in range(threads)]
+        self._inboxes = tuple(self._idle)
         self._done: SimpleQueue[_Done] = SimpleQueue()
         self._ready: list[_Done] = []
-        self._out = 0
         with ExitStack() as stack:
             reporters = [self._made(make_reporter, stack) for _ in range(threads)]
             stack.pop_all()  # from here on each thread closes its own
         self._threads = [
-            threading.Thread(target=self._send, args=(reporter,), name=f"sender-{number}", daemon=True)
-            for number, reporter in enumerate(reporters)
+            threading.Thread(target=self._send, args=(reporter, inbox), name=f"sender-{number}", daemon=True)
+            for number, (reporter, inbox) in enumerate(zip(reporters, self._inboxes, strict=True))
         ]
         for thread in self._threads:
             thread.start()
@@ -64,7 +70,7 @@ class Senders:
     @property
     def idle(self) -> int:
         """How many threads have nothing to do. An outcome that was not collected yet still occupies its thread."""
-        return len(self._threads) - self._out
+        return len(self._idle)
 
     def submit(self, ticket: object, kind: Kind, messages: Sequence[bytes]) -> None:
         """Hand a batch to an idle thread; its outcome comes back with `ticket`.
@@ -72,14 +78,13 @@ class Senders:
         Raises:
             RuntimeError: no thread is idle; the caller asks `idle` first.
         """
-        if self.idle <= 0:
+        if not self._idle:
             raise RuntimeError("no sender thread is idle")
-        self._out += 1
-        self._work.put(_Work(ticket, kind, messages))
+        self._idle.pop().put(_Work(ticket, kind, messages))
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for an outcome, and return whether there is one to collect. Returns at once when no batch is out."""
-        if self._out and not self._ready:
+        if len(self._idle) < len(self._inboxes) and not self._ready:
             try:
                 self._ready.append(self._done.get(timeout=max(0.0, timeout_s)))
             except Empty:
@@ -101,11 +106,11 @@ class Senders:
         for place, done in enumerate(self._ready):
             if isinstance(done.outcome, BaseException):
                 del self._ready[place]
-                self._out -= 1
+                self._idle.append(done.inbox)
                 raise done.outcome
         collected = [(done.ticket, done.outcome) for done in self._ready if not isinstance(done.outcome, BaseException)]
+        self._idle += [done.inbox for done in self._ready]
         self._ready.clear()
-        self._out -= len(collected)
         return collected
 
     def close(self, timeout_s: float) -> None:
@@ -115,17 +120,17 @@ class Senders:
         the process alive.
         """
         until_s = time.monotonic() + timeout_s
-        for _ in self._threads:
-            self._work.put(None)
+        for inbox in self._inboxes:
+            inbox.put(None)
         for thread in self._threads:
             thread.join(max(0.0, until_s - time.monotonic()))
 
-    def _send(self, reporter: Reporter) -> None:
-        while (work := self._work.get()) is not None:
+    def _send(self, reporter: Reporter, inbox: _Inbox) -> None:
+        while (work := inbox.get()) is not None:
             outcome: Outcome | None = None
             with _Caught() as caught:
                 outcome = reporter.report(work.kind, work.messages)
-            self._done.put(_Done(work.ticket, outcome if outcome is not None else _error_of(caught)))
+            self._done.put(_Done(work.ticket, outcome if outcome is not None else _error_of(caught), inbox))
         reporter.close()
 
     @staticmethod

@@ -26,12 +26,13 @@ def string_to_sign_v2(method: str, parameters: Mapping[str, str]) -> str:
     return f"{method}&%2F&{percent_encode(canonical_query(parameters))}"
 
 
-def hmac_sha1(text: str, key: str) -> str:
+def hmac_sha1(text: str | bytes, key: str) -> str:
     """Return the Base64 HMAC-SHA1 of a text under a key as it is."""
-    return base64.b64encode(hmac.digest(key.encode(), text.encode(), hashlib.sha1)).decode()
+    content = text if isinstance(text, bytes) else text.encode()
+    return base64.b64encode(hmac.digest(key.encode(), content, hashlib.sha1)).decode()
 
 
-def signature_v2(string_to_sign: str, secret: str) -> str:
+def signature_v2(string_to_sign: str | bytes, secret: str) -> str:
     """Return the Base64 HMAC-SHA1 under the secret with one `&` appended (section 2.2, step 6)."""
     return hmac_sha1(string_to_sign, f"{secret}&")
 

@@ -27,7 +27,7 @@ No parser, so no entity can expand.
 """
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes, signed: str = "", *, now_s: float = 0.0) -> Outcome:
+def judge(status: int, headers: Mapping[str, str], body: bytes, signed: bytes = b"", *, now_s: float = 0.0) -> Outcome:
     """Say what an answer means. Never raises, whatever the answer.
 
     `headers` have lower-case names. `signed` is our string to sign, to compare with the service's own. `now_s` is the
@@ -51,7 +51,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, signed: str = ""
         in_doubt = way.in_doubt or (not code and status in STATUSES_IN_DOUBT)
         return way._replace(after_ms=after_ms(headers, now_s), in_doubt=in_doubt)
     if isinstance(way, Halt) and code == "SignatureDoesNotMatch" and signed:
-        return way._replace(reason=_signature_reason(_message(document, error), signed, way.reason))
+        return way._replace(reason=_signature_reason(_message(document, error), signed.decode(), way.reason))
     return way
 
 

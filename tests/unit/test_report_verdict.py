@@ -247,18 +247,18 @@ SAYS = "Specified signature is not matched with our calculation. server string t
 
 
 def test_the_same_string_to_sign_means_a_wrong_secret():
-    outcome = judge(400, {}, error("SignatureDoesNotMatch", SAYS + SIGNED), SIGNED)
+    outcome = judge(400, {}, error("SignatureDoesNotMatch", SAYS + SIGNED), SIGNED.encode())
     assert "secret is wrong" in outcome.reason
 
 
 def test_another_string_to_sign_means_another_encoding():
-    outcome = judge(400, {}, error("SignatureDoesNotMatch", SAYS + SIGNED.replace("%257B", "%7B")), SIGNED)
+    outcome = judge(400, {}, error("SignatureDoesNotMatch", SAYS + SIGNED.replace("%257B", "%7B")), SIGNED.encode())
     assert "another text" in outcome.reason
 
 
 @pytest.mark.parametrize("message", ["", "no string here", SAYS + SIGNED[:500]])
 def test_without_the_whole_string_nothing_is_concluded(message):
-    outcome = judge(400, {}, error("SignatureDoesNotMatch", message), SIGNED)
+    outcome = judge(400, {}, error("SignatureDoesNotMatch", message), SIGNED.encode())
     assert outcome.reason == WAYS[Verdict.CREDENTIALS].reason
 
 
@@ -274,7 +274,7 @@ def test_no_outcome_repeats_the_services_text(status, code):
     body = json.dumps(
         {"Code": code, "Message": echoed, "Success": False, "ErrorCode": code, "ErrorDesc": echoed, "RequestId": echoed}
     ).encode()
-    outcome = judge(status, {}, body, SIGNED)
+    outcome = judge(status, {}, body, SIGNED.encode())
     assert not re.search("13888888888|zhang@|oUx_|257B", str(outcome))
 
 
@@ -297,7 +297,7 @@ def test_no_outcome_repeats_the_services_text(status, code):
 @example(status=400, body=b'{"a":' * 100_000, headers={"retry-after": "Mon, 01 Jan 9999 99:99:99 GMT"})
 @example(status=400, body=b"<Code>" * 10_000, headers={"retry-after": "Fri, 31 Dec 9999 23:59:59 -2359"})
 def test_any_answer_has_an_outcome_and_only_a_plain_yes_is_delivered(status, body, headers):
-    outcome = judge(status, headers, body, "signed", now_s=NOW.timestamp())
+    outcome = judge(status, headers, body, b"signed", now_s=NOW.timestamp())
     assert isinstance(outcome, Delivered | Retry | Refused | Halt)
     if isinstance(outcome, Delivered):
         assert 200 <= status < 300
