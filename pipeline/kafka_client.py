@@ -43,6 +43,8 @@ def client_settings(settings: KafkaSettings, environment: Mapping[str, str], cli
         "bootstrap_timeout_ms": BOOTSTRAP_LIMIT_MS,
         "reconnect_backoff_max_ms": 2_000,
     }
+    if settings.api_version is not None:
+        chosen["api_version"] = tuple(map(int, settings.api_version.split(".")))
     if security.protocol.endswith("SSL"):
         chosen["ssl_context"] = _tls(security, environment)
     if security.mechanism is not None and security.password is not None:

@@ -103,12 +103,13 @@ class Topics:
             for each in partitions
         }
 
-    def committed(self, group: str) -> dict[Partition, Commit]:
-        """Return what a group has committed, with the job's own text."""
+    def committed(self, group: str, partitions: Sequence[Partition] | None = None) -> dict[Partition, Commit]:
+        """Return what a group has committed, with the job's own text; of all partitions unless some are named."""
+        asked = None if partitions is None else [TopicPartition(*each) for each in partitions]
         until_s = time.monotonic() + READ_LIMIT_MS / 1000
         while True:
             try:
-                answer = self._admins().list_group_offsets({group: None})
+                answer = self._admins().list_group_offsets({group: asked})
                 break
             except errors.RetriableError as error:  # the coordinator of a new cluster is still being made
                 if time.monotonic() > until_s:

@@ -25,15 +25,13 @@ from pipeline.workers import Supervisor
 @source_argument
 @click.option(
     "--workers",
-    default=1,
-    show_default=True,
     type=click.IntRange(1, 64),
-    help="Processes of the same consumer group on this host.",
+    help="So many processes of the same consumer group, under a supervisor that starts again what dies. Default: this process alone.",
 )
 @log_format_option
 @log_level_option
 @progress_option
-def run(source_file: Path, workers: int, log_format: str, log_level: str, *, progress: bool | None) -> None:
+def run(source_file: Path, workers: int | None, log_format: str, log_level: str, *, progress: bool | None) -> None:
     """Read SOURCE_FILE's topics and report events until stopped.
 
     SIGTERM or Ctrl-C finishes what is in flight, commits, and prints the books; a second one leaves at once.
@@ -46,7 +44,7 @@ def run(source_file: Path, workers: int, log_format: str, log_level: str, *, pro
     live = console.is_terminal and log_format == "text" if progress is None else progress
     with Progress(console, live=live) as shown:
         worker_main = WorkerMain(source_file, log_format, log_level)
-        status = run_alone(source, shown.show) if workers == 1 else run_workers(worker_main, workers, shown.show)
+        status = run_alone(source, shown.show) if workers is None else run_workers(worker_main, workers, shown.show)
     Console().print(summary(source.source, status))
 
 

@@ -13,6 +13,7 @@ from pipeline.secret import SecretSource
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
+_VERSION = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3}){1,2}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -70,6 +71,7 @@ class KafkaSettings(BaseModel):
     max_poll_interval: Annotated[Duration, Field(ge=10_000)] = 300_000
     session_timeout: Annotated[Duration, Field(ge=6_000, le=1_800_000)] = 45_000
     fetch_max_bytes: Annotated[ByteSize, Field(ge=1 << 16, le=512 << 20)] = 16 << 20
+    api_version: str | None = None
     security: SecuritySettings = SecuritySettings()
 
     @field_validator("bootstrap_servers", mode="before")
@@ -92,6 +94,13 @@ class KafkaSettings(BaseModel):
         if topics and any(not _TOPIC.fullmatch(each) or each in {".", ".."} for each in topics):
             raise ValueError("expected names of letters, digits, dots, dashes and underscores, at most 249 characters")
         return topics
+
+    @field_validator("api_version", mode="before")
+    @classmethod
+    def _version(cls, version: Any) -> Any:
+        if version is not None and (not isinstance(version, str) or not _VERSION.fullmatch(version)):
+            raise ValueError('expected a version of Kafka in quotes, such as "2.3"')
+        return version
 
     @field_validator("topic_pattern")
     @classmethod

@@ -102,9 +102,6 @@ class TlsFiles(NamedTuple):
 class EmbeddedBroker:
     """A real broker with a fresh or a given data folder. Use as a context manager, or `start` and `stop`."""
 
-    has_admin = True
-    api_version: tuple[int, ...] | None = None
-
     def __init__(
         self,
         *,

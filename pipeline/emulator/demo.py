@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 import orjson
 
 from pipeline.books import Books, Ending, Tally, decode_books
-from pipeline.config.kafka_settings import KafkaSettings
-from pipeline.emulator.broker import EmbeddedBroker
+from pipeline.emulator.broker import default_cache
+from pipeline.emulator.demo_kafka import DemoKafka, demo_kafka
 from pipeline.emulator.sample import POISON, ExpectedBooks, SampleKind, generate
 from pipeline.errors import Log2mqError
 from pipeline.kafka_producer import KafkaWriter
@@ -35,7 +36,11 @@ OUTAGE_S = 5.0
 FINISH_LIMIT_S = 80.0
 SEED = 2026
 KILLED = SampleKind.SHOP_APP
-"""The source that runs with two workers, one of which is killed."""
+"""The source that runs with workers under a supervisor, one of which is killed."""
+
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Loopback is never asked for by way of a proxy, whatever the environment says."""
 
 
 class DemoFailed(Log2mqError):
@@ -91,8 +96,10 @@ class DemoResult:
 class Demo:
     """Runs the whole thing in a folder of its own. `say` is told what happens, a sentence at a time."""
 
-    def __init__(self, folder: Path, examples: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, examples: Path, say: Callable[[str], None], *, cache: Path | None = None) -> None:
+        """`cache` is where the fetched broker is kept."""
         self._folder = folder
+        self._cache = cache or default_cache()
         self._examples = examples
         self._say = say
         self._children: list[subprocess.Popen[bytes]] = []
@@ -106,9 +113,8 @@ class Demo:
         """
         begun_s = time.monotonic()
         try:
-            with EmbeddedBroker(data=self._folder / "kafka") as broker:
-                self._say(f"a real Kafka is up at {broker.bootstrap_servers} (Apache Kafka 4.1, one broker)")
-                result = self._with_broker(broker.bootstrap_servers)
+            with demo_kafka(self._folder / "kafka", self._cache, self._say) as kafka:
+                result = self._on(kafka)
         finally:
             for child in self._children:
                 if child.poll() is None:
@@ -117,29 +123,25 @@ class Demo:
         result.seconds = time.monotonic() - begun_s
         return result
 
-    def _with_broker(self, servers: str) -> DemoResult:
+    def _on(self, kafka: DemoKafka) -> DemoResult:
         self._start_stand_in()
-        settings = KafkaSettings(
-            bootstrap_servers=tuple(servers.split(",")), topics=tuple(f"{kind}-log" for kind in COUNTS)
-        )
-        expected = self._write_samples(settings)
+        expected = self._write_samples(kafka)
         environment = {
             **os.environ,
-            "KAFKA_BOOTSTRAP": servers,
+            "KAFKA_BOOTSTRAP": kafka.bootstrap_servers,
             "QA_ENDPOINT": self._url,
             "SCA_AK_ENV": "testid",
             "SCA_SK_ENV": "testsecret",
             "XDG_STATE_HOME": str(self._folder / "state"),
         }
-        jobs = {kind: self._start_job(kind, environment) for kind in COUNTS}
-        self._say("three jobs run, one a source (shop-app with two worker processes)")
+        jobs = {kind: self._start_job(kind, kafka, environment) for kind in COUNTS}
+        self._say(f"three jobs run, one a source (shop-app with {kafka.workers} worker processes under a supervisor)")
         result = DemoResult()
         self._stage_faults(jobs[KILLED], result)
-        with Topics(settings, os.environ) as topics:
-            self._wait_until_done(topics, jobs)
-            self._stop(jobs)
-            for kind in COUNTS:
-                result.sources[kind] = self._account(kind, topics, settings, expected[kind])
+        self._wait_until_done(kafka, jobs)
+        self._stop(jobs)
+        for kind in COUNTS:
+            result.sources[kind] = self._account(kind, kafka, expected[kind])
         return result
 
     # --- the parts ---------------------------------------------------------------------------------------------------------------
@@ -160,13 +162,12 @@ class Demo:
         self._url = next(word for word in line.split() if word.startswith("http://"))
         self._say(f"the stand-in for Quick Audience is up at {self._url}; it will refuse one poison event a source")
 
-    def _write_samples(self, settings: KafkaSettings) -> dict[SampleKind, ExpectedBooks]:
+    def _write_samples(self, kafka: DemoKafka) -> dict[SampleKind, ExpectedBooks]:
         expected = {}
-        with Topics(settings, os.environ) as topics:
-            for kind in COUNTS:
-                topics.create(f"{kind}-log", PARTITIONS)
-                topics.create(f"{kind}-dead")
-        with KafkaWriter(settings, client_id="log2mq-demo", environment=os.environ) as writer:
+        for kind in COUNTS:
+            kafka.create(f"{kind}-log", PARTITIONS)
+            kafka.create(f"{kind}-dead", 1)
+        with KafkaWriter(kafka.settings("none"), client_id="log2mq-demo", environment=os.environ) as writer:
             for kind, count in COUNTS.items():
                 lines = generate(kind, count, SEED)
                 writer.write(f"{kind}-log", ((line.key, line.value) for line in lines))
@@ -176,11 +177,10 @@ class Demo:
         )
         return expected
 
-    def _start_job(self, kind: SampleKind, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        workers = ["--workers", "2"] if kind is KILLED else []
-        return self._start(
-            kind.value, ["run", str(self._examples / f"{kind}.yaml"), *workers, "--no-progress"], environment
-        )
+    def _start_job(self, kind: SampleKind, kafka: DemoKafka, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        workers = ["--workers", str(kafka.workers)] if kind is KILLED else []
+        source = kafka.adapt(self._examples / f"{kind}.yaml", self._folder)
+        return self._start(kind.value, ["run", str(source), *workers, "--no-progress"], environment)
 
     def _stage_faults(self, job: subprocess.Popen[bytes], result: DemoResult) -> None:
         """Let something be reported first, then take the API away, kill a worker meanwhile, and give it back."""
@@ -203,23 +203,29 @@ class Demo:
         self._say(f"a worker of shop-app (process {pids[0]}) is killed with SIGKILL; its supervisor starts it again")
         return pids[0]
 
-    def _wait_until_done(self, topics: Topics, jobs: Mapping[SampleKind, subprocess.Popen[bytes]]) -> None:
-        partitions = topics.partitions()
-        ends = topics.end_offsets(partitions)
+    def _wait_until_done(self, kafka: DemoKafka, jobs: Mapping[SampleKind, subprocess.Popen[bytes]]) -> None:
+        with ExitStack() as stack:
+            asked = {kind: stack.enter_context(Topics(kafka.settings(f"{kind}-log"), os.environ)) for kind in COUNTS}
+            ends = {kind: topics.end_offsets(topics.partitions()) for kind, topics in asked.items()}
 
-        def done() -> bool:
-            for kind, job in jobs.items():
-                if job.poll() is not None:
-                    raise DemoFailed(
-                        f"the job of {kind} left with exit code {job.returncode}; see {self._folder / kind.value}.log"
-                    )
-            committed = {each: commit for kind in COUNTS for each, commit in topics.committed(f"log2mq-{kind}").items()}
-            return all(
-                (commit := committed.get(each)) is not None and commit.offset >= end for each, end in ends.items()
-            )
+            def done() -> bool:
+                for kind, job in jobs.items():
+                    self._is_up(kind, job)
+                return all(
+                    (commit := committed.get(partition)) is not None and commit.offset >= end
+                    for kind, topics in asked.items()
+                    for committed in (topics.committed(f"log2mq-{kind}", list(ends[kind])),)
+                    for partition, end in ends[kind].items()
+                )
 
-        self._wait(done, "the end of the topics", FINISH_LIMIT_S)
+            self._wait(done, "the end of the topics", FINISH_LIMIT_S)
         self._say("every record of every topic is finished and committed")
+
+    def _is_up(self, kind: SampleKind, job: subprocess.Popen[bytes]) -> None:
+        if job.poll() is not None:
+            raise DemoFailed(
+                f"the job of {kind} left with exit code {job.returncode}; see {self._folder / kind.value}.log"
+            )
 
     def _stop(self, jobs: Mapping[SampleKind, subprocess.Popen[bytes]]) -> None:
         for job in jobs.values():
@@ -233,20 +239,19 @@ class Demo:
 
     # --- the accounts --------------------------------------------------------------------------------------------------------------
 
-    def _account(
-        self, kind: SampleKind, topics: Topics, settings: KafkaSettings, expected: ExpectedBooks
-    ) -> SourceResult:
+    def _account(self, kind: SampleKind, kafka: DemoKafka, expected: ExpectedBooks) -> SourceResult:
         """Put a source's three accounts together: the generator's, the job's own out of its commits, the stand-in's ledger."""
         tally: Tally = {}
-        for commit in topics.committed(f"log2mq-{kind}").values():
+        with Topics(kafka.settings(f"{kind}-log"), os.environ) as topics:
+            committed = topics.committed(f"log2mq-{kind}", topics.partitions())
+        for commit in committed.values():
             for ending, count in decode_books(commit.metadata)[0].items():
                 tally[Ending(*ending)] = tally.get(ending, 0) + count
         codes = {code for code, _ in expected.events}
-        with urllib.request.urlopen(f"{self._url}/_stand-in/ledger/events", timeout=30) as answer:  # noqa: S310 - our own stand-in
+        with _DIRECT.open(f"{self._url}/_stand-in/ledger/events", timeout=30) as answer:
             rows = orjson.loads(answer.read())["events"]
         accepted = {(code, biz): count for _, code, biz, count in rows if code in codes}
-        dead = settings.model_copy(update={"topics": (f"{kind}-dead",)})
-        with Topics(dead, os.environ) as letters:
+        with Topics(kafka.settings(f"{kind}-dead"), os.environ) as letters:
             reasons = letters.count_by_header("log2mq-reason")
         return SourceResult(expected, Books.of(tally), accepted, reasons)
 
@@ -279,9 +284,9 @@ class Demo:
             time.sleep(0.2)
 
     def _ledger(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self._url}/_stand-in/ledger", timeout=10) as answer:  # noqa: S310 - our own stand-in
+        with _DIRECT.open(f"{self._url}/_stand-in/ledger", timeout=10) as answer:
             return dict(orjson.loads(answer.read()))
 
     def _post(self, path: str) -> None:
         request = urllib.request.Request(f"{self._url}/_stand-in/{path}", method="POST")  # noqa: S310 - our own stand-in
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - our own stand-in
+        _DIRECT.open(request, timeout=10).close()

@@ -58,6 +58,7 @@ def test_a_good_file_is_filled_in(load):
     [
         ("topics:", "topic:", 2, "kafka.topic: found unknown key 'topic'; did you mean 'topics'?"),
         ("localhost:9092", "localhost", 2, "kafka.bootstrap_servers: found"),
+        ("topics:", "api_version: 2.3, topics:", 2, 'kafka.api_version: found 2.3; expected a version of Kafka in quotes, such as "2.3"'),
         ("decode: json", "decode: jsn", 3, "decode: found"),
         ("decode: json", "decode: {format: json, pth: x}", 3, "decode.pth: found unknown key"),
         ("event_code: pay_order", "event_cod: pay_order", 6, "events[0].event_cod: found unknown key"),
