@@ -55,12 +55,16 @@ class ClaimDesk:
             self._ask_elsewhere_at = now_ms + ASK_AGAIN_MS
         if not asking:
             return granted, known
-        held_here = self._held_here
+        held_here, free, held = (
+            self._held_here,
+            Standing.GRANTED,
+            Standing.HELD,
+        )  # looking an enumeration's member up takes its time
         for parcel, standing in zip(asking, self._store.claim([each.claim for each in asking], now_ms), strict=True):
-            if standing is Standing.GRANTED:
+            if standing is free:
                 held_here[parcel.claim.key] = []
                 granted.append(parcel)
-            elif standing is not Standing.HELD:
+            elif standing is not held:
                 known.append((parcel, standing))
             elif (waiting := held_here.get(parcel.claim.key)) is not None:
                 waiting.append(parcel)

@@ -20,6 +20,7 @@ NO_DIGEST = bytes(8)
 SCOPE_FIELDS = {"event_code": "eventCode", "event_source": "eventSourceCode", "customer": "customerId"}
 """Parts of the dedup key that a message brings itself; organisation and workspace are the job's."""
 
+_EVENT = Kind.EVENT
 _NO_VALUE = Refusal(Stage.READ, ReasonCode.NO_VALUE, "the record has no value")
 
 
@@ -113,7 +114,7 @@ class Converter:
         return decoded if isinstance(decoded, Refusal) else LogEntry(decoded, record)
 
     def _claim(self, kind: Kind, wire: dict[str, Any], origin: bytes) -> Claim:
-        if kind is Kind.EVENT:
+        if kind is _EVENT:
             # Lengths go before the parts, so that no two different lists of parts give one text.
             text = self._event_prefix
             for name in self._scope_fields:

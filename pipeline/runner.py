@@ -173,12 +173,15 @@ class Runner:
                 continue  # a partition not ours (any more): its owner reads these
             offsets.begin(records)
             for begun in range(0, len(records), RECORDS_AT_ONCE):
+                asking: list[Parcel] = []
                 for record in records[begun : begun + RECORDS_AT_ONCE]:
-                    self._take_record(record, offsets)
+                    self._take_record(record, offsets, asking)
+                self._desk.ask(asking)
                 self._move_on(self._clock())
         self.offsets.advance(polled.positions)
 
-    def _take_record(self, record: Record, offsets: PartitionOffsets) -> None:
+    def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> None:
+        """Convert a record, and add what it became to those that ask to be reported."""
         self._share.read()
         drafts = self._convert(record)
         if not isinstance(drafts, list):
@@ -193,15 +196,17 @@ class Runner:
         self._weight += weight
         ticket = Ticket(record, offsets, weight)
         ticket.open = len(drafts)
-        parcels = [Parcel(ticket, kind, body, claim) for kind, body, claim in drafts]
-        if len(parcels) > 1:
-            ticket.counts = [0] * 7
-            users = [parcel for parcel in parcels if parcel.kind is Kind.USER]
-            if users and len(users) < len(parcels):
-                # Identities reach the API no later than the events that need them (reference, section 8).
-                ticket.gated = [parcel for parcel in parcels if parcel.kind is Kind.EVENT]
-                parcels = users
-        self._desk.ask(parcels)
+        if len(drafts) == 1:
+            asking.append(Parcel(ticket, *drafts[0]))
+            return
+        ticket.counts = [0] * 7
+        parcels = [Parcel(ticket, *draft) for draft in drafts]
+        users = [parcel for parcel in parcels if parcel.kind is Kind.USER]
+        if users and len(users) < len(parcels):
+            # Identities reach the API no later than the events that need them (reference, section 8).
+            ticket.gated = [parcel for parcel in parcels if parcel.kind is Kind.EVENT]
+            parcels = users
+        asking.extend(parcels)
 
     # --- on ------------------------------------------------------------------------------------------------------------------
 
