@@ -34,8 +34,9 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries
+bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries, and weigh it while a million records wait
 	$(BIN)/python bench/whole_job.py
+	$(BIN)/python bench/waiting.py
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
@@ -56,6 +57,7 @@ class KafkaSource:
         self._ranges = ranges
         self._owned: set[Partition] = set()
         self._known: dict[str, KnownTopic] = {}
+        self._ends: dict[Partition, int] = {}
         self._outage = Outage(settings.give_up_after / 1000, time.monotonic())
         self._is_repaired = False
         self._positions_due_s = 0.0
@@ -233,6 +235,7 @@ class KafkaSource:
             return
         if self._outage.answered(time.monotonic()):
             _log.warning("the brokers answer again")
+        self._learn_ends()
 
     def _ask(self) -> None:
         """Ask for the end of one partition. Raises KafkaError where nobody answers."""
@@ -242,6 +245,12 @@ class KafkaSource:
             partition = Partition(topic, 0) if topic is not None else None
         if partition is not None:
             self._consumer.end_offsets([TopicPartition(*partition)], timeout_ms=ASK_LIMIT_MS)
+
+    def _learn_ends(self) -> None:
+        """What is paused is not fetched, so its end is asked for: in a long outage the lag is what a person looks at."""
+        with suppress(errors.KafkaError):
+            ends = self._consumer.end_offsets([TopicPartition(*each) for each in self._owned], timeout_ms=ASK_LIMIT_MS)
+            self._ends.update({Partition(*key): int(end) for key, end in ends.items()})
 
     def _bear(self, error: Exception) -> None:
         """An error that may pass: wait a little, make a new client if it lasts, give up when it lasts too long."""
@@ -297,17 +306,16 @@ class KafkaSource:
         self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self._owned - self._finished])
 
     def lag(self) -> dict[Partition, int]:
-        """Records not yet read, per partition, from memory."""
+        """Records not yet read, per partition, from memory: as fresh as the last fetch, or five seconds where nothing is fetched."""
         lag = {}
         for partition in self._owned:
             position = self._position(partition)
             if self._ranges is not None:
                 start, until = self._ranges[partition]
                 lag[partition] = max(0, until - (position if position is not None else start))
-            elif (
-                position is not None and (highwater := self._consumer.highwater(TopicPartition(*partition))) is not None
-            ):
-                lag[partition] = max(0, highwater - position)
+            elif position is not None:
+                newest = max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
+                lag[partition] = max(0, newest - position)
         return lag
 
     def ended(self) -> bool:
@@ -337,7 +345,7 @@ class KafkaSource:
         return consumer, rebalances
 
     def _resolver(self) -> StartResolver:
-        return StartResolver(self._consumer, self._settings, self._known)
+        return StartResolver(self._consumer, self._settings, self._known, self._ends)
 
     def _encode(self, commits: Mapping[Partition, Commit]) -> dict[TopicPartition, OffsetAndMetadata]:
         return encode_commits(commits, self._known, self._consumer)

@@ -37,11 +37,14 @@ def topic_id(consumer: KafkaConsumer, topic: str) -> str:
 class StartResolver:
     """Settles where partitions are read from, with as few questions to the brokers as it takes."""
 
-    def __init__(self, consumer: KafkaConsumer, settings: KafkaSettings, known: dict[str, KnownTopic]) -> None:
-        """`known` (by topic) is filled in for later commits."""
+    def __init__(
+        self, consumer: KafkaConsumer, settings: KafkaSettings, known: dict[str, KnownTopic], ends: dict[Partition, int]
+    ) -> None:
+        """`known` (by topic) is filled in for later commits, `ends` (the offset after a partition's newest record) for the lag."""
         self._consumer = consumer
         self._settings = settings
         self._known = known
+        self._ends = ends
 
     def resolve(self, partitions: set[Partition]) -> tuple[dict[Partition, Commit], list[SourceEvent]]:
         """Return where each partition of the group starts, and what of it was lost.
@@ -163,6 +166,7 @@ class StartResolver:
         """Ask for all partitions at once: each question may wait behind a fetch that waits for records."""
         keys = [TopicPartition(*partition) for partition in partitions]
         oldest, newest = self._consumer.beginning_offsets(keys), self._consumer.end_offsets(keys)
+        self._ends.update({Partition(*key): int(newest[key]) for key in keys})
         return {Partition(*key): (int(oldest[key]), int(newest[key])) for key in keys}
 
     def _first_offset(self, partition: Partition, reach: Reach) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
@@ -88,12 +88,13 @@ TO_NAMES = ("now",)
 
 @dataclass(frozen=True, slots=True)
 class ReplayRange:
-    """What to read: partition to [from, to), and what the group has already done of it."""
+    """What to read: partition to [from, to), what the group has already done of it, and what was asked for but is there no more."""
 
     group: str
     bounds: Mapping[Partition, tuple[int, int]]
     begun: Mapping[Partition, Commit]
     is_resumed: bool
+    gone: Mapping[Partition, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -149,4 +150,9 @@ def plan(
             if newest[p] > oldest[p]
         )
         raise UsageError(f"the range holds no record ({there or 'the topics are empty'})")
-    return ReplayRange(group, bounds, {}, is_resumed=False)
+    gone = {
+        partition: (first[partition], min(oldest[partition], after[partition]))
+        for partition in partitions
+        if from_bound.offset is not None and first[partition] < min(oldest[partition], after[partition])
+    }
+    return ReplayRange(group, bounds, {}, is_resumed=False, gone=gone)

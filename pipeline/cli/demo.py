@@ -13,6 +13,7 @@ from rich.table import Table
 
 from pipeline.emulator.demo import Demo, DemoResult
 from pipeline.errors import Log2mqError
+from pipeline.observe.console import output
 from pipeline.observe.summary import HEADINGS, books_row
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -29,9 +30,7 @@ def demo(folder: Path | None) -> None:
 
     Leaves with exit code 0 only if nothing is lost and nothing is unexplained.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=120)
+    console = output()
     place = folder or Path(tempfile.mkdtemp(prefix="log2mq-demo-"))
     place.mkdir(parents=True, exist_ok=True)
     begun_s = time.monotonic()

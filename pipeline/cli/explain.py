@@ -6,10 +6,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import click
 
@@ -22,7 +21,7 @@ from pipeline.errors import UsageError
 from pipeline.kafka_topics import Topics
 from pipeline.observe.redact import redact
 from pipeline.report.credentials import Credentials, CredentialsSource
-from pipeline.report.request import RequestSigner
+from pipeline.report.explain import MASK, explain_request
 from pipeline.secret import Secret
 from pipeline.values import Partition
 from schemas.log import LogEntry, RawRecord, Record
@@ -30,10 +29,11 @@ from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
 from transforms.mapping import Mapper
 
-MASKED_KEYS = ("customerId", "Signature", "AccessKeyId", "SecurityToken", "authorization", "x-acs-security-token")
-"""What is never shown, wherever it stands."""
+IDENTIFYING_KEY = "customerId"
+"""Holds an identifier wherever it stands in a message."""
 
-MASK = "***"
+LEAST_WITHIN = 5
+"""Characters that an identifier has at least to be looked for within longer texts: a shorter one is found everywhere."""
 
 MOST_RECORD_BYTES = 64 << 20
 
@@ -62,12 +62,12 @@ def explain(source_file: Path, place: str, line: int, *, show_identifiers: bool)
     record = read_record(source, place, line)
     converter = build_converter(source)
     drafts = converter(record)
-    show = _plain if show_identifiers else Masking(drafts if isinstance(drafts, list) else [])
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
     entry = converter.decode(record)
     if not isinstance(entry, LogEntry):
         _refused(entry)
         return
+    show = _plain if show_identifiers else Masking(converter, entry, drafts if isinstance(drafts, list) else [])
     _title(f"decoded ({source.decode.format})")
     click.echo(show(entry.fields))
     _rules(converter, entry)
@@ -129,20 +129,15 @@ def _rules(converter: Converter, entry: LogEntry) -> None:
 
 def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Callable[[Any], str]) -> None:
     try:
-        credentials = CredentialsSource(source.report.credentials, os.environ).current()
-        note = ""
+        credentials, note = CredentialsSource(source.report.credentials, os.environ).current(), ""
     except UsageError:
         credentials, note = Credentials("none", Secret("none")), " (no credentials found: signed with a made-up key)"
-    request = RequestSigner(source.report, time.time, lambda: "a-new-one-for-every-attempt")(kind, bodies, credentials)
+    request = explain_request(source.report, credentials, kind, bodies)
     _title(f"signed request{note}")
-    parts = urlsplit(request.url)
-    click.echo(f"POST {parts.scheme}://{parts.netloc}{parts.path}")
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    click.echo("query   " + Masking(())(query))
-    click.echo("headers " + Masking(())(dict(request.headers)))
-    body = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
-    for name, value in body.items():
-        click.echo(f"body    {name} = " + show(json.loads(value)))
+    click.echo(f"POST {request.url}")
+    click.echo("query   " + _plain(request.query))
+    click.echo("headers " + _plain(request.headers))
+    click.echo(f"body    {request.field} = " + show(request.messages))
 
 
 def _refused(answer: Skipped | Refusal) -> None:
@@ -161,26 +156,35 @@ def _plain(value: Any) -> str:
 
 
 class Masking:
-    """Shows values with every identifier masked: where a key says so, where the value is one of the record's own, and what looks like one."""
+    """Shows values with every identifier masked: under its key, where the value is one the mapping takes for one, and what looks like one."""
 
-    def __init__(self, drafts: Sequence[Draft]) -> None:
-        self._hidden = {identifier for draft in drafts for identifier in identifiers(json.loads(draft.body))}
+    def __init__(self, converter: Converter, entry: LogEntry, drafts: Sequence[Draft]) -> None:
+        """The identifiers are those in the messages, and those that any rule would read from the entry, whether it matched or not."""
+        self._hidden = {each for draft in drafts for each in _identifiers(json.loads(draft.body))}
+        if isinstance(mapper := converter.transform, Mapper):
+            self._hidden |= mapper.identifiers(entry)
+        self._telling = sorted((each for each in self._hidden if len(each) >= LEAST_WITHIN), key=len, reverse=True)
 
     def __call__(self, value: Any) -> str:
         """Return the value as JSON for a person, masked."""
         return redact(_plain(self._masked(value)))
 
     def _masked(self, value: Any) -> Any:
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return {
-                key: MASK if key in MASKED_KEYS and not isinstance(each, dict | list) else self._masked(each)
+                key: MASK if key == IDENTIFYING_KEY and not isinstance(each, Mapping | list) else self._masked(each)
                 for key, each in value.items()
             }
         if isinstance(value, list | tuple):
             return [self._masked(each) for each in value]
-        return MASK if isinstance(value, str | int) and str(value) in self._hidden else value
+        if isinstance(value, str | int) and str(value) in self._hidden:
+            return MASK
+        if isinstance(value, str):
+            for each in self._telling:
+                value = value.replace(each, MASK)
+        return value
 
 
-def identifiers(message: dict[str, Any]) -> set[str]:
+def _identifiers(message: dict[str, Any]) -> set[str]:
     """Return the identifiers in a message: the customer's, and every other one of the list."""
     return {message["customerId"], *(each["customerId"] for each in message.get("customerIdList", ()))}

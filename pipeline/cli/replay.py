@@ -15,6 +15,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.errors import UsageError
 from pipeline.job_process import on_stop_signals
 from pipeline.kafka_topics import Topics
+from pipeline.observe.console import output
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import summary
@@ -76,11 +77,17 @@ def replay(
         group = replay_group(source.kafka.group, from_text, to_text, partitions)
         committed = {} if dry_run else topics.committed(group)
         todo = plan(group, from_bound, to_bound, partitions, topics, committed)
+    for partition, (start, until) in sorted(todo.gone.items()):
+        click.echo(
+            f"log2mq: warning: {partition.topic}:{partition.partition} has no offsets {start:,} to {until - 1:,} any more (retention): "
+            "their records cannot be replayed",
+            err=True,
+        )
     click.echo(_describe(todo, source), err=True)
     console = Console(stderr=True)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     status = run_replay(source, todo, console, live=live, dry_run=dry_run)
-    Console().print(summary(f"{source.source} replay", status, would=dry_run))
+    output().print(summary(f"{source.source} replay", status, would=dry_run))
     if status.stopping:
         click.echo("interrupted: the same command goes on from here", err=True)
 

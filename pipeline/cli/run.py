@@ -14,6 +14,7 @@ from pipeline.cli.options import log_format_option, log_level_option, progress_o
 from pipeline.config.load import load_source, warnings
 from pipeline.config.source_file import SourceFile
 from pipeline.job_process import WorkerMain, on_stop_signals
+from pipeline.observe.console import output
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import merge, summary
@@ -45,7 +46,7 @@ def run(source_file: Path, workers: int | None, log_format: str, log_level: str,
     with Progress(console, live=live) as shown:
         worker_main = WorkerMain(source_file, log_format, log_level)
         status = run_alone(source, shown.show) if workers is None else run_workers(worker_main, workers, shown.show)
-    Console().print(summary(source.source, status))
+    output().print(summary(source.source, status))
 
 
 def run_alone(source: SourceFile, on_status: Callable[[Status], None]) -> Status:

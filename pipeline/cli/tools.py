@@ -87,7 +87,7 @@ def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     embedded = EmbeddedBroker(port=port, data=folder)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        embedded.halt()
+        embedded.ask_to_stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

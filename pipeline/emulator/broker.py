@@ -212,6 +212,11 @@ class EmbeddedBroker:
         self.halt(at_once=at_once)
         self.start()
 
+    def ask_to_stop(self) -> None:
+        """Ask the process to stop, without waiting for it. Safe in a signal handler."""
+        if self._process is not None:
+            self._process.terminate()
+
     def wait(self) -> int:
         """Wait until the broker's process ends, and return its exit code."""
         return self._process.wait() if self._process is not None else 0

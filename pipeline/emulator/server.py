@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import threading
 import time
@@ -124,6 +125,10 @@ class StandIn:
         self._socket.close()
         self.desk.ledger.close()
 
+    def stop(self) -> None:
+        """Make `serve` return soon. Safe in a signal handler."""
+        self._server.should_exit = True
+
     def serve(self) -> None:
         """Serve in this thread until a signal."""
         try:
@@ -140,5 +145,8 @@ def serve(settings: StandInSettings) -> None:
         UsageError: the host is not loopback, the port is taken, or the fault script is wrong.
     """
     stand_in = StandIn(settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn stops on these, and raises them again once it has: this command then leaves in good order.
+        signal.signal(number, lambda _number, _frame: stand_in.stop())
     print(f"stand-in for Quick Audience at {stand_in.url} (not the real service); Ctrl-C stops it", flush=True)  # noqa: T201 - the command's output
     stand_in.serve()

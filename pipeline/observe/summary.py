@@ -55,9 +55,9 @@ def merge(statuses: Sequence[Status]) -> Status:
 def books_table(title: str, per_partition: Mapping[Partition, Books]) -> Table:
     """Lay the books out, a row a partition and a total."""
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
-    table.add_column("partition")
+    table.add_column("partition", overflow="fold")
     for heading in HEADINGS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for partition, books in sorted(per_partition.items()):
         table.add_row(f"{partition.topic}:{partition.partition}", *books_row(books))
     if len(per_partition) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from schemas.customer import IdMapping
@@ -12,7 +13,7 @@ from transforms.base import Kind
 from transforms.fault import BadExpression, Fault, Location, MappingFaults
 from transforms.fields import Value, text_or_none
 from transforms.mapping.conditions import Condition, compile_condition
-from transforms.mapping.expressions import compile_value, constant_of, is_constant
+from transforms.mapping.expressions import compile_value, constant_of, is_constant, source_of
 from transforms.mapping.functions import Tables
 from transforms.mapping.mapper import Mapper, Rule
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
@@ -84,7 +85,8 @@ class _Compiler:
                 wire["customerIdList"] = known
             return wire
 
-        return Rule(_name(location, rule.event_code), Kind.EVENT, self._condition(rule.when, location), make)
+        personal = _personal(rule.customer_id, *rule.identities.values())
+        return Rule(_name(location, rule.event_code), Kind.EVENT, self._condition(rule.when, location), make, personal)
 
     def user(self, rule: UserRule, location: Location) -> Rule:
         customer = self._customer(rule.customer_id, location)
@@ -94,7 +96,8 @@ class _Compiler:
             known = ids(entry) if ids is not None else None
             return {"customerId": customer(entry), "customerIdList": known} if known else None
 
-        return Rule(_name(location, "identities"), Kind.USER, self._condition(rule.when, location), make)
+        personal = _personal(rule.customer_id, *rule.identities.values())
+        return Rule(_name(location, "identities"), Kind.USER, self._condition(rule.when, location), make, personal)
 
     def _condition(self, when: Mapping[str, Any] | None, location: Location) -> Condition:
         try:
@@ -169,6 +172,16 @@ class _Compiler:
             for kind, each in written.items()
         ]
         return identities(values, refuse_impossible=self._refuse_impossible)
+
+
+def _personal(*written: Any) -> tuple[Value, ...]:
+    """Compile the paths of identifiers as they stand in the entry. What is wrong with them is noted elsewhere."""
+    found = []
+    for each in written:
+        if not is_constant(each):
+            with suppress(BadExpression):
+                found.append(source_of(each))
+    return tuple(found)
 
 
 def _name(location: Location, code: Any) -> str:

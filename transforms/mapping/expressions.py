@@ -46,6 +46,15 @@ def compile_value(written: Any, tables: Tables) -> Value:
     return value
 
 
+def source_of(written: str) -> Value:
+    """Compile the path that an expression begins with: the value as it stands in the entry, before any function.
+
+    Raises:
+        BadExpression: the path is wrong.
+    """
+    return compile_path(_split_pipe(written)[0].strip())
+
+
 def is_constant(written: Any) -> bool:
     """Whether a value of the source file is the same for every entry."""
     return not isinstance(written, str) or not is_path(written)

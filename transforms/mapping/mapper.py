@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Message, Skipped
-from transforms.fields import Value, compile_path
+from transforms.fields import Inconvertible, Value, compile_path, text_or_none
 from transforms.mapping.comparisons import Test
 from transforms.mapping.conditions import Condition
 from transforms.mapping.readers import Rejected
@@ -26,12 +27,13 @@ _WORTH_CHOOSING = 3
 
 
 class Rule(NamedTuple):
-    """One compiled rule."""
+    """One compiled rule. `personal` reads the values that it takes for identifiers of a customer."""
 
     name: str
     kind: Kind
     condition: Condition
     make: Make
+    personal: tuple[Value, ...] = ()
 
 
 class RuleTrace(NamedTuple):
@@ -78,6 +80,14 @@ class Mapper:
         if messages:
             return messages
         return _NO_MESSAGE if matched else self._unmatched
+
+    def identifiers(self, entry: LogEntry) -> set[str]:
+        """Return every value that some rule takes for an identifier, whether it matches the entry or not: what must not be shown."""
+        found = set()
+        for value in {value for rule in self._rules for value in rule.personal}:
+            with suppress(Inconvertible):
+                found.add(text_or_none(value(entry)) or "")
+        return found - {""}
 
     def explain(self, entry: LogEntry) -> list[RuleTrace]:
         """Say of every rule whether it matched and what it made, or which condition did not hold."""

@@ -1,0 +1,79 @@
+"""The job's memory while a million records wait: Quick Audience is away, and everything is held.
+
+    python bench/waiting.py [--count 1000000] [--seconds 40]
+
+The job runs as its command. It reads what its limits allow, holds it, and leaves the rest in Kafka.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from whole_job import KEYS, SOURCE, log
+
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.emulator.broker import EmbeddedBroker
+from pipeline.kafka_producer import KafkaWriter
+from pipeline.kafka_topics import Topics
+
+NOBODY = 9
+"""A port where nobody listens: every connection is refused."""
+PARTITIONS = 4
+
+
+def peak_mebibytes(pid: int) -> float:
+    """Return the most memory the process has held so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def main() -> None:
+    """Print the peak, and what the job says it holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=int, default=40)
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="log2mq-bench-"))
+    try:
+        with EmbeddedBroker() as broker:
+            servers = broker.bootstrap_servers
+            settings = KafkaSettings(bootstrap_servers=(servers,), topics=("bench-log",))
+            with Topics(settings, {}) as topics:
+                topics.create("bench-log", PARTITIONS)
+                topics.create("waiting-dead")
+            with KafkaWriter(settings, client_id="bench", environment={}) as writer:
+                writer.write("bench-log", ((None, log(number)) for number in range(arguments.count)))
+            path = folder / "waiting.yaml"
+            path.write_text(
+                SOURCE.format(name="waiting", servers=servers, folder=folder, port=NOBODY), encoding="utf-8"
+            )
+            with (folder / "log").open("w+") as output:
+                job = subprocess.Popen(
+                    [sys.executable, "-m", "pipeline.cli.main", "run", str(path), "--no-progress"],
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **KEYS},
+                )
+                try:
+                    time.sleep(arguments.seconds)
+                    peak = peak_mebibytes(job.pid)
+                finally:
+                    job.kill()
+                    job.wait()
+                output.seek(0)
+                said = output.read().strip().splitlines()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(said[-1] if said else "the job said nothing")
+    print(f"{arguments.count:,} records waiting: at most {peak:.0f} MiB (aim: under 300 MB)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,322 @@
+"""The commands as a user types them: what they print, what they hide, and how they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from kafka import KafkaAdminClient, TopicPartition
+
+from pipeline.values import Partition
+
+ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
+PHONE, MAIL = "13812345678", "zhang@example.com"
+
+
+def log2mq(*arguments, stdin=b"", code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        env=ENVIRONMENT,
+    )
+    text = (done.stdout + done.stderr).decode()
+    assert done.returncode == code, text
+    assert "Traceback" not in text
+    return text
+
+
+class Serving:
+    """A command that serves until it is stopped, its output in a file."""
+
+    def __init__(self, log, *arguments):
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline.cli.main", *map(str, arguments)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=ENVIRONMENT,
+            )
+
+    def text(self):
+        return self.log.read_text()
+
+    def says(self, pattern, limit_s=60):
+        """Wait until it says something, and return the match."""
+        until = time.monotonic() + limit_s
+        while not (found := re.search(pattern, self.text())):
+            assert time.monotonic() < until, f"no {pattern!r} in {self.text()}"
+            assert self.process.poll() is None, self.text()
+            time.sleep(0.1)
+        return found
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    begun = []
+
+    def serve(*arguments):
+        begun.append(Serving(tmp_path / f"serving-{len(begun)}.log", *arguments))
+        return begun[-1]
+
+    yield serve
+    for each in begun:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+
+
+def paid(number, **more):
+    return json.dumps(
+        {"type": "paid", "ts": 1_700_000_000_000, "user": f"member-{number}", "no": f"n{number}", **more}
+    ).encode()
+
+
+# --- run ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_run_prints_its_books_and_json_lines_and_no_identifier(source, kafka, serve):
+    made = source()
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(number, note=PHONE) for number in range(20)] + [b"{broken " + MAIL.encode(), b"{}"])
+    made.save()
+    job = serve("run", made.path, "--no-progress", "--log-format", "json", "--log-level", "debug")
+    until = time.monotonic() + 40
+    while not made.is_committed({Partition(made.topic, 0): 22}):
+        assert time.monotonic() < until, job.text()
+        time.sleep(0.1)
+    job.says(r'"books"')
+    assert job.stop() == 0
+    lines = [json.loads(line) for line in job.text().splitlines() if line.startswith("{")]
+    progress = [line for line in lines if line["logger"] == "log2mq.progress"]
+    assert progress[-1]["books"]["read"] == 22
+    assert set(progress[-1]) == {"time", "level", "logger", "message", "books"}
+    assert re.search(rf"{made.topic}:0 +│ +22 │ +20 │ +0 │ +1 │ +1 │ +0", job.text().replace("|", "│")), job.text()
+    for hidden in (PHONE, MAIL, "member-", "testsecret"):
+        assert hidden not in job.text()
+    headers = str([record.headers for record in kafka.read(made.dead)])
+    assert "NOT_JSON" in headers
+    assert MAIL not in headers
+
+
+def test_the_lag_counts_what_arrives_while_everything_is_held(source, kafka, stand_in):
+    made = source(partitions=2)
+    kafka.write(made.topic, [paid(number) for number in range(20_000)])
+    stand_in.set_faults({"name": "away", "do": "unavailable"})
+    seen = []
+
+    def grown():
+        return bool(seen) and seen[-1] > 25_000
+
+    with made.job(on_status=lambda status: seen.append(sum(status.lag.values()) + status.total.in_flight)) as job:
+        kafka.write(made.topic, [paid(number) for number in range(20_000, 30_000)])
+        begun = time.monotonic()
+        while not grown() and time.monotonic() < begun + 30:
+            job.runner.turn()
+    assert seen[-1] == 30_000
+
+
+# --- check -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_check_online_warns_of_what_a_file_cannot_tell(source, kafka):
+    made = source(topic=kafka.topic(retention_ms=30 * 86_400_000), dedup={"keep": "7d"})
+    made.save()
+    assert "not asked: Kafka" in log2mq("check", made.path)
+    said = log2mq("check", made.path, "--online")
+    assert f"{made.topic} keeps records 30d, dedup.keep is 7d: a replay of older records reports them again" in said
+    assert f"the dead-letter topic {made.dead} does not exist" in said
+    kafka.topic(name=made.dead)
+    short = source(topic=kafka.topic(retention_ms=86_400_000), dedup={"keep": "7d"}, dead_letters={"topic": made.dead})
+    short.save()
+    assert "warning" not in log2mq("check", short.path, "--online")
+    short.topic = "no-such-topic"
+    short.save()
+    assert "no such topic" in log2mq("check", short.path, "--online", code=3)
+
+
+# --- explain -----------------------------------------------------------------------------------------------------------------------
+
+RULES = """
+events:
+  - when: {type: paid}
+    event_code: pay_order
+    event_time: $.ts
+    customer_id: $.user
+    out_biz_id: $.no
+    attributes: {note: $.note}
+users:
+  - when: {type: register}
+    customer_id: $.user
+    identities: {open_id: $.wx | trim}
+"""
+
+
+@pytest.fixture
+def explained(source, kafka, tmp_path):
+    """A source with three records in its topic, in a file, and as bytes."""
+    made = source(rules=RULES)
+    records = [
+        b"{broken",
+        paid(1, wx=" o6_bmjrPTlm6_2sgVt7hMZOPfL2M ", note=f"ring {PHONE} for member-1"),
+        b'{"type": "x"}',
+    ]
+    kafka.write(made.topic, records, partition=0)
+    made.save()
+    path = tmp_path / "lines.log"
+    path.write_bytes(b"\r\n".join(records) + b"\n")
+    return made, path, b"\n".join(records)
+
+
+def test_explain_shows_every_step_from_wherever_the_record_is(explained):
+    made, path, stdin = explained
+    from_topic = log2mq("explain", made.path, "--record", f"{made.topic}:0:1")
+    from_file = log2mq("explain", made.path, "--record", path, "--line", 2)
+    from_stdin = log2mq("explain", made.path, "--line", 2, stdin=stdin)
+    for said in (from_topic, from_file, from_stdin):
+        for step in (
+            "decoded (json)",
+            "rules",
+            "event message",
+            "dedup key ",
+            "signed request",
+            "EventMessageModelListStr",
+        ):
+            assert step in said
+        assert "yes  events[0] pay_order" in said
+        assert "no   users[0] identities: not type = 'register'" in said
+        assert '"outBizId": "n1"' in said
+    keys = {re.search("dedup key ([0-9a-f]{32})", said)[1] for said in (from_topic, from_file, from_stdin)}
+    assert len(keys) == 1
+
+
+def test_explain_masks_secrets_and_identifiers(explained):
+    made, path, _ = explained
+    said = log2mq("explain", made.path, "--record", path, "--line", 2)
+    for hidden in ("member-1", PHONE, "o6_bmjrPTlm6_2sgVt7hMZOPfL2M", "testid", "testsecret"):
+        assert hidden not in said
+    shown = log2mq("explain", made.path, "--record", path, "--line", 2, "--show-identifiers")
+    assert "member-1" in shown
+    assert "testid" not in shown
+    assert "testsecret" not in shown
+
+
+def test_explain_says_why_there_is_nothing_to_report(explained):
+    made, path, _ = explained
+    assert "dead letter: NOT_JSON at decode" in log2mq("explain", made.path, "--record", path, "--line", 1)
+    assert "filtered: no rule matched" in log2mq("explain", made.path, "--record", path, "--line", 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--record", "no-such-file"), "--record: found 'no-such-file', which cannot be read"),
+        (("--line", "9"), "--record: - has no line 9"),
+        (("--record", "{topic}:0:7"), "{topic}:0 has offsets 0 to 2, not 7"),
+        (("--line", "none"), "'none' is not a valid integer"),
+    ],
+)
+def test_explain_says_what_is_wrong(explained, arguments, says):
+    made, _, stdin = explained
+    asked = [each.format(topic=made.topic) for each in arguments]
+    assert says.format(topic=made.topic) in log2mq("explain", made.path, *asked, stdin=stdin, code=2)
+
+
+# --- replay ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_replay_says_what_retention_has_removed(source, kafka):
+    made = source()
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(number) for number in range(30)])
+    asking = KafkaAdminClient(bootstrap_servers=kafka.servers)
+    asking.delete_records({TopicPartition(made.topic, 0): 10})
+    asking.close()
+    made.save()
+    said = log2mq("replay", made.path, "--from", "0", "--to", "now")
+    assert f"{made.topic}:0 has no offsets 0 to 9 any more (retention)" in said
+    assert "replaying 20 offsets" in said
+    assert len(made.events()) == 20
+    assert "has no offsets" not in log2mq("replay", made.path, "--from", "earliest", "--to", "now")
+
+
+# --- the parts of the demo by themselves ---------------------------------------------------------------------------------------------
+
+
+def test_sample_writes_the_same_lines_for_the_same_seed_and_says_what_to_expect(kafka, tmp_path):
+    once, again = (log2mq("sample", "shop-app", "--count", 200, "--seed", 7) for _ in range(2))
+    assert once == again
+    assert once != log2mq("sample", "shop-app", "--count", 200, "--seed", 8)
+    assert "shop-app: read 200, of which reported" in once
+    topic = kafka.topic(4)
+    log2mq("sample", "crm-lines", "--count", 50, "--to", topic, "--bootstrap-servers", kafka.servers)
+    assert sum(kafka.ends(topic).values()) == 50
+    assert "no broker answers" in log2mq(
+        "sample", "crm-lines", "--to", "x", "--bootstrap-servers", "127.0.0.1:9", code=3
+    )
+
+
+def test_the_emulator_says_what_it_is_and_keeps_its_ledger(serve, source, kafka, tmp_path):
+    ledger = tmp_path / "ledger.jsonl"
+    standing = serve("emulator", "--port", 0, "--ledger", ledger)
+    url = standing.says(r"http://127\.0\.0\.1:\d+")[0]
+    with urllib.request.urlopen(url) as answer:
+        assert b"stand-in" in answer.read()
+        assert answer.headers["x-log2mq"] == "stand-in"
+    made = source()
+    made.url = url
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(number) for number in range(5)])
+    made.save()
+    log2mq("replay", made.path, "--from", "earliest", "--to", "now")
+    with urllib.request.urlopen(f"{url}/_stand-in/ledger") as answer:
+        assert json.load(answer)["events"] == 5
+    assert standing.stop() == 0
+    assert ledger.exists()
+    again = serve("emulator", "--port", 0, "--ledger", ledger)
+    url = again.says(r"http://127\.0\.0\.1:\d+")[0]
+    with urllib.request.urlopen(f"{url}/_stand-in/ledger") as answer:
+        assert json.load(answer)["events"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--host", "0.0.0.0"), "loopback"),
+        (("--port", "70000"), "70000 is not in the range"),
+        (("--faults", "no-such-file.yaml"), "no-such-file.yaml"),
+        (("--ledger", "/no/such/folder/ledger"), "/no/such/folder/ledger"),
+    ],
+)
+def test_the_emulator_says_what_is_wrong(arguments, says):
+    assert says in log2mq("emulator", *arguments, code=2)
+
+
+def test_the_broker_serves_topics_and_stops_with_sigterm(serve, kafka, tmp_path):
+    standing = serve("broker", "--port", 0, "--folder", tmp_path / "kafka", "--topic", "a:3", "--topic", "b")
+    servers = standing.says(r"Kafka at (127\.0\.0\.1:\d+)", 120)[1]
+    other = type(kafka)(servers)
+    assert len(other.ends("a")) == 3
+    assert len(other.ends("b")) == 1
+    assert standing.stop() == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://{servers}")
+
+
+def test_the_version_and_unknown_commands(tmp_path):
+    assert re.fullmatch(r"log2mq, version \d+\.\d+\.\d+\n", log2mq("--version"))
+    assert "No such command 'rum'" in log2mq("rum", code=2)
