@@ -22,6 +22,14 @@ class Batch:
     in_doubt: bool = False  # an attempt's answer was lost
     tenure: int = 0  # under which unbroken lease it was sent
 
+    def drop_stale(self) -> list[Parcel]:
+        """Remove messages whose partition was taken away, and return them; failures so far say nothing of a batch that has changed."""
+        stale = [parcel for parcel in self.parcels if parcel.is_stale]
+        if stale:
+            self.parcels = [parcel for parcel in self.parcels if not parcel.is_stale]
+            self.code, self.strikes = "", 0
+        return stale
+
     def halves(self) -> list[Batch]:
         """Split in two, to find which message the API refuses."""
         middle = len(self.parcels) // 2

@@ -145,10 +145,7 @@ class Dispatch:
         for batcher in self._batchers.values():
             dropped += batcher.drop_stale()
         for batch in [*self._outbox, *(batch for _, _, batch in self._resting)]:
-            stale = [parcel for parcel in batch.parcels if parcel.is_stale]
-            if stale:
-                dropped += stale
-                batch.parcels = [parcel for parcel in batch.parcels if not parcel.is_stale]
+            dropped += batch.drop_stale()
         self._outbox = deque(batch for batch in self._outbox if batch.parcels)
         self._resting = [entry for entry in self._resting if entry[2].parcels]
         heapq.heapify(self._resting)
@@ -200,12 +197,13 @@ class Dispatch:
             settled.withdrawn.extend(parcel for parcel in batch.parcels if not parcel.is_stale)
             settled.dropped.extend(parcel for parcel in batch.parcels if parcel.is_stale)
             return
-        if any(parcel.is_stale for parcel in batch.parcels):
-            settled.dropped.extend(parcel for parcel in batch.parcels if parcel.is_stale)
-            batch.parcels = [parcel for parcel in batch.parcels if not parcel.is_stale]
-            if not batch.parcels:
-                return
-        if isinstance(outcome, Refused):
+        dropped = batch.drop_stale()
+        settled.dropped.extend(dropped)
+        if not batch.parcels:
+            return
+        if isinstance(outcome, Refused) and dropped:
+            self._outbox.appendleft(batch)  # the bad message may be among those gone: no verdict on the others
+        elif isinstance(outcome, Refused):
             self._isolate(batch, outcome, settled)
         else:
             self._try_again(batch, outcome, now_ms, settled)

@@ -171,3 +171,36 @@ def test_what_was_being_sent_when_the_claims_lapsed_is_claimed_anew_before_it_is
     for now_ms in range(2_000, 5_000, 100):
         turn(dispatch, now_ms, flush=True)
     assert len(api.calls) == 2
+
+
+def test_a_refusal_of_a_batch_that_lost_its_bad_message_to_another_owner_is_no_verdict_on_the_rest():
+    api = Api(lambda numbers: Refused("Bad", "") if 0 in numbers else Delivered())
+    backoff = Backoff(100, 1_000, lambda: 0.5)
+    dispatch = Dispatch([Batcher(Kind.EVENT, 2, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
+    taken_away = PartitionOffsets(Partition("log", 0), Commit(0, ""))
+    [bad], [_, good] = parcels(1, taken_away), parcels(2)
+    dispatch.add([bad, good], 0)
+    turn(dispatch, 0)
+    taken_away.closed = True
+    settled = turn(dispatch, 10)
+    assert (settled.dropped, settled.refused) == ([bad], [])
+    assert turn(dispatch, 20).delivered == [good]
+    assert api.calls == [[0, 1], [1]]
+
+
+def test_failures_of_a_batch_that_has_changed_since_do_not_count_against_the_rest():
+    api = Api(lambda numbers: UNKNOWN if 0 in numbers or api.calls == [[0, 1]] * 3 + [[1]] else Delivered())
+    backoff = Backoff(100, 1_000, lambda: 0.5)
+    dispatch = Dispatch([Batcher(Kind.EVENT, 2, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
+    taken_away = PartitionOffsets(Partition("log", 0), Commit(0, ""))
+    [bad], [_, good] = parcels(1, taken_away), parcels(2)
+    dispatch.add([bad, good], 0)
+    for now_ms in range(0, 60_000, 1_000):
+        if len(api.calls) == 3 and not taken_away.closed:
+            dispatch.take_in(now_ms)
+            taken_away.closed = True
+            assert dispatch.drop_stale() == [bad]
+        if good in turn(dispatch, now_ms).delivered:
+            break
+    assert not dispatch.halt
+    assert api.calls == [[0, 1]] * 3 + [[1]] * 2

@@ -1,0 +1,385 @@
+"""The loop, played through: a log, a group and an API of the test's own, in which everything that may go wrong does, in any order.
+
+What must hold whatever happens: every event is taken once, or refused and in the dead letters; commits end at the end; the books balance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.batch import Batcher
+from pipeline.books import Books, decode_books
+from pipeline.convert import Converter, Identity
+from pipeline.deadletter.share import DeadLetterShare
+from pipeline.decode import DecodeLimits, build_decoder
+from pipeline.dedup.memory_store import MemoryStore, MemoryTable
+from pipeline.dispatch import Dispatch
+from pipeline.errors import DestinationHalt
+from pipeline.retry import Backoff, Breaker
+from pipeline.runner import Pace, Parts, Runner
+from pipeline.values import Assigned, Commit, Delivered, Halt, Partition, Polled, Refused, Retry, Revoked
+from schemas.log import RawRecord
+from transforms.base import Kind
+from transforms.mapping import compile_mapping
+from transforms.mapping.models import MappingSettings
+
+LEASE_MS = 3_000
+MAPPING = {
+    "events": [
+        {
+            "when": {"type": ["pay", "both"]},
+            "event_code": "pay",
+            "event_time": "$.ts",
+            "customer_id": "$.user",
+            "out_biz_id": "$.no",
+            "attributes": {"note": "$.note"},
+        }
+    ],
+    "users": [{"when": {"type": "both"}, "customer_id": "$.user", "identities": {"open_id": "$.user"}}],
+}
+
+
+class Clock:
+    """Every look at it costs a few milliseconds, so that whatever waits comes due."""
+
+    def __init__(self):
+        self.now_ms = 1_700_000_000_000
+
+    def __call__(self):
+        self.now_ms += 7
+        return self.now_ms
+
+
+class Group:
+    """A topic's partitions, what the group has committed, and who owns what."""
+
+    def __init__(self, logs):
+        self.records = {
+            Partition("log", number): [
+                RawRecord("log", number, offset, 0, None, value) for offset, value in enumerate(values)
+            ]
+            for number, values in enumerate(logs)
+        }
+        self.committed = {}
+        self.meant = dict.fromkeys(self.records, "")  # who shall own a partition
+        self.owned = dict.fromkeys(self.records, "")  # who does
+
+    def is_done(self):
+        return all(
+            (commit := self.committed.get(each)) is not None and commit.offset == len(records)
+            for each, records in self.records.items()
+            if records
+        )
+
+    def lifetime(self):
+        return Books.total(Books.of(decode_books(commit.metadata)[0]) for commit in self.committed.values())
+
+
+class Member:
+    """One member's `Source`."""
+
+    def __init__(self, group, name, chance):
+        self.group, self.name, self.chance = group, name, chance
+        self.positions = {}
+        self.paused = set()
+
+    def poll(self, _timeout_ms, committable):
+        group, events = self.group, []
+        gone = frozenset(each for each in self.positions if group.meant[each] != self.name)
+        if gone:
+            for each in gone:
+                if each in committable and self.chance.random() < 0.7:  # else the commit on the way out failed
+                    group.committed[each] = committable[each]
+                group.owned[each] = ""
+                del self.positions[each]
+            events.append(Revoked(gone))
+        come = [
+            each for each, name in group.meant.items() if name == self.name and group.owned[each] in {"", self.name}
+        ]
+        fresh = {each: group.committed.get(each, Commit(0, "")) for each in come if each not in self.positions}
+        if fresh:
+            for each, commit in fresh.items():
+                group.owned[each] = self.name
+                self.positions[each] = commit.offset
+            self.paused -= fresh.keys()
+            events.append(Assigned(fresh))
+        records = {}
+        for each, position in self.positions.items():
+            some = group.records[each][position : position + self.chance.randint(0, 7)]
+            if some and each not in self.paused and each not in fresh:
+                records[each] = some
+                self.positions[each] = some[-1].offset + 1
+        return Polled(events, records, {each: self.positions[each] for each in records})
+
+    def commit(self, offsets):
+        if any(self.group.owned[each] != self.name for each in offsets) or self.chance.random() < 0.1:
+            return False
+        self.group.committed.update(offsets)
+        return True
+
+    def pause(self, partitions):
+        self.paused.update(partitions)
+
+    def resume(self, partitions):
+        self.paused.difference_update(partitions)
+
+    def lag(self):
+        return {}
+
+    def close(self):
+        """Nothing to let go of."""
+
+
+class Api:
+    """What the far side took, and how it answers."""
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.taken = Counter()
+        self.order = {}  # user -> what came first
+
+    def answer(self, kind, messages):
+        parsed = [json.loads(each) for each in messages]
+        chance = self.chance.random()
+        if chance < 0.1:
+            return Retry("ServiceUnavailable", "away")
+        if chance < 0.15:
+            return Retry("InternalError", "inside", outage=False)
+        if any(each.get("extendAttributes", {}).get("note") == "poison" for each in parsed):
+            return Refused("ES400", "bad content")
+        for each in parsed:
+            self.order.setdefault((each["customerId"], kind), len(self.order))
+            if kind is Kind.EVENT:
+                self.taken[each["extendAttributes"]["outBizId"]] += 1
+        return Delivered()
+
+
+class Senders:
+    """Threads that answer when they like: the API sees a batch at the moment its outcome is collected."""
+
+    def __init__(self, api, threads):
+        self.api, self.threads = api, threads
+        self.out = []
+
+    @property
+    def idle(self):
+        return self.threads - len(self.out)
+
+    def submit(self, ticket, kind, messages):
+        self.out.append((ticket, kind, list(messages)))
+
+    def wait(self, _timeout_s):
+        return bool(self.out)
+
+    def collect(self):
+        done = [each for each in self.out if self.api.chance.random() < 0.5]
+        self.out = [each for each in self.out if each not in done]
+        return [(ticket, self.api.answer(kind, messages)) for ticket, kind, messages in done]
+
+
+class DeadLetters:
+    """A topic that acknowledges some calls later."""
+
+    def __init__(self, written, chance):
+        self.written, self.chance = written, chance
+        self.waiting = []
+
+    def send(self, record, refusal):
+        self.waiting.append((record, refusal))
+
+    def durable(self):
+        done = [each for each in self.waiting if self.chance.random() < 0.5]
+        self.waiting = [each for each in self.waiting if each not in done]
+        self.written += done
+        return [record for record, _ in done]
+
+    def close(self):
+        """Nothing to let go of."""
+
+
+class World:
+    """Everything around the processes, which come and go."""
+
+    def __init__(self, logs, chance):
+        self.clock = Clock()
+        self.chance = chance
+        self.group = Group(logs)
+        self.api = Api(chance)
+        self.table = MemoryTable()
+        self.dead = []
+        self.runners = {}
+        self.begun = 0
+
+    def begin(self, slot, *, threads=3):
+        """Start a process in a slot, whatever became of the last one."""
+        self.begun += 1
+        name = f"process-{self.begun}"
+        for each, owner in self.group.meant.items():
+            if owner == getattr(self.runners.get(slot), "name", None):
+                self.group.meant[each] = name
+                self.group.owned[each] = ""  # the dead own nothing
+        backoff = Backoff(20, 200, self.chance.random)
+        dispatch = Dispatch(
+            [Batcher(kind, 10, 1 << 20, 50) for kind in Kind], Senders(self.api, threads), backoff, Breaker(backoff)
+        )
+        parts = Parts(
+            Member(self.group, name, self.chance),
+            Converter(
+                build_decoder("json", {}, DecodeLimits()),
+                compile_mapping(MappingSettings(**MAPPING)),
+                Identity("org-1"),
+            ),
+            MemoryStore(self.table, name, 10**9, LEASE_MS, self.clock.now_ms),
+            dispatch,
+            DeadLetters(self.dead, self.chance),
+            DeadLetterShare(1.0, 1_000_000),
+        )
+        runner = Runner(
+            parts,
+            Pace(unfinished_records=40, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
+            self.clock,
+        )
+        runner.name = name
+        self.runners[slot] = runner
+        return runner
+
+    def rebalance(self, *slots):
+        """Give every partition to one of the processes, by chance."""
+        for each in self.group.meant:
+            self.group.meant[each] = self.runners[self.chance.choice(slots)].name
+
+
+def value(number, kind="pay", **more):
+    return json.dumps(
+        {"type": kind, "ts": 1_700_000_000_000, "user": f"u{number % 5}", "no": f"n{number}", **more}
+    ).encode()
+
+
+RECORDS = st.one_of(
+    st.integers(0, 60).map(value),
+    st.integers(0, 60).map(lambda number: value(number, "both")),
+    st.integers(100, 105).map(lambda number: value(number, note="poison")),
+    st.sampled_from([b"{broken", b'{"type": "other"}']),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    logs=st.lists(st.lists(RECORDS, max_size=60), min_size=1, max_size=3),
+    seed=st.integers(0, 2**32),
+    trouble=st.sampled_from([0.0, 0.05, 0.2]),
+)
+def test_whatever_happens_nothing_is_lost_and_nothing_taken_twice(logs, seed, trouble):
+    chance = Random(seed)
+    world = World(logs, chance)
+    for slot in (0, 1):
+        world.begin(slot)
+    world.rebalance(0, 1)
+    for step in range(20_000):
+        if world.group.is_done():
+            break
+        for slot in (0, 1):
+            world.runners[slot].turn()
+        if step < 200 and chance.random() < trouble:
+            if chance.random() < 0.5:
+                world.rebalance(0, 1)
+            else:
+                world.begin(chance.choice([0, 1]))  # killed: what it held in memory is gone
+    records = [each for log in logs for each in log]
+    parsed = [json.loads(each) for each in records if each != b"{broken"]
+    good = {each["no"] for each in parsed if each["type"] != "other" and "note" not in each}
+    bad = sum(each == b"{broken" or b"poison" in each for each in records)
+    assert world.group.is_done()
+    assert world.api.taken == dict.fromkeys(good, 1)
+    assert {record.value for record, _ in world.dead} == {
+        each for each in records if b"poison" in each or each == b"{broken"
+    }
+    for runner in world.runners.values():
+        runner.status().total.check()
+    lifetime = world.group.lifetime()
+    lifetime.check()
+    assert (lifetime.read, lifetime.dead_lettered, lifetime.in_flight) == (len(records), bad, 0)
+    assert lifetime.reported + lifetime.duplicate == sum(
+        each["type"] != "other" and "note" not in each for each in parsed
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(numbers=st.lists(st.integers(0, 30), min_size=1, max_size=40), seed=st.integers(0, 2**32))
+def test_identities_are_taken_before_the_events_of_their_record(numbers, seed):
+    world = World([[value(number, "both") for number in numbers]], Random(seed))
+    world.begin(0)
+    world.rebalance(0)
+    for _ in range(5_000):
+        if world.group.is_done():
+            break
+        world.runners[0].turn()
+    order = world.api.order
+    assert all(order[(user, Kind.USER)] < place for (user, kind), place in order.items() if kind is Kind.EVENT)
+
+
+def test_a_stop_finishes_what_is_in_flight_and_commits_it():
+    world = World([[value(number) for number in range(30)]], _Even())
+    runner = world.begin(0)
+    world.rebalance(0)
+    while not runner.status().total.in_flight:
+        runner.turn()
+    runner.stop()
+    status = runner.run()
+    total = status.total
+    assert total.in_flight == 0
+    assert total.read == total.reported == world.group.committed[Partition("log", 0)].offset
+
+
+def test_a_halt_waits_for_the_answers_under_way_and_remembers_them():
+    world = World([[value(number) for number in range(30)]], _Even())
+    runner = world.begin(0)
+    world.rebalance(0)
+    answer, answers = world.api.answer, []
+
+    def halt_at_the_second(kind, messages):
+        answers.append(len(messages))
+        return Halt("Forbidden", "no") if len(answers) == 2 else answer(kind, messages)
+
+    world.api.answer = halt_at_the_second
+    with pytest.raises(DestinationHalt, match="Forbidden: no"):
+        runner.run()
+    taken = sum(world.api.taken.values())
+    assert taken == sum(answers) - answers[1]
+    committed = world.group.committed.get(Partition("log", 0), Commit(0, ""))
+    assert committed.offset <= taken
+    world.api.answer = answer
+    world.begin(0)
+    while not world.group.is_done():
+        world.runners[0].turn()
+    assert set(world.api.taken.values()) == {1}
+
+
+def test_a_partition_is_paused_before_its_unfinished_records_fill_the_memory():
+    world = World([[value(number) for number in range(500)]], _Even())
+    world.api.answer = lambda *_: Retry("ServiceUnavailable", "away")
+    runner = world.begin(0)
+    world.rebalance(0)
+    for _ in range(400):
+        runner.turn()
+    assert 0 < runner.status().total.in_flight <= 40 + 10 * 4 + 7
+    assert world.group.committed.get(Partition("log", 0), Commit(0, "")).offset == 0
+
+
+class _Even:
+    """Chance that is always in the middle: polls of three records, every answer at once, no fault."""
+
+    def random(self):
+        return 0.4
+
+    def randint(self, low, high):
+        return (low + high) // 2
+
+    def choice(self, some):
+        return some[0]
