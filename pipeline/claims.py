@@ -62,7 +62,7 @@ class ClaimDesk:
         )  # looking an enumeration's member up takes its time
         for parcel, standing in zip(asking, self._store.claim([each.claim for each in asking], now_ms), strict=True):
             if standing is free:
-                held_here[parcel.claim.key] = []
+                held_here.setdefault(parcel.claim.key, [])  # whoever waits for a claim that lapsed goes on waiting
                 granted.append(parcel)
             elif standing is not held:
                 known.append((parcel, standing))

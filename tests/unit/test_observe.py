@@ -1,0 +1,134 @@
+"""What people see while the job runs and at its end: progress lines, the summary, and text without identifiers."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from pipeline.books import Books
+from pipeline.dispatch import Attempts
+from pipeline.observe.progress import PLAIN_EVERY_S, Progress
+from pipeline.observe.redact import MOST_CHARACTERS, redact
+from pipeline.observe.summary import merge, summary
+from pipeline.status import Status
+from pipeline.values import Partition
+
+ONE, TWO = Partition("log", 0), Partition("log", 1)
+
+
+def status(read=0, reported=0, **more):
+    return Status(1_000, {ONE: Books(read=read, reported=reported, in_flight=read - reported)}, **more)
+
+
+class Seconds:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def progress(**more):
+    clock = Seconds()
+    return Progress(Console(file=io.StringIO()), live=False, clock=clock, **more), clock
+
+
+def test_a_line_has_the_figures_the_rate_and_the_lag():
+    shown, clock = progress()
+    clock.now += 2
+    snapshot = status(read=3_000, reported=2_900, lag={ONE: 5_000, TWO: 1})
+    shown.show(snapshot)
+    line = shown.line(snapshot)
+    for part in ("read 3,000 (1,500/s)", "reported 2,900", "in flight 100", "lag 5,001"):
+        assert part in line
+
+
+def test_a_line_of_a_replay_has_what_is_left_and_about_how_long():
+    shown, clock = progress(remaining=lambda: 150_000)
+    clock.now += 1
+    snapshot = status(read=1_000)
+    assert shown.line(snapshot).endswith("to go 150,000")
+    shown.show(snapshot)
+    assert shown.line(snapshot).endswith("to go 150,000 (about 2 min 30 s)")
+
+
+def test_a_line_says_what_the_job_waits_for():
+    shown, _ = progress()
+    line = shown.line(
+        status(
+            attempts=Attempts(last_failure="ServiceUnavailable: away"),
+            rests_until_ms=6_000,
+            waiting_elsewhere=7,
+            stopping=True,
+        )
+    )
+    assert "Quick Audience is away (ServiceUnavailable), next try in 5 s" in line
+    assert "waiting for another worker 7" in line
+    assert line.endswith("stopping")
+
+
+def test_plain_lines_come_now_and_then_with_the_books(caplog):
+    shown, clock = progress()
+    with caplog.at_level(logging.INFO, "log2mq.progress"), shown:
+        for _ in range(4 * int(PLAIN_EVERY_S)):
+            clock.now += 0.5
+            shown.show(status(read=10, reported=10))
+    assert len(caplog.records) == 2
+    assert caplog.records[0].books["read"] == 10
+
+
+def test_the_snapshots_of_several_processes_add_up():
+    one = status(read=10, reported=8, lag={ONE: 3}, attempts=Attempts(calls=2, codes={"Throttling": 1}))
+    other = Status(
+        2_000,
+        {ONE: Books(read=5, reported=5), TWO: Books(read=1, filtered=1)},
+        attempts=Attempts(calls=3, retries=1, codes={"Throttling": 2}),
+        rests_until_ms=9_000,
+    )
+    both = merge([one, other])
+    assert (both.total.read, both.total.reported, both.total.filtered, both.total.in_flight) == (16, 13, 1, 2)
+    both.total.check()
+    assert both.attempts == Attempts(calls=5, retries=1, codes={"Throttling": 3})
+    assert (both.at_ms, both.rests_until_ms, both.lag) == (2_000, 9_000, {ONE: 3})
+    assert merge([]).total == Books()
+
+
+@pytest.mark.parametrize("would", [False, True])
+def test_the_summary_has_a_row_a_partition_and_a_total(would):
+    console = Console(file=io.StringIO(), width=100)
+    snapshot = merge([status(read=10, reported=10), Status(1, {TWO: Books(read=2_000, filtered=2_000)})])
+    console.print(summary("shop", snapshot, would=would))
+    shown = console.file.getvalue()
+    assert [line.split()[0] for line in shown.splitlines() if line.startswith(("log:", "all"))] == [
+        "log:0",
+        "log:1",
+        "all",
+    ]
+    assert "2,010" in shown
+    assert ("events would be reported" in shown, "calls" in shown) == (would, not would)
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    ["13800138000", "+8613800138000", "008613800138000", "li.lei+a@mail.example.com.cn", "LTAI5tExampleExample00"],
+)
+def test_identifiers_and_keys_are_masked(identifier):
+    assert redact(f"user {identifier}, order 20260101000000001") == "user ***, order 20260101000000001"
+
+
+def test_figures_and_offsets_are_left_alone():
+    line = "read 1,000 · shop-app-log:3 · 1700000000000 ms · 0.13800138000"
+    assert redact(line) == line
+
+
+@given(st.text(alphabet="a@.138 86+LTAI", max_size=300))
+def test_masking_twice_is_masking_once(text):
+    assert redact(redact(text)) == redact(text)
+
+
+def test_a_long_text_is_cut():
+    assert len(redact("x" * 10 * MOST_CHARACTERS)) == MOST_CHARACTERS
