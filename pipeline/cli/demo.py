@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -52,9 +53,11 @@ def show(console: Console, result: DemoResult) -> None:
         title="Records: what the generator wrote, and what the job says became of them",
         title_justify="left",
         show_edge=False,
+        box=SIMPLE_HEAD,
+        padding=0,
     )
     for heading in ("source", "account", *HEADINGS):
-        table.add_column(heading, justify="left" if heading in {"source", "account"} else "right")
+        table.add_column(heading, justify="left" if heading in {"source", "account"} else "right", overflow="fold")
     for kind, source in result.sources.items():
         expected, books = source.expected, source.books
         figures = (expected.read, expected.reported, expected.duplicate, expected.filtered, expected.dead_letters, 0)
@@ -62,7 +65,9 @@ def show(console: Console, result: DemoResult) -> None:
         table.add_row("", "job's books", *books_row(books), end_section=True)
     console.print(table)
     console.print()
-    table = Table(title="Events: three accounts side by side", title_justify="left", show_edge=False)
+    table = Table(
+        title="Events: three accounts side by side", title_justify="left", show_edge=False, box=SIMPLE_HEAD, padding=0
+    )
     for heading in (
         "source",
         "expected",
@@ -73,7 +78,7 @@ def show(console: Console, result: DemoResult) -> None:
         "lost",
         "unknown",
     ):
-        table.add_column(heading, justify="left" if heading == "source" else "right")
+        table.add_column(heading, justify="left" if heading == "source" else "right", overflow="fold")
     for kind, source in result.sources.items():
         books = source.books
         row = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -54,7 +55,7 @@ def merge(statuses: Sequence[Status]) -> Status:
 
 def books_table(title: str, per_partition: Mapping[Partition, Books]) -> Table:
     """Lay the books out, a row a partition and a total."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, box=SIMPLE_HEAD, padding=0)
     table.add_column("partition", overflow="fold")
     for heading in HEADINGS:
         table.add_column(heading, justify="right", overflow="fold")
