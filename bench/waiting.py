@@ -56,7 +56,7 @@ def main() -> None:
             )
             with (folder / "log").open("w+") as output:
                 job = subprocess.Popen(
-                    [sys.executable, "-m", "pipeline.cli.main", "run", str(path), "--no-progress"],
+                    [sys.executable, "-m", "pipeline", "run", str(path), "--no-progress"],
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     env={**os.environ, **KEYS},

@@ -11,7 +11,7 @@ committed offset, and travel inside the commit itself, so that they survive a ki
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any, NamedTuple, Self
 
@@ -109,6 +109,10 @@ class Books:
             for column, name in enumerate(COLUMNS):
                 sums[column] += getattr(each, name)
         return cls(*sums)
+
+    def handed_back(self) -> Books:
+        """Return the books of an owner that is gone: what it read and did not finish counts as not read, since another reads it again."""
+        return replace(self, read=self.read - self.in_flight, in_flight=0)
 
     def check(self) -> None:
         """Raise `BooksUnbalanced` unless every record read has exactly one fate."""

@@ -15,6 +15,9 @@ A record that cannot be converted or reported is no exception but a `schemas.ref
 
 from __future__ import annotations
 
+EXIT_INTERRUPTED = 130
+"""Left by Ctrl-C where there was no job to stop, or at once on a second signal: as a shell reports SIGINT."""
+
 
 class Log2mqError(Exception):
     """Stops the job. The message is a sentence for a person: what was found, and what would be right; no secret, no identifier."""

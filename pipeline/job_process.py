@@ -15,12 +15,9 @@ from types import FrameType
 
 from pipeline.build import Hooks, Job
 from pipeline.config.load import load_source
-from pipeline.errors import Log2mqError
+from pipeline.errors import EXIT_INTERRUPTED, Log2mqError
 from pipeline.observe.log_lines import set_up_logging
-from pipeline.status import Status
 from pipeline.workers import Told
-
-LEFT_AT_ONCE = 130
 
 
 def on_stop_signals(stop: Callable[[], None], leave: Callable[[], None] = lambda: None) -> None:
@@ -32,7 +29,7 @@ def on_stop_signals(stop: Callable[[], None], leave: Callable[[], None] = lambda
             leave()
             # Not sys.exit: whatever is being waited for must not be waited for.
             os.write(2, b"log2mq: left at once; what was unfinished will be read again\n")
-            os._exit(LEFT_AT_ONCE)
+            os._exit(EXIT_INTERRUPTED)
         asked.set()
         stop()
 
@@ -54,7 +51,6 @@ class WorkerMain:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         environment: Mapping[str, str] = os.environ
         told = partial(_tell, pipe)
-        status: Status | None = None
         try:
             job = Job(
                 load_source(self.path, environment),
@@ -64,13 +60,10 @@ class WorkerMain:
             )
             with job:
                 signal.signal(signal.SIGTERM, lambda _number, _frame: job.runner.stop())
-                try:
-                    status = job.runner.run()
-                finally:
-                    status = status or job.runner.status()
-            told(Told(status, 0))
+                job.runner.run()
+            told(Told(None, 0))
         except Log2mqError as error:
-            told(Told(status, error.exit_code, str(error)))
+            told(Told(None, error.exit_code, str(error)))
             sys.exit(error.exit_code)
 
 

@@ -116,7 +116,7 @@ class Runner:
         self._stopping = True
 
     def run(self) -> Status:
-        """Run to the end and return where it stands then.
+        """Run to the end and return where it stands then; `on_status` is given that too, even where an error is the end.
 
         Raises:
             Log2mqError: one of its kinds, for what stops the job; everything finished until then is committed.
@@ -128,12 +128,13 @@ class Runner:
                     break
             self._finish()
             self._commit()
-            return self.status()
         except Log2mqError as error:
             self._save_what_is_known(error)
             raise
         finally:
             self._source.close()
+            self._on_status(self.status())
+        return self.status()
 
     def turn(self) -> None:
         """Go once around."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.books import Books
 from pipeline.dispatch import Attempts
@@ -24,6 +24,19 @@ class Status:
     waiting_elsewhere: int = 0
     rests_until_ms: int | None = None
     stopping: bool = False
+
+    def of_the_dead(self) -> Status:
+        """Return the last words of a process that died: what it did stays done, what it had in hand is now another's."""
+        return replace(
+            self,
+            books={partition: books.handed_back() for partition, books in self.books.items()},
+            lifetime={},
+            lag={},
+            sending=0,
+            queued=0,
+            waiting_elsewhere=0,
+            rests_until_ms=None,
+        )
 
     @property
     def total(self) -> Books:

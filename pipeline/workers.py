@@ -8,8 +8,10 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import NamedTuple
@@ -17,13 +19,18 @@ from typing import NamedTuple
 from pipeline.errors import Log2mqError, WorkerFailed
 from pipeline.status import Status
 
-RESTART_FIRST_S = 1.0
-RESTART_MOST_S = 30.0
-STEADY_S = 60.0
-"""A worker that lived this long is taken for healthy: its next death starts the back-off anew."""
 
-MOST_DEATHS = 5
-"""Deaths in a row, without a steady life between them, after which the supervisor gives up."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a worker that dies is started again. Times in seconds."""
+
+    first_s: float = 1.0
+    """The wait after a first death; it doubles with each further one."""
+    most_s: float = 30.0
+    steady_s: float = 60.0
+    """A worker that lived this long is taken for healthy: its next death is a first one."""
+    most_deaths: int = 5
+    """Deaths in a row, without a steady life between them, that are forgiven."""
 
 
 class Told(NamedTuple):
@@ -58,15 +65,17 @@ class Supervisor:
         self,
         worker_main: WorkerMain,
         count: int,
-        on_status: Callable[[Mapping[int, Status]], None],
+        on_status: Callable[[list[Status]], None],
         on_note: Callable[[str], None],
+        patience: Patience = Patience(),
     ) -> None:
-        """`on_status` is given the latest snapshot of each slot; `on_note` a sentence about a worker's death or restart."""
+        """`on_status` is given `statuses`, as they come; `on_note` a sentence about a worker's death or restart."""
         self._worker_main = worker_main
         self._context = multiprocessing.get_context("spawn")
         self._slots = [_Slot(number) for number in range(count)]
         self._on_status = on_status
         self._on_note = on_note
+        self._patience = patience
         self._stopping = False
         self._failure: Log2mqError | None = None
 
@@ -89,8 +98,13 @@ class Supervisor:
             if slot.process is not None and slot.process.is_alive() and slot.process.pid
         ]
 
-    def run(self) -> list[Status]:
-        """Run until all workers have left; return the last snapshot of every process there was.
+    @property
+    def statuses(self) -> list[Status]:
+        """The latest snapshot of every process there was, the dead included."""
+        return [status for slot in self._slots for status in [*slot.former, slot.status] if status is not None]
+
+    def run(self) -> None:
+        """Run until all workers have left. The last call of `on_status` says what they did.
 
         Raises:
             Log2mqError: what made a worker halt (all others are stopped first), or `WorkerFailed`.
@@ -105,9 +119,9 @@ class Supervisor:
                     self._tell_to_stop()
         finally:
             self.kill()
+        self._on_status(self.statuses)
         if self._failure is not None:
             raise self._failure
-        return [status for slot in self._slots for status in [*slot.former, slot.status] if status is not None]
 
     def _start_due(self) -> None:
         now_s = time.monotonic()
@@ -121,7 +135,8 @@ class Supervisor:
             process = self._context.Process(
                 target=self._worker_main, args=(slot.number, theirs), name=f"log2mq-worker-{slot.number}"
             )
-            process.start()
+            with _ctrl_c_held_back():
+                process.start()
             theirs.close()
             slot.process, slot.pipe, slot.started_s = process, ours, now_s
             self._on_note(f"worker {slot.number} runs as process {process.pid}")
@@ -134,7 +149,7 @@ class Supervisor:
         for pipe in wait(list(pipes), timeout=0.25):
             assert isinstance(pipe, Connection)  # noqa: S101 - nothing else was waited for
             self._hear(pipes[pipe], pipe)
-        self._on_status({slot.number: slot.status for slot in self._slots if slot.status is not None})
+        self._on_status(self.statuses)
 
     def _hear(self, slot: _Slot, pipe: Connection) -> None:
         try:
@@ -160,20 +175,21 @@ class Supervisor:
             f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"left with exit code {exit_code}"
         )
         if slot.status is not None:
-            slot.former.append(slot.status)
+            slot.former.append(slot.status.of_the_dead())
             slot.status = None
         if self._stopping:
             slot.is_done = True
             return
-        slot.deaths = 1 if lived_s >= STEADY_S else slot.deaths + 1
-        if slot.deaths > MOST_DEATHS:
+        patience = self._patience
+        slot.deaths = 1 if lived_s >= patience.steady_s else slot.deaths + 1
+        if slot.deaths > patience.most_deaths:
             slot.is_done = True
             self._failure = self._failure or WorkerFailed(
                 f"worker {slot.number} {how}, {slot.deaths} times in a row; giving up"
             )
             self._stopping = True
             return
-        delay_s = min(RESTART_MOST_S, RESTART_FIRST_S * 2 ** (slot.deaths - 1))
+        delay_s = min(patience.most_s, patience.first_s * 2 ** (slot.deaths - 1))
         slot.start_again_s = time.monotonic() + delay_s
         self._on_note(f"worker {slot.number} {how}; starting it again in {delay_s:.0f} s")
 
@@ -189,3 +205,17 @@ class Supervisor:
         for slot in self._slots:
             if slot.process is not None and slot.process.is_alive():
                 slot.process.terminate()
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Start a process inside this, and Ctrl-C waits for it until it can answer: a signal mask is inherited (signal(7)).
+
+    Ctrl-C reaches the whole process group, and a worker that still loads its modules would print a traceback for it.
+    """
+    resource_tracker.ensure_running()  # starting it lifts the mask
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

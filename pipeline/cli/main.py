@@ -20,9 +20,6 @@ from pipeline.errors import Log2mqError
 EXIT_FAULT = 70
 """A fault in log2mq itself (EX_SOFTWARE of sysexits.h)."""
 
-EXIT_INTERRUPTED = 130
-"""Left at once on a second signal, as a shell reports SIGINT."""
-
 
 def installed_version() -> str:
     """Return the version of the installed distribution."""
@@ -45,25 +42,26 @@ for verb in (run, replay, check, explain, demo, emulator, broker, sample):
     cli.add_command(verb)
 
 
-def main() -> None:
-    """Run the command and leave with its documented exit code (docs/exit-codes.md)."""
+def run_command() -> int:
+    """Run the command and return its documented exit code (docs/exit-codes.md).
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, where no job was there to be stopped by it.
+    """
     try:
         cli.main(standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("log2mq: interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        return error.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None
     except Log2mqError as error:
         click.echo(f"log2mq: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone (`log2mq sample | head`); say nothing more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
     except Exception as error:  # noqa: BLE001 - the command's main is one of the two places for this
         if os.environ.get("LOG2MQ_TRACEBACK"):
             traceback.print_exc()
@@ -71,8 +69,5 @@ def main() -> None:
             f"log2mq: a fault in log2mq itself ({type(error).__name__}). Set LOG2MQ_TRACEBACK=1 and try again to see where; please report it",
             err=True,
         )
-        sys.exit(EXIT_FAULT)
-
-
-if __name__ == "__main__":
-    main()
+        return EXIT_FAULT
+    return 0

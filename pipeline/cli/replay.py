@@ -15,10 +15,9 @@ from pipeline.config.source_file import SourceFile
 from pipeline.errors import UsageError
 from pipeline.job_process import on_stop_signals
 from pipeline.kafka_topics import Topics
-from pipeline.observe.console import output
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
-from pipeline.observe.summary import summary
+from pipeline.observe.summary import closing_summary
 from pipeline.replay import FROM_NAMES, TO_NAMES, Bound, ReplayRange, plan, replay_group
 from pipeline.replay_job import DryReplayJob, ReplayJob
 from pipeline.status import Status
@@ -87,7 +86,6 @@ def replay(
     console = Console(stderr=True)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     status = run_replay(source, todo, console, live=live, dry_run=dry_run)
-    output().print(summary(f"{source.source} replay", status, would=dry_run))
     if status.stopping:
         click.echo("interrupted: the same command goes on from here", err=True)
 
@@ -96,7 +94,8 @@ def run_replay(source: SourceFile, todo: ReplayRange, console: Console, *, live:
     """Run the range to its end, or to a signal."""
     job_type = DryReplayJob if dry_run else ReplayJob
     job = job_type(source, os.environ, Hooks(), todo)
-    with Progress(console, live=live, remaining=job.remaining) as shown:
+    shown = Progress(console, live=live, remaining=job.remaining)
+    with closing_summary(f"{source.source} replay", shown, would=dry_run):
         job.hooks.on_status = shown.show
         with job:
             on_stop_signals(job.runner.stop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,10 +14,9 @@ from pipeline.cli.options import log_format_option, log_level_option, progress_o
 from pipeline.config.load import load_source, warnings
 from pipeline.config.source_file import SourceFile
 from pipeline.job_process import WorkerMain, on_stop_signals
-from pipeline.observe.console import output
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
-from pipeline.observe.summary import merge, summary
+from pipeline.observe.summary import closing_summary, merge
 from pipeline.status import Status
 from pipeline.workers import Supervisor
 
@@ -43,25 +42,27 @@ def run(source_file: Path, workers: int | None, log_format: str, log_level: str,
     for warning in warnings(source):
         click.echo(f"log2mq: warning: {warning}", err=True)
     live = console.is_terminal and log_format == "text" if progress is None else progress
-    with Progress(console, live=live) as shown:
-        worker_main = WorkerMain(source_file, log_format, log_level)
-        status = run_alone(source, shown.show) if workers is None else run_workers(worker_main, workers, shown.show)
-    output().print(summary(source.source, status))
+    shown = Progress(console, live=live)
+    with closing_summary(source.source, shown):
+        if workers is None:
+            run_alone(source, shown.show)
+        else:
+            run_workers(WorkerMain(source_file, log_format, log_level), workers, shown.show)
 
 
-def run_alone(source: SourceFile, on_status: Callable[[Status], None]) -> Status:
+def run_alone(source: SourceFile, on_status: Callable[[Status], None]) -> None:
     """Run the job in this process."""
     with Job(source, os.environ, Hooks(on_status=on_status)) as job:
         on_stop_signals(job.runner.stop)
-        return job.runner.run()
+        job.runner.run()
 
 
-def run_workers(worker_main: WorkerMain, count: int, on_status: Callable[[Status], None]) -> Status:
+def run_workers(worker_main: WorkerMain, count: int, on_status: Callable[[Status], None]) -> None:
     """Run the job in `count` processes under a supervisor."""
 
-    def show(statuses: Mapping[int, Status]) -> None:
-        on_status(merge(list(statuses.values())))
+    def show(statuses: list[Status]) -> None:
+        on_status(merge(statuses))
 
     supervisor = Supervisor(worker_main, count, show, lambda note: click.echo(f"log2mq: {note}", err=True))
     on_stop_signals(supervisor.stop, supervisor.kill)
-    return merge(supervisor.run())
+    supervisor.run()

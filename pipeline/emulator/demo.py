@@ -260,7 +260,7 @@ class Demo:
     def _start(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with (self._folder / f"{name}.log").open("wb") as log:
             child = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "pipeline.cli.main", *arguments],
+                [sys.executable, "-m", "pipeline", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

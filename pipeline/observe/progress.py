@@ -39,6 +39,7 @@ class Progress:
         self._last_read = 0
         self._rate = 0.0
         self._said_s = self._begun_s
+        self.latest: Status | None = None
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -53,6 +54,7 @@ class Progress:
 
     def show(self, status: Status) -> None:
         """Take a snapshot in."""
+        self.latest = status
         now_s = self._clock()
         total = status.total
         if now_s - self._last_s >= 1.0:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -11,6 +12,9 @@ from rich.text import Text
 
 from pipeline.books import Books
 from pipeline.dispatch import Attempts
+from pipeline.errors import Log2mqError
+from pipeline.observe.console import output
+from pipeline.observe.progress import Progress
 from pipeline.status import Status
 from pipeline.values import Partition
 
@@ -90,3 +94,16 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
     if total.lost_to_retention:
         lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
     return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))
+
+
+@contextmanager
+def closing_summary(source: str, progress: Progress, *, would: bool = False) -> Iterator[None]:
+    """Show progress inside the block and print the summary after it; after an error that ends the job too, if anything had been read."""
+    try:
+        with progress:
+            yield
+    except Log2mqError:
+        if progress.latest is not None and progress.latest.total.read:
+            output().print(summary(source, progress.latest, would=would))
+        raise
+    output().print(summary(source, progress.latest or merge([]), would=would))

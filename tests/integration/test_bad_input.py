@@ -19,7 +19,7 @@ KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 
 def command(*arguments, stdin=b"", environment=None, timeout=60):
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "pipeline", *map(str, arguments)],
         input=stdin,
         capture_output=True,
         timeout=timeout,

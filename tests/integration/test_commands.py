@@ -22,7 +22,7 @@ PHONE, MAIL = "13812345678", "zhang@example.com"
 
 def log2mq(*arguments, stdin=b"", code=0):
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "pipeline", *map(str, arguments)],
         input=stdin,
         capture_output=True,
         check=False,
@@ -42,10 +42,11 @@ class Serving:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli.main", *map(str, arguments)],
+                [sys.executable, "-m", "pipeline", *map(str, arguments)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=ENVIRONMENT,
+                start_new_session=True,
             )
 
     def text(self):
@@ -112,6 +113,48 @@ def test_run_prints_its_books_and_json_lines_and_no_identifier(source, kafka, se
     headers = str([record.headers for record in kafka.read(made.dead)])
     assert "NOT_JSON" in headers
     assert MAIL not in headers
+
+
+def test_ctrl_c_while_the_command_still_loads_gets_a_sentence(source):
+    made = source()
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "pipeline", "explain", str(made.save())],
+        stdin=subprocess.PIPE,  # where explain would wait for a record
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        text=True,
+    )
+    assert any(line.endswith(" click\n") for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    said = [line for line in process.communicate(timeout=30)[1].splitlines() if not line.startswith("import time:")]
+    assert said == ["log2mq: interrupted"]
+    assert process.returncode == 130
+
+
+def test_ctrl_c_while_workers_still_load_stops_them_in_good_order(source, kafka, serve):
+    made = source()
+    kafka.topic(name=made.dead)
+    made.save()
+    job = serve("run", made.path, "--no-progress", "--workers", "2")
+    job.says("worker 1 runs as process")
+    os.killpg(job.process.pid, signal.SIGINT)  # a terminal tells the whole group
+    assert job.process.wait(timeout=30) == 0
+    assert "Traceback" not in job.text()
+    assert "the books of this run" in job.text()
+
+
+def test_a_halt_prints_the_books_before_its_reason(source, kafka, serve):
+    made = source(report={"access_id": "somebody-elses"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(1), b"{}"])
+    made.save()
+    for workers in ([], ["--workers", "1"]):
+        job = serve("run", made.path, "--no-progress", *workers)
+        assert job.process.wait(timeout=60) == 4
+        text = job.text()
+        rows = [line.split() for line in text.splitlines()]
+        assert [f"{made.topic}:0", "2", "0", "0", "1", "0", "1"] in rows, text
+        assert text.index("the books of this run") < text.index("log2mq: Quick Audience"), text
 
 
 def test_the_lag_counts_what_arrives_while_everything_is_held(source, kafka, stand_in):

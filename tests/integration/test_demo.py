@@ -17,7 +17,7 @@ def test_without_the_artifacts_it_says_so_and_runs_on_the_mock_cluster(tmp_path)
     proxies = {name: NOWHERE for each in ("http_proxy", "https_proxy") for name in (each, each.upper())}
     folders = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli.main", "demo", "--folder", str(tmp_path / "demo")],
+        [sys.executable, "-m", "pipeline", "demo", "--folder", str(tmp_path / "demo")],
         capture_output=True,
         text=True,
         check=False,

@@ -26,7 +26,7 @@ class Process:
     def __init__(self, made):
         made.kafka.topic(name=made.dead)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli.main", "run", str(made.save()), "--no-progress"],
+            [sys.executable, "-m", "pipeline", "run", str(made.save()), "--no-progress"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT,
         )  # fmt: skip
         self._said = []

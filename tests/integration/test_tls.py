@@ -65,7 +65,7 @@ def made(secured, stand_in, tmp_path):
 def run(made):
     """Run the job as a process until its first record is reported, or until it stops by itself."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli.main", "run", str(made.save())],
+        [sys.executable, "-m", "pipeline", "run", str(made.save())],
         capture_output=True, timeout=90, check=False, env={**os.environ, **KEYS},
     )  # fmt: skip
     text = (done.stdout + done.stderr).decode()

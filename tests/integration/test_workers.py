@@ -26,7 +26,7 @@ class Command:
         self.log = made.folder / f"run-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli.main", "run", str(made.path), "--no-progress", *options],
+                [sys.executable, "-m", "pipeline", "run", str(made.path), "--no-progress", *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=ENVIRONMENT,

@@ -1,0 +1,22 @@
+"""Where `log2mq` begins. Almost nothing is imported before `main`, so that Ctrl-C gets a sentence from the first moment on."""
+
+from __future__ import annotations
+
+import sys
+
+from pipeline.errors import EXIT_INTERRUPTED
+
+
+def main() -> None:
+    """Load the command, run it, and leave with its documented exit code (docs/exit-codes.md)."""
+    try:
+        from pipeline.cli.main import run_command  # noqa: PLC0415 - loading takes half a second, in which people press Ctrl-C
+
+        sys.exit(run_command())
+    except KeyboardInterrupt:
+        sys.stderr.write("log2mq: interrupted\n")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

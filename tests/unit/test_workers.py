@@ -1,0 +1,99 @@
+"""The supervisor with real processes: who dies is started again, who keeps dying ends all, and the dead keep their place in the books."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.books import Books
+from pipeline.errors import DestinationHalt, Log2mqError, WorkerFailed
+from pipeline.observe.summary import merge
+from pipeline.status import Status
+from pipeline.values import Partition
+from pipeline.workers import Patience, Supervisor, Told
+
+QUICK = Patience(first_s=0.01, most_s=0.02, most_deaths=2)
+
+
+def status(**columns):
+    return Status(1_000, {Partition("log", 0): Books(**columns)}, lag={Partition("log", 0): 7})
+
+
+@dataclass
+class Worker:
+    """A worker process by a script: slot 0 dies `deaths` times and then leaves well; any other waits for SIGTERM."""
+
+    folder: Path
+    deaths: int
+    leaves_with: int = 0
+
+    def __call__(self, slot, pipe):
+        asked = threading.Event()
+        signal.signal(signal.SIGTERM, lambda _number, _frame: asked.set())
+        if slot:
+            pipe.send(Told(status()))
+            assert asked.wait(60)
+            pipe.send(Told(status(read=1, reported=1), 0))
+            return
+        lives = len(list(self.folder.iterdir()))
+        (self.folder / f"life-{lives}").touch()
+        pipe.send(Told(status(read=10, reported=6, in_flight=4)))
+        if lives < self.deaths:
+            os.kill(os.getpid(), signal.SIGKILL)
+        pipe.send(Told(None, self.leaves_with, "no such organisation" if self.leaves_with else ""))
+
+
+def supervise(worker, count, patience=QUICK):
+    notes, shown = [], []
+    supervisor = Supervisor(worker, count, shown.append, notes.append, patience)
+    error = None
+    try:
+        supervisor.run()
+    except Log2mqError as raised:
+        error = raised
+    assert not supervisor.pids
+    return error, notes, shown[-1]
+
+
+def test_who_keeps_dying_ends_all_and_the_others_finish_first(tmp_path):
+    error, notes, statuses = supervise(Worker(tmp_path, deaths=100), 2)
+    assert isinstance(error, WorkerFailed)
+    assert error.exit_code == 8
+    assert str(error) == "worker 0 was killed by SIGKILL, 3 times in a row; giving up"
+    assert sum("starting it again" in note for note in notes) == 2
+    assert merge(statuses).total.reported == 3 * 6 + 1
+
+
+def test_what_the_dead_had_in_hand_counts_as_not_read_for_another_reads_it_again(tmp_path):
+    error, notes, statuses = supervise(Worker(tmp_path, deaths=1), 1)
+    assert error is None
+    assert len([note for note in notes if "runs as process" in note]) == 2
+    total = merge(statuses).total
+    total.check()
+    assert (total.read, total.reported, total.in_flight) == (6 + 10, 6 + 6, 4)
+    assert merge(statuses).lag == {Partition("log", 0): 7}
+
+
+def test_a_death_after_a_steady_life_is_a_first_one(tmp_path):
+    error, notes, _ = supervise(Worker(tmp_path, deaths=5), 1, Patience(first_s=0.01, steady_s=0, most_deaths=1))
+    assert error is None
+    assert sum("starting it again" in note for note in notes) == 5
+
+
+def test_the_reason_of_one_is_the_reason_of_all(tmp_path):
+    error, _, statuses = supervise(Worker(tmp_path, deaths=0, leaves_with=DestinationHalt.exit_code), 2)
+    assert (error.exit_code, str(error)) == (4, "no such organisation")
+    assert merge(statuses).total.reported == 6 + 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_stop_asked_for_before_the_workers_run_is_a_stop(tmp_path, count):
+    supervisor = Supervisor(Worker(tmp_path, deaths=0), count, lambda _: None, lambda _: None, QUICK)
+    supervisor.stop()
+    supervisor.run()
+    assert supervisor.statuses == []
