@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 ROOMS = ("schemas", "transforms", "pipeline")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
