@@ -15,19 +15,17 @@ from pipeline.config.load import load_source
 
 
 def main() -> None:
-    """Run until `count` records are finished."""
+    """Run until `count` records are read and finished."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("--count", type=int, required=True)
     arguments = parser.parse_args()
     running = []
 
-    def stop_at_the_end(status):
-        total = status.total
-        if total.read - total.in_flight >= arguments.count:
-            running[0].stop()
+    def has_ended():
+        return sum(partition.read for partition in running[0].offsets.owned.values()) >= arguments.count
 
-    with Job(load_source(arguments.source, os.environ), os.environ, Hooks(on_status=stop_at_the_end)) as job:
+    with Job(load_source(arguments.source, os.environ), os.environ, Hooks(has_ended=has_ended)) as job:
         running.append(job.runner)
         begun_cpu, begun = time.process_time(), time.monotonic()
         total = job.runner.run().total

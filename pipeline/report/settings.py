@@ -96,7 +96,7 @@ class ReportSettings(BaseModel):
     signature: Literal["v2", "acs3"] = "v2"
     credentials: CredentialsSettings | None = None
     batch: BatchSettings = BatchSettings()
-    senders: Annotated[int, Field(ge=1, le=64)] = 8
+    senders: Annotated[int, Field(ge=1, le=64)] = 16
     connect_timeout: Annotated[Duration, Field(ge=1, le=600_000)] = 5_000
     read_timeout: Annotated[Duration, Field(ge=1, le=600_000)] = 10_000
     proxy: str | None = None

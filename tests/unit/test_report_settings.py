@@ -20,7 +20,7 @@ def settings(**changes):
 def test_defaults_are_the_documented_ones():
     found = settings(region="cn-shanghai")
     assert (found.batch.events, found.batch.bytes, found.batch.age) == (100, 1 << 20, 1_000)
-    assert (found.signature, found.senders, found.connect_timeout, found.read_timeout) == ("v2", 8, 5_000, 10_000)
+    assert (found.signature, found.senders, found.connect_timeout, found.read_timeout) == ("v2", 16, 5_000, 10_000)
     assert (found.backoff.first, found.backoff.most) == (200, 30_000)
     assert (found.proxy, found.ca_file, found.credentials, found.workspace_id) == (None, None, None, None)
 
