@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-from pipeline.decode.pattern import Pattern
+from transforms.pattern import Pattern
 
 
 class FormatError(ValueError):

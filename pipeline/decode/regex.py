@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.decode.limits import DecodeLimits
-from pipeline.decode.pattern import Pattern, PatternError
 from pipeline.interfaces import Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.pattern import Pattern, PatternError
 
 _NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the line is not UTF-8 text")
 _NO_MATCH = Refusal(Stage.DECODE, ReasonCode.NO_MATCH, "the line does not match decode.pattern")

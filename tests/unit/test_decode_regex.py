@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.decode.pattern import Pattern, PatternError
 from schemas.refusal import ReasonCode, Refusal
+from transforms.pattern import Pattern, PatternError
 
 
 def regex(pattern, **options):
