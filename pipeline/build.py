@@ -18,7 +18,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.convert import Converter, Identity
 from pipeline.deadletter.envelope import Envelope
 from pipeline.deadletter.share import DeadLetterShare
-from pipeline.decode import DecodeLimits, build_decoder
+from pipeline.decode import DecodeLimits, build_chain
 from pipeline.dedup import open_store
 from pipeline.dispatch import Dispatch
 from pipeline.interfaces import DeadLetters, DedupStore, Reporter, Source
@@ -58,9 +58,10 @@ def build_transform(source: SourceFile) -> Transform:
 
 def build_converter(source: SourceFile) -> Converter:
     """Make the pure part of the job: record to claimed messages."""
-    limits = DecodeLimits(depth=source.limits.depth, digits=source.limits.digits)
+    written = source.limits
+    limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)
     return Converter(
-        build_decoder(source.decode.format, source.decode.options, limits),
+        build_chain(source.decode, limits),
         build_transform(source),
         Identity(source.report.organization_id, source.report.workspace_id or ""),
         scope=source.dedup.scope,

@@ -21,6 +21,7 @@ SCOPE_FIELDS = {"event_code": "eventCode", "event_source": "eventSourceCode", "c
 """Parts of the dedup key that a message brings itself; organisation and workspace are the job's."""
 
 _EVENT = Kind.EVENT
+_NO_ENTRY = Skipped("no entry")
 _NO_VALUE = Refusal(Stage.READ, ReasonCode.NO_VALUE, "the record has no value")
 
 
@@ -30,6 +31,13 @@ class Draft(NamedTuple):
     kind: Kind
     body: bytes
     claim: Claim
+
+
+class Partly(NamedTuple):
+    """A record of several entries of which some were refused: what the others became is reported, and the record goes to the dead letters."""
+
+    drafts: list[Draft]
+    refusal: Refusal
 
 
 class Identity(NamedTuple):
@@ -76,15 +84,37 @@ class Converter:
         self._scope_fields = tuple(SCOPE_FIELDS[name] for name in scope if name in SCOPE_FIELDS)
         self._origins: dict[tuple[str, int], int] = {}
 
-    def __call__(self, record: Record) -> list[Draft] | Skipped | Refusal:
-        """Convert one record."""
-        entry = self.decode(record)
-        if not isinstance(entry, LogEntry):
-            return entry
+    def __call__(self, record: Record) -> list[Draft] | Partly | Skipped | Refusal:
+        """Convert one record. One bad entry never costs the others of its record."""
+        decoded = self.decode(record)
+        if isinstance(decoded, LogEntry):
+            drafts = self._draft(decoded)
+            return _tell_repeats_apart(drafts) if isinstance(drafts, list) and len(drafts) > 1 else drafts
+        return self._draft_each(decoded) if isinstance(decoded, list) else decoded
+
+    def _draft_each(self, entries: Sequence[LogEntry | Refusal]) -> list[Draft] | Partly | Skipped | Refusal:
+        drafts: list[Draft] = []
+        refused: list[tuple[int, Refusal]] = []
+        filtered = _NO_ENTRY
+        for place, entry in enumerate(entries):
+            answer = entry if isinstance(entry, Refusal) else self._draft(entry)
+            if isinstance(answer, Refusal):
+                refused.append((place, answer))
+            elif isinstance(answer, Skipped):
+                filtered = answer
+            else:
+                drafts += answer
+        drafts = _tell_repeats_apart(drafts)
+        if not refused:
+            return drafts or filtered
+        refusal = _summed_up(refused, len(entries))
+        return Partly(drafts, refusal) if drafts else refusal
+
+    def _draft(self, entry: LogEntry) -> list[Draft] | Skipped | Refusal:
         messages = self.transform(entry)
-        if isinstance(messages, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each record
+        if isinstance(messages, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each entry
             return messages
-        origin = self._origin(record)
+        origin = self._origin(entry.record)
         drafts = []
         for message in messages:
             kind, wire, _ = message
@@ -97,10 +127,10 @@ class Converter:
                     f"one message is {len(body)} bytes of JSON, report.batch.bytes allows {self._most_message_bytes}",
                 )
             drafts.append(Draft(kind, body, self._claim(kind, wire, origin)))
-        return drafts if len(drafts) == 1 else _tell_repeats_apart(drafts)
+        return drafts
 
-    def decode(self, record: Record) -> LogEntry | Skipped | Refusal:
-        """Decode a record's value, unless it has none or is too large to be touched."""
+    def decode(self, record: Record) -> LogEntry | list[LogEntry | Refusal] | Skipped | Refusal:
+        """Decode a record's value, unless it has none or is too large to be touched. A list is several entries, in their order."""
         value = record.value
         if value is None:
             return self._without_value
@@ -111,6 +141,11 @@ class Converter:
                 f"the value is {len(value)} bytes, limits.record allows {self._most_record_bytes}",
             )
         decoded = self._decode(value)
+        if isinstance(decoded, list):
+            return [
+                each if isinstance(each, Refusal) else LogEntry(each, record, place)
+                for place, each in enumerate(decoded)
+            ]
         return decoded if isinstance(decoded, Refusal) else LogEntry(decoded, record)
 
     def _claim(self, kind: Kind, wire: dict[str, Any], origin: bytes) -> Claim:
@@ -138,6 +173,13 @@ class Converter:
             base = int.from_bytes(blake2b(repr(place).encode(), digest_size=8).digest())
             self._origins[place] = base
         return ((base + record.offset) & 0xFFFFFFFFFFFFFFFF).to_bytes(8)
+
+
+def _summed_up(refused: Sequence[tuple[int, Refusal]], entries: int) -> Refusal:
+    """Refuse a record for its entries: with the first one's reason, and how many there are."""
+    place, first = refused[0]
+    others = f"; {len(refused)} of its entries are refused" if len(refused) > 1 else ""
+    return first._replace(reason=f"entry {place} of {entries}, counted from 0: {first.reason}{others}")
 
 
 def _tell_repeats_apart(drafts: list[Draft]) -> list[Draft]:

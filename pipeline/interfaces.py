@@ -14,12 +14,16 @@ from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind
 
+Fields = Mapping[str, Any]
+Decoded = Fields | list[Fields | Refusal] | Refusal
+"""What a value holds: one entry's fields; or several entries in their order, each by itself fields or a refusal; or a refusal of it all."""
+
 
 class Decoder(Protocol):
     """Turns a record's value into fields. Pure, never blocks, never raises for what a record can hold."""
 
-    def __call__(self, value: bytes) -> Mapping[str, Any] | Refusal:
-        """Return the decoded fields, or why there are none."""
+    def __call__(self, value: bytes) -> Decoded:
+        """Return the decoded fields, or why there are none. An empty list is a record without an entry; a list never holds a list."""
         ...
 
 

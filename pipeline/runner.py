@@ -36,7 +36,7 @@ from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped
 
 RECORD_OVERHEAD_BYTES = 1024
-"""What an unfinished record costs beside its value, so that many small ones are bounded too."""
+"""What each message of an unfinished record costs beside the record's value, so that many small ones are bounded too."""
 
 BUSY_POLL_MS = 10
 IDLE_POLL_MS = 100
@@ -185,22 +185,26 @@ class Runner:
         """Convert a record, and add what it became to those that ask to be reported."""
         self._share.read()
         drafts = self._convert(record)
+        refusal = None
         if not isinstance(drafts, list):
             if isinstance(drafts, Skipped):
                 self._end(record.offset, offsets, FILTERED)
-            else:
+                return
+            if isinstance(drafts, Refusal):
                 ticket = Ticket(record, offsets, 0)
                 ticket.refusal = drafts
                 self._bury(ticket)
-            return
-        weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES
+                return
+            drafts, refusal = drafts
+        weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES * len(drafts)
         self._weight += weight
         ticket = Ticket(record, offsets, weight)
         ticket.open = len(drafts)
-        if len(drafts) == 1:
+        if len(drafts) == 1 and refusal is None:
             asking.append(Parcel(ticket, *drafts[0]))
             return
         ticket.counts = [0] * 7
+        ticket.refusal = refusal
         parcels = [Parcel(ticket, *draft) for draft in drafts]
         users = [parcel for parcel in parcels if parcel.kind is Kind.USER]
         if users and len(users) < len(parcels):

@@ -65,10 +65,11 @@ class RawRecord(NamedTuple):
 
 @dataclass(slots=True)
 class LogEntry:
-    """One decoded log record: `fields` is what the decoder made of the value, `record` is where it came from.
+    """One decoded log entry: `fields` is what the decoder made of it, `record` is where it came from.
 
-    A transform treats both as read-only.
+    `place` says which of a record's entries it is, from 0: most records hold one. A transform treats all of it as read-only.
     """
 
     fields: Mapping[str, Any]
     record: Record
+    place: int = 0

@@ -88,9 +88,10 @@ PLACES: Mapping[str, Value] = MappingProxyType(
         "@offset": lambda entry: entry.record.offset,
         "@timestamp": lambda entry: entry.record.timestamp if entry.record.timestamp >= 0 else None,
         "@key": lambda entry: _as_text(entry.record.key),
+        "@entry": lambda entry: entry.place,
     }
 )
-"""Where a record came from. `@timestamp` is Kafka's, in Unix ms; `@headers.NAME` is a header's text."""
+"""Where an entry came from. `@timestamp` is Kafka's, in Unix ms; `@entry` is which entry of its record, from 0; `@headers.NAME` is a header's text."""
 
 
 def is_path(text: str) -> bool:

@@ -153,7 +153,7 @@ class Plugin:
         The copy costs about 1 us for every ten values of the entry; each message is checked against its model, which costs 5 to 10 us.
         """
         try:
-            made = self._convert(LogEntry(_copied(entry.fields), entry.record))
+            made = self._convert(LogEntry(_copied(entry.fields), entry.record, entry.place))
             messages = None if made is None else self._read(made)
         except ValidationError as error:
             return self._invalid(ReasonCode.PLUGIN_RAISED, "raised ValidationError", error)

@@ -15,7 +15,7 @@ from transforms.base import Kind, Message, Skipped, Transform
 Answer = Sequence[Message] | Skipped | Refusal
 
 
-def entry(
+def entry(  # noqa: PLR0913 - what a record has
     fields: Mapping[str, Any],
     *,
     topic: str = "test",
@@ -25,9 +25,10 @@ def entry(
     key: bytes | None = None,
     value: bytes | None = b"",
     headers: Sequence[tuple[str, bytes | None]] = (),
+    place: int = 0,
 ) -> LogEntry:
-    """Make a decoded entry, as if a decoder had made it from a record at this place."""
-    return LogEntry(fields, RawRecord(topic, partition, offset, timestamp, key, value, headers))
+    """Make a decoded entry, as if a decoder had made it from a record at this place; `place` is which of its entries, from 0."""
+    return LogEntry(fields, RawRecord(topic, partition, offset, timestamp, key, value, headers), place)
 
 
 def check_transform(transform: Transform, entries: Iterable[LogEntry]) -> list[Answer]:
@@ -48,7 +49,7 @@ def check_transform(transform: Transform, entries: Iterable[LogEntry]) -> list[A
         _check_answer(answer)
         answers.append(answer)
     for each, answer in zip(given, answers, strict=True):
-        again = transform(LogEntry(deepcopy(each.fields), each.record))
+        again = transform(LogEntry(deepcopy(each.fields), each.record, each.place))
         _require(again == answer, "the transform answered differently the second time")
     return answers
 

@@ -41,7 +41,9 @@ def check(source_file: Path, *, online: bool) -> None:
         if source.transform is not None
         else f"{len(source.events)} event and {len(source.users)} user rules"
     )
-    click.echo(f"{source_file}: ok: source {source.source}, {source.decode.format}, {rules}, to {source.report.url}")
+    click.echo(
+        f"{source_file}: ok: source {source.source}, {' → '.join(step.format for step in source.decode)}, {rules}, to {source.report.url}"
+    )
     if not online:
         click.echo("not asked: Kafka and Quick Audience (--online asks Kafka)")
 

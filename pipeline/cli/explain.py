@@ -16,7 +16,7 @@ from pipeline.build import build_converter
 from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.convert import Converter, Draft
+from pipeline.convert import Converter, Draft, Partly
 from pipeline.errors import UsageError
 from pipeline.kafka_topics import Topics
 from pipeline.observe.redact import redact
@@ -51,29 +51,49 @@ MOST_RECORD_BYTES = 64 << 20
 @click.option(
     "--line", default=1, show_default=True, type=click.IntRange(1), help="Which line of the file or standard input."
 )
+@click.option("--whole", is_flag=True, help="Take the whole file for one record, however many lines it has.")
 @click.option(
     "--show-identifiers",
     is_flag=True,
     help="Show customer IDs and identities as they are. Mind who can see your screen.",
 )
-def explain(source_file: Path, place: str, line: int, *, show_identifiers: bool) -> None:
+def explain(source_file: Path, place: str, line: int, *, whole: bool, show_identifiers: bool) -> None:
     """Show one record of SOURCE_FILE at every step: decoded, each rule, messages, dedup key, signed request. Nothing is sent or remembered."""
     source = load_source(source_file, os.environ)
-    record = read_record(source, place, line)
+    record = read_record(source, place, 0 if whole else line)
     converter = build_converter(source)
-    drafts = converter(record)
+    answer = converter(record)
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
-    entry = converter.decode(record)
-    if not isinstance(entry, LogEntry):
-        _refused(entry)
+    decoded = converter.decode(record)
+    if isinstance(decoded, Skipped | Refusal):
+        _refused(decoded)
         return
-    show = _plain if show_identifiers else Masking(converter, entry, drafts if isinstance(drafts, list) else [])
-    _title(f"decoded ({source.decode.format})")
-    click.echo(show(entry.fields))
-    _rules(converter, entry)
-    if not isinstance(drafts, list):
-        _refused(drafts)
+    entries = decoded if isinstance(decoded, list) else [decoded]
+    drafts = answer if isinstance(answer, list) else answer.drafts if isinstance(answer, Partly) else []
+    show = _plain if show_identifiers else Masking(converter, entries, drafts)
+    _entries(source, converter, entries, show)
+    if isinstance(answer, Skipped | Refusal):
+        _refused(answer)
         return
+    _messages(source, drafts, show)
+    if isinstance(answer, Partly):
+        _refused(answer.refusal)
+
+
+def _entries(
+    source: SourceFile, converter: Converter, entries: Sequence[LogEntry | Refusal], show: Callable[[Any], str]
+) -> None:
+    formats = " → ".join(step.format for step in source.decode)
+    for place, entry in enumerate(entries):
+        _title(f"decoded ({formats})" + (f", entry {place} of {len(entries)}" if len(entries) > 1 else ""))
+        if isinstance(entry, Refusal):
+            click.echo(f"  refused, {entry.code}: {entry.reason}")
+        else:
+            click.echo(show(entry.fields))
+            _rules(converter, entry)
+
+
+def _messages(source: SourceFile, drafts: Sequence[Draft], show: Callable[[Any], str]) -> None:
     for draft in drafts:
         _title(f"{draft.kind.value} message")
         click.echo(show(json.loads(draft.body)))
@@ -87,7 +107,7 @@ def explain(source_file: Path, place: str, line: int, *, show_identifiers: bool)
 
 
 def read_record(source: SourceFile, place: str, line: int) -> Record:
-    """Read the record from a file, standard input, or `topic:partition:offset`.
+    """Read the record from a file, standard input, or `topic:partition:offset`. `line` is from 1; 0 is the whole file.
 
     Raises:
         UsageError: it is not there.
@@ -107,11 +127,12 @@ def read_record(source: SourceFile, place: str, line: int) -> Record:
             raise UsageError(
                 f"--record: found {place!r}, which cannot be read ({error.strerror}); expected a file, - or TOPIC:PARTITION:OFFSET"
             ) from None
-    lines = content.split(b"\n")
+    lines = content.split(b"\n") if line else [content]
     if not content.strip() or line > len(lines):
         raise UsageError(f"--record: {place} has no line {line}")
     name = (source.kafka.topics or ("unknown",))[0]
-    return RawRecord(name, 0, line - 1, int(time.time() * 1000), None, lines[line - 1].rstrip(b"\r"))
+    value = lines[line - 1].rstrip(b"\r") if line else content
+    return RawRecord(name, 0, max(line - 1, 0), int(time.time() * 1000), None, value)
 
 
 def _rules(converter: Converter, entry: LogEntry) -> None:
@@ -158,11 +179,12 @@ def _plain(value: Any) -> str:
 class Masking:
     """Shows values with every identifier masked: under its key, where the value is one the mapping takes for one, and what looks like one."""
 
-    def __init__(self, converter: Converter, entry: LogEntry, drafts: Sequence[Draft]) -> None:
-        """The identifiers are those in the messages, and those that any rule would read from the entry, whether it matched or not."""
+    def __init__(self, converter: Converter, entries: Sequence[LogEntry | Refusal], drafts: Sequence[Draft]) -> None:
+        """The identifiers are those in the messages, and those that any rule would read from an entry, whether it matched or not."""
         self._hidden = {each for draft in drafts for each in _identifiers(json.loads(draft.body))}
         if isinstance(mapper := converter.transform, Mapper):
-            self._hidden |= mapper.identifiers(entry)
+            for entry in entries:
+                self._hidden |= mapper.identifiers(entry) if isinstance(entry, LogEntry) else set()
         self._telling = sorted((each for each in self._hidden if len(each) >= LEAST_WITHIN), key=len, reverse=True)
 
     def __call__(self, value: Any) -> str:

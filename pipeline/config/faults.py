@@ -11,6 +11,9 @@ from pydantic_core import ErrorDetails
 
 Location = tuple[str | int, ...]
 
+Found = tuple[Location, str, str]
+"""A fault before it has its line: place, what was found, what would be right."""
+
 _SECRET_KEYS = ("password", "secret", "token", "credential", "proxy")
 
 
@@ -57,14 +60,17 @@ def shown(location: Location, value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a line's worth
 
 
-def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any) -> tuple[Location, str, str]:
-    """Translate one pydantic error: where, what was found, what would be right. No class names, no addresses."""
+def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, more_keys: Sequence[str] = ()) -> Found:
+    """Translate one pydantic error: where, what was found, what would be right. No class names, no addresses.
+
+    `more_keys` are right beside those of the model.
+    """
     location = _in_file(error["loc"], content)
     kind, context = error["type"], error.get("ctx", {})
     found = f"found {shown(location, error['input'])}"
     if kind == "extra_forbidden":
         name = str(location[-1])
-        keys = keys_at(model, location[:-1])
+        keys = [*keys_at(model, location[:-1]), *more_keys]
         near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
         return (
             location,
@@ -141,7 +147,9 @@ def keys_at(model: type[BaseModel], location: Location) -> list[str]:
         if field is None:
             return []
         current = _model_in(field.annotation)
-    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+    if not (isinstance(current, type) and issubclass(current, BaseModel)):
+        return []
+    return [field.alias or name for name, field in current.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> Any:

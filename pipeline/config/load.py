@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.config.faults import ConfigFault, Location, dotted, from_pydantic
+from pipeline.config.decode_faults import decode_faults
+from pipeline.config.faults import ConfigFault, Found, dotted, from_pydantic
 from pipeline.config.interpolate import interpolate
 from pipeline.config.quantity import format_duration
-from pipeline.config.source_file import DecodeSettings, SourceFile
+from pipeline.config.source_file import SourceFile
 from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
-from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.errors import UsageError
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
@@ -24,9 +24,6 @@ from transforms.plugins import load_plugin
 ONE_DAY_MS = 86_400_000
 
 MAPPING_KEYS = ("events", "users", "otherwise", "identities", "tables")
-
-Found = tuple[Location, str, str]
-"""A fault before it has its line: place, what was found, what would be right."""
 
 
 def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
@@ -43,7 +40,7 @@ def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
     content = interpolate(written.content, environment, found)
     source = _validate(content, found)
     found += _mapping_faults(content)
-    found += _decoder_faults(content)
+    found += decode_faults(content.get("decode"))
     if source is not None:
         found += _cross_check(source)
     if found or source is None:
@@ -125,22 +122,6 @@ def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
 
 
 MOST_REPAIRS = 5
-
-
-def _decoder_faults(content: dict[str, Any]) -> list[Found]:
-    try:
-        decode = DecodeSettings.model_validate(content.get("decode"))
-    except ValidationError:
-        return []  # likewise
-    try:
-        build_decoder(decode.format, decode.options, DecodeLimits())
-    except ValidationError as error:
-        return [
-            from_pydantic({**each, "loc": ("decode", *each["loc"])}, SourceFile, content) for each in error.errors()
-        ]
-    except ValueError as error:
-        return [(("decode",), f"found {error}", "")]
-    return []
 
 
 def _cross_check(source: SourceFile) -> list[Found]:

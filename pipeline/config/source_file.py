@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.quantity import ByteSize, Duration, Share
+from pipeline.decode.settings import DecodeSettings
 from pipeline.dedup.settings import DedupSettings
 from pipeline.report.settings import ReportSettings
 from transforms.mapping.models import EventRule, IdentitySettings, MappingSettings, UserRule
@@ -15,24 +16,6 @@ from transforms.mapping.models import EventRule, IdentitySettings, MappingSettin
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 LMDB_VARIABLE = "XDG_STATE_HOME"
-
-
-class DecodeSettings(BaseModel):
-    """Which decoder, and its options: all other keys under `decode:`."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    format: Annotated[str, Field(min_length=1)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, written: Any) -> Any:
-        return {"format": written} if isinstance(written, str) else written
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Return the decoder's own options."""
-        return dict(self.model_extra or {})
 
 
 class TransformSettings(BaseModel):
@@ -64,6 +47,7 @@ class LimitSettings(BaseModel):
     in_flight: Annotated[ByteSize, Field(ge=1 << 20)] = 32 << 20
     depth: Annotated[int, Field(ge=1, le=500)] = 64
     digits: Annotated[int, Field(ge=20, le=4_000)] = 1_000
+    entries: Annotated[int, Field(ge=1, le=100_000)] = 10_000
 
 
 class CommitSettings(BaseModel):

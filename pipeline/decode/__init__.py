@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -10,12 +10,24 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from pipeline.decode.access_log import ApacheOptions, NginxOptions, build_apache, build_nginx
+from pipeline.decode.chain import chained, field_step
 from pipeline.decode.json_decoder import JsonOptions, build_json
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.regex import RegexOptions, build_regex
+from pipeline.decode.settings import DecodeSettings, DecodeStep
+from pipeline.decode.unpack import unpacked
 from pipeline.interfaces import Decoder
 
-__all__ = ["DECODERS", "DecodeLimits", "DecoderKind", "UnknownFormatError", "build_decoder"]
+__all__ = [
+    "DECODERS",
+    "DecodeLimits",
+    "DecodeSettings",
+    "DecodeStep",
+    "DecoderKind",
+    "UnknownFormatError",
+    "build_chain",
+    "build_decoder",
+]
 
 
 class UnknownFormatError(ValueError):
@@ -32,7 +44,9 @@ class DecoderKind(NamedTuple):
 
 DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
     {
-        "json": DecoderKind(JsonOptions, build_json, "one JSON object a record"),
+        "json": DecoderKind(
+            JsonOptions, build_json, "JSON: one object a record, an array of them, or one after the other"
+        ),
         "nginx": DecoderKind(NginxOptions, build_nginx, "nginx access log lines: combined, or any log_format"),
         "apache": DecoderKind(
             ApacheOptions, build_apache, "Apache access log lines: common, combined, or any LogFormat"
@@ -42,8 +56,18 @@ DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
 )
 
 
+def build_chain(steps: Sequence[DecodeStep], limits: DecodeLimits) -> Decoder:
+    """Build what a source file's `decode:` key asks for. Raises as `build_decoder` and `field_step` do."""
+    first, *further = [unpacked(build_decoder(step.format, step.options, limits), step, limits) for step in steps]
+    fields = [
+        field_step(decoder, step.source or "", step.into, required=step.required, takes_objects=step.format == "json")
+        for step, decoder in zip(steps[1:], further, strict=True)
+    ]
+    return chained(first, fields, limits)
+
+
 def build_decoder(format_name: str, options: Mapping[str, Any], limits: DecodeLimits) -> Decoder:
-    """Build the decoder of a source file's `decode:` key.
+    """Build one format's decoder.
 
     Raises `UnknownFormatError`, or pydantic's `ValidationError` that lists every wrong option; both are `ValueError`.
     """
@@ -51,5 +75,5 @@ def build_decoder(format_name: str, options: Mapping[str, Any], limits: DecodeLi
     if kind is None:
         near = get_close_matches(format_name, DECODERS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise UnknownFormatError(f"there is no format {format_name!r}{hint} There are: {', '.join(DECODERS)}")
+        raise UnknownFormatError(f"unknown format {format_name!r}{hint} There are: {', '.join(DECODERS)}")
     return kind.build(kind.options.model_validate(dict(options)), limits)

@@ -1,4 +1,4 @@
-"""One JSON object a record.
+"""JSON: one object a record, or several: an array of them, or one after the other, on lines or not.
 
 orjson does the work, but for what it does not keep: it turns integers beyond 64 bits, and decimals of more than 15 to
 17 significant digits, into the nearest double. An order number must not be rounded, so a record that holds such a
@@ -11,24 +11,20 @@ from __future__ import annotations
 
 import json
 import re
-from array import array
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from itertools import accumulate
 from math import isfinite
 from typing import Any, NoReturn
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.decode.json_several import BOM, NOT_AN_OBJECT, SeveralObjects
 from pipeline.decode.limits import DecodeLimits
-from pipeline.interfaces import Decoder
+from pipeline.decode.nesting import deeper, depth_of, opened
+from pipeline.interfaces import Decoded, Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 _NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the value is not UTF-8 text")
-_NOT_AN_OBJECT = Refusal(Stage.DECODE, ReasonCode.NOT_AN_OBJECT, "the value is JSON, but no object at its top level")
-
-_BOM = b"\xef\xbb\xbf"
 
 # A number that orjson may not keep is written with a point and at least 16 digits, or with at least 16 digits and an
 # exponent, or with at least 19 digits. So it holds 16 digits or points in a row, and of every fourth character four in
@@ -44,12 +40,7 @@ _LONG_RUN = 17
 _LONG_NUMBER = b":" + b"0" * _LONG_RUN
 _MOST_EXACT_DIGITS = 19  # unsigned: below 2**64; signed ones of this length may lie below -2**63
 
-_OPENING_OBJECT, _OPENING_ARRAY = b"{["
-_BRACKET_STEPS = bytes(1 if byte in b"{[" else 255 for byte in range(256))  # 255 is -1 as a signed byte
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{[]}")
-
 # Possessive and optional at its end: each search goes on where the last one stopped, in one pass without back-tracking.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _STRING_OR_NUMBER = re.compile(
     rb'("[^"\\]*+(?:\\.[^"\\]*+)*+"?)|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.DOTALL
 )
@@ -75,19 +66,21 @@ def build_json(_options: JsonOptions, limits: DecodeLimits) -> Decoder:
     most_depth = limits.depth
     exact = _ExactReader(limits)
 
-    def decode(value: bytes) -> Mapping[str, Any] | Refusal:
+    def decode(value: bytes) -> Decoded:
         try:
             fields = loads(value)
         except orjson.JSONDecodeError as error:
-            return exact.read_or_explain(value, error)
-        if type(fields) is not dict:
-            return _NOT_AN_OBJECT
+            read = several.read(value)
+            return several.taken(exact.read_or_explain(value, error)) if read is None else read
+        if type(fields) is not dict and type(fields) is not list:
+            return NOT_AN_OBJECT
         if value[::_STRIDE].translate(_SAMPLED).find(_SAMPLE) >= 0 and _may_be_rounded(value):
-            return exact.read(value, fields)
-        if value.count(_OPENING_OBJECT) + value.count(_OPENING_ARRAY) > most_depth and _deeper(fields, most_depth):
+            fields = exact.read(value, fields)
+        elif opened(value) > most_depth and deeper(fields, most_depth):
             return exact.too_deep
-        return fields
+        return several.taken(fields)
 
+    several = SeveralObjects(limits, decode)
     return decode
 
 
@@ -111,26 +104,25 @@ class _ExactReader:
             parse_int=self._integer, parse_float=self._decimal, parse_constant=_refuse_constant
         ).decode
 
-    def read(self, value: bytes, rounded: Any) -> dict[str, Any] | Refusal:
-        """Read again what orjson has read as `rounded`, so what is here is JSON in UTF-8."""
-        if type(rounded) is not dict:
-            return _NOT_AN_OBJECT
-        if _deeper(rounded, self._depth):
+    def read(self, value: bytes, rounded: Any) -> Any:
+        """Read again what orjson has read as `rounded`, so what is here is JSON in UTF-8: an object, an array, or a refusal."""
+        if type(rounded) is not dict and type(rounded) is not list:
+            return NOT_AN_OBJECT
+        if deeper(rounded, self._depth):
             return self.too_deep
         try:
-            fields: dict[str, Any] = self._exactly(value.decode())
+            return self._exactly(value.decode())
         except _NumberTooLongError:
             return self._too_long
-        return fields
 
-    def read_or_explain(self, value: bytes, error: orjson.JSONDecodeError) -> dict[str, Any] | Refusal:
+    def read_or_explain(self, value: bytes, error: orjson.JSONDecodeError) -> Any:
         """Say why orjson refused, or read what it refuses without need: a byte order mark, a number beyond a double."""
-        text = value.removeprefix(_BOM)
+        text = value.removeprefix(BOM)
         try:
             text.decode()
         except UnicodeDecodeError:
             return _NOT_UTF8
-        if text.count(_OPENING_OBJECT) + text.count(_OPENING_ARRAY) > self._depth and _depth_of(text) > self._depth:
+        if opened(text) > self._depth and depth_of(text) > self._depth:
             return self.too_deep
         beyond = _BEYOND_DOUBLE.search(text) is not None
         if beyond or text is not value:
@@ -187,24 +179,3 @@ def _may_be_rounded(value: bytes) -> bool:
             return True
         place = marks.find(_LONG_NUMBER, place + 1 + length)
     return False
-
-
-def _deeper(container: Any, most: int) -> bool:
-    """Whether a decoded value nests deeper than `most` levels, looked at level by level."""
-    level = [container]
-    for _ in range(most):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if type(parent) is dict else parent)
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _depth_of(text: bytes) -> int:
-    """The most brackets open at once outside strings, in any text."""
-    brackets = _STRING.sub(b"", text).translate(_BRACKET_STEPS, _NO_BRACKETS)
-    return max(accumulate(array("b", brackets)), default=0)

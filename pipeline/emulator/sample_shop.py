@@ -162,7 +162,7 @@ class ShopScene:
             case ReasonCode.NOT_UTF8:
                 return value[:-1] + ',"备注":"春装"}'.encode("gb18030")
             case ReasonCode.NOT_AN_OBJECT:
-                return b"[" + value + b"]"
+                return orjson.dumps(value.decode())  # written as JSON twice
             case ReasonCode.TOO_DEEP:
                 return value[:-1] + b',"trail":' + b"[" * _DEEP + b"]" * _DEEP + b"}"
             case ReasonCode.NUMBER_TOO_LONG:

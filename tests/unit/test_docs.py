@@ -15,6 +15,7 @@ from pipeline.config.load import load_source
 from pipeline.config.quantity import format_bytes, format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.deadletter.envelope import DeadLetterHeader
+from pipeline.decode import DecodeStep
 from pipeline.emulator.faults import Fault, FaultScript, read_faults
 from pipeline.secret import SecretSource
 from schemas.refusal import ReasonCode
@@ -26,7 +27,8 @@ ELSEWHERE = {"events", "users", "tables"}  # the mapping has a page of its own
 
 def settings(model=SourceFile, before=""):
     """Every key that holds no section of its own, with its default."""
-    for name, field in model.model_fields.items():
+    for key, field in model.model_fields.items():
+        name = field.alias or key
         inner = next(
             (
                 each
@@ -62,6 +64,16 @@ def test_every_setting_is_documented_with_its_default(key, field):
         assert said in written
     elif isinstance(field.default, str) and field.default:
         assert said == field.default
+
+
+@pytest.mark.parametrize("key", [field.alias or name for name, field in DecodeStep.model_fields.items()])
+def test_every_key_of_a_decoding_step_is_documented_with_its_default_on_the_decoders_page_too(key):
+    if key != "format":
+        field = next(field for name, field in DecodeStep.model_fields.items() if key in {name, field.alias})
+        default = {True: "true", None: "none"}.get(field.default, field.default)
+        assert re.search(
+            rf"^\| `{key}` \| `?{default if key != 'from' else 'required'}`? \|", PAGES["decoders.md"], re.MULTILINE
+        )
 
 
 @pytest.mark.parametrize("code", ReasonCode)

@@ -261,12 +261,26 @@ def value(number, kind="pay", **more):
     ).encode()
 
 
-RECORDS = st.one_of(
+SINGLES = st.one_of(
     st.integers(0, 60).map(value),
     st.integers(0, 60).map(lambda number: value(number, "both")),
     st.integers(100, 105).map(lambda number: value(number, note="poison")),
-    st.sampled_from([b"{broken", b'{"type": "other"}']),
+    st.sampled_from([b"{broken", b'{"type": "other"}', value(0, no=None)]),
 )
+RECORDS = st.one_of(SINGLES, SINGLES, st.lists(SINGLES, min_size=2, max_size=4).map(b"\n".join))
+"""Most hold one entry, some several on lines."""
+
+
+def entries(record):
+    return [None if each == b"{broken" else json.loads(each) for each in record.split(b"\n")]
+
+
+def is_good(entry):
+    return entry is not None and entry["type"] != "other" and entry["no"] is not None and "note" not in entry
+
+
+def is_bad(entry):
+    return entry is None or (entry["type"] != "other" and not is_good(entry))
 
 
 @settings(max_examples=150, deadline=None)
@@ -292,21 +306,20 @@ def test_whatever_happens_nothing_is_lost_and_nothing_taken_twice(logs, seed, tr
             else:
                 world.begin(chance.choice([0, 1]))  # killed: what it held in memory is gone
     records = [each for log in logs for each in log]
-    parsed = [json.loads(each) for each in records if each != b"{broken"]
-    good = {each["no"] for each in parsed if each["type"] != "other" and "note" not in each}
-    bad = sum(each == b"{broken" or b"poison" in each for each in records)
+    parsed = [entries(each) for each in records]
+    bad = [any(map(is_bad, each)) for each in parsed]
     assert world.group.is_done()
-    assert world.api.taken == dict.fromkeys(good, 1)
+    assert world.api.taken == dict.fromkeys((each["no"] for record in parsed for each in record if is_good(each)), 1)
     assert {record.value for record, _ in world.dead} == {
-        each for each in records if b"poison" in each or each == b"{broken"
+        each for each, wrong in zip(records, bad, strict=True) if wrong
     }
     for runner in world.runners.values():
         runner.status().total.check()
     lifetime = world.group.lifetime()
     lifetime.check()
-    assert (lifetime.read, lifetime.dead_lettered, lifetime.in_flight) == (len(records), bad, 0)
+    assert (lifetime.read, lifetime.dead_lettered, lifetime.in_flight) == (len(records), sum(bad), 0)
     assert lifetime.reported + lifetime.duplicate == sum(
-        each["type"] != "other" and "note" not in each for each in parsed
+        any(map(is_good, each)) and not wrong for each, wrong in zip(parsed, bad, strict=True)
     )
 
 

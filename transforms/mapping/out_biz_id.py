@@ -76,12 +76,17 @@ def _all_content(entry: LogEntry) -> str:
     value = entry.record.value
     if value is None:
         raise Rejected(ReasonCode.OUT_BIZ_ID_MISSING, "the record has no value to derive out_biz_id from")
-    return hashlib.sha256(value).hexdigest()[:HASH_CHARACTERS]
+    return _placed(hashlib.sha256(value).hexdigest()[:HASH_CHARACTERS], entry)
 
 
 def _position(entry: LogEntry) -> str:
     record = entry.record
-    return f"{record.topic}-{record.partition}-{record.offset}"
+    return _placed(f"{record.topic}-{record.partition}-{record.offset}", entry)
+
+
+def _placed(text: str, entry: LogEntry) -> str:
+    """Tell the entries of one record apart. The first needs no number, so that a record of one entry has the ID it always had."""
+    return f"{text}.{entry.place}" if entry.place else text
 
 
 def _numbered(make: Maker, ordinal: int) -> Maker:

@@ -1,0 +1,95 @@
+"""Steps of decoding one after the other: the first reads the record's value, each further one a field that is there by then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pipeline.decode.limits import DecodeLimits
+from pipeline.interfaces import Decoded, Decoder, Fields
+from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.fields import parse_steps
+
+FieldStep = Callable[[Fields], Decoded]
+
+
+def chained(first: Decoder, further: Sequence[FieldStep], limits: DecodeLimits) -> Decoder:
+    """Return a decoder that takes all the steps; each entry of a step goes on by itself."""
+    decoder = first
+    for step in further:
+        decoder = _then(decoder, step, limits)
+    return decoder
+
+
+def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
+    most, too_many = limits.entries, limits.too_many_entries
+
+    def decode(value: bytes) -> Decoded:
+        decoded = before(value)
+        if isinstance(decoded, Refusal):
+            return decoded
+        if not isinstance(decoded, list):
+            return step(decoded)
+        entries: list[Fields | Refusal] = []
+        for each in decoded:
+            made = each if isinstance(each, Refusal) else step(each)
+            entries += made if isinstance(made, list) else [made]
+            if len(entries) > most:
+                return too_many
+        return entries
+
+    return decode
+
+
+def field_step(decoder: Decoder, source: str, into: str | None, *, required: bool, takes_objects: bool) -> FieldStep:
+    """Return the step that decodes the text in the field `source` and puts what it finds under the name `into`, or among the entry's own fields.
+
+    With `required=False` an entry without the field, or with one that the decoder cannot read, goes on as it is. `takes_objects`: an object
+    there needs no decoding.
+
+    Raises:
+        BadExpression: `source` is no path.
+    """
+    read = _reader(source)
+    missing = Refusal(Stage.DECODE, ReasonCode.FIELD_MISSING, f"{source} has no value to decode")
+    no_text = Refusal(Stage.DECODE, ReasonCode.FIELD_TYPE, f"{source} is no text that could be decoded")
+
+    def found_in(fields: Fields) -> Decoded:
+        found = read(fields)
+        if found is None or found == "":
+            return missing
+        if isinstance(found, str):
+            return decoder(found.encode("utf-8", "surrogatepass"))
+        if isinstance(found, bytes):
+            return decoder(found)
+        return found if takes_objects and isinstance(found, dict) else no_text
+
+    def joined(fields: Fields, found: Fields | Refusal) -> Fields | Refusal:
+        if isinstance(found, Refusal):
+            return found._replace(reason=f"{source}: {found.reason}") if required else fields
+        return {**fields, into: found} if into else {**fields, **found}
+
+    def step(fields: Fields) -> Decoded:
+        found = found_in(fields)
+        if isinstance(found, list):
+            return [joined(fields, each) for each in found]
+        return joined(fields, found)
+
+    return step
+
+
+def _reader(path: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what reads a field: a name, or a path as the mapping has them."""
+    steps = parse_steps(path if path.startswith("$") else f"$.{path}")
+
+    def read(fields: Mapping[str, Any]) -> Any:
+        value: Any = fields
+        for step in steps:
+            if isinstance(step, str):
+                value = value.get(step) if isinstance(value, Mapping) else None
+            else:
+                inside = isinstance(value, list) and -len(value) <= step < len(value)
+                value = value[step] if inside else None
+        return value
+
+    return read

@@ -1,0 +1,82 @@
+"""Several JSON objects in one record: the elements of an array, or one after the other, on lines or not."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.nesting import depth_of
+from pipeline.interfaces import Decoded, Decoder, Fields
+from schemas.refusal import ReasonCode, Refusal, Stage
+
+BOM = b"\xef\xbb\xbf"
+
+NOT_AN_OBJECT = Refusal(
+    Stage.DECODE, ReasonCode.NOT_AN_OBJECT, "the value is JSON, but neither an object nor an array of objects"
+)
+
+_WHITESPACE = re.compile(r"[ \t\r\n]*")
+_NEXT_LINE_OF_ITS_OWN = re.compile(rb"\}[ \t\r]*\n\s*\{")
+
+
+class SeveralObjects:
+    """Reads records that hold several objects. Each is an entry by itself: a broken one costs no other where that is sure."""
+
+    def __init__(self, limits: DecodeLimits, decode: Decoder) -> None:
+        self._most = limits.entries
+        self._too_many = limits.too_many_entries
+        self._depth = limits.depth
+        self._decode = decode
+        self._ends = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+
+    def taken(self, decoded: Any) -> Decoded:
+        """Take the objects of an array for entries; anything else is returned as it is."""
+        if type(decoded) is not list:
+            return decoded  # type: ignore[no-any-return]  # an object or a refusal
+        if len(decoded) > self._most:
+            return self._too_many
+        entries: list[Fields | Refusal] = [each if type(each) is dict else NOT_AN_OBJECT for each in decoded]
+        return entries if any(type(each) is dict for each in entries) or not entries else NOT_AN_OBJECT
+
+    def read(self, value: bytes) -> Decoded | None:
+        """Read objects that stand one after the other; None where the text is nothing of the kind."""
+        text = value.removeprefix(BOM).strip()
+        if not text.startswith(b"{") or text.find(b"{", 1) < 0:
+            return None
+        if _NEXT_LINE_OF_ITS_OWN.search(text):
+            pieces = [piece.strip() for piece in text.split(b"\n", 2 * self._most) if piece and not piece.isspace()]
+            if all(piece.startswith(b"{") for piece in pieces):
+                return self._each(pieces)
+        return self._one_after_the_other(text)
+
+    def _each(self, pieces: list[bytes]) -> Decoded:
+        if len(pieces) > self._most:
+            return self._too_many
+        entries: list[Fields | Refusal] = []
+        for piece in pieces:
+            made = self._decode(piece)
+            entries += made if isinstance(made, list) else [made]
+        return entries
+
+    def _one_after_the_other(self, text: bytes) -> Decoded | None:
+        """Find where each object ends. What follows a broken one belongs to it: where the next begins is not sure."""
+        if depth_of(text) > self._depth:
+            return None
+        try:
+            characters = text.decode()
+        except UnicodeDecodeError:
+            return None
+        pieces: list[bytes] = []
+        position = 0
+        while position < len(characters) and len(pieces) <= self._most:
+            try:
+                _, end = self._ends(characters, position)
+            except ValueError:
+                end = len(characters)
+            if not pieces and end == len(characters):
+                return None  # one, and broken
+            pieces.append(characters[position:end].encode())
+            position = _WHITESPACE.match(characters, end).end()  # type: ignore[union-attr]  # it matches nothing too
+        return self._each(pieces)

@@ -1,0 +1,129 @@
+"""What stands between a record's bytes and its text: compression, a character set, several lines. Each wraps a decoder."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import zstandard
+
+from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.settings import DecodeStep
+from pipeline.interfaces import Decoded, Decoder, Fields
+from schemas.refusal import ReasonCode, Refusal, Stage
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP_WINDOW = 31  # 15 bits, and a gzip header is expected
+_MOST_WINDOW_BYTES = 32 << 20  # what `zstd --long` asks for is refused: it is memory, not content
+
+_PIECE = 512  # 4 bytes of zstd may unpack to 128 KiB, and the library sets no bound itself: at most 16 MiB at a time
+_MOST_FRAMES = 1_000
+
+Unpack = Callable[[bytes], bytes]
+"""Bytes to bytes. Raises `_TooLargeError`, or `ValueError` for what is not packed as said."""
+
+
+class _TooLargeError(Exception):
+    """Leaves a reader of compressed bytes; never leaves this module."""
+
+
+def unpacked(decoder: Decoder, step: DecodeStep, limits: DecodeLimits) -> Decoder:
+    """Return the decoder with what the step's keys put before it; the decoder itself where they are all left out."""
+    if step.split == "lines":
+        decoder = _line_by_line(decoder, limits)
+    if step.charset != "utf-8" or step.invalid_characters == "replace":
+        decoder = _after(
+            _transcoder(step.charset, step.invalid_characters), decoder, limits, _wrong_charset(step.charset)
+        )
+    if step.compression != "none":
+        decoder = _after(_decompressor(step.compression, limits.unpacked), decoder, limits, _NOT_COMPRESSED)
+    return decoder
+
+
+def _wrong_charset(charset: str) -> Refusal:
+    return Refusal(Stage.DECODE, ReasonCode.CHARSET_INVALID, f"the value is not {charset} text, as decode.charset says")
+
+
+_NOT_COMPRESSED = Refusal(
+    Stage.DECODE, ReasonCode.COMPRESSION_INVALID, "the value is not packed as decode.compression says, or is cut off"
+)
+
+
+def _after(unpack: Unpack, decoder: Decoder, limits: DecodeLimits, otherwise: Refusal) -> Decoder:
+    too_large, most = limits.too_large, limits.unpacked
+
+    def decode(value: bytes) -> Decoded:
+        try:
+            text = unpack(value)
+        except _TooLargeError:
+            return too_large
+        except ValueError:
+            return otherwise
+        return decoder(text) if len(text) <= most else too_large
+
+    return decode
+
+
+def _transcoder(charset: str, invalid: str) -> Unpack:
+    """GBK text is read as GB18030, which holds all of it and what its writers mean by it today."""
+    name = "gb18030" if charset == "gbk" else charset
+    errors = "replace" if invalid == "replace" else "strict"
+    return lambda value: value.decode(name, errors).encode("utf-8", errors)
+
+
+def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
+    """Each line that is not blank is an entry, or several. Lines end with LF or CR LF."""
+    most, too_many = limits.entries, limits.too_many_entries
+
+    def decode(value: bytes) -> Decoded:
+        if value.count(b"\n") > 2 * most:  # before the lines cost memory; every other one may be blank
+            return too_many
+        entries: list[Fields | Refusal] = []
+        for line in value.split(b"\n"):
+            if line and not line.isspace():
+                made = decoder(line.removesuffix(b"\r"))
+                entries += made if isinstance(made, list) else [made]
+                if len(entries) > most:
+                    return too_many
+        return entries[0] if len(entries) == 1 else entries
+
+    return decode
+
+
+def _decompressor(compression: str, most: int) -> Unpack:
+    gunzip = _frame_by_frame(lambda: zlib.decompressobj(_GZIP_WINDOW), zlib.error, most)
+    zstd = zstandard.ZstdDecompressor(max_window_size=_MOST_WINDOW_BYTES)
+    unzstd = _frame_by_frame(zstd.decompressobj, zstandard.ZstdError, most)
+
+    def by_its_first_bytes(value: bytes) -> bytes:
+        if value.startswith(_GZIP):
+            return gunzip(value)
+        return unzstd(value) if value.startswith(_ZSTD) else value
+
+    return {"gzip": gunzip, "zstd": unzstd, "auto": by_its_first_bytes}[compression]
+
+
+def _frame_by_frame(begin: Callable[[], Any], damaged: type[Exception], most: int) -> Unpack:
+    """Several frames one after the other are one text (gzip: RFC 1952, section 2.2; zstd: RFC 8878, section 3.1)."""
+
+    def unpack(value: bytes) -> bytes:
+        parts, size, frames, frame = [], 0, 1, begin()
+        for begun in range(0, len(value), _PIECE):
+            piece = value[begun : begun + _PIECE]
+            while piece:
+                if frame.eof:
+                    frames, frame = frames + 1, begin()
+                try:
+                    parts.append(frame.decompress(piece))
+                except damaged:
+                    raise ValueError from None
+                size += len(parts[-1])
+                if size > most or frames > _MOST_FRAMES:
+                    raise _TooLargeError
+                piece = frame.unused_data
+        if not frame.eof:
+            raise ValueError
+        return b"".join(parts)
+
+    return unpack
