@@ -18,7 +18,7 @@ NOT_AN_OBJECT = Refusal(
 )
 
 _WHITESPACE = re.compile(r"[ \t\r\n]*")
-_NEXT_LINE_OF_ITS_OWN = re.compile(rb"\}[ \t\r]*\n\s*\{")
+_LINE_OF_AN_OBJECT = re.compile(rb"\n[ \t]*+\{")
 
 
 class SeveralObjects:
@@ -45,7 +45,7 @@ class SeveralObjects:
         text = value.removeprefix(BOM).strip()
         if not text.startswith(b"{") or text.find(b"{", 1) < 0:
             return None
-        if _NEXT_LINE_OF_ITS_OWN.search(text):
+        if _LINE_OF_AN_OBJECT.search(text):
             pieces = [piece.strip() for piece in text.split(b"\n", 2 * self._most) if piece and not piece.isspace()]
             if all(piece.startswith(b"{") for piece in pieces):
                 return self._each(pieces)

@@ -52,6 +52,10 @@ def test_a_broken_line_costs_itself_alone():
     assert codes(decode(b'{"a":1}\n{"b":\n{"c":NaN}\n{"d":4}')) == [{"a": 1}, "NOT_JSON", "NOT_JSON", {"d": 4}]
 
 
+def test_a_broken_first_line_costs_itself_alone_too():
+    assert codes(decode(b'{broken\n{"a":1}\r\n \n {"b":2}')) == ["NOT_JSON", {"a": 1}, {"b": 2}]
+
+
 def test_what_follows_a_broken_object_on_its_line_is_its_own():
     assert codes(decode(b'{"a":1} {"b":} {"c":3}')) == [{"a": 1}, "NOT_JSON"]
 
