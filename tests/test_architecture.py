@@ -20,6 +20,8 @@ DOORS = {
     "lmdb": ("pipeline/dedup/lmdb_store.py",),
     "redis": ("pipeline/dedup/redis_store.py",),
     "ruamel": ("pipeline/config/yaml_file.py",),
+    "xmltodict": ("pipeline/decode/xml.py",),
+    "ua_parser": ("pipeline/decode/user_agent.py",),
     "re2": ("transforms/pattern.py",),
     "starlette": ("pipeline/emulator/*.py",),
     "uvicorn": ("pipeline/emulator/*.py",),

@@ -11,11 +11,18 @@ from pydantic import BaseModel
 
 from pipeline.decode.access_log import ApacheOptions, NginxOptions, build_apache, build_nginx
 from pipeline.decode.chain import chained, field_step
+from pipeline.decode.delimited import CsvOptions, TsvOptions, build_csv
+from pipeline.decode.grok import GrokOptions, build_grok
+from pipeline.decode.java import JavaOptions, build_java
 from pipeline.decode.json_decoder import JsonOptions, build_json
+from pipeline.decode.key_value import KeyValueOptions, build_key_value
 from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.logfmt import LogfmtOptions, build_logfmt
 from pipeline.decode.regex import RegexOptions, build_regex
 from pipeline.decode.settings import DecodeSettings, DecodeStep
+from pipeline.decode.syslog import SyslogOptions, build_syslog
 from pipeline.decode.unpack import unpacked
+from pipeline.decode.xml import XmlOptions, build_xml
 from pipeline.interfaces import Decoder
 
 __all__ = [
@@ -52,6 +59,14 @@ DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
             ApacheOptions, build_apache, "Apache access log lines: common, combined, or any LogFormat"
         ),
         "regex": DecoderKind(RegexOptions, build_regex, "lines of text taken apart by a pattern with named groups"),
+        "grok": DecoderKind(GrokOptions, build_grok, "lines of text taken apart by expressions of well-known patterns"),
+        "logfmt": DecoderKind(LogfmtOptions, build_logfmt, 'logfmt: `level=info msg="order paid"`'),
+        "key_value": DecoderKind(KeyValueOptions, build_key_value, "keys and values with separators of your own"),
+        "csv": DecoderKind(CsvOptions, build_csv, "rows of columns with commas, or another delimiter, between them"),
+        "tsv": DecoderKind(TsvOptions, build_csv, "rows of columns with tabs between them"),
+        "syslog": DecoderKind(SyslogOptions, build_syslog, "syslog: RFC 5424 with structured data, and RFC 3164"),
+        "java": DecoderKind(JavaOptions, build_java, "logs of Logback and Log4j 2 by their layout, with stack traces"),
+        "xml": DecoderKind(XmlOptions, build_xml, "one XML element, such as a WeChat callback"),
     }
 )
 

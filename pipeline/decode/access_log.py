@@ -14,6 +14,7 @@ from pipeline.decode.access_request import RequestReader
 from pipeline.decode.access_text import unescape_default, unescape_json
 from pipeline.decode.access_time import iso8601_ms, time_local_ms
 from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.user_agent import user_agent_reader
 from pipeline.interfaces import Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 
@@ -27,6 +28,7 @@ _SECONDS_REMEMBERED = 4096  # lines of the same second share their time's readin
 
 Texts = dict[str, Any]
 
+_AGENT = "http_user_agent"
 _ABSENT = ("-", "")
 _UNESCAPES: Mapping[str, Callable[[str], str]] = {"default": unescape_default, "json": unescape_json, "none": str}
 _NUMBERS: Mapping[Shape, Callable[[str], int | float]] = {
@@ -45,6 +47,9 @@ class _AccessLogOptions(BaseModel):
         ge=0,
         le=1000,
         description="Most parameters read from a URL's query into `query`; further ones are left out.",
+    )
+    user_agent: bool = Field(
+        default=False, description="Whether the User-Agent is taken apart into `user_agent`: browser, os, device."
     )
 
 
@@ -86,23 +91,24 @@ def build_nginx(options: NginxOptions, _limits: DecodeLimits) -> Decoder:
     """Make the decoder of a nginx log. Fields are named as the variables are."""
     text, escape = nginx_format.directive(options.log_format)
     unescape = _UNESCAPES[options.escape or escape]
-    return _build(nginx_format.nginx_pieces(text), unescape, options.query_parameters)
+    return _build(nginx_format.nginx_pieces(text), unescape, options)
 
 
 def build_apache(options: ApacheOptions, _limits: DecodeLimits) -> Decoder:
     """Make the decoder of an Apache log. Fields are named as nginx names the same thing."""
     pieces = apache_format.apache_pieces(apache_format.directive(options.log_format))
-    return _build(pieces, unescape_default, options.query_parameters)
+    return _build(pieces, unescape_default, options)
 
 
-def _build(pieces: Sequence[Piece], unescape: Callable[[str], str], most_parameters: int) -> Decoder:
+def _build(pieces: Sequence[Piece], unescape: Callable[[str], str], options: _AccessLogOptions) -> Decoder:
     read = line_reader(pieces)
     fields = [piece for piece in pieces if isinstance(piece, FieldPiece)]
     names = tuple(piece.name for piece in fields)
     numbers = tuple((piece.name, _NUMBERS[piece.shape]) for piece in fields if piece.shape in _NUMBERS)
     defaults = {piece.name: 0 for piece in fields if piece.shape is Shape.COUNT}
     add_time = _time_of(set(names))
-    add_request = RequestReader(most_parameters, set(names)).add
+    add_request = RequestReader(options.query_parameters, set(names)).add
+    read_agent = user_agent_reader() if options.user_agent and _AGENT in names else None
 
     def decode(value: bytes) -> Mapping[str, Any] | Refusal:
         try:
@@ -123,6 +129,8 @@ def _build(pieces: Sequence[Piece], unescape: Callable[[str], str], most_paramet
             if name in found:
                 found[name] = number(found[name])
         add_request(found)
+        if read_agent is not None and _AGENT in found:
+            found["user_agent"] = read_agent(found[_AGENT])
         return {**defaults, **found} if defaults else found
 
     return decode

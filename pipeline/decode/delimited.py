@@ -1,0 +1,110 @@
+"""CSV and TSV (RFC 4180): rows of columns whose names stand in the source file."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.text import no_match, text_decoder
+from pipeline.interfaces import Decoded, Decoder, Fields
+from schemas.refusal import Refusal
+
+_Mark = Annotated[str, Field(min_length=1, max_length=1)]
+
+
+class CsvOptions(BaseModel):
+    """Options of `format: csv`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: Annotated[tuple[str | None, ...], Field(min_length=1, max_length=2_000)] = Field(
+        description="The columns' names in their order; null for one that is left out."
+    )
+    delimiter: _Mark = Field(default=",", description="What stands between columns.")
+    quote: _Mark | None = Field(
+        default='"', description="The character around values that hold a delimiter; null for none."
+    )
+    escape: _Mark | None = Field(
+        default=None, description="The character before a quote within quotes, where it is not the quote itself."
+    )
+    null_text: str | None = Field(default=None, description="A text that means that there is no value, such as \\N.")
+    ragged: bool = Field(
+        default=False,
+        description="Whether a row may have fewer columns, which are absent, or more, which are left out.",
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        names = [name for name in self.columns if name is not None]
+        if len(set(names)) != len(names) or not all(names):
+            raise ValueError(
+                "columns whose names are empty or stand twice; expected each name once, null for one that is left out"
+            )
+        marks = [mark for mark in (self.delimiter, self.quote, self.escape) if mark is not None]
+        if len(set(marks)) != len(marks) or any(mark in "\r\n" for mark in marks):
+            raise ValueError(
+                "delimiter, quote and escape that are the same or a line end; expected different characters"
+            )
+        return self
+
+
+class TsvOptions(CsvOptions):
+    """Options of `format: tsv`."""
+
+    delimiter: _Mark = Field(default="\t", description="What stands between columns.")
+    quote: _Mark | None = Field(
+        default=None, description="The character around values that hold a delimiter; null for none."
+    )
+
+
+def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
+    """Make the decoder. Each row is an entry; values are text; an empty one is absent; a row that repeats the columns' names is none."""
+    read_row = _row_reader(options)
+    header = ["" if name is None else name for name in options.columns]
+    named = [place for place, name in enumerate(header) if name]
+    most, too_many = limits.entries, limits.too_many_entries
+    broken = no_match(
+        "a row cannot be taken apart: a quote is not closed, or stands where none may, or a value is above 128 KiB"
+    )
+    dialect: dict[str, Any] = {
+        "delimiter": options.delimiter,
+        "quotechar": options.quote,
+        "quoting": csv.QUOTE_MINIMAL if options.quote else csv.QUOTE_NONE,
+        "escapechar": options.escape,
+        "doublequote": options.escape is None,
+        "strict": True,
+    }
+
+    def read(text: str) -> Decoded:
+        entries: list[Fields | Refusal] = []
+        try:
+            for row in csv.reader(StringIO(text, newline=""), **dialect):
+                if not row or (len(row) == len(header) and all(row[place] == header[place] for place in named)):
+                    continue  # a blank line, or the header that a shipper read from the file
+                if len(entries) == most:
+                    return too_many
+                entries.append(read_row(row))
+        except csv.Error:
+            entries.append(broken)
+        return entries[0] if len(entries) == 1 else entries
+
+    return text_decoder(read)
+
+
+def _row_reader(options: CsvOptions) -> Any:
+    count, ragged, null = len(options.columns), options.ragged, options.null_text
+    names = tuple((place, name) for place, name in enumerate(options.columns) if name is not None)
+    wrong = no_match(f"a row does not have the {count} columns that decode.columns names")
+
+    def read_row(row: list[str]) -> Fields | Refusal:
+        if len(row) != count:
+            if not ragged:
+                return wrong
+            row = row + [""] * (count - len(row))
+        return {name: text for place, name in names if (text := row[place]) and text != null}
+
+    return read_row

@@ -1,0 +1,230 @@
+"""A layout of Logback or Log4j 2, `%d{yyyy-MM-dd HH:mm:ss.SSS} [%thread] %-5level %logger - %msg%n`, as a pattern of RE2 and its fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+LAYOUTS: Mapping[str, str] = MappingProxyType(
+    {
+        "spring_boot": "%d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %5p %pid --- %context[%15.15t] %-40.40logger{39} : %m%n%wEx",
+        "spring_boot_2": "%d{yyyy-MM-dd HH:mm:ss.SSS} %5p %pid --- [%15.15t] %-40.40logger{39} : %m%n%wEx",
+        "logback": "%d{yyyy-MM-dd HH:mm:ss.SSS} [%thread] %-5level %logger{36} - %msg%n",
+        "log4j": "%d{yyyy-MM-dd HH:mm:ss,SSS} %-5p [%t] %c{1} (%F:%L) - %m%n",
+    }
+)
+"""Layouts by a name of their own: Spring Boot's defaults, and what most logback.xml and log4j files have."""
+
+_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "thread": (r"[^\n\[\]]*?", "t thread tn threadName"),
+        "level": (r"[A-Z]+", "p le level"),
+        "logger": (r"[^\s]*?", "c lo logger"),
+        "class": (r"[^\s]*?", "C class"),
+        "method": (r"[^\s]*?", "M method"),
+        "line": (r"[0-9?]*", "L line"),
+        "file": (r"[^\n]*?", "F file"),
+        "message": (r"[^\n]*", "m msg message"),
+        "pid": (r"[0-9]*", "pid processId"),
+        "uptime_ms": (r"[0-9]+", "r relative"),
+        "sequence": (r"[0-9]+", "sn sequenceNumber"),
+        "marker": (r"[^\s]*?", "marker markerSimpleName"),
+        "host": (r"[^\s]*?", "hostName"),
+        "context": (r"(?:\[[^\n\]]*\] ?)*?", "context"),
+        "context_name": (r"[^\s]*?", "cn contextName"),
+        "key_values": (r"[^\n]*?", "kvp"),
+        "mdc": (r"[^\n]*?", "X mdc MDC"),
+    }
+)
+"""Fields of the conversion words that give one: what may stand there, and the words."""
+
+_FIELDS = {word: (name, shape) for name, (shape, words) in _WORDS.items() for word in words.split()}
+_NOTHING = frozenset(
+    ("n", "ex", "exception", "throwable", "xEx", "xException", "xThrowable", "wEx", "wex", "xwEx", "rEx", "rException", "nopex", "nopexception", "caller")
+)  # fmt: skip
+_DATES = frozenset({"d", "date"})
+_COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white", "gray", "faint")
+_GROUPS = frozenset(
+    ("highlight", "style", "clr", "enc", "encode", "notEmpty", "maxLen", *_COLOURS, *(f"bold{colour.title()}" for colour in _COLOURS))
+)  # fmt: skip
+_CONVERSION = re.compile(r"%(-?\d{0,4})(?:\.-?\d{1,4})?(?:([A-Za-z]+)|(?=\())")
+_NAMED_DATES = {
+    "": "yyyy-MM-dd HH:mm:ss,SSS",
+    "ISO8601": "yyyy-MM-dd HH:mm:ss,SSS",
+    "DEFAULT": "yyyy-MM-dd HH:mm:ss,SSS",
+}
+_ABSOLUTE = {"ABSOLUTE": "HH:mm:ss,SSS"}
+_DATE_LETTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "yyyy": ("%Y", r"\d{4}"), "uuuu": ("%Y", r"\d{4}"), "yy": ("%y", r"\d{2}"),
+        "MMMM": ("%B", "[A-Za-z]+"), "MMM": ("%b", "[A-Za-z]{3}"), "MM": ("%m", r"\d{2}"),
+        "dd": ("%d", r"\d{2}"), "EEEE": ("%A", "[A-Za-z]+"), "EEE": ("%a", "[A-Za-z]{3}"), "HH": ("%H", r"\d{2}"), "mm": ("%M", r"\d{2}"), "ss": ("%S", r"\d{2}"),
+        "SSS": ("%f", r"\d{3}"), "SSSSSS": ("%f", r"\d{6}"), "SSSSSSSSS": ("%f", r"\d{9}"),
+        "XXX": ("%z", r"(?:Z|[+-]\d\d:\d\d)"), "XX": ("%z", r"(?:Z|[+-]\d{4})"), "Z": ("%z", r"[+-]\d{4}"), "xxx": ("%z", r"[+-]\d\d:\d\d"),
+    }
+)  # fmt: skip
+"""Letters of Java's date formats: `strptime`'s, and what may stand there."""
+
+_MOST_GROUPS = 50
+_JAVA_ZONE = re.compile(r"(?:GMT|UTC)([+-])(\d{1,2})(?::?00)?", re.ASCII)
+_DATE_PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
+
+
+class LayoutError(ValueError):
+    """A layout cannot be read. The message says where and what would be right."""
+
+
+class Layout(NamedTuple):
+    """A layout as a pattern. `fields` are its groups in order; `time_format` is `strptime`'s, "" where the layout has no date; `zone` its own time zone."""
+
+    pattern: str
+    fields: tuple[str, ...]
+    time_format: str
+    zone: str
+
+
+def parse_layout(text: str) -> Layout:
+    """Read a layout, or the name of one of `LAYOUTS`.
+
+    Raises:
+        LayoutError: it is none.
+    """
+    reader = _Reader(LAYOUTS.get(text, text))
+    pattern = reader.read(0, closing=False)[0]
+    if "message" not in reader.fields:
+        raise LayoutError("a layout without %msg; expected one as it stands in logback.xml or log4j2.xml")
+    return Layout(pattern, tuple(reader.fields), reader.time_format, reader.zone)
+
+
+def _iana(zone: str) -> str:
+    """Java's `GMT+8` is `Etc/GMT-8` by its IANA name, with the sign turned round (POSIX counts west of Greenwich)."""
+    found = _JAVA_ZONE.fullmatch(zone)
+    return f"Etc/GMT{'-' if found[1] == '+' else '+'}{int(found[2])}" if found else zone
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._groups = 0
+        self.fields: list[str] = []
+        self.time_format = ""
+        self.zone = ""
+
+    def read(self, position: int, *, closing: bool) -> tuple[str, int]:
+        """Read up to the end, or to the bracket that closes a group."""
+        made: list[str] = []
+        text = self._text
+        while position < len(text):
+            character = text[position]
+            if character == ")" and closing:
+                return "".join(made), position + 1
+            if character == "\\" and position + 1 < len(text):
+                made.append(re.escape(text[position + 1]))
+                position += 2
+            elif character != "%":
+                # Padding widens blanks, so one blank of the layout stands for any number of them.
+                made.append(" *" if character == " " else re.escape(character))
+                position += 1
+            elif text.startswith("%%", position):
+                made.append("%")
+                position += 2
+            else:
+                pattern, position = self._conversion(position)
+                made.append(pattern)
+        if closing:
+            raise LayoutError("a bracket of the layout that is not closed; expected a ) behind it")
+        return "".join(made), position
+
+    def _conversion(self, position: int) -> tuple[str, int]:
+        found = _CONVERSION.match(self._text, position)
+        if found is None:
+            raise LayoutError(
+                f"{self._text[position : position + 10]!r} in the layout; expected a conversion word such as %msg"
+            )
+        word, position = found[2] or "", found.end()
+        if not word or word in _GROUPS:
+            if self._text[position : position + 1] != "(" and self._text[position : position + 1] != "{":
+                raise LayoutError(f"%{word} without brackets; expected %{word}(...)")
+            return self._group(position)
+        word, position = self._longest(word, position)
+        option, position = self._option(position)
+        padded = " *" if found[1] else ""
+        if word in _NOTHING:
+            return "", position
+        if word in _DATES:
+            zone, position = self._option(position)
+            return self._date(option, zone), position
+        name, shape = _FIELDS[word]
+        if name == "mdc" and option:
+            name = f"mdc_{re.sub(r'[^A-Za-z0-9]', '_', option.partition(':-')[0])}"
+        return f"{padded}{self._field(name, shape)}{padded}", position
+
+    def _longest(self, letters: str, position: int) -> tuple[str, int]:
+        """Find the word at the beginning of these letters: `%msgtext` is %msg and text."""
+        for length in range(len(letters), 0, -1):
+            word = letters[:length]
+            if word in _FIELDS or word in _NOTHING or word in _DATES:
+                return word, position - (len(letters) - length)
+        raise LayoutError(
+            f"unknown conversion word %{letters}; expected one of Logback's or Log4j 2's, such as %thread, %level, %msg"
+        )
+
+    def _option(self, position: int) -> tuple[str, int]:
+        if self._text[position : position + 1] != "{":
+            return "", position
+        end = self._text.find("}", position)
+        if end < 0:
+            raise LayoutError("a brace of the layout that is not closed; expected a } behind it")
+        return self._text[position + 1 : end], end + 1
+
+    def _group(self, position: int) -> tuple[str, int]:
+        """A group of Logback, `%cyan(...)`, or of Log4j 2, `%highlight{...}{...}`: what is inside counts."""
+        self._groups += 1
+        if self._groups > _MOST_GROUPS:
+            raise LayoutError(f"more than {_MOST_GROUPS} groups in the layout; expected fewer")
+        if self._text[position] == "(":
+            inner, position = self.read(position + 1, closing=True)
+        else:
+            end, depth = position + 1, 1
+            while depth and end < len(self._text):
+                depth += {"{": 1, "}": -1}.get(self._text[end], 0)
+                end += 1
+            if depth:
+                raise LayoutError("a brace of the layout that is not closed; expected a } behind it")
+            whole, self._text = self._text, self._text[position + 1 : end - 1]
+            inner, _ = self.read(0, closing=False)
+            self._text, position = whole, end
+        while self._text[position : position + 1] == "{":
+            _, position = self._option(position)
+        return f"(?: *{inner} *)", position
+
+    def _field(self, name: str, shape: str) -> str:
+        if name in self.fields:
+            return f"(?:{shape})"
+        self.fields.append(name)
+        return f"({shape})"
+
+    def _date(self, option: str, zone: str) -> str:
+        written, comma, named = option.partition(", ")
+        pattern = {**_NAMED_DATES, **_ABSOLUTE}.get(written.strip(), written)
+        if "time" in self.fields:
+            raise LayoutError("two dates in the layout; expected one")
+        made: list[str] = []
+        shape: list[str] = []
+        for piece in _DATE_PIECE.finditer(pattern):
+            if piece[2]:
+                if piece[0] not in _DATE_LETTERS:
+                    raise LayoutError(
+                        f"{piece[0]!r} in the date format; expected letters such as yyyy-MM-dd HH:mm:ss.SSS"
+                    )
+                directive, one = _DATE_LETTERS[piece[0]]
+            else:
+                plain = piece[0] if piece[1] is None else piece[1].replace("''", "'")
+                directive, one = plain.replace("%", "%%"), re.escape(plain)
+            made.append(directive)
+            shape.append(one)
+        self.time_format = "".join(made) if "%d" in made else ""  # a time of day alone is no time of an event
+        self.zone = _iana(zone or (named if comma else ""))
+        return self._field("time", "".join(shape))

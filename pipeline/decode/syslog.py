@@ -1,0 +1,142 @@
+"""Syslog: RFC 5424 with structured data, and the older lines that RFC 3164 describes; told apart line by line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.text import no_match, text_decoder
+from pipeline.interfaces import Decoded, Decoder
+from transforms.fields import Inconvertible
+from transforms.times import iso_reader
+
+Texts = dict[str, Any]
+
+FACILITIES = (
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock",
+    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+)  # fmt: skip
+SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+"""RFC 5424, section 6.2.1, by the names that syslog.conf uses."""
+
+_NO_MATCH = no_match("the line is no syslog line of RFC 5424 or RFC 3164")
+_NIL = "-"
+
+# In front of a line that came over TCP (RFC 6587, section 3.4.1) stands its length.
+_LENGTH = re.compile(r"[1-9]\d{0,8} (?=<)", re.ASCII)
+_PRIORITY = re.compile(r"<(0|[1-9]\d{0,2})>", re.ASCII)
+_RFC5424 = re.compile(r"([1-9]\d{0,2}) (\S++) (\S++) (\S++) (\S++) (\S++) (?=[\[-])", re.ASCII)
+_ELEMENT = re.compile(r'\[([^\s="\]]++)((?: [^\s="\]]++="(?:[^"\\\]]|\\.)*+")*+)\]', re.DOTALL | re.ASCII)
+_PARAMETER = re.compile(r' ([^\s="\]]++)="((?:[^"\\\]]|\\.)*+)"', re.DOTALL | re.ASCII)
+_ESCAPED = re.compile(r'\\(["\\\]])')
+_RFC3164_TIME = re.compile(
+    r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: |\Z)",
+    re.ASCII,
+)
+_ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?: |\Z)", re.ASCII)
+_HOST = re.compile(r"([^\s:\[\]]++) ")
+_TAG = re.compile(r"([^\s:\[\]]{1,128})(?:\[([^\]\s]{1,128})\])?: ?")
+
+
+class SyslogOptions(BaseModel):
+    """Options of `format: syslog`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    standard: Literal["auto", "rfc5424", "rfc3164"] = Field(
+        default="auto",
+        description="Which lines are read: both kinds, told apart by the version behind the priority, or one of them.",
+    )
+    time_zone: str = Field(
+        default="Asia/Shanghai",
+        description="The zone of a time that has none, as an IANA name; RFC 5424 times have one.",
+    )
+
+
+def build_syslog(options: SyslogOptions, _limits: DecodeLimits) -> Decoder:
+    """Make the decoder. All fields are text but `priority`, `version` and `time_ms`; one without a value is absent."""
+    iso_ms = iso_reader(options.time_zone)
+    new, old = options.standard != "rfc3164", options.standard != "rfc5424"
+
+    def read(text: str) -> Decoded:
+        line = text[found.end() :] if (found := _LENGTH.match(text)) else text
+        fields: Texts = {}
+        if priority := _PRIORITY.match(line):
+            number = int(priority[1])
+            if number >= len(FACILITIES) * len(SEVERITIES):
+                return _NO_MATCH
+            fields["priority"] = number
+            fields["facility"], fields["severity"] = FACILITIES[number // 8], SEVERITIES[number % 8]
+            line = line[priority.end() :]
+            if new and (header := _RFC5424.match(line)):
+                return fields if _rfc5424(line, header, fields, iso_ms) else _NO_MATCH
+        return fields if old and _rfc3164(line, fields, iso_ms) else _NO_MATCH
+
+    return text_decoder(read)
+
+
+def _rfc5424(line: str, header: re.Match[str], fields: Texts, iso_ms: Callable[[str], int]) -> bool:
+    version, timestamp, *names = header.groups()
+    fields["version"] = int(version)
+    if timestamp != _NIL and not _add_time(timestamp, fields, iso_ms):
+        return False
+    fields |= {
+        name: text
+        for name, text in zip(("hostname", "app_name", "proc_id", "msg_id"), names, strict=True)
+        if text != _NIL
+    }
+    position = header.end()
+    elements: dict[str, dict[str, str]] = {}
+    if line[position] == _NIL:
+        position += 1
+    while element := _ELEMENT.match(line, position):
+        parameters = elements.setdefault(element[1], {})
+        for name, value in _PARAMETER.findall(element[2]):
+            parameters[name] = _ESCAPED.sub(r"\1", value) if "\\" in value else value
+        position = element.end()
+    if position < len(line) and line[position] != " ":
+        return False
+    if elements:
+        fields["structured_data"] = elements
+    if message := line[position + 1 :].removeprefix("\ufeff"):
+        fields["message"] = message
+    return True
+
+
+def _rfc3164(line: str, fields: Texts, iso_ms: Callable[[str], int]) -> bool:
+    """Read as far as it can be told: time, host, tag and process (RFC 3164, section 4.1; many leave some of it out)."""
+    time = _RFC3164_TIME.match(line) or _ISO_TIME.match(line)
+    if time is None and "priority" not in fields:
+        return False
+    if time is not None:
+        if time.re is _ISO_TIME:
+            if not _add_time(time[1], fields, iso_ms):
+                return False
+        else:
+            fields["timestamp"] = time[1]
+        line = line[time.end() :]
+        # A word before the tag is the host; a word alone before a colon is the tag.
+        if (host := _HOST.match(line)) is not None:
+            fields["hostname"] = host[1]
+            line = line[host.end() :]
+    if tag := _TAG.match(line):
+        fields["app_name"] = tag[1]
+        if tag[2] is not None:
+            fields["proc_id"] = tag[2]
+        line = line[tag.end() :]
+    if line:
+        fields["message"] = line
+    return True
+
+
+def _add_time(text: str, fields: Texts, iso_ms: Callable[[str], int]) -> bool:
+    try:
+        fields["time_ms"] = iso_ms(text.replace(",", "."))
+    except Inconvertible:
+        return False
+    fields["timestamp"] = text
+    return True

@@ -1,0 +1,54 @@
+"""XML: one element whose children are the fields, as WeChat's callbacks are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.parsers.expat import ExpatError
+
+import xmltodict
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.nesting import deeper
+from pipeline.decode.text import text_decoder
+from pipeline.interfaces import Decoded, Decoder
+from schemas.refusal import ReasonCode, Refusal, Stage
+
+_NOT_XML = Refusal(Stage.DECODE, ReasonCode.NOT_XML, "the text is no XML, or declares entities, which are not read")
+
+
+class XmlOptions(BaseModel):
+    """Options of `format: xml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep_root: bool = Field(
+        default=False, description="Whether the outermost element is a field, instead of what is in it."
+    )
+
+
+def build_xml(options: XmlOptions, limits: DecodeLimits) -> Decoder:
+    """Make the decoder. An element with children is an object, a repeated one a list; an attribute is `@name`, text beside either `#text`."""
+    too_deep = Refusal(
+        Stage.DECODE,
+        ReasonCode.TOO_DEEP,
+        f"the text is nested deeper than the {limits.depth} levels that limits.depth allows",
+    )
+
+    def read(text: str) -> Decoded:
+        try:
+            # The text is UTF-8 by now, whatever its declaration says. Entities are refused: they could blow up.
+            found: dict[str, Any] = xmltodict.parse(text.encode(), encoding="utf-8", disable_entities=True)
+        except (ExpatError, ValueError):
+            return _NOT_XML
+        if deeper(found, limits.depth):
+            return too_deep
+        if options.keep_root:
+            return found
+        inner = next(iter(found.values()))
+        if isinstance(inner, Mapping):
+            return inner
+        return {} if inner is None else {"#text": inner}
+
+    return text_decoder(read)
