@@ -364,3 +364,18 @@ def test_the_broker_serves_topics_and_stops_with_sigterm(serve, kafka, tmp_path)
 def test_the_version_and_unknown_commands(tmp_path):
     assert re.fullmatch(r"log2mq, version \d+\.\d+\.\d+\n", log2mq("--version"))
     assert "No such command 'rum'" in log2mq("rum", code=2)
+
+
+# --- init --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_init_proposes_a_source_file_from_a_topics_latest_records(source, kafka, tmp_path):
+    made = source(rules=RULES)
+    kafka.write(made.topic, [paid(number) for number in range(40)], partition=0)
+    kafka.write(made.topic, [b"{broken"], partition=0)
+    made.save()
+    path = tmp_path / "proposed.yaml"
+    said = log2mq("init", path, "--topic", made.topic, "--like", made.path, "--records", 30)
+    assert "30 records, json, 97% of them read, 1 event rules proposed" in said
+    assert f"{path}: ok: source proposed, json, 1 event" in log2mq("check", path, "--online")
+    assert "no such topic" in log2mq("init", tmp_path / "b.yaml", "--topic", "not-there", "--like", made.path, code=3)

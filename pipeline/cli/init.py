@@ -1,0 +1,118 @@
+"""`log2mq init`: a source file proposed from a sample of a topic or a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.config.load import load_source
+from pipeline.errors import UsageError
+from pipeline.kafka_topics import Topics
+from pipeline.proposal.candidates import find_candidates
+from pipeline.proposal.format_guess import guess_format
+from pipeline.proposal.source_text import Place, write_source
+
+MOST_SAMPLE_BYTES = 64 << 20
+
+
+@click.command()
+@click.argument("source_file", metavar="SOURCE.yaml", type=click.Path(path_type=Path))
+@click.option(
+    "--file", "sample_file", type=click.Path(path_type=Path), help="Take the sample from this file, a record a line."
+)
+@click.option("--topic", default="", help="The topic; without --file the sample is its latest records.")
+@click.option("--bootstrap-servers", default="localhost:9092", show_default=True, help="The brokers.")
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    help="Reach the brokers as this source file does, with its security settings.",
+)
+@click.option(
+    "--records", default=1_000, show_default=True, type=click.IntRange(1, 100_000), help="Most records of the sample."
+)
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def init(
+    source_file: Path,
+    sample_file: Path | None,
+    topic: str,
+    bootstrap_servers: str,
+    like: Path | None,
+    records: int,
+    *,
+    force: bool,
+) -> None:
+    """Propose SOURCE_FILE from a sample of a topic or a file: the decoder, the fields found, and which may be the time, the customer, the business ID."""
+    if source_file.exists() and not force:
+        raise UsageError(f"{source_file}: found a file that is there already; expected a new name, or --force")
+    if sample_file is None and not topic:
+        raise UsageError("found neither --file nor --topic; expected where the sample is")
+    name = _source_name(source_file)
+    topic = topic or f"{name}-log"
+    kafka = _kafka(topic, bootstrap_servers, like)
+    values = _from_file(sample_file, records) if sample_file else _from_topic(kafka, records)
+    if not values:
+        raise UsageError(f"{sample_file or topic}: found no record; expected a sample of some hundred")
+    guess = guess_format(values)
+    candidates = find_candidates(guess.entries)
+    text = write_source(Place(name, ",".join(kafka.bootstrap_servers), topic), guess, candidates, len(values))
+    _save(source_file, text)
+    load_source(source_file, os.environ)  # what was written passes `check`
+    formats = " → ".join(str(step["format"]) for step in guess.steps)
+    click.echo(
+        f"{source_file}: {len(values):,} records, {formats}, {guess.share:.0%} of them read, {len(candidates.rules)} event rules proposed"
+    )
+    click.echo(
+        f"Next: read it; then log2mq check {source_file}"
+        + (f", and log2mq explain {source_file} --record {sample_file}" if sample_file else "")
+    )
+
+
+def _source_name(path: Path) -> str:
+    name = re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:100]
+    return name or "source"
+
+
+def _kafka(topic: str, bootstrap_servers: str, like: Path | None) -> KafkaSettings:
+    if like is not None:
+        return load_source(like, os.environ).kafka.model_copy(update={"topics": (topic,), "topic_pattern": None})
+    try:
+        return KafkaSettings.model_validate({"bootstrap_servers": bootstrap_servers, "topics": [topic]})
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+        option = "--topic" if key == "topics" else "--bootstrap-servers"
+        raise UsageError(
+            f"{option}: found {topic if key == 'topics' else bootstrap_servers!r}; {error.errors()[0]['ctx']['error']}"
+        ) from None
+
+
+def _from_file(path: Path, most: int) -> list[bytes]:
+    """Each line that is not blank is a record."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MOST_SAMPLE_BYTES)
+    except OSError as error:
+        raise UsageError(
+            f"--file: found {str(path)!r}, which cannot be read ({error.strerror}); expected a file of records"
+        ) from None
+    lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+    return [line for line in lines if line.strip()][:most]
+
+
+def _from_topic(kafka: KafkaSettings, most: int) -> Sequence[bytes]:
+    with Topics(kafka, os.environ) as topics:
+        return [record.value for record in topics.latest_records(most) if record.value is not None]
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: found a place that cannot be written ({error.strerror}); expected one that can"
+        ) from None

@@ -1,0 +1,183 @@
+"""Which decoder reads a sample of records: tried one after the other, the strictest first."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.decode import DecodeLimits, DecodeStep, build_chain
+from pipeline.decode.unpack import unpacked
+from pipeline.interfaces import Fields
+from schemas.refusal import Refusal
+
+LIMITS = DecodeLimits()
+
+ENOUGH = 0.8
+"""Share of the sample that a format must read."""
+
+_STRICT: tuple[dict[str, Any], ...] = (
+    {"format": "json"},
+    {"format": "xml"},
+    {"format": "nginx"},
+    {"format": "apache", "log_format": "common"},
+    {"format": "java", "layout": "spring_boot"},
+    {"format": "java", "layout": "spring_boot_2"},
+    {"format": "java", "layout": "logback"},
+    {"format": "java", "layout": "log4j"},
+    {"format": "syslog"},
+)
+_DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
+_LEAST_COLUMNS = 3
+_LEAST_PAIRS = 2
+_WRAPPED_IN = ("message", "msg", "log", "line", "payload", "content", "body", "event", "value", "text")
+_INNER: tuple[dict[str, Any], ...] = tuple(step for step in _STRICT if step["format"] != "syslog")
+_MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+
+Step = Mapping[str, Any]
+
+
+class Guess(NamedTuple):
+    """Steps as they are written under `decode:`, the entries they made, and the share of the sample that they read."""
+
+    steps: tuple[Step, ...]
+    entries: tuple[Fields, ...]
+    share: float
+
+
+def guess_format(values: Sequence[bytes]) -> Guess:
+    """Guess how records are decoded. What nothing reads is taken for lines of text."""
+    before = _before(values)
+    for step in _STRICT:
+        found = decoded(values, ({**step, **before},), lenient=step["format"] == "java")
+        if found.share >= ENOUGH:
+            return _with_inner(values, found) if step["format"] == "json" else _with_message(values, found)
+    texts = [
+        each["text"]
+        for each in decoded(values, ({"format": "regex", "pattern": r"(?P<text>(?s:.*))", **before},)).entries
+    ]
+    if _are_logfmt(texts):
+        return decoded(values, ({"format": "logfmt", **before},))
+    if (columns := _delimited(texts)) is not None:
+        return decoded(values, ({**columns, **before},))
+    return decoded(values, ({"format": "regex", "pattern": "(?P<line>.*)", **before},))
+
+
+def decoded(values: Sequence[bytes], steps: Sequence[Step], *, lenient: bool = False) -> Guess:
+    """Decode a sample. `lenient`: lines that continue another one, as stack traces do, are not counted."""
+    decode = build_chain([DecodeStep.model_validate(step) for step in steps], LIMITS)
+    entries: list[Fields] = []
+    refused = 0
+    for value in values:
+        answer = decode(value)
+        for each in answer if isinstance(answer, list) else [answer]:
+            if not isinstance(each, Refusal):
+                entries.append(each)
+            elif not (lenient and entries and value[:1].isspace()):
+                refused += 1
+    return Guess(tuple(steps), tuple(entries), len(entries) / max(len(entries) + refused, 1))
+
+
+def _before(values: Sequence[bytes]) -> dict[str, str]:
+    """What stands around the text: compression, a character set."""
+    before: dict[str, str] = {}
+    if sum(value.startswith(_MAGIC) for value in values) > len(values) / 2:
+        before["compression"] = "auto"
+    plain = unpacked(lambda value: {"value": value}, DecodeStep.model_validate({"format": "json", **before}), LIMITS)
+    texts = [answer["value"] for value in values if isinstance(answer := plain(value), dict)]
+    if sum(map(_is_utf8, texts)) < len(texts) * ENOUGH and all(_is(text, "gb18030") for text in texts):
+        before["charset"] = "gb18030"
+    return before
+
+
+def _is_utf8(text: bytes) -> bool:
+    return _is(text, "utf-8")
+
+
+def _is(text: bytes, charset: str) -> bool:
+    try:
+        text.decode(charset)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _are_logfmt(texts: Sequence[str]) -> bool:
+    found = decoded([text.encode() for text in texts], ({"format": "logfmt"},))
+    whole = [entry for entry in found.entries if _is_whole_logfmt(entry)]
+    return len(whole) >= ENOUGH * len(texts) and bool(texts)
+
+
+def _is_whole_logfmt(entry: Fields) -> bool:
+    """Nearly all of the line is pairs: a sentence with one `a=b` in it is none."""
+    pairs = sum(isinstance(value, str) for value in entry.values())
+    return pairs >= _LEAST_PAIRS and pairs * 2 > len(entry)
+
+
+def _delimited(texts: Sequence[str]) -> dict[str, Any] | None:
+    """Find the delimiter by which most rows have the same number of columns, and their names in the first row where it has none but names."""
+    for delimiter, name in _DELIMITERS.items():
+        rows = [row for text in texts if (row := _row(text, delimiter))]
+        if not rows:
+            continue
+        columns, often = Counter(map(len, rows)).most_common(1)[0]
+        if columns < _LEAST_COLUMNS or often < len(rows) * ENOUGH:
+            continue
+        first = rows[0]
+        named = len(first) == columns and len(set(first)) == columns and all(_is_a_name(each) for each in first)
+        names = [each.strip() for each in first] if named else [f"column_{number}" for number in range(1, columns + 1)]
+        step: dict[str, Any] = {"format": name, "columns": names}
+        return step if name == "tsv" or delimiter == "," else {**step, "delimiter": delimiter}
+    return None
+
+
+def _row(text: str, delimiter: str) -> list[str]:
+    try:
+        rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    except csv.Error:
+        return []
+    return rows[0] if len(rows) == 1 else []
+
+
+def _is_a_name(text: str) -> bool:
+    return text.strip().replace("_", "a").replace("-", "a").replace(" ", "a").isidentifier()
+
+
+def _with_inner(values: Sequence[bytes], outer: Guess) -> Guess:
+    """Add a step for a field whose text is a format of its own: JSON within JSON, or the line that a shipper wrapped."""
+    for name in sorted({name for entry in outer.entries for name in entry}):
+        texts = [text for entry in outer.entries if isinstance(text := entry.get(name), str) and text]
+        if len(texts) * 2 < len(outer.entries) or not name.isidentifier():
+            continue
+        steps = (
+            _INNER
+            if name.lower() in _WRAPPED_IN
+            else tuple(step for step in _INNER if step["format"] in {"json", "xml"})
+        )
+        for step in steps:
+            inner = decoded([text.encode() for text in texts], (step,))
+            if inner.share >= ENOUGH and texts[0].lstrip()[:1] not in {"[", ""}:
+                further = {**step, "from": name, "into": name, "required": False}
+                return decoded(values, (*outer.steps, further))
+        if name.lower() in _WRAPPED_IN and _are_logfmt(texts):
+            return decoded(values, (*outer.steps, {"format": "logfmt", "from": name, "into": name, "required": False}))
+    return outer
+
+
+def _with_message(values: Sequence[bytes], outer: Guess) -> Guess:
+    """Add a step for a log's message that is JSON or logfmt."""
+    texts = [text for entry in outer.entries if isinstance(text := entry.get("message"), str) and text]
+    if len(texts) * 2 < len(outer.entries):
+        return outer
+    for step in ("json", "logfmt"):
+        fits = (
+            _are_logfmt(texts)
+            if step == "logfmt"
+            else decoded([text.encode() for text in texts], ({"format": step},)).share >= ENOUGH
+        )
+        if fits:
+            return decoded(
+                values, (*outer.steps, {"format": step, "from": "message", "into": "message", "required": False})
+            )
+    return outer

@@ -1,0 +1,161 @@
+"""`log2mq init`: whatever the log, what it writes is a source file that `check` takes, with no identifier in it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.cli.init import init
+from pipeline.config.load import load_source
+from pipeline.emulator.sample import SampleKind, SampleSettings, generate
+from pipeline.errors import UsageError
+from pipeline.proposal.candidates import find_candidates
+from pipeline.proposal.format_guess import guess_format
+from pipeline.proposal.source_text import Place, write_source
+
+PLACE = Place("shop", "localhost:9092", "shop-log")
+ENVIRONMENT = {}
+
+SPRING = "2024-05-01T10:00:{second:02}.123+08:00  INFO 12345 --- [shop] [exec-1] c.e.shop.OrderService       : act=pay order_no=P{n:06} uid=u{user} amount={n}.50"
+WECHAT = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o{user}</FromUserName><CreateTime>{time}</CreateTime><Event>subscribe</Event></xml>"
+SYSLOG = '<134>1 2024-05-01T02:00:{second:02}Z pos-1 till {n} SALE [sale@1 no="S{n}" member="m{user}"] sold'
+
+
+def lines(text, count=60):
+    return [text.format(n=n, second=n % 60, user=n % 9, time=1714528800 + n).encode() for n in range(count)]
+
+
+def shipped(n):
+    log = {
+        "event": "buy" if n % 3 else "view",
+        "time": 1714528800 + n,
+        "member_id": f"m{n % 9}",
+        "mobile": f"138{n:08}",
+        "trade_no": f"T{n}",
+    }
+    return json.dumps(
+        {"@timestamp": "2024-05-01T02:00:00Z", "host": {"name": "web-1"}, "message": json.dumps(log)}
+    ).encode()
+
+
+SAMPLES = {
+    "java": (lines(SPRING), [{"format": "java", "layout": "spring_boot"}, {"format": "logfmt", "from": "message", "into": "message", "required": False}],
+             ["$.time_ms", "$.message.uid", "$.message.order_no"]),
+    "wechat": (lines(WECHAT), [{"format": "xml"}], ["$.CreateTime", "$.FromUserName", "open_id: $.FromUserName"]),
+    "syslog": (lines(SYSLOG), [{"format": "syslog"}], ["$.time_ms", "$.structured_data['sale@1'].member", "$.structured_data['sale@1'].no"]),
+    "shipper": ([shipped(n) for n in range(60)], [{"format": "json"}, {"format": "json", "from": "message", "into": "message", "required": False}],
+                ["when: {message.event: buy}", "$.message.time", "$.message.member_id", "$.message.trade_no", "mobile: $.message.mobile"]),
+    "csv": ([b"sale_no,store,member_no,amount,sold_at", *[f"S{n:05},上海静安店,m{n % 9},{n}.00,2024/05/01 10:00:00".encode("gb18030") for n in range(60)]],
+            [{"format": "csv", "columns": ["sale_no", "store", "member_no", "amount", "sold_at"], "charset": "gb18030"}],
+            ["$.sold_at | time('%Y/%m/%d %H:%M:%S')", "$.member_no", "$.sale_no"]),
+    "semicolons": ([f"{n};a;b{n};c".encode() for n in range(60)], [{"format": "csv", "columns": ["column_1", "column_2", "column_3", "column_4"], "delimiter": ";"}], []),
+    "tsv": ([f"{n}\ta\tb{n}".encode() for n in range(60)], [{"format": "tsv", "columns": ["column_1", "column_2", "column_3"]}], []),
+    "logfmt": (lines("time=2024-05-01T10:00:00+08:00 event=use coupon_no=C{n} user_id=u{user}"), [{"format": "logfmt"}], ["$.time", "$.user_id", "$.coupon_no"]),
+    "gzip": ([gzip.compress(line) for line in lines("a=1 b={n} c=3")], [{"format": "logfmt", "compression": "auto"}], []),
+    "words": (lines("just some words, {n} of them"), [{"format": "regex", "pattern": "(?P<line>.*)"}], ["'@timestamp'", "$.customer_id", "position: true"]),
+}  # fmt: skip
+
+
+def proposed(values, tmp_path):
+    guess = guess_format(values)
+    text = write_source(PLACE, guess, find_candidates(guess.entries), len(values))
+    path = tmp_path / "shop.yaml"
+    path.write_text(text, encoding="utf-8")
+    return guess, text, load_source(path, ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_format_and_the_fields_are_found(name, tmp_path):
+    values, steps, expressions = SAMPLES[name]
+    guess, text, source = proposed(values, tmp_path)
+    assert [dict(step) for step in guess.steps] == steps
+    assert len(source.decode) == len(steps)
+    for expression in expressions:
+        assert expression.strip("'") in text
+
+
+@pytest.mark.parametrize("kind", SampleKind)
+def test_the_sample_logs_give_files_that_check_takes_with_no_identifier_in_them(kind, tmp_path):
+    values = [line.value for line in generate(kind, 1_000, 3, SampleSettings())]
+    guess, text, source = proposed(values, tmp_path)
+    assert guess.share > 0.95
+    assert source.events
+    for value in values:
+        for word in value.decode(errors="replace").replace('"', " ").split():
+            if len(word) == 11 and word.isdecimal() and word.startswith("1"):
+                assert word not in text
+            if "@" in word and "." in word:
+                assert word not in text
+
+
+def test_of_the_shops_log_every_kind_of_event_is_a_rule(tmp_path):
+    values = [line.value for line in generate(SampleKind.SHOP_APP, 1_000, 3, SampleSettings())]
+    _, text, source = proposed(values, tmp_path)
+    paid = next(rule for rule in source.events if rule.when == {"type": "order_paid"})
+    assert (paid.event_code, paid.customer_id, paid.out_biz_id) == ("order_paid", "$.user.id", "$.order.no")
+    assert {kind.value: path for kind, path in source.users[0].identities.items()} == {
+        "mobile": "$.user.phone", "email": "$.user.mail", "open_id": "$.user.wx",
+    }  # fmt: skip
+    assert "# $" not in text.partition("events:")[2]
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.one_of(
+        st.lists(st.dictionaries(st.text(max_size=6), ANY, max_size=4).map(lambda each: json.dumps(each, ensure_ascii=True).encode()), min_size=1, max_size=8),
+        st.lists(st.binary(max_size=30), min_size=1, max_size=6),
+        st.lists(st.text(st.sampled_from("ab=,;|<>\"' {}\n\t'$"), max_size=20).map(str.encode), min_size=1, max_size=6),
+    )
+)  # fmt: skip
+def test_whatever_the_sample_what_is_written_is_right(tmp_path_factory, values):
+    proposed(values, tmp_path_factory.mktemp("init"))
+
+
+def run(*arguments):
+    return CliRunner().invoke(init, [str(each) for each in arguments])
+
+
+def test_the_command_writes_the_file_and_says_what_comes_next(tmp_path):
+    sample = tmp_path / "sample.log"
+    sample.write_bytes(b"\n".join(SAMPLES["logfmt"][0]) + b"\n\n")
+    done = run(tmp_path / "My Shop.yaml", "--file", sample)
+    assert done.exit_code == 0, done.output
+    assert "60 records, logfmt, 100% of them read, 1 event rules proposed" in done.output
+    source = load_source(tmp_path / "My Shop.yaml", ENVIRONMENT)
+    assert (source.source, source.kafka.topics) == ("my-shop", ("my-shop-log",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["there.yaml", "--topic", "t"], "a file that is there already"),
+        (["new.yaml"], "neither --file nor --topic"),
+        (["new.yaml", "--file", "missing.log"], "cannot be read"),
+        (["new.yaml", "--file", "empty.log"], "found no record"),
+        (["new.yaml", "--topic", "a b"], "--topic: found 'a b'"),
+        (["new.yaml", "--topic", "t", "--bootstrap-servers", "here"], "--bootstrap-servers: found 'here'"),
+        (["new.yaml", "--topic", "t", "--like", "missing.yaml"], "missing.yaml: found a file that cannot be opened"),
+        (["nowhere/new.yaml", "--file", "full.log"], "cannot be written"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_sentence(arguments, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("there.yaml").write_text("")
+    Path("empty.log").write_text("\n \n")
+    Path("full.log").write_text("a=1 b=2 c=3\n")
+    done = run(*arguments)
+    assert isinstance(done.exception, UsageError)
+    assert says in str(done.exception)
