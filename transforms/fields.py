@@ -1,12 +1,13 @@
-"""Paths into a log entry: `$.order.items[0].title` in its fields, `@topic` and the like in where it came from."""
+"""Paths into a log entry: `$.order.items[0].title` in its fields, `$item.sku` in the element that a rule is about, `@topic` and the like in where it came from."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from schemas.attribute import attribute_string
 from schemas.log import LogEntry
@@ -15,8 +16,20 @@ from transforms.fault import BadExpression
 Value = Callable[[LogEntry], Any]
 """What a path, a constant or a pipe compiles to: the value it has in an entry, None where there is none. Raises `Inconvertible` only."""
 
-_STEP = re.compile(r"\.([^.\[\]\s|'\"]+)|\[(-?\d{1,6})\]|\['([^'\]]+)'\]|\[\"([^\"\]]+)\"\]", re.ASCII)
+_STEP = re.compile(r"\.([^.\[\]\s|'\"]+)|\[(-?\d{1,6}|\*)\]|\['([^'\]]+)'\]|\[\"([^\"\]]+)\"\]", re.ASCII)
+_ELEMENT = re.compile(r"\$(?:item|index)(?=[.\[]|\Z)")
 _HEADER = "@headers."
+
+
+class Every(Enum):
+    """The step `[*]`: every element of a list."""
+
+    EVERY = "[*]"
+
+
+EVERY: Final = Every.EVERY
+Step = str | int | Every
+
 MOST_PATH_CHARACTERS = 500
 
 _PLAIN_INTEGER = 10**18
@@ -112,18 +125,28 @@ def compile_path(text: str) -> Value:
             return _header(text[len(_HEADER) :])
         near = difflib.get_close_matches(text, PLACES, n=1)
         raise BadExpression(f"{text!r}", f"{near[0]!r}" if near else f"one of {', '.join(PLACES)} or @headers.NAME")
-    return _compile_steps(parse_steps(text))
+    found = _ELEMENT.match(text)
+    if found is None:
+        return _compile_steps(parse_steps(text))
+    if found[0] == "$index":
+        if text != "$index":
+            raise BadExpression(f"{text!r}", "$index alone, which is a number")
+        return lambda entry: getattr(entry, "index", None)
+    steps = parse_steps(f"${text[found.end() :]}")
+    if EVERY in steps:
+        raise BadExpression(f"{text!r}, with every element within an element", "a rule with for_each over them")
+    return lambda entry: walk(getattr(entry, "item", None), steps)
 
 
-def parse_steps(text: str) -> tuple[str | int, ...]:
-    """Split `$.a['b c'][0]` into its steps.
+def parse_steps(text: str) -> tuple[Step, ...]:
+    """Split `$.a['b c'][0]` into its steps; `[*]` is `EVERY`.
 
     Raises:
         BadExpression: it is no path.
     """
     if len(text) > MOST_PATH_CHARACTERS:
         raise BadExpression("a path of more than 500 characters", "a shorter one")
-    steps: list[str | int] = []
+    steps: list[Step] = []
     position = 1
     while position < len(text):
         found = _STEP.match(text, position)
@@ -133,16 +156,18 @@ def parse_steps(text: str) -> tuple[str | int, ...]:
                 "a path such as $.order.items[0].title",
             )
         name, index, single, double = found.groups()
-        steps.append(int(index) if index is not None else (name or single or double))
+        steps.append((EVERY if index == "*" else int(index)) if index is not None else (name or single or double))
         position = found.end()
     return tuple(steps)
 
 
-def _compile_steps(steps: tuple[str | int, ...]) -> Value:
+def _compile_steps(steps: tuple[Step, ...]) -> Value:
     """Make a closure of the path's own shape: most are one to three names deep, and those are called for every event.
 
     A decoder makes plain dicts, so their class is asked first; any other mapping is as good.
     """
+    if EVERY in steps:
+        return _every(steps)
     match steps:
         case ():
             return lambda entry: entry.fields
@@ -173,6 +198,38 @@ def _compile_steps(steps: tuple[str | int, ...]) -> Value:
         case (*before, int() as index):
             return _element(_compile_steps(tuple(before)), index)
     raise AssertionError(steps)  # the cases above are all
+
+
+def _every(steps: tuple[Step, ...]) -> Value:
+    """`$.items[*].sku`: of each element of the list what the rest of the path finds, in one flat list; nothing where there is no list."""
+    first = steps.index(EVERY)
+    list_of = _compile_steps(steps[:first])
+    rest = steps[first + 1 :]
+
+    def every(entry: LogEntry) -> Any:
+        found = list_of(entry)
+        return _collected(found, rest) if isinstance(found, list) else None
+
+    return every
+
+
+def _collected(elements: list[Any], rest: tuple[Step, ...]) -> list[Any]:
+    for place, step in enumerate(rest):
+        if step is EVERY:
+            inner = [value for each in elements if isinstance(value := walk(each, rest[:place]), list)]
+            return _collected([each for one in inner for each in one], rest[place + 1 :])
+    return [value for each in elements if (value := walk(each, rest)) is not None]
+
+
+def walk(value: Any, steps: Sequence[Step]) -> Any:
+    """Follow steps without `EVERY` from a value; None where they lead nowhere."""
+    for step in steps:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, Mapping) else None
+        elif isinstance(step, int):
+            inside = isinstance(value, list) and -len(value) <= step < len(value)
+            value = value[step] if inside else None
+    return value
 
 
 def _named(value: Value, name: str) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
@@ -75,6 +75,26 @@ def divided(divisor: int | Decimal) -> Calculation:
             return plain(_SHORT.divide(number, by))
 
     return step
+
+
+def added(summand: int | Decimal) -> Calculation:
+    """Add, exactly; subtract by adding a negative number."""
+    by = Decimal(summand)
+    return lambda value: plain(_WIDE.add(number_of(value), by))
+
+
+def total(values: Sequence[Any]) -> int | Decimal:
+    """Sum up, exactly."""
+    found = Decimal(0)
+    for each in values:
+        found = _WIDE.add(found, number_of(each))
+    return plain(found)
+
+
+def fixed(places: int) -> Calculation:
+    """Write with exactly so many decimal places, rounded half up, as on a bill: `12` is `12.00`."""
+    round_to = rounded(places)
+    return lambda value: f"{round_to(value):f}"
 
 
 def rounded(places: int) -> Calculation:

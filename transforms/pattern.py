@@ -14,6 +14,10 @@ _NAME = re.compile(r"(?<!\\)\(\?P?<(\w+)>")
 _HINT = "the syntax is RE2's: no look-around, no back-references, named groups are (?P<name>...)"
 
 
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 class PatternError(ValueError):
     """A pattern does not compile. The message says what is wrong with it."""
 
@@ -45,6 +49,19 @@ class Pattern:
     def names(self) -> tuple[str, ...]:
         """The named groups, in the order they open."""
         return tuple(name for name, _ in self._named)
+
+    def holds(self, text: str) -> bool:
+        """Whether the pattern matches. Half a surrogate pair matches nothing."""
+        return self._find(_bytes(text)) is not None
+
+    def part(self, text: str) -> str | None:
+        """Return what the first group matched, or all that matched where there is no group; None where nothing matches."""
+        content = _bytes(text)
+        found = self._find(content)
+        if found is None:
+            return None
+        start, end = found.span(1 if self._expression.groups else 0)
+        return content[start:end].decode() if start >= 0 else None
 
     def named(self, text: bytes) -> dict[str, str] | None:
         """Return what the named groups matched, without those that took no part; None where nothing matches."""

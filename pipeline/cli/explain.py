@@ -145,7 +145,14 @@ def _rules(converter: Converter, entry: LogEntry) -> None:
         elif trace.refusal is not None:
             click.echo(f"  yes  {trace.rule}: refused, {trace.refusal.code}: {trace.refusal.reason}")
         else:
-            click.echo(f"  yes  {trace.rule}" + ("" if trace.message is not None else ": no identity to report"))
+            made = (
+                ""
+                if len(trace.messages) == 1
+                else f": {len(trace.messages)} messages"
+                if trace.messages
+                else ": nothing to report"
+            )
+            click.echo(f"  yes  {trace.rule}{made}")
 
 
 def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Callable[[Any], str]) -> None:

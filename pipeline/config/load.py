@@ -23,7 +23,7 @@ from transforms.plugins import load_plugin
 
 ONE_DAY_MS = 86_400_000
 
-MAPPING_KEYS = ("events", "users", "otherwise", "identities", "tables")
+MAPPING_KEYS = ("events", "users", "match", "otherwise", "identities", "tables")
 
 
 def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:

@@ -79,6 +79,7 @@ class SourceFile(BaseModel):
     events: list[EventRule] = Field(default_factory=list)
     users: list[UserRule] = Field(default_factory=list)
     transform: TransformSettings | None = None
+    match: Literal["all", "first"] = "all"
     otherwise: Literal["skip", "dead_letter"] = "skip"
     identities: IdentitySettings = IdentitySettings()
     dedup: DedupSettings = DedupSettings()
@@ -94,6 +95,7 @@ class SourceFile(BaseModel):
         return MappingSettings(
             events=self.events,
             users=self.users,
+            match=self.match,
             otherwise=self.otherwise,
             identities=self.identities,
             tables=self.tables,

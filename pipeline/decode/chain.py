@@ -8,7 +8,8 @@ from typing import Any
 from pipeline.decode.limits import DecodeLimits
 from pipeline.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import ReasonCode, Refusal, Stage
-from transforms.fields import parse_steps
+from transforms.fault import BadExpression
+from transforms.fields import EVERY, parse_steps, walk
 
 FieldStep = Callable[[Fields], Decoded]
 
@@ -81,15 +82,6 @@ def field_step(decoder: Decoder, source: str, into: str | None, *, required: boo
 def _reader(path: str) -> Callable[[Mapping[str, Any]], Any]:
     """Return what reads a field: a name, or a path as the mapping has them."""
     steps = parse_steps(path if path.startswith("$") else f"$.{path}")
-
-    def read(fields: Mapping[str, Any]) -> Any:
-        value: Any = fields
-        for step in steps:
-            if isinstance(step, str):
-                value = value.get(step) if isinstance(value, Mapping) else None
-            else:
-                inside = isinstance(value, list) and -len(value) <= step < len(value)
-                value = value[step] if inside else None
-        return value
-
-    return read
+    if EVERY in steps:
+        raise BadExpression(f"{path!r}, which is every element of a list", "one field")
+    return lambda fields: walk(fields, steps)

@@ -11,8 +11,8 @@ from pipeline.proposal.survey import Field, survey
 from schemas.customer import IdMapping
 from schemas.identity import normalise
 from schemas.log import LogEntry, RawRecord
-from transforms.mapping.expressions import compile_value
 from transforms.mapping.readers import Rejected, event_time
+from transforms.mapping.values import compile_value
 
 NEARLY_ALL = 0.9
 MOST = 0.5

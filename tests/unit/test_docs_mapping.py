@@ -10,8 +10,8 @@ import pytest
 from pipeline.config.load import load_source
 from schemas.attribute import attribute_string
 from transforms.mapping.conditions import OPERATORS
-from transforms.mapping.expressions import compile_value
 from transforms.mapping.functions import FUNCTIONS
+from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")

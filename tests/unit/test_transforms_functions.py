@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from transforms.fault import BadExpression
 from transforms.fields import Inconvertible
-from transforms.mapping.expressions import compile_value
 from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
+from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
 TABLES = {"level": {"1": "silver", "true": "yes"}}

@@ -260,9 +260,9 @@ def test_explain_says_of_each_rule_what_became_of_it():
         users=[{"customer_id": "$.user", "identities": {"mobile": "$.phone"}}],
     )
     user, first, second, third = made.explain(entry({**GOOD, "type": "a", "n": 1}))
-    assert (user.rule, user.matched, user.message) == ("users[0] identities", True, None)
+    assert (user.rule, user.matched, user.messages) == ("users[0] identities", True, ())
     assert (first.rule, first.matched, first.failed) == ("events[0] pay", False, "n gt 1")
-    assert second.message.wire["eventCode"] == "seen"
+    assert second.messages[0].wire["eventCode"] == "seen"
     assert third.refusal.code is ReasonCode.OUT_BIZ_ID_MISSING
     assert made(entry({**GOOD, "type": "a", "n": 1})).code is ReasonCode.OUT_BIZ_ID_MISSING
 
@@ -280,4 +280,4 @@ def test_what_no_rule_matches_goes_where_it_is_said(otherwise, wanted):
 
 def test_a_user_without_identities_is_no_message_and_no_error():
     made = mapper(users=[{"customer_id": "$.user", "identities": {"mobile": "$.phone"}}], otherwise="dead_letter")
-    assert made(entry(GOOD)) == Skipped("no identity to report")
+    assert made(entry(GOOD)) == Skipped("nothing to report: no identity, or no element")

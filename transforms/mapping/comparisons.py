@@ -12,11 +12,13 @@ from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Inconvertible, Value, text_or_none
 from transforms.numbers import number_of
+from transforms.pattern import Pattern, PatternError
 
 Test = Callable[[LogEntry], bool]
 
-OPERATORS = ("ne", "gt", "ge", "lt", "le", "exists", "prefix", "suffix", "contains", "in", "not_in")
+OPERATORS = ("ne", "gt", "ge", "lt", "le", "exists", "prefix", "suffix", "contains", "matches", "in", "not_in")
 
+_Number = int | float | Decimal
 _NUMBERS = (int, float, Decimal)
 
 _WANTED = {
@@ -25,6 +27,7 @@ _WANTED = {
     "not_in": "a list of texts and numbers",
     "prefix": "a text",
     "suffix": "a text",
+    "matches": "a pattern in quotes",
     "ne": "a text, a number, true, false or null",
 }
 
@@ -101,6 +104,8 @@ def comparison(value: Value, name: str, argument: Any) -> Test:
             return _at_an_end(value, name, argument)
         case "contains" if isinstance(argument, str | int):
             return _containing(value, argument)
+        case "matches" if isinstance(argument, str):
+            return _matching(value, argument)
     if name in OPERATORS:
         raise BadExpression(f"{name}: {argument!r}", _WANTED.get(name, "a text or a number"))
     near = difflib.get_close_matches(name, OPERATORS, n=1)
@@ -165,6 +170,22 @@ def _at_an_end(value: Value, name: str, argument: str) -> Test:
     def test(entry: LogEntry) -> bool:
         found = value(entry)
         return isinstance(found, str) and about(found)
+
+    return test
+
+
+def _matching(value: Value, argument: str) -> Test:
+    """A text, or a number as it is written, of which some part matches."""
+    try:
+        pattern = Pattern(argument, whole=False)
+    except PatternError as error:
+        raise BadExpression(f"matches: {argument!r}", f"a pattern of RE2 ({error})") from None
+
+    def test(entry: LogEntry) -> bool:
+        found = value(entry)
+        if isinstance(found, bool) or not isinstance(found, str | _Number):
+            return False
+        return pattern.holds(found if isinstance(found, str) else text_or_none(found) or "")
 
     return test
 

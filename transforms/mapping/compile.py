@@ -11,14 +11,15 @@ from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
 from transforms.base import Kind
 from transforms.fault import BadExpression, Fault, Location, MappingFaults
-from transforms.fields import Value, text_or_none
+from transforms.fields import Value, compile_path, text_or_none
 from transforms.mapping.conditions import Condition, compile_condition
-from transforms.mapping.expressions import compile_value, constant_of, is_constant, source_of
+from transforms.mapping.elements import Make, for_each
 from transforms.mapping.functions import Tables
 from transforms.mapping.mapper import Mapper, Rule
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.out_biz_id import Maker, compile_out_biz_id, ordinals
 from transforms.mapping.readers import attributes, event_time, identities, optional_text, required_text
+from transforms.mapping.values import compile_value, constant_of, is_constant, names_element, sources_of
 
 TextOf = Callable[[LogEntry], str]
 
@@ -40,7 +41,9 @@ def compile_mapping(settings: MappingSettings) -> Mapper:
     rules += [compiler.event(rule, ("events", place), numbers[place]) for place, rule in enumerate(settings.events)]
     if faults:
         raise MappingFaults(faults)
-    return Mapper(rules, dead_letter_rest=settings.otherwise == "dead_letter")
+    return Mapper(
+        rules, dead_letter_rest=settings.otherwise == "dead_letter", first_event_only=settings.match == "first"
+    )
 
 
 def _tables(written: Mapping[str, Mapping[str, Any]], faults: list[Fault]) -> Tables:
@@ -70,7 +73,7 @@ class _Compiler:
         ids = self._identities(rule.identities, location)
         extend = self._attributes(rule.attributes, (*location, "attributes"))
 
-        def make(entry: LogEntry) -> dict[str, Any]:
+        def make(entry: LogEntry) -> dict[str, Any] | None:
             found = extend(entry)
             wire: dict[str, Any] = {
                 "customerId": customer(entry),
@@ -85,8 +88,7 @@ class _Compiler:
                 wire["customerIdList"] = known
             return wire
 
-        personal = _personal(rule.customer_id, *rule.identities.values())
-        return Rule(_name(location, rule.event_code), Kind.EVENT, self._condition(rule.when, location), make, personal)
+        return self._rule(rule, location, Kind.EVENT, rule.event_code, make)
 
     def user(self, rule: UserRule, location: Location) -> Rule:
         customer = self._customer(rule.customer_id, location)
@@ -96,10 +98,31 @@ class _Compiler:
             known = ids(entry) if ids is not None else None
             return {"customerId": customer(entry), "customerIdList": known} if known else None
 
-        personal = _personal(rule.customer_id, *rule.identities.values())
-        return Rule(_name(location, "identities"), Kind.USER, self._condition(rule.when, location), make, personal)
+        return self._rule(rule, location, Kind.USER, "identities", make)
 
-    def _condition(self, when: Mapping[str, Any] | None, location: Location) -> Condition:
+    def _rule(self, rule: EventRule | UserRule, location: Location, kind: Kind, code: Any, make: Make) -> Rule:
+        """Put a rule together. With `for_each` its conditions on the element are asked of each, the others once."""
+        name, personal = _name(location, code), _personal(rule.customer_id, *rule.identities.values())
+        when = rule.when or {}
+        if rule.for_each is None:
+            for key, written in rule:
+                if names_element(written):
+                    self._faults.append(
+                        Fault((*location, key), "$item or $index", "for_each in the same rule, whose element they are")
+                    )
+            return Rule(name, kind, self._condition(when, location), make, personal)
+        if names_element(rule.for_each):
+            self._faults.append(
+                Fault((*location, "for_each"), f"{rule.for_each!r}", "a list of the entry, such as $.order.items")
+            )
+        elements = self._varying(rule.for_each, (*location, "for_each"), "$.order.items")
+        about_entry = {key: each for key, each in when.items() if not names_element({key: each})}
+        about_element = {key: each for key, each in when.items() if key not in about_entry}
+        of_element = self._condition(about_element, location)
+        make_each = for_each(elements, of_element.holds, make)
+        return Rule(name, kind, self._condition(about_entry, location), make_each, personal, elements, of_element)
+
+    def _condition(self, when: Mapping[str, Any], location: Location) -> Condition:
         try:
             return compile_condition(when, (*location, "when"))
         except MappingFaults as found:
@@ -178,9 +201,8 @@ def _personal(*written: Any) -> tuple[Value, ...]:
     """Compile the paths of identifiers as they stand in the entry. What is wrong with them is noted elsewhere."""
     found = []
     for each in written:
-        if not is_constant(each):
-            with suppress(BadExpression):
-                found.append(source_of(each))
+        with suppress(BadExpression):
+            found += [compile_path(path) for path in sources_of(each)]
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Values of the mapping: a constant, or a path with functions behind `|`; compiled once to a closure.
+"""Expressions of the mapping: a path with functions behind `|`; compiled once to a closure.
 
 $.order.amount | divide(100) | round(2)
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 import difflib
 import re
 from decimal import Decimal
-from math import isfinite
 from typing import Any
 
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible, Value, compile_path, is_path
+from transforms.fields import Inconvertible, Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal, Step, Tables
 
 MOST_EXPRESSION_CHARACTERS = 2_000
@@ -26,15 +25,12 @@ _TOKEN = re.compile(
 )
 
 
-def compile_value(written: Any, tables: Tables) -> Value:
-    """Compile what stands in the source file: a text beginning with `$` or `@` is a path, `$$` at the start stands for one `$`, all else is a constant.
+def compile_expression(written: str, tables: Tables) -> Value:
+    """Compile a path with functions behind `|`.
 
     Raises:
         BadExpression: the path, a function or its arguments are wrong.
     """
-    if is_constant(written):
-        constant = constant_of(written)
-        return lambda _: constant
     if len(written) > MOST_EXPRESSION_CHARACTERS:
         raise BadExpression("an expression of more than 2,000 characters", "a shorter one")
     path, *calls = _split_pipe(written)
@@ -44,46 +40,6 @@ def compile_value(written: Any, tables: Tables) -> Value:
     for call in calls:
         value = _then(value, *compile_call(call, tables))
     return value
-
-
-def source_of(written: str) -> Value:
-    """Compile the path that an expression begins with: the value as it stands in the entry, before any function.
-
-    Raises:
-        BadExpression: the path is wrong.
-    """
-    return compile_path(_split_pipe(written)[0].strip())
-
-
-def is_constant(written: Any) -> bool:
-    """Whether a value of the source file is the same for every entry."""
-    return not isinstance(written, str) or not is_path(written)
-
-
-def constant_of(written: Any) -> Any:
-    """Return the constant that is meant: `$$` and `@@` at the start of a text stand for one of them.
-
-    Raises:
-        BadExpression: it is nothing that JSON can hold, or a list or mapping with a path in it, which would be reported as it is written.
-    """
-    if isinstance(written, str):
-        if not written.isprintable() and any("\ud800" <= each <= "\udfff" for each in written):
-            raise BadExpression("half of a surrogate pair", "text")
-        return written[1:] if written.startswith(("$$", "@@")) else written
-    if isinstance(written, float) and not isfinite(written):
-        raise BadExpression(f"{written}", "a number")
-    if written is None or isinstance(written, int | float):
-        return written
-    if isinstance(written, list | dict):
-        for each in written if isinstance(written, list) else written.values():
-            if isinstance(each, str) and is_path(each):
-                raise BadExpression(
-                    f"the path {each!r} inside a {'list' if isinstance(written, list) else 'mapping'}",
-                    "one path or one constant",
-                )
-            constant_of(each)
-        return written
-    raise BadExpression(f"a {type(written).__name__}", "a text (in quotes), a number, true or false")
 
 
 def _then(value: Value, name: str, step: Step) -> Value:

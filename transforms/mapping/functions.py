@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible, text_of
-from transforms.numbers import divided, multiplied, number_of, plain, rounded, whole
+from transforms.fields import Inconvertible, text_of, text_or_none
+from transforms.numbers import added, divided, fixed, multiplied, number_of, plain, rounded, total, whole
+from transforms.pattern import Pattern, PatternError
 from transforms.time_formats import format_reader
 from transforms.times import DEFAULT_ZONE, epoch_ms, iso_reader, milliseconds_ms, zone
 
@@ -95,12 +96,6 @@ def _join(separator: str) -> Step:
     return step
 
 
-def _round(places: int = 0) -> Step:
-    if not 0 <= places <= MOST_PLACES:
-        raise BadExpression(f"round({places})", f"a number of places from 0 to {MOST_PLACES}")
-    return rounded(places)
-
-
 def _divide(divisor: int | Decimal) -> Step:
     if not divisor:
         raise BadExpression("division by 0", "another divisor")
@@ -119,13 +114,40 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
-def _first() -> Step:
+def _of_list(take: Callable[[list[Any]], Any]) -> Step:
+    """Apply to a list; an empty one has no value."""
+
     def step(value: Any) -> Any:
         if not isinstance(value, list):
             raise Inconvertible("the value is no list")
-        return value[0] if value else None
+        return take(value) if value else None
 
     return step
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    """Keep the first of those that are written alike."""
+    found: dict[str | None, Any] = {}
+    for each in values:
+        found.setdefault(text_or_none(each), each)
+    return list(found.values())
+
+
+def _extract(pattern: str) -> Step:
+    try:
+        part = Pattern(pattern, whole=False).part
+    except PatternError as error:
+        raise BadExpression(f"extract({pattern!r})", f"a pattern of RE2 ({error})") from None
+    return _on_text(part)
+
+
+def _places(name: str, build: Callable[[int], Step]) -> Callable[[int], Step]:
+    def build_checked(places: int = 0) -> Step:
+        if not 0 <= places <= MOST_PLACES:
+            raise BadExpression(f"{name}({places})", f"a number of places from 0 to {MOST_PLACES}")
+        return build(places)
+
+    return build_checked
 
 
 def _length() -> Step:
@@ -180,7 +202,12 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "string": Function(lambda: _on_text(lambda text: text), (), "the text that an attribute would have"),
         "number": Function(lambda: lambda value: plain(number_of(value)), (), "read a number, exactly"),
         "integer": Function(lambda: whole, (), "read a whole number"),
-        "round": Function(_round, ("integer?",), "round half up to so many decimal places"),
+        "round": Function(_places("round", rounded), ("integer?",), "round half up to so many decimal places"),
+        "fixed": Function(
+            _places("fixed", fixed), ("integer",), "write with exactly so many decimal places, rounded half up"
+        ),
+        "abs": Function(lambda: lambda value: plain(abs(number_of(value))), (), "without its sign"),
+        "add": Function(added, ("number",), "add, exactly; subtract with a negative number"),
         "multiply": Function(multiplied, ("number",), "multiply, exactly"),
         "divide": Function(_divide, ("number",), "divide; cents to yuan is divide(100)"),
         "lookup": Function(
@@ -189,8 +216,19 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             "look the value up in a table of `tables:`; the second argument where it is not there",
         ),
         "hash": Function(lambda: _on_text(_sha256), (), "SHA-256, in hex"),
+        "sha256": Function(lambda: _on_text(_sha256), (), "likewise, by its name"),
         "md5": Function(lambda: _on_text(_md5), (), "MD5, in hex"),
-        "first": Function(_first, (), "the first of a list"),
+        "extract": Function(_extract, ("text",), "the part that a pattern of RE2 matches, or its first group"),
+        "first": Function(lambda: _of_list(lambda values: values[0]), (), "the first of a list"),
+        "last": Function(lambda: _of_list(lambda values: values[-1]), (), "the last of a list"),
+        "sum": Function(lambda: _of_list(total), (), "the sum of a list of numbers, exactly"),
+        "min": Function(
+            lambda: _of_list(lambda values: plain(min(map(number_of, values)))), (), "the least number of a list"
+        ),
+        "max": Function(
+            lambda: _of_list(lambda values: plain(max(map(number_of, values)))), (), "the greatest number of a list"
+        ),
+        "unique": Function(lambda: _of_list(_unique), (), "a list without repetitions"),
         "length": Function(_length, (), "how many characters, elements or fields"),
         "url_decode": Function(lambda: _on_text(unquote_plus), (), "decode %XX and +"),
         "query": Function(_query, ("text",), "one parameter of a URL's query string"),

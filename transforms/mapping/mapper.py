@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -13,27 +13,33 @@ from transforms.base import Kind, Message, Skipped
 from transforms.fields import Inconvertible, Value, compile_path, text_or_none
 from transforms.mapping.comparisons import Test
 from transforms.mapping.conditions import Condition
+from transforms.mapping.elements import elements_of
 from transforms.mapping.readers import Rejected
 
-Make = Callable[[LogEntry], dict[str, Any] | None]
-"""Makes one message's wire form, None for none. Raises `Rejected` only."""
+Make = Callable[[LogEntry], dict[str, Any] | list[dict[str, Any]] | None]
+"""Makes one message's wire form, or those of several, None for none. Raises `Rejected` only."""
 
 _NO_RULE = Skipped("no rule matched")
 _NO_RULE_REFUSED = Refusal(Stage.TRANSFORM, ReasonCode.NO_RULE_MATCHED, "no rule matched")
-_NO_MESSAGE = Skipped("no identity to report")
+_NO_MESSAGE = Skipped("nothing to report: no identity, or no element")
 
 _WORTH_CHOOSING = 3
 """From so many rules on, looking up which can match is faster than asking each."""
 
 
 class Rule(NamedTuple):
-    """One compiled rule. `personal` reads the values that it takes for identifiers of a customer."""
+    """One compiled rule. `personal` reads the values that it takes for identifiers of a customer.
+
+    `elements` is the list of its `for_each`, `of_element` what must hold for an element.
+    """
 
     name: str
     kind: Kind
     condition: Condition
     make: Make
     personal: tuple[Value, ...] = ()
+    elements: Value | None = None
+    of_element: Condition = Condition(lambda _: True)
 
 
 class RuleTrace(NamedTuple):
@@ -42,7 +48,7 @@ class RuleTrace(NamedTuple):
     rule: str
     matched: bool
     failed: str = ""
-    message: Message | None = None
+    messages: tuple[Message, ...] = ()
     refusal: Refusal | None = None
 
 
@@ -52,7 +58,9 @@ _Step = tuple[Test, Make, Kind, str]
 class Mapper:
     """A `Transform` made from a source file. Every rule whose `when` holds makes its message, users before events."""
 
-    def __init__(self, rules: Sequence[Rule], *, dead_letter_rest: bool) -> None:
+    def __init__(self, rules: Sequence[Rule], *, dead_letter_rest: bool, first_event_only: bool = False) -> None:
+        """`first_event_only`: of the event rules only the first whose condition holds makes its messages."""
+        self._first_event_only = first_event_only
         self._rules = tuple(rules)
         self._choice = _choose(self._rules)
         self._steps = tuple(map(_step, self._rules))
@@ -73,8 +81,12 @@ class Mapper:
                 if holds(entry):
                     matched = True
                     wire = make(entry)
-                    if wire is not None:
+                    if isinstance(wire, dict):
                         messages.append(Message(kind, wire, name))
+                    elif wire:
+                        messages += [Message(kind, each, name) for each in wire]  # a list of them
+                    if self._first_event_only and kind is Kind.EVENT:
+                        break
         except Rejected as rejected:
             return Refusal(Stage.TRANSFORM, rejected.code, f"{name}: {rejected.reason}")
         if messages:
@@ -84,28 +96,46 @@ class Mapper:
     def identifiers(self, entry: LogEntry) -> set[str]:
         """Return every value that some rule takes for an identifier, whether it matches the entry or not: what must not be shown."""
         found = set()
-        for value in {value for rule in self._rules for value in rule.personal}:
-            with suppress(Inconvertible):
-                found.add(text_or_none(value(entry)) or "")
+        for rule in self._rules:
+            seen: Iterable[LogEntry] = [entry]
+            if rule.elements is not None:
+                try:
+                    seen = elements_of(entry, rule.elements)
+                except Rejected:
+                    continue
+            for each in seen:
+                for value in rule.personal:
+                    with suppress(Inconvertible):
+                        found.add(text_or_none(value(each)) or "")
         return found - {""}
 
     def explain(self, entry: LogEntry) -> list[RuleTrace]:
         """Say of every rule whether it matched and what it made, or which condition did not hold."""
-        traces = []
+        traces: list[RuleTrace] = []
         for rule in self._rules:
+            if self._first_event_only and rule.kind is Kind.EVENT and (before := _first_match(traces, "events")):
+                traces.append(
+                    RuleTrace(rule.name, matched=False, failed=f"asked, since {before} matched (match: first)")
+                )
+                continue
             failed = next((text for text, test in rule.condition.parts if not test(entry)), None)
             if failed is not None:
                 traces.append(RuleTrace(rule.name, matched=False, failed=failed))
                 continue
             try:
-                wire = rule.make(entry)
+                made = rule.make(entry)
             except Rejected as rejected:
                 refusal = Refusal(Stage.TRANSFORM, rejected.code, f"{rule.name}: {rejected.reason}")
                 traces.append(RuleTrace(rule.name, matched=True, refusal=refusal))
             else:
-                message = None if wire is None else Message(rule.kind, wire, rule.name)
-                traces.append(RuleTrace(rule.name, matched=True, message=message))
+                wires = made if isinstance(made, list) else [] if made is None else [made]
+                messages = tuple(Message(rule.kind, wire, rule.name) for wire in wires)
+                traces.append(RuleTrace(rule.name, matched=True, messages=messages))
         return traces
+
+
+def _first_match(traces: Sequence[RuleTrace], kind: str) -> str:
+    return next((each.rule for each in traces if each.matched and each.rule.startswith(kind)), "")
 
 
 def _step(rule: Rule) -> _Step:

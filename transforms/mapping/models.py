@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.customer import IdMapping
 
 Expression = Any
-"""A constant, or a text with a path and functions; see `transforms.mapping.expressions`."""
+"""A constant, an expression, a template or `first_of`; see `transforms.mapping.values`."""
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,6 +20,7 @@ class EventRule(BaseModel):
     model_config = _STRICT
 
     when: dict[str, Any] | None = None
+    for_each: Expression = None
     event_code: Expression
     event_source_code: Expression = None
     event_time: Expression
@@ -35,6 +36,7 @@ class UserRule(BaseModel):
     model_config = _STRICT
 
     when: dict[str, Any] | None = None
+    for_each: Expression = None
     customer_id: Expression
     identities: Annotated[dict[IdMapping, Expression], Field(min_length=1)]
 
@@ -54,6 +56,7 @@ class MappingSettings(BaseModel):
 
     events: list[EventRule] = Field(default_factory=list)
     users: list[UserRule] = Field(default_factory=list)
+    match: Literal["all", "first"] = "all"
     otherwise: Literal["skip", "dead_letter"] = "skip"
     identities: IdentitySettings = IdentitySettings()
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -10,10 +10,11 @@ from schemas.log import LogEntry
 from schemas.refusal import ReasonCode
 from transforms.fault import BadExpression
 from transforms.fields import Inconvertible, Value, text_or_none
-from transforms.mapping.expressions import compile_value, is_constant
+from transforms.mapping.elements import ElementEntry
 from transforms.mapping.functions import Tables
 from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.readers import Rejected, required_text
+from transforms.mapping.values import FIRST_OF, compile_value, is_constant, names_element
 
 HASH_CHARACTERS = 32
 """128 bits of SHA-256, in hex: two different logs never meet by chance."""
@@ -32,7 +33,7 @@ def compile_out_biz_id(written: Any, tables: Tables, ordinal: int = 1) -> Maker:
     """
     if isinstance(written, list):
         return _hashed(written, tables)
-    if isinstance(written, Mapping):
+    if isinstance(written, Mapping) and FIRST_OF not in written:
         match dict(written):
             case {"position": True, **rest} if not rest:
                 return _numbered(_position, ordinal)
@@ -85,8 +86,9 @@ def _position(entry: LogEntry) -> str:
 
 
 def _placed(text: str, entry: LogEntry) -> str:
-    """Tell the entries of one record apart. The first needs no number, so that a record of one entry has the ID it always had."""
-    return f"{text}.{entry.place}" if entry.place else text
+    """Tell the entries of one record, and the elements of one entry, apart. The first entry needs no number: a record of one has the ID it always had."""
+    text = f"{text}.{entry.place}" if entry.place else text
+    return f"{text}[{entry.index}]" if isinstance(entry, ElementEntry) else text
 
 
 def _numbered(make: Maker, ordinal: int) -> Maker:
@@ -96,7 +98,7 @@ def _numbered(make: Maker, ordinal: int) -> Maker:
 def _derivation(rule: EventRule) -> str:
     """How a rule derives its ID from the record as a whole; "" where it names the fields itself."""
     written = rule.out_biz_id
-    if not isinstance(written, Mapping):
+    if not isinstance(written, Mapping) or FIRST_OF in written:
         return ""
     return "position" if "position" in written else "content" if written.get("content") == "all" else ""
 
@@ -137,6 +139,10 @@ def out_biz_id_notes(settings: MappingSettings) -> list[str]:
             notes.append(
                 f"{name} is the record's position: stable over replays, but a line that the producer repeats is reported twice, "
                 "and a topic made anew starts over with the same IDs"
+            )
+        if rule.for_each is not None and not _derivation(rule) and not names_element(written):
+            notes.append(
+                f"{name} does not name the element ($item or $index): of all elements of one entry only the first is reported"
             )
         if numbers[place] > 1:
             notes.append(

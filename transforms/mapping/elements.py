@@ -1,0 +1,56 @@
+"""A rule with `for_each`: one message for each element of a list of the entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.log import LogEntry
+from schemas.refusal import ReasonCode
+from transforms.fields import Inconvertible, Value
+from transforms.mapping.comparisons import Test
+from transforms.mapping.readers import Rejected
+
+MOST_ELEMENTS = 1_000
+"""A list of more is no order's items."""
+
+
+@dataclass(slots=True)
+class ElementEntry(LogEntry):
+    """An entry seen from one element of a list in it: `$item` is the element, `$index` its place, from 0."""
+
+    item: Any = None
+    index: int = 0
+
+
+Make = Callable[[LogEntry], dict[str, Any] | None]
+
+
+def elements_of(entry: LogEntry, value: Value) -> Iterator[ElementEntry]:
+    """Return the entry once for each element. A list that is not there has none.
+
+    Raises:
+        Rejected: what is there is no list, or has more than 1,000 elements.
+    """
+    try:
+        found = value(entry)
+    except Inconvertible as error:
+        raise Rejected(ReasonCode.FUNCTION_FAILED, f"for_each: {error}") from None
+    if found is None:
+        found = []
+    if not isinstance(found, list):
+        raise Rejected(ReasonCode.FIELD_TYPE, "for_each is no list")
+    if len(found) > MOST_ELEMENTS:
+        raise Rejected(ReasonCode.TOO_MANY_ELEMENTS, f"for_each has more than {MOST_ELEMENTS} elements")
+    return (ElementEntry(entry.fields, entry.record, entry.place, item, index) for index, item in enumerate(found))
+
+
+def for_each(value: Value, holds: Test, make: Make) -> Callable[[LogEntry], list[dict[str, Any]]]:
+    """Return what makes the messages of all elements that a condition holds for."""
+
+    def make_each(entry: LogEntry) -> list[dict[str, Any]]:
+        made = (make(each) for each in elements_of(entry, value) if holds(each))
+        return [wire for wire in made if wire is not None]
+
+    return make_each

@@ -1,0 +1,144 @@
+"""What may stand for a value in the mapping: a constant, an expression, a text with expressions in it, or the first of several.
+
+9.90                                            a constant
+$.order.amount | divide(100)                    an expression: a path, with functions behind it
+订单 {{ $.order.no }} of {{ $.user.name }}        a template
+{first_of: [$.user.mobile, $.order.phone]}      the first that has a value
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+from schemas.log import LogEntry
+from transforms.fault import BadExpression
+from transforms.fields import Value, is_path, text_or_none
+from transforms.mapping.expressions import compile_expression
+from transforms.mapping.functions import Tables
+
+FIRST_OF = "first_of"
+MOST_CHOICES = 20
+MOST_PLACES = 50
+
+_PLACE = re.compile(
+    r"\{\{\s*((?=[$@]).*?)\s*\}\}"
+)  # neither can be matched in two ways: the first two braces that close end it
+_ELEMENT = re.compile(r"\$(?:item|index)(?![A-Za-z0-9_])")
+
+
+def compile_value(written: Any, tables: Tables) -> Value:
+    """Compile what stands in the source file for a value.
+
+    Raises:
+        BadExpression: a path, a function or its arguments are wrong.
+    """
+    if is_constant(written):
+        constant = constant_of(written)
+        return lambda _: constant
+    if isinstance(written, Mapping):
+        return _first_of([compile_value(each, tables) for each in _choices(written)])
+    if is_path(written):
+        return compile_expression(written, tables)
+    return _template(written, tables)
+
+
+def is_constant(written: Any) -> bool:
+    """Whether a value of the source file is the same for every entry."""
+    return not expressions_of(written)
+
+
+def expressions_of(written: Any) -> list[str]:
+    """Return the expressions in what stands for a value, in their order; none in a constant."""
+    if isinstance(written, str):
+        if is_path(written):
+            return [written]
+        return [found[1] for found in _PLACE.finditer(written)]
+    if isinstance(written, Mapping) and written.keys() == {FIRST_OF}:
+        return [each for one in _choices(written) for each in expressions_of(one)]
+    return []
+
+
+def sources_of(written: Any) -> list[str]:
+    """Return the paths that the expressions begin with: where the values stand in the entry, before any function."""
+    return [each.partition("|")[0].strip() for each in expressions_of(written)]
+
+
+def names_element(written: Any) -> bool:
+    """Whether a value, or a condition with all that is in it, names `$item` or `$index`: the element of a rule's `for_each`."""
+    if isinstance(written, Mapping):
+        return any(names_element(part) for pair in written.items() for part in pair)
+    if isinstance(written, list):
+        return any(map(names_element, written))
+    return isinstance(written, str) and any(_ELEMENT.match(each) for each in expressions_of(written))
+
+
+def constant_of(written: Any) -> Any:
+    """Return the constant that is meant: `$$` and `@@` at the start of a text stand for one of them.
+
+    Raises:
+        BadExpression: it is nothing that JSON can hold, or a list or mapping with a path in it, which would be reported as it is written.
+    """
+    if isinstance(written, str):
+        if not written.isprintable() and any("\ud800" <= each <= "\udfff" for each in written):
+            raise BadExpression("half of a surrogate pair", "text")
+        return written[1:] if written.startswith(("$$", "@@")) else written
+    if isinstance(written, float) and not isfinite(written):
+        raise BadExpression(f"{written}", "a number")
+    if written is None or isinstance(written, int | float):
+        return written
+    if isinstance(written, list | dict):
+        for each in written if isinstance(written, list) else written.values():
+            if isinstance(each, str) and is_path(each):
+                raise BadExpression(
+                    f"the path {each!r} inside a {'list' if isinstance(written, list) else 'mapping'}",
+                    "one path or one constant, or {first_of: [...]}",
+                )
+            constant_of(each)
+        return written
+    raise BadExpression(f"a {type(written).__name__}", "a text (in quotes), a number, true or false")
+
+
+def _choices(written: Mapping[str, Any]) -> list[Any]:
+    choices = written[FIRST_OF]
+    if not isinstance(choices, list) or not 1 <= len(choices) <= MOST_CHOICES:
+        raise BadExpression(f"{FIRST_OF}: {choices!r}", f"a list of 1 to {MOST_CHOICES} values")
+    return choices
+
+
+def _first_of(values: Sequence[Value]) -> Value:
+    frozen = tuple(values)
+
+    def first(entry: LogEntry) -> Any:
+        for value in frozen:
+            found = value(entry)
+            if found is not None and found != "":
+                return found
+        return None
+
+    return first
+
+
+def _template(written: str, tables: Tables) -> Value:
+    """A part without a value leaves the whole text without one: half a text would be reported as a whole one."""
+    parts: list[Value | str] = []
+    position = 0
+    for found in _PLACE.finditer(written):
+        parts += [written[position : found.start()], compile_expression(found[1], tables)]
+        position = found.end()
+    if len(parts) > 2 * MOST_PLACES:
+        raise BadExpression(f"a text with more than {MOST_PLACES} expressions", "fewer")
+    frozen = (*parts, written[position:])
+
+    def filled(entry: LogEntry) -> Any:
+        texts = []
+        for part in frozen:
+            text = part if isinstance(part, str) else text_or_none(part(entry))
+            if text is None:
+                return None
+            texts.append(text)
+        return "".join(texts)
+
+    return filled
