@@ -49,20 +49,25 @@ def process_name(source: SourceFile, slot: int) -> str:
     return f"log2mq-{source.source}-{socket.gethostname()}-{os.getpid()}-{slot}-{secrets.token_hex(3)}"
 
 
-def build_transform(source: SourceFile) -> Transform:
-    """Make the transform that a source file asks for: its declarative mapping, or its plug-in."""
+def build_transform(source: SourceFile, environment: Mapping[str, str]) -> Transform:
+    """Make the transform that a source file asks for: its declarative mapping, with the secrets that it names, or its plug-in.
+
+    Raises:
+        UsageError: a secret is not there.
+    """
     if source.transform is not None:
         return load_plugin(source.transform.plugin, source.transform.options)
-    return compile_mapping(source.mapping)
+    keys = {name: each.read(environment).reveal().encode() for name, each in source.keys.items()}
+    return compile_mapping(source.mapping, keys)
 
 
-def build_converter(source: SourceFile) -> Converter:
-    """Make the pure part of the job: record to claimed messages."""
+def build_converter(source: SourceFile, environment: Mapping[str, str]) -> Converter:
+    """Make the pure part of the job: record to claimed messages. Raises as `build_transform` does."""
     written = source.limits
     limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)
     return Converter(
         build_chain(source.decode, limits),
-        build_transform(source),
+        build_transform(source, environment),
         Identity(source.report.organization_id, source.report.workspace_id or ""),
         scope=source.dedup.scope,
         users_once=source.dedup.unchanged_users == "drop",
@@ -146,7 +151,7 @@ class Job:
         )
         parts = Parts(
             source,
-            build_converter(file),
+            build_converter(file, self._environment),
             store,
             dispatch,
             dead_letters,

@@ -9,6 +9,7 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipeline.build import Hooks, Job
 from pipeline.config.kafka_settings import KafkaSettings
@@ -19,6 +20,10 @@ from pipeline.errors import ComponentMissing
 from pipeline.kafka_producer import KafkaWriter
 from pipeline.kafka_topics import Topics
 from pipeline.values import Partition
+
+# How fast a machine is says nothing about a property. Under CI hypothesis takes the same examples each time by itself.
+settings.register_profile("log2mq", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("log2mq")
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -19,8 +20,8 @@ DEFAULT_ZONE = "Asia/Shanghai"
 LEAST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 MOST_MS = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 
-_EPOCH_SECONDS_BELOW = 100_000_000_000
-"""A number below this is seconds (until the year 5138), above it milliseconds: the two never meet within the times accepted."""
+_SECONDS_BELOW, _MS_BELOW, _US_BELOW = 10**11, 10**14, 10**17
+"""Numbers below are seconds, milliseconds, microseconds; above the last nanoseconds. Each unit's times from 2000 to 2099 lie far from the next one's."""
 
 MOST_CHARACTERS = 64
 _MOST_PLACES = 20
@@ -52,22 +53,33 @@ def checked_ms(milliseconds: int) -> int:
 
 
 def epoch_ms(value: Any) -> int:
-    """Read seconds or milliseconds since 1970, told apart by their size; a fraction of a second is kept to the millisecond.
-
-    Raises:
-        Inconvertible: it is no number, or no time of an event. Micro- and nanoseconds are none: they lie far beyond 2099.
-    """
-    number: int | Decimal = value if value.__class__ is int else _number(value)
-    return checked_ms(int(number * 1000 if number < _EPOCH_SECONDS_BELOW else number))
-
-
-def milliseconds_ms(value: Any) -> int:
-    """Read milliseconds since 1970; seconds are refused, since they would be a time in January 1970.
+    """Read seconds, milli-, micro- or nanoseconds since 1970, told apart by their size; what is less than a millisecond is cut off.
 
     Raises:
         Inconvertible: it is no number, or no time of an event.
     """
-    return checked_ms(value if value.__class__ is int else int(_number(value)))
+    number: int | Decimal = value if value.__class__ is int else _number(value)
+    if number < _SECONDS_BELOW:
+        return checked_ms(int(number * 1000))
+    if number < _MS_BELOW:
+        return checked_ms(int(number))
+    return checked_ms(int(number) // (1_000 if number < _US_BELOW else 1_000_000))
+
+
+def _unit_reader(per_ms: int) -> Callable[[Any], int]:
+    """Read one unit alone; another one is refused, since it would be a time in January 1970, or far beyond 2099."""
+    return lambda value: checked_ms((value if value.__class__ is int else int(_number(value))) // per_ms)
+
+
+EPOCHS: Mapping[str, Callable[[Any], int]] = MappingProxyType(
+    {
+        "epoch": epoch_ms,
+        "epoch_ms": _unit_reader(1),
+        "epoch_us": _unit_reader(1_000),
+        "epoch_ns": _unit_reader(1_000_000),
+    }
+)
+"""Readers of times since 1970 by name. They raise `Inconvertible`."""
 
 
 def _number(value: Any) -> Decimal:

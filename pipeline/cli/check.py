@@ -29,7 +29,7 @@ def check(source_file: Path, *, online: bool) -> None:
     Exit code 2 where there are faults. Warnings are printed and are no faults.
     """
     source = load_source(source_file, os.environ)
-    build_converter(source)
+    build_converter(source, os.environ)
     CredentialsSource(source.report.credentials, os.environ)
     said = warnings(source)
     if online:

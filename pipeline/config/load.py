@@ -23,7 +23,7 @@ from transforms.plugins import load_plugin
 
 ONE_DAY_MS = 86_400_000
 
-MAPPING_KEYS = ("events", "users", "match", "otherwise", "identities", "tables")
+MAPPING_KEYS = ("events", "users", "match", "otherwise", "identities", "time_zone", "tables")
 
 
 def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
@@ -91,7 +91,8 @@ def _mapping_faults(content: dict[str, Any]) -> list[Found]:
             return []
         settings = _as_far_as_valid({key: content[key] for key in MAPPING_KEYS if key in content})
         if settings is not None:
-            compile_mapping(settings)
+            keys = content.get("keys")
+            compile_mapping(settings, dict.fromkeys(keys, b"") if isinstance(keys, dict) else {})
     except MappingFaults as faults:
         return [(each.location, f"found {each.found}", f"expected {each.expected}") for each in faults.faults]
     return []

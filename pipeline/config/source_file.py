@@ -11,7 +11,8 @@ from pipeline.config.quantity import ByteSize, Duration, Share
 from pipeline.decode.settings import DecodeSettings
 from pipeline.dedup.settings import DedupSettings
 from pipeline.report.settings import ReportSettings
-from transforms.mapping.models import EventRule, IdentitySettings, MappingSettings, UserRule
+from pipeline.secret import SecretSource
+from transforms.mapping.models import EventRule, EventTimeSettings, IdentitySettings, MappingSettings, UserRule
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,6 +26,15 @@ class TransformSettings(BaseModel):
 
     plugin: Annotated[str, Field(min_length=1)]
     options: dict[str, Any] = Field(default_factory=dict)
+
+
+class FarOffSettings(BaseModel):
+    """How far an event's time may lie from Kafka's time of its record: what lies further is refused."""
+
+    model_config = _STRICT
+
+    before: Duration | None = None
+    after: Duration | None = None
 
 
 class DeadLetterSettings(BaseModel):
@@ -75,6 +85,7 @@ class SourceFile(BaseModel):
     source: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     kafka: KafkaSettings
     decode: DecodeSettings
+    keys: dict[str, SecretSource] = Field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
     events: list[EventRule] = Field(default_factory=list)
     users: list[UserRule] = Field(default_factory=list)
@@ -82,6 +93,8 @@ class SourceFile(BaseModel):
     match: Literal["all", "first"] = "all"
     otherwise: Literal["skip", "dead_letter"] = "skip"
     identities: IdentitySettings = IdentitySettings()
+    event_times: FarOffSettings = FarOffSettings()
+    time_zone: str = "Asia/Shanghai"
     dedup: DedupSettings = DedupSettings()
     report: ReportSettings
     dead_letters: DeadLetterSettings = DeadLetterSettings()
@@ -98,5 +111,7 @@ class SourceFile(BaseModel):
             match=self.match,
             otherwise=self.otherwise,
             identities=self.identities,
+            event_times=EventTimeSettings(before=self.event_times.before, after=self.event_times.after),
+            time_zone=self.time_zone,
             tables=self.tables,
         )

@@ -11,6 +11,7 @@ from pipeline.proposal.survey import Field, survey
 from schemas.customer import IdMapping
 from schemas.identity import normalise
 from schemas.log import LogEntry, RawRecord
+from transforms.mapping.known import Known
 from transforms.mapping.readers import Rejected, event_time
 from transforms.mapping.values import compile_value
 
@@ -95,7 +96,7 @@ def find_candidates(entries: Sequence[Mapping[str, Any]]) -> Candidates:
     identities = _identities(fields)
     groups: list[tuple[str, Sequence[Mapping[str, Any]]]] = [("", entries)]
     if kind is not None:
-        read = compile_value(kind.path, {})
+        read = compile_value(kind.path, Known())
         named = {
             text: [each for each in entries if _text(read, each) == text]
             for text, _ in kind.values.most_common(MOST_KINDS)
@@ -149,7 +150,7 @@ def _time(fields: Sequence[Field], entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _reads(written: str, entries: Sequence[Mapping[str, Any]]) -> bool:
-    read = event_time(compile_value(written, {}))
+    read = event_time(compile_value(written, Known()))
     good = 0
     for each in entries:
         try:

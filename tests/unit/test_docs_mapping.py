@@ -11,11 +11,12 @@ from pipeline.config.load import load_source
 from schemas.attribute import attribute_string
 from transforms.mapping.conditions import OPERATORS
 from transforms.mapping.functions import FUNCTIONS
+from transforms.mapping.known import Known
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
-TABLES = {"level": {"1": "silver", "2": "gold"}}
+KNOWN = Known({"level": {"1": "silver", "2": "gold"}}, {"crm": b"secret"})
 
 
 def rows():
@@ -28,7 +29,7 @@ def rows():
 
 @pytest.mark.parametrize(("expression", "of", "gives"), list(rows()), ids=lambda each: each)
 def test_the_example_of_each_function_holds(expression, of, gives):
-    found = compile_value(expression, TABLES)(entry({"v": json.loads(of)}))
+    found = compile_value(expression, KNOWN)(entry({"v": json.loads(of)}))
     wanted = json.loads(gives)
     assert attribute_string(found) == attribute_string(wanted)
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from transforms.fault import BadExpression
 from transforms.fields import Inconvertible
 from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
+from transforms.mapping.known import Known
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
-TABLES = {"level": {"1": "silver", "true": "yes"}}
-ARGUMENTS = {"text": "'a'", "integer": "2", "number": "3", "any": "'x'", "table": "'level'"}
+KNOWN = Known({"level": {"1": "silver", "true": "yes"}}, {"crm": b"secret"})
+ARGUMENTS = {"text": "'a'", "integer": "2", "number": "3", "any": "'x'", "table": "'level'", "key": "'crm'"}
 CALLS = {"time": "time('%Y-%m-%d')"} | {
     name: f"{name}({', '.join(ARGUMENTS[kind.rstrip('?')] for kind in function.arguments)})"
     for name, function in FUNCTIONS.items()
@@ -33,7 +34,7 @@ JSON = st.recursive(
 
 
 def call(expression, value):
-    return compile_value(f"$.v | {expression}", TABLES)(entry({"v": value}))
+    return compile_value(f"$.v | {expression}", KNOWN)(entry({"v": value}))
 
 
 class Refused(NamedTuple):
@@ -143,7 +144,7 @@ def test_a_table_is_asked_by_the_value_s_text():
 
 
 def test_a_bar_in_quotes_is_no_pipe():
-    assert compile_value("$['a|b'] | split('|', 1) | replace(\"'\", '|')", {})(entry({"a|b": "x|y'z"})) == "y|z"
+    assert compile_value("$['a|b'] | split('|', 1) | replace(\"'\", '|')", Known())(entry({"a|b": "x|y'z"})) == "y|z"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_bar_in_quotes_is_no_pipe():
 )  # fmt: skip
 def test_a_wrong_call_says_what_would_be_right(expression, found, expected):
     with pytest.raises(BadExpression) as bad:
-        compile_value(f"$.v | {expression}", TABLES)
+        compile_value(f"$.v | {expression}", KNOWN)
     assert found in bad.value.found
     assert expected in bad.value.expected
 
@@ -168,7 +169,7 @@ def test_a_wrong_call_says_what_would_be_right(expression, found, expected):
 @given(st.text(max_size=40))
 def test_any_text_behind_a_bar_compiles_or_is_a_fault(text):
     try:
-        compiled, found, expected = compile_value(f"$.v | {text}", TABLES), "", ""
+        compiled, found, expected = compile_value(f"$.v | {text}", KNOWN), "", ""
     except BadExpression as bad:
         compiled, found, expected = None, bad.found, bad.expected
     assert callable(compiled) or (found and expected)

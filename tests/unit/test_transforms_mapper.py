@@ -125,6 +125,39 @@ def test_a_number_may_be_an_id_and_a_truth_value_may_not():
         assert mapper(RULE)(entry({**GOOD, key: [1]})).code is ReasonCode.FIELD_TYPE
 
 
+NOON_MS, MINUTE_MS = 1_794_369_600_000, 60_000
+
+
+@pytest.mark.parametrize(
+    ("written", "off_ms", "refused"),
+    [
+        ({"before": 5 * MINUTE_MS}, -5 * MINUTE_MS, False),
+        ({"before": 5 * MINUTE_MS}, -5 * MINUTE_MS - 1, True),
+        ({"before": 5 * MINUTE_MS}, 10**10, False),
+        ({"after": 0}, 0, False),
+        ({"after": 0}, 1, True),
+        ({"after": 0}, -(10**10), False),
+    ],
+)
+def test_a_time_far_from_that_of_its_record_is_refused(written, off_ms, refused):
+    rule = mapper(RULE, event_times=written)
+    answer = rule(entry({**GOOD, "ts": NOON_MS + off_ms}, timestamp=NOON_MS))
+    assert (getattr(answer, "code", None) is ReasonCode.TIME_INVALID) is refused
+    assert isinstance(rule(entry({**GOOD, "ts": NOON_MS + off_ms})), list), "a topic that keeps no times refuses none"
+
+
+def test_a_time_without_a_zone_is_in_that_of_the_source():
+    text = "2026-11-11 12:00:00"
+    for written in ("$.ts", "$.ts | time('iso')", "$.ts | time('%Y-%m-%d %H:%M:%S')"):
+        for zone, hours in (("UTC", 0), ("Asia/Shanghai", 8), ("Asia/Tokyo", 9)):
+            (message,) = mapper({**RULE, "event_time": written}, time_zone=zone)(entry({**GOOD, "ts": text}))
+            assert message.wire["eventTime"] == 1_794_398_400_000 - hours * 3_600_000
+    for named in ("time('iso', 'UTC')", "time('%Y-%m-%d %H:%M:%S', 'UTC')"):
+        (message,) = mapper({**RULE, "event_time": f"$.ts | {named}"})(entry({**GOOD, "ts": text}))
+        assert message.wire["eventTime"] == 1_794_398_400_000
+    assert ("time_zone",) in faults_of(RULE, time_zone="Asia/Beijing")
+
+
 @pytest.mark.parametrize("key", ["event_time", "customer_id", "out_biz_id"])
 @pytest.mark.parametrize("constant", ["user.id", 7, None, True, "$$x"])
 def test_what_tells_entries_apart_is_no_constant(key, constant):

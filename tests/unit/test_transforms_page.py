@@ -13,6 +13,7 @@ from schemas.refusal import Refusal
 from transforms.mapping import MappingSettings, compile_mapping
 from transforms.mapping.comparisons import OPERATORS
 from transforms.mapping.conditions import COMBINED
+from transforms.mapping.known import Known
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
@@ -36,13 +37,13 @@ TIMES = list(rows("Times", 2))
 
 
 def test_the_tables_are_found():
-    assert (len(PATHS), len(CONDITIONS), len(TIMES)) == (8, 19, 9)
+    assert (len(PATHS), len(CONDITIONS), len(TIMES)) == (8, 19, 11)
 
 
 @pytest.mark.parametrize(("path", "_is", "example", "of", "gives"), PATHS)
 def test_the_example_of_each_path_holds(path, _is, example, of, gives):
     written = YAML(typ="safe").load(example) if example.startswith("{first_of") else example
-    found = compile_value(written, {})(entry(json.loads(of)))
+    found = compile_value(written, Known())(entry(json.loads(of)))
     assert json.dumps(found) == json.dumps(json.loads(gives))
 
 

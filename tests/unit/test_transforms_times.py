@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from transforms.fault import BadExpression
 from transforms.fields import Inconvertible
 from transforms.time_formats import DIRECTIVES, format_reader
-from transforms.times import LEAST_MS, MOST_MS, epoch_ms, iso_reader, milliseconds_ms, zone_offsets
+from transforms.times import EPOCHS, LEAST_MS, MOST_MS, epoch_ms, iso_reader, zone_offsets
 
 
 def local(*parts):
@@ -98,16 +98,22 @@ def test_a_zone_s_remembered_offset_is_its_own(moment, zone):
     assert timedelta(milliseconds=zone_offsets(zone)(moment)) == moment.replace(tzinfo=ZoneInfo(zone)).utcoffset()
 
 
-@given(st.integers(LEAST_MS, MOST_MS - 1))
-def test_seconds_and_milliseconds_are_told_apart(milliseconds):
-    assert epoch_ms(milliseconds) == epoch_ms(str(milliseconds)) == milliseconds_ms(str(milliseconds)) == milliseconds
+UNITS = {"epoch_ms": 1, "epoch_us": 1_000, "epoch_ns": 1_000_000}
+
+
+@given(st.integers(LEAST_MS, MOST_MS - 1), st.integers(0, 999_999))
+def test_seconds_milli_micro_and_nanoseconds_are_told_apart(milliseconds, rest):
     assert epoch_ms(milliseconds // 1000) == milliseconds // 1000 * 1000
     assert epoch_ms(Decimal(milliseconds) / 1000) == epoch_ms(str(Decimal(milliseconds) / 1000)) == milliseconds
-    with pytest.raises(Inconvertible):
-        milliseconds_ms(milliseconds // 1000)
-    for times in (1_000, 1_000_000):  # micro- and nanoseconds
+    for name, per_ms in UNITS.items():
+        number = milliseconds * per_ms + rest % per_ms
+        assert epoch_ms(number) == epoch_ms(str(number)) == milliseconds
+        assert EPOCHS[name](number) == EPOCHS[name](str(number)) == milliseconds
+        for other in UNITS.keys() - {name}:
+            with pytest.raises(Inconvertible):
+                EPOCHS[other](number)
         with pytest.raises(Inconvertible):
-            epoch_ms(milliseconds * times)
+            EPOCHS[name](milliseconds // 1000)
 
 
 ANYTHING = (
@@ -120,7 +126,7 @@ ANYTHING = (
     | st.lists(st.integers(), max_size=1)
     | st.binary(max_size=5)
 )
-READERS = [epoch_ms, milliseconds_ms, iso_reader(), format_reader("%Y-%m-%d %H:%M:%S"), format_reader("%Y-%m-%d %H:%M:%S.%f"), format_reader("%d/%b/%Y:%H:%M:%S %z")]  # fmt: skip
+READERS = [epoch_ms, EPOCHS["epoch_us"], iso_reader(), format_reader("%Y-%m-%d %H:%M:%S"), format_reader("%Y-%m-%d %H:%M:%S.%f"), format_reader("%d/%b/%Y:%H:%M:%S %z")]  # fmt: skip
 
 
 @given(ANYTHING, st.sampled_from(READERS))

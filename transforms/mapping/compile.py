@@ -14,18 +14,19 @@ from transforms.fault import BadExpression, Fault, Location, MappingFaults
 from transforms.fields import Value, compile_path, text_or_none
 from transforms.mapping.conditions import Condition, compile_condition
 from transforms.mapping.elements import Make, for_each
-from transforms.mapping.functions import Tables
+from transforms.mapping.known import NOTHING, Known, Tables
 from transforms.mapping.mapper import Mapper, Rule
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.out_biz_id import Maker, compile_out_biz_id, ordinals
 from transforms.mapping.readers import attributes, event_time, identities, optional_text, required_text
 from transforms.mapping.values import compile_value, constant_of, is_constant, names_element, sources_of
+from transforms.times import DEFAULT_ZONE, zone
 
 TextOf = Callable[[LogEntry], str]
 
 
-def compile_mapping(settings: MappingSettings) -> Mapper:
-    """Compile a mapping.
+def compile_mapping(settings: MappingSettings, keys: Mapping[str, bytes] = NOTHING) -> Mapper:
+    """Compile a mapping. `keys` are the secrets that it may name, which no setting holds.
 
     Raises:
         MappingFaults: every fault there is, each with its place.
@@ -33,9 +34,8 @@ def compile_mapping(settings: MappingSettings) -> Mapper:
     faults: list[Fault] = []
     if not settings.events and not settings.users:
         faults.append(Fault(("events",), "no rule", "at least one rule under `events` or `users`"))
-    compiler = _Compiler(
-        _tables(settings.tables, faults), faults, refuse_impossible=settings.identities.impossible == "refuse"
-    )
+    known = Known(_tables(settings.tables, faults), keys, _zone(settings.time_zone, faults))
+    compiler = _Compiler(settings, known, faults)
     rules = [compiler.user(rule, ("users", place)) for place, rule in enumerate(settings.users)]
     numbers = ordinals(settings.events)
     rules += [compiler.event(rule, ("events", place), numbers[place]) for place, rule in enumerate(settings.events)]
@@ -56,18 +56,29 @@ def _tables(written: Mapping[str, Mapping[str, Any]], faults: list[Fault]) -> Ta
     return {name: dict(table) for name, table in written.items()}
 
 
+def _zone(name: str, faults: list[Fault]) -> str:
+    try:
+        zone(name)
+    except BadExpression as bad:
+        faults.append(Fault(("time_zone",), bad.found, bad.expected))
+        return DEFAULT_ZONE
+    return name
+
+
 class _Compiler:
     """Compiles rule after rule, gathering faults on the way."""
 
-    def __init__(self, tables: Tables, faults: list[Fault], *, refuse_impossible: bool) -> None:
-        self._tables = tables
+    def __init__(self, settings: MappingSettings, known: Known, faults: list[Fault]) -> None:
+        self._known = known
+        self._times = settings.event_times
         self._faults = faults
-        self._refuse_impossible = refuse_impossible
+        self._refuse_impossible = settings.identities.impossible == "refuse"
 
     def event(self, rule: EventRule, location: Location, ordinal: int) -> Rule:
         code, code_of = self._code(rule.event_code, (*location, "event_code"))
         channel, channel_of = self._channel(rule.event_source_code, (*location, "event_source_code"))
-        time = event_time(self._varying(rule.event_time, (*location, "event_time"), "$.ts"))
+        written_time = self._varying(rule.event_time, (*location, "event_time"), "$.ts")
+        time = event_time(written_time, self._known.time_zone, self._times.before, self._times.after)
         customer = self._customer(rule.customer_id, location)
         biz = self._out_biz_id(rule.out_biz_id, (*location, "out_biz_id"), ordinal)
         ids = self._identities(rule.identities, location)
@@ -131,7 +142,7 @@ class _Compiler:
 
     def _value(self, written: Any, location: Location) -> Value:
         try:
-            return compile_value(written, self._tables)
+            return compile_value(written, self._known)
         except BadExpression as bad:
             self._faults.append(Fault(location, bad.found, bad.expected))
             return lambda _: None
@@ -173,7 +184,7 @@ class _Compiler:
 
     def _out_biz_id(self, written: Any, location: Location, ordinal: int) -> Maker:
         try:
-            return compile_out_biz_id(written, self._tables, ordinal)
+            return compile_out_biz_id(written, self._known, ordinal)
         except BadExpression as bad:
             self._faults.append(Fault(location, bad.found, bad.expected))
             return lambda _: ""  # never called: the faults are raised

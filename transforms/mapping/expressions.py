@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Inconvertible, Value, compile_path
-from transforms.mapping.functions import FUNCTIONS, Literal, Step, Tables
+from transforms.mapping.functions import FUNCTIONS, Literal, Step
+from transforms.mapping.known import Known
 
 MOST_EXPRESSION_CHARACTERS = 2_000
 MOST_FUNCTIONS = 20
@@ -25,7 +27,7 @@ _TOKEN = re.compile(
 )
 
 
-def compile_expression(written: str, tables: Tables) -> Value:
+def compile_expression(written: str, known: Known) -> Value:
     """Compile a path with functions behind `|`.
 
     Raises:
@@ -38,7 +40,7 @@ def compile_expression(written: str, tables: Tables) -> Value:
     if len(calls) > MOST_FUNCTIONS:
         raise BadExpression(f"{len(calls)} functions in one expression", f"at most {MOST_FUNCTIONS}")
     for call in calls:
-        value = _then(value, *compile_call(call, tables))
+        value = _then(value, *compile_call(call, known))
     return value
 
 
@@ -78,7 +80,7 @@ def _split_pipe(text: str) -> list[str]:
     return [*parts, text[begun:]]
 
 
-def compile_call(text: str, tables: Tables) -> tuple[str, Step]:
+def compile_call(text: str, known: Known) -> tuple[str, Step]:
     """Compile one function with its arguments, such as `truncate(60)`.
 
     Raises:
@@ -93,15 +95,14 @@ def compile_call(text: str, tables: Tables) -> tuple[str, Step]:
     if not least <= len(arguments) <= len(function.arguments):
         wanted = ", ".join(function.arguments)
         raise BadExpression(f"{name} with {len(arguments)} arguments", f"{name}({wanted})")
-    return name, function.build(
-        *(
-            _argument(name, kind.rstrip("?"), each, tables)
-            for kind, each in zip(function.arguments, arguments, strict=False)
-        )
-    )
+    given = [
+        _argument(name, kind.rstrip("?"), each, known)
+        for kind, each in zip(function.arguments, arguments, strict=False)
+    ]
+    return name, function.build(*given, **({"without_zone": known.time_zone} if function.takes_zone else {}))
 
 
-def _argument(name: str, kind: str, value: Literal, tables: Tables) -> Any:
+def _argument(name: str, kind: str, value: Literal, known: Known) -> Any:
     match kind:
         case "text" if isinstance(value, str):
             return value
@@ -111,15 +112,16 @@ def _argument(name: str, kind: str, value: Literal, tables: Tables) -> Any:
             return value
         case "any":
             return value
-        case "table" if isinstance(value, str):
-            if value in tables:
-                return tables[value]
-            near = difflib.get_close_matches(value, tables, n=1)
+        case "table" | "key" if isinstance(value, str):
+            there: Mapping[str, Any] = known.tables if kind == "table" else known.keys
+            if value in there:
+                return there[value]
+            near = difflib.get_close_matches(value, there, n=1)
             raise BadExpression(
-                f"unknown table {value!r}", f"{near[0]!r}" if near else "a table defined under `tables:`"
+                f"unknown {kind} {value!r}", f"{near[0]!r}" if near else f"a {kind} defined under `{kind}s:`"
             )
     raise BadExpression(
-        f"{name}({value!r})", f"{'a name of a table' if kind == 'table' else 'a ' + kind} as its argument"
+        f"{name}({value!r})", f"{f'a name of a {kind}' if kind in {'table', 'key'} else 'a ' + kind} as its argument"
     )
 
 

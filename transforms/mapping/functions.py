@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -14,13 +15,12 @@ from transforms.fields import Inconvertible, text_of, text_or_none
 from transforms.numbers import added, divided, fixed, multiplied, number_of, plain, rounded, total, whole
 from transforms.pattern import Pattern, PatternError
 from transforms.time_formats import format_reader
-from transforms.times import DEFAULT_ZONE, epoch_ms, iso_reader, milliseconds_ms, zone
+from transforms.times import EPOCHS, iso_reader, zone
 
 Step = Callable[[Any], Any]
 """One function with its arguments: a value in, a value out. Raises `Inconvertible`."""
 
 Literal = str | int | Decimal | bool | None
-Tables = Mapping[str, Mapping[str, Any]]
 
 MOST_CHARACTERS = 4 << 20
 """No function makes a longer text: a small record cannot be blown up."""
@@ -30,24 +30,28 @@ MOST_PLACES = 30
 
 
 class Function(NamedTuple):
-    """One row: what compiles it from its arguments, the types of those (a trailing `?` is optional), whether it wants a null value too."""
+    """One row: what compiles it from its arguments, and the types of those; a trailing `?` is optional.
+
+    `takes_null`: it wants a null value too. `takes_zone`: it is told the zone of times that name none.
+    """
 
     build: Callable[..., Step]
     arguments: tuple[str, ...]
     does: str
     takes_null: bool = False
+    takes_zone: bool = False
 
 
 def _on_text(change: Callable[[str], Any]) -> Step:
     return lambda value: change(value if value.__class__ is str else text_of(value))
 
 
-def _time(pattern: str, zone_name: str | None = None) -> Step:
-    if pattern in {"epoch", "epoch_ms"}:
+def _time(pattern: str, zone_name: str | None = None, *, without_zone: str) -> Step:
+    if pattern in EPOCHS:
         if zone_name is not None:
             raise BadExpression(f"time('{pattern}') with a zone", "none: a time since 1970 is the same everywhere")
-        return epoch_ms if pattern == "epoch" else milliseconds_ms
-    where = DEFAULT_ZONE if zone_name is None else zone_name
+        return EPOCHS[pattern]
+    where = without_zone if zone_name is None else zone_name
     zone(where)
     if pattern == "iso":
         return iso_reader(where)
@@ -108,6 +112,10 @@ def _lookup(table: Mapping[str, Any], otherwise: Literal = None) -> Step:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _hmac(key: bytes) -> Step:
+    return _on_text(lambda text: hmac.new(key, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest())
 
 
 def _md5(text: str) -> str:
@@ -183,7 +191,8 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "time": Function(
             _time,
             ("text", "text?"),
-            "read a time: a strptime format, 'iso', 'epoch' or 'epoch_ms', and the zone where the text has none",
+            "read a time: a strptime format, 'iso', 'epoch', 'epoch_ms', 'epoch_us' or 'epoch_ns', and the zone where the text has none",
+            takes_zone=True,
         ),
         "default": Function(_default, ("any",), "another value where there is none, or an empty text", takes_null=True),
         "trim": Function(lambda: _on_text(str.strip), (), "remove white space at both ends"),
@@ -217,6 +226,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         ),
         "hash": Function(lambda: _on_text(_sha256), (), "SHA-256, in hex"),
         "sha256": Function(lambda: _on_text(_sha256), (), "likewise, by its name"),
+        "hmac": Function(_hmac, ("key",), "HMAC-SHA-256 with a secret of `keys:`, in hex"),
         "md5": Function(lambda: _on_text(_md5), (), "MD5, in hex"),
         "extract": Function(_extract, ("text",), "the part that a pattern of RE2 matches, or its first group"),
         "first": Function(lambda: _of_list(lambda values: values[0]), (), "the first of a list"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.customer import IdMapping
+from transforms.times import DEFAULT_ZONE
 
 Expression = Any
 """A constant, an expression, a template or `first_of`; see `transforms.mapping.values`."""
@@ -49,6 +50,15 @@ class IdentitySettings(BaseModel):
     impossible: Literal["refuse", "leave_out"] = "refuse"
 
 
+class EventTimeSettings(BaseModel):
+    """How far an event's time may lie from Kafka's time of its record, in ms."""
+
+    model_config = _STRICT
+
+    before: Annotated[int, Field(ge=0)] | None = None
+    after: Annotated[int, Field(ge=0)] | None = None
+
+
 class MappingSettings(BaseModel):
     """The whole mapping of one source."""
 
@@ -59,4 +69,6 @@ class MappingSettings(BaseModel):
     match: Literal["all", "first"] = "all"
     otherwise: Literal["skip", "dead_letter"] = "skip"
     identities: IdentitySettings = IdentitySettings()
+    event_times: EventTimeSettings = EventTimeSettings()
+    time_zone: str = DEFAULT_ZONE
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)

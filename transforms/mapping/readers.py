@@ -10,7 +10,7 @@ from schemas.identity import normalise
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode
 from transforms.fields import Inconvertible, Value, text_or_none
-from transforms.times import LEAST_MS, MOST_MS, epoch_ms, iso_reader
+from transforms.times import DEFAULT_ZONE, LEAST_MS, MOST_MS, epoch_ms, iso_reader
 
 
 class Rejected(Exception):
@@ -60,9 +60,14 @@ def _written(found: Any, key: str) -> str:
     return text_or_none(found) or ""
 
 
-def event_time(value: Value) -> Callable[[LogEntry], int]:
-    """Read the event's time: what `time(...)` made, seconds or milliseconds told apart, or ISO 8601."""
-    read_text = iso_reader()
+def event_time(
+    value: Value, zone_name: str = DEFAULT_ZONE, before_ms: int | None = None, after_ms: int | None = None
+) -> Callable[[LogEntry], int]:
+    """Read the event's time: what `time(...)` made, a time since 1970 whose unit is told by its size, or ISO 8601, in `zone_name` where it has no zone.
+
+    It may lie at most `before_ms` before, and `after_ms` after, Kafka's time of its record; None is any distance.
+    """
+    read_text = iso_reader(zone_name)
 
     def time(entry: LogEntry) -> int:
         try:
@@ -77,7 +82,16 @@ def event_time(value: Value) -> Callable[[LogEntry], int]:
         except Inconvertible as error:
             raise Rejected(ReasonCode.TIME_INVALID, f"event_time: {error}") from None
 
-    return time
+    def time_within(entry: LogEntry) -> int:
+        found, at = time(entry), entry.record.timestamp
+        if at >= 0:  # else the topic keeps no times
+            if before_ms is not None and found < at - before_ms:
+                raise Rejected(ReasonCode.TIME_INVALID, "event_time is earlier than event_times.before allows")
+            if after_ms is not None and found > at + after_ms:
+                raise Rejected(ReasonCode.TIME_INVALID, "event_time is later than event_times.after allows")
+        return found
+
+    return time if before_ms is None and after_ms is None else time_within
 
 
 def identities(

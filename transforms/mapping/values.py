@@ -17,7 +17,7 @@ from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Value, is_path, text_or_none
 from transforms.mapping.expressions import compile_expression
-from transforms.mapping.functions import Tables
+from transforms.mapping.known import Known
 
 FIRST_OF = "first_of"
 MOST_CHOICES = 20
@@ -29,7 +29,7 @@ _PLACE = re.compile(
 _ELEMENT = re.compile(r"\$(?:item|index)(?![A-Za-z0-9_])")
 
 
-def compile_value(written: Any, tables: Tables) -> Value:
+def compile_value(written: Any, known: Known) -> Value:
     """Compile what stands in the source file for a value.
 
     Raises:
@@ -39,10 +39,10 @@ def compile_value(written: Any, tables: Tables) -> Value:
         constant = constant_of(written)
         return lambda _: constant
     if isinstance(written, Mapping):
-        return _first_of([compile_value(each, tables) for each in _choices(written)])
+        return _first_of([compile_value(each, known) for each in _choices(written)])
     if is_path(written):
-        return compile_expression(written, tables)
-    return _template(written, tables)
+        return compile_expression(written, known)
+    return _template(written, known)
 
 
 def is_constant(written: Any) -> bool:
@@ -121,12 +121,12 @@ def _first_of(values: Sequence[Value]) -> Value:
     return first
 
 
-def _template(written: str, tables: Tables) -> Value:
+def _template(written: str, known: Known) -> Value:
     """A part without a value leaves the whole text without one: half a text would be reported as a whole one."""
     parts: list[Value | str] = []
     position = 0
     for found in _PLACE.finditer(written):
-        parts += [written[position : found.start()], compile_expression(found[1], tables)]
+        parts += [written[position : found.start()], compile_expression(found[1], known)]
         position = found.end()
     if len(parts) > 2 * MOST_PLACES:
         raise BadExpression(f"a text with more than {MOST_PLACES} expressions", "fewer")
