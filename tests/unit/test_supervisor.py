@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,21 +27,28 @@ def status(**columns):
 
 @dataclass
 class Worker:
-    """A worker process by a script: slot 0 dies `deaths` times and then leaves well; any other waits for SIGTERM."""
+    """A worker process by a script: slot 0 dies `deaths` times and then leaves well; any other waits for SIGTERM.
+
+    Slot 0 begins once the `others` can answer SIGTERM, however slowly they started.
+    """
 
     folder: Path
     deaths: int
     leaves_with: int = 0
+    others: int = 0
 
     def __call__(self, slot, pipe):
         asked = threading.Event()
         signal.signal(signal.SIGTERM, lambda _number, _frame: asked.set())
         if slot:
             pipe.send(Told(status()))
+            (self.folder / f"ready-{slot}").touch()
             assert asked.wait(60)
             pipe.send(Told(status(read=1, reported=1), 0))
             return
-        lives = len(list(self.folder.iterdir()))
+        while len(list(self.folder.glob("ready-*"))) < self.others:
+            time.sleep(0.01)
+        lives = len(list(self.folder.glob("life-*")))
         (self.folder / f"life-{lives}").touch()
         pipe.send(Told(status(read=10, reported=6, in_flight=4)))
         if lives < self.deaths:
@@ -61,7 +69,7 @@ def supervise(worker, count, patience=QUICK):
 
 
 def test_who_keeps_dying_ends_all_and_the_others_finish_first(tmp_path):
-    error, notes, statuses = supervise(Worker(tmp_path, deaths=100), 2)
+    error, notes, statuses = supervise(Worker(tmp_path, deaths=100, others=1), 2)
     assert isinstance(error, WorkerFailed)
     assert error.exit_code == 8
     assert str(error) == "worker 0 was killed by SIGKILL, 3 times in a row; giving up"
@@ -86,7 +94,7 @@ def test_a_death_after_a_steady_life_is_a_first_one(tmp_path):
 
 
 def test_the_reason_of_one_is_the_reason_of_all(tmp_path):
-    error, _, statuses = supervise(Worker(tmp_path, deaths=0, leaves_with=DestinationHalt.exit_code), 2)
+    error, _, statuses = supervise(Worker(tmp_path, deaths=0, leaves_with=DestinationHalt.exit_code, others=1), 2)
     assert (error.exit_code, str(error)) == (4, "no such organisation")
     assert merge(statuses).total.reported == 6 + 1
 
