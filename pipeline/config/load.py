@@ -45,7 +45,7 @@ def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
         found += _cross_check(source)
     if found or source is None:
         raise UsageError("\n".join(map(str, _placed(found, written))))
-    return _with_defaults(source, environment)
+    return _with_defaults(source.placed_in(path.parent), environment)
 
 
 def warnings(source: SourceFile) -> list[str]:

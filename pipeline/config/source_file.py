@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.quantity import ByteSize, Duration, Share
@@ -101,6 +102,19 @@ class SourceFile(BaseModel):
     limits: LimitSettings = LimitSettings()
     commit: CommitSettings = CommitSettings()
     stop: StopSettings = StopSettings()
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the source file: what a path in the file is relative to, so that the two can be moved together."""
+        return self._folder
+
+    def placed_in(self, folder: Path) -> Self:
+        """Return the same file as one that lies in `folder`."""
+        placed = self.model_copy()
+        placed._folder = folder  # noqa: SLF001 - its own
+        return placed
 
     @property
     def mapping(self) -> MappingSettings:

@@ -197,3 +197,10 @@ def test_no_change_of_a_good_file_makes_a_traceback(tmp_path_factory, data):
     else:
         assert all(isinstance(each, str) for each in warnings(source))
     assert all(each.startswith(str(path)) for each in refused.split("\n") if refused)
+
+
+def test_a_source_file_knows_its_folder_for_what_it_names_beside_itself(tmp_path):
+    path = tmp_path / "sources" / "shop.yaml"
+    path.parent.mkdir()
+    path.write_text(GOOD, encoding="utf-8")
+    assert load_source(path, {}).folder == path.parent
