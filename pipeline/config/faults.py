@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -134,28 +134,25 @@ def _in_file(location: tuple[str | int, ...], content: Any) -> Location:
 
 
 def keys_at(model: type[BaseModel], location: Location) -> list[str]:
-    """Return the keys that a model knows at a location."""
+    """Return the keys that a model knows at a location; none where any key may stand."""
     current: Any = model
     for step in location:
-        if isinstance(step, int):
-            continue
-        field = (
-            current.model_fields.get(str(step))
-            if isinstance(current, type) and issubclass(current, BaseModel)
-            else None
-        )
-        if field is None:
-            return []
-        current = _model_in(field.annotation)
-    if not (isinstance(current, type) and issubclass(current, BaseModel)):
-        return []
-    return [field.alias or name for name, field in current.model_fields.items()]
+        current = _opened(current)
+        if _is_model(current):
+            field = current.model_fields.get(str(step))
+            current = None if field is None else field.annotation
+        else:
+            current = next(iter(get_args(current)[::-1]), None)  # of a dict the values, of a list the elements
+    current = _opened(current)
+    return [field.alias or name for name, field in current.model_fields.items()] if _is_model(current) else []
 
 
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _opened(annotation: Any) -> Any:
+    """Return the model, mapping or list that an annotation allows, out of `Annotated` and unions."""
+    if _is_model(annotation) or get_origin(annotation) in {dict, list, tuple}:
         return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        if (found := _model_in(inner)) is not None:
-            return found
-    return None
+    return next((found for each in get_args(annotation) if (found := _opened(each)) is not None), None)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.config.decode_faults import decode_faults
-from pipeline.config.faults import ConfigFault, Found, dotted, from_pydantic
+from pipeline.config.faults import ConfigFault, Found, Location, dotted, from_pydantic
+from pipeline.config.fragments import placed_at, put_in
 from pipeline.config.interpolate import interpolate
 from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
+from pipeline.config.table_files import TableFile, read_tables
 from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
 from pipeline.errors import UsageError
 from transforms.fault import MappingFaults
@@ -37,15 +40,17 @@ def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
     except UnreadableYaml as unreadable:
         raise UsageError(str(unreadable.fault)) from None
     found: list[Found] = []
-    content = interpolate(written.content, environment, found)
+    content, origins = put_in(interpolate(written.content, environment, found), found)
     source = _validate(content, found)
-    found += _mapping_faults(content)
+    tables = _tables(content, path.parent, found)
+    found += _mapping_faults(content, tables)
     found += decode_faults(content.get("decode"))
     if source is not None:
         found += _cross_check(source)
     if found or source is None:
+        found = [(placed_at(location, origins), what, expected) for location, what, expected in found]
         raise UsageError("\n".join(map(str, _placed(found, written))))
-    return _with_defaults(source.placed_in(path.parent), environment)
+    return _with_defaults(source.model_copy(update={"tables": tables}).placed_in(path.parent), environment)
 
 
 def warnings(source: SourceFile) -> list[str]:
@@ -74,7 +79,18 @@ def _validate(content: Any, found: list[Found]) -> SourceFile | None:
         return None
 
 
-def _mapping_faults(content: dict[str, Any]) -> list[Found]:
+def _tables(content: dict[str, Any], folder: Path, found: list[Found]) -> dict[str, Any]:
+    """Return the tables of the file and those that it names; those whose settings are wrong are left out, which is said elsewhere."""
+    inline, files = content.get("tables"), content.get("table_files")
+    inline = inline if isinstance(inline, dict) else {}
+    named = {}
+    for name, each in files.items() if isinstance(files, dict) else ():
+        with suppress(ValidationError):
+            named[name] = TableFile.model_validate(each)
+    return {**inline, **read_tables(named, folder, inline, found)}
+
+
+def _mapping_faults(content: dict[str, Any], tables: dict[str, Any]) -> list[Found]:
     """Compile the mapping or load the plug-in as far as their own keys are valid, whatever else is wrong in the file."""
     plugin = content.get("transform")
     rules = [key for key in ("events", "users") if content.get(key)]
@@ -89,13 +105,25 @@ def _mapping_faults(content: dict[str, Any]) -> list[Found]:
             ):
                 load_plugin(plugin["plugin"], plugin.get("options", {}))
             return []
-        settings = _as_far_as_valid({key: content[key] for key in MAPPING_KEYS if key in content})
+        written = {key: content[key] for key in MAPPING_KEYS if key in content}
+        settings = _as_far_as_valid({**written, "tables": tables} if tables else written)
         if settings is not None:
             keys = content.get("keys")
             compile_mapping(settings, dict.fromkeys(keys, b"") if isinstance(keys, dict) else {})
     except MappingFaults as faults:
-        return [(each.location, f"found {each.found}", f"expected {each.expected}") for each in faults.faults]
+        return [
+            (_of_a_file(each.location, content), f"found {each.found}", f"expected {each.expected}")
+            for each in faults.faults
+        ]
     return []
+
+
+def _of_a_file(location: Location, content: Mapping[str, Any]) -> Location:
+    """Point at the file's name where what is wrong stands in the table that the file holds."""
+    files = content.get("table_files")
+    if location[0] == "tables" and isinstance(files, dict) and location[1] in files:
+        return ("table_files", location[1], "file")
+    return location
 
 
 def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:

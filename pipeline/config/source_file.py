@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from pipeline.config.fragments import Fragment
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.quantity import ByteSize, Duration, Share
+from pipeline.config.table_files import TableFile
 from pipeline.decode.settings import DecodeSettings
 from pipeline.dedup.settings import DedupSettings
 from pipeline.report.settings import ReportSettings
@@ -88,6 +90,8 @@ class SourceFile(BaseModel):
     decode: DecodeSettings
     keys: dict[str, SecretSource] = Field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    table_files: dict[str, TableFile] = Field(default_factory=dict)
+    fragments: dict[str, Fragment] = Field(default_factory=dict)
     events: list[EventRule] = Field(default_factory=list)
     users: list[UserRule] = Field(default_factory=list)
     transform: TransformSettings | None = None

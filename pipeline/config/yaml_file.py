@@ -44,8 +44,8 @@ class YamlFile:
         return self.lines.get(location, 1)
 
 
-def read_yaml(path: Path) -> YamlFile:
-    """Read a file.
+def read_yaml(path: Path, expected: str = "one mapping that begins with `source:`") -> YamlFile:
+    """Read a file that holds one mapping; `expected` says which, for a fault.
 
     Raises:
         UnreadableYaml: it is missing, too large, not UTF-8, or no YAML mapping.
@@ -76,7 +76,7 @@ def read_yaml(path: Path) -> YamlFile:
             1,
             "",
             f"{len(documents)} documents" if len(documents) > 1 else "no mapping",
-            "one mapping that begins with `source:`",
+            expected,
         )
     read = YamlFile(path, lines={(): 1})
     read.content = _plain(documents[0], (), read, [0])

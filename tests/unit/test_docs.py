@@ -22,7 +22,7 @@ from schemas.refusal import ReasonCode
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]}
-ELSEWHERE = {"events", "users", "tables"}  # the mapping has a page of its own
+ELSEWHERE = {"events", "users", "tables", "table_files", "fragments"}  # the mapping has a page of its own
 
 
 def settings(model=SourceFile, before=""):

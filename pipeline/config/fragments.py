@@ -1,0 +1,131 @@
+"""Shared parts of rules: what stands under `fragments:` once, and is put into each rule that names it with `use:`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.config.faults import Found, Location
+from schemas.customer import IdMapping
+from transforms.mapping.models import EventRule, Expression, UserRule
+
+USE = "use"
+MOST_USED = 20
+
+
+class Fragment(BaseModel):
+    """A part of rules: any of their keys, none of them required."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    when: dict[str, Any] | None = None
+    for_each: Expression = None
+    event_code: Expression = None
+    event_source_code: Expression = None
+    event_time: Expression = None
+    customer_id: Expression = None
+    identities: dict[IdMapping, Expression] = Field(default_factory=dict)
+    out_biz_id: Expression = None
+    attributes: dict[Annotated[str, Field(min_length=1)], Expression] = Field(default_factory=dict)
+
+
+Origins = Mapping[Location, Location]
+"""Where a part of a rule really stands in the file, by where it was put."""
+
+_RULES: Mapping[str, type[BaseModel]] = {"events": EventRule, "users": UserRule}
+_JOINED = ("identities", "attributes")
+"""Of these a rule keeps every key, its own and those of its fragments; of any other its own takes the fragment's place."""
+
+
+def put_in(content: Mapping[str, Any], faults: list[Found]) -> tuple[dict[str, Any], Origins]:
+    """Return the file with every rule whole, without `use`, and where what was put in stands. Faults of `use` itself go to `faults`."""
+    fragments = content.get("fragments")
+    known = fragments if isinstance(fragments, dict) else {}
+    origins: dict[Location, Location] = {}
+    whole = dict(content)
+    for kind, model in _RULES.items():
+        rules = content.get(kind)
+        if isinstance(rules, list):
+            whole[kind] = [
+                _whole(rule, (kind, place), known, frozenset(model.model_fields), origins, faults)
+                if isinstance(rule, dict) and USE in rule
+                else rule
+                for place, rule in enumerate(rules)
+            ]
+    return whole, origins
+
+
+def placed_at(location: Location, origins: Origins) -> Location:
+    """Return where in the file a location of a whole rule really stands."""
+    for length in range(len(location), 2, -1):
+        if (origin := origins.get(location[:length])) is not None:
+            return (*origin, *location[length:])
+    return location
+
+
+def _whole(
+    rule: dict[str, Any],
+    here: Location,
+    fragments: Mapping[str, Any],
+    keys: frozenset[str],
+    origins: dict[Location, Location],
+    faults: list[Found],
+) -> dict[str, Any]:
+    """Put a rule together: its fragments in their order, and then itself. A user rule takes of a fragment what user rules have."""
+    parts: list[tuple[Location, dict[str, Any]]] = [
+        (("fragments", name), {key: value for key, value in fragments[name].items() if key in keys})
+        for name in _names(rule[USE], here, fragments, faults)
+        if isinstance(fragments[name], dict)
+    ]
+    parts.append((here, {key: value for key, value in rule.items() if key != USE}))
+    made: dict[str, Any] = {}
+    conditions: list[tuple[Location, dict[str, Any]]] = []
+    for origin, part in parts:
+        for key, value in part.items():
+            if key == "when" and isinstance(value, dict):
+                conditions.append(((*origin, key), value))
+            elif key in _JOINED and isinstance(value, dict) and isinstance(made.get(key, {}), dict):
+                made[key] = {**made.get(key, {}), **value}
+                origins.update({(*here, key, name): (*origin, key, name) for name in value})
+            else:
+                made[key] = value
+                origins[*here, key] = (*origin, key)
+    if conditions:
+        made["when"] = _all_of(conditions, (*here, "when"), origins)
+    return made
+
+
+def _all_of(
+    conditions: list[tuple[Location, dict[str, Any]]], here: Location, origins: dict[Location, Location]
+) -> dict[str, Any]:
+    """Let every condition hold: in one mapping where no two of them name the same key, which is how one would write it."""
+    joined: dict[str, Any] = {}
+    for _, condition in conditions:
+        joined |= condition
+    if len(joined) == sum(len(condition) for _, condition in conditions):
+        for origin, condition in conditions:
+            origins.update({(*here, key): (*origin, key) for key in condition})
+        return joined
+    origins.update({(*here, "all", place): origin for place, (origin, _) in enumerate(conditions)})
+    return {"all": [condition for _, condition in conditions]}
+
+
+def _names(written: Any, here: Location, fragments: Mapping[str, Any], faults: list[Found]) -> list[str]:
+    named = [written] if isinstance(written, str) else written
+    if (
+        not isinstance(named, list)
+        or not named
+        or len(named) > MOST_USED
+        or not all(isinstance(each, str) for each in named)
+    ):
+        faults.append(((*here, USE), "found something else", "expected the name of a fragment, or a list of names"))
+        return []
+    for name in named:
+        if name not in fragments:
+            near = difflib.get_close_matches(name, fragments, n=1)
+            right = f"did you mean {near[0]!r}?" if near else "expected a name under `fragments:`"
+            faults.append(((*here, USE), f"found unknown fragment {name!r}", right))
+    return [name for name in named if name in fragments]

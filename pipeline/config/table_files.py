@@ -1,0 +1,130 @@
+"""Lookup tables that stand in files of their own: CSV with a header, or a YAML mapping."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.config.faults import Found
+from pipeline.config.yaml_file import UnreadableYaml, read_yaml
+from pipeline.decode.settings import Charset
+
+MOST_BYTES = 64 << 20
+MOST_ROWS = 1_000_000
+
+_DELIMITERS: Mapping[str, str] = MappingProxyType({".csv": ",", ".tsv": "\t"})
+_YAML = (".yaml", ".yml")
+
+
+class TableFile(BaseModel):
+    """One lookup table in a file. `key` and `value` name columns of a CSV file; without them they are the first and the second."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Annotated[str, Field(min_length=1)]
+    key: Annotated[str | None, Field(min_length=1)] = None
+    value: Annotated[str | None, Field(min_length=1)] = None
+    charset: Charset = "utf-8"
+
+
+class _Wrong(Exception):
+    """A table that cannot be taken as it is: where in its file, what was found, what would be right."""
+
+    def __init__(self, line: int, found: str, expected: str) -> None:
+        self.line = line
+        self.found = found
+        self.expected = expected
+        super().__init__(found)
+
+
+def read_tables(
+    written: Mapping[str, TableFile], folder: Path, inline: Mapping[str, Any], faults: list[Found]
+) -> dict[str, dict[str, Any]]:
+    """Read the tables; paths are relative to `folder`. `inline` are the tables of the source file itself. What is wrong goes to `faults`."""
+    tables = {}
+    for name, each in written.items():
+        if name in inline:
+            faults.append(
+                (("table_files", name), f"found a second table {name!r}", "expected another name: `tables:` has it too")
+            )
+        try:
+            tables[name] = _read(each, folder / each.file)
+        except _Wrong as wrong:
+            place = f"{each.file}:{wrong.line}" if wrong.line else each.file
+            faults.append(
+                (("table_files", name, "file"), f"found {place}: {wrong.found}", f"expected {wrong.expected}")
+            )
+    return tables
+
+
+def _read(table: TableFile, path: Path) -> dict[str, Any]:
+    if path.suffix.lower() in _YAML:
+        if table.key is not None or table.value is not None:
+            raise _Wrong(0, "a YAML file with key or value", "a mapping, whose keys are the table's")
+        try:
+            return dict(read_yaml(path, "one mapping of keys to values").content)
+        except UnreadableYaml as unreadable:
+            _, line, _, found, expected = unreadable.fault
+            raise _Wrong(line, found.removeprefix("found "), expected.removeprefix("expected ")) from None
+    delimiter = _DELIMITERS.get(path.suffix.lower())
+    if delimiter is None:
+        raise _Wrong(0, "a file of another kind", "its name to end in .csv, .tsv, .yaml or .yml")
+    rows = csv.reader(io.StringIO(_text(path, table.charset), newline=""), delimiter=delimiter, strict=True)
+    try:
+        return _keyed(table, rows)
+    except csv.Error as error:
+        raise _Wrong(rows.line_num, f"a row that cannot be read ({error})", "CSV as RFC 4180 has it") from None
+
+
+def _text(path: Path, charset: str) -> str:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise _Wrong(0, f"a file that cannot be read ({error.strerror})", "a CSV or YAML file") from None
+    if len(content) > MOST_BYTES:
+        raise _Wrong(0, f"more than {MOST_BYTES >> 20} MiB", "a smaller table")
+    try:
+        return content.decode("utf-8-sig" if charset == "utf-8" else charset)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise _Wrong(line, f"bytes that are no {charset}", "the charset that the file is written in") from None
+
+
+def _keyed(table: TableFile, rows: Any) -> dict[str, Any]:
+    header: Sequence[str] = next(rows, [])
+    of_key, of_value = _column(table.key, 0, header), _column(table.value, 1, header)
+    found: dict[str, Any] = {}
+    for line, row in _filled(rows):
+        if len(row) <= max(of_key, of_value):
+            raise _Wrong(line, f"a row of {len(row)} columns", f"as many as the header has, {len(header)}")
+        key, value = row[of_key].strip(), row[of_value]
+        if found.get(key, value) != value:
+            raise _Wrong(line, f"the key {key!r} a second time, with another value", "each key once")
+        found[key] = value
+        if len(found) > MOST_ROWS:
+            raise _Wrong(line, f"more than {MOST_ROWS:,} rows", "a smaller table")
+    return found
+
+
+def _filled(rows: Any) -> Iterator[tuple[int, list[str]]]:
+    for row in rows:
+        if row:
+            yield rows.line_num, row
+
+
+def _column(name: str | None, otherwise: int, header: Sequence[str]) -> int:
+    if name is None:
+        if len(header) <= otherwise:
+            raise _Wrong(1, f"{len(header)} columns", "a header line with at least two")
+        return otherwise
+    stripped = [each.strip() for each in header]
+    if name not in stripped:
+        raise _Wrong(1, f"no column {name!r}", f"one of {', '.join(stripped)[:200]}" if header else "a header line")
+    return stripped.index(name)
