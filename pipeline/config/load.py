@@ -21,7 +21,7 @@ from pipeline.config.table_files import TableFile, read_tables
 from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
 from pipeline.errors import UsageError
 from transforms.fault import MappingFaults
-from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
+from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, personal_notes
 from transforms.plugins import load_plugin
 
 ONE_DAY_MS = 86_400_000
@@ -68,6 +68,7 @@ def warnings(source: SourceFile) -> list[str]:
         said.append("kafka.start is latest: a new group passes over the records that are already there")
     if source.transform is None:
         said += out_biz_id_notes(source.mapping)
+        said += [f"{dotted(location)} {text}" for location, text in personal_notes(source.mapping)]
     return said
 
 

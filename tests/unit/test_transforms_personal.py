@@ -1,0 +1,76 @@
+"""Identifiers in attributes: noticed by path and by name, and not where they are hashed or named alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.config.load import load_source, warnings
+from transforms.mapping import MappingSettings, personal_notes
+
+RULE = {"event_code": "pay", "event_time": "$.ts", "customer_id": "$.user", "out_biz_id": "$.no"}
+
+
+def notes(attributes=(), users=(), **rule):
+    settings = {"events": [{**RULE, **rule, "attributes": dict(attributes)}], "users": list(users)}
+    return personal_notes(MappingSettings.model_validate(settings))
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("$.phone", "a mobile number"),
+        ("$.user.userPhone | trim", "a mobile number"),
+        ("$.user.mobile_no", "a mobile number"),
+        ("$.contacts[0].MOBILE", "a mobile number"),
+        ("$['手机号']", "a mobile number"),
+        ("tel {{ $.order.phone_number }}", "a mobile number"),
+        ("$.user.eMail | lower", "an e-mail address"),
+        ("$.user.email | lower", "an e-mail address"),
+        ("$.user.emailAddress", "an e-mail address"),
+        ("$item.mail", "an e-mail address"),
+        ("@headers.email", "an e-mail address"),
+        ("$.phone | hmac('k')", ""),
+        ("$.phone | trim | sha256", ""),
+        ("$.phone_model", ""),
+        ("$.headphone", ""),
+        ("$.mailing.status", ""),
+        ("@topic", ""),
+        ("phone", ""),
+        ("$.a..b", ""),
+    ],
+)
+def test_a_field_is_known_by_its_last_name(path, what):
+    found = notes({"a": path})
+    assert len(found) == bool(what)
+    if what:
+        ((location, text),) = found
+        assert location == ("events", 0, "attributes", "a")
+        assert what in text
+
+
+def test_a_path_that_is_an_identity_anywhere_is_one_here():
+    users = [{"customer_id": "$.user", "identities": {"open_id": "$.wx | trim"}}]
+    ((location, text),) = notes({"channel": "$.c", "who": {"first_of": ["$.x", "$.wx"]}}, users)
+    assert location == ("events", 0, "attributes", "who")
+    assert "$.wx, the open_id of a customer" in text
+    assert not notes({"who": "$.wx | hash"}, users)
+
+
+def test_a_business_id_is_sent_as_it_is_unless_it_is_a_list():
+    ((location, _),) = notes(out_biz_id="{{ $.phone }}-{{ $.day }}")
+    assert location == ("events", 0, "out_biz_id")
+    assert not notes(out_biz_id=["$.phone", "$.day"])
+    assert not notes(out_biz_id={"content": "all"})
+
+
+def test_check_says_so(tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text(
+        "source: s\nkafka: {bootstrap_servers: 'localhost:9092', topics: [t]}\ndecode: json\n"
+        "events: [{event_code: a, event_time: $.ts, customer_id: $.u, out_biz_id: $.n, attributes: {tel: $.phone}}]\n"
+        "report: {region: cn-shanghai, organization_id: o, access_id: a}\n",
+        encoding="utf-8",
+    )
+    assert any(
+        "events[0].attributes.tel is $.phone, a mobile number" in each for each in warnings(load_source(path, {}))
+    )
