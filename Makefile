@@ -35,6 +35,7 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/mypy
 
 bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries, and weigh it while a million records wait
+	$(BIN)/python bench/mapping.py
 	$(BIN)/python bench/whole_job.py
 	$(BIN)/python bench/waiting.py
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
@@ -59,6 +60,10 @@ def text_or_none(value: Any) -> str | None:
         text = repr(value)
         if "e" not in text and "n" not in text:  # neither an exponent nor nan or inf
             return text if text[-2:] != ".0" else (text[:-2] if value else "0")
+    if kind is Decimal:
+        text = str(value)
+        if "." in text and text[-1] != "0" and "E" not in text:  # a plain fraction
+            return text
     try:
         return attribute_string(value)
     except TypeError:

@@ -18,6 +18,8 @@ _EXACT = Context(prec=4_000, rounding=ROUND_HALF_UP, traps=[Inexact])
 _WIDE = Context(prec=4_000, rounding=ROUND_HALF_UP, traps=[])
 _SHORT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[])
 """For a quotient without an end, such as 1/3: 28 digits, as Python's own default."""
+_SHORT_EXACT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[Inexact])
+"""Most quotients are exact in few digits; looking for thousands takes eight times as long."""
 
 Calculation = Callable[[Any], Any]
 
@@ -29,16 +31,16 @@ def number_of(value: Any) -> Decimal:
         Inconvertible: it is none, or has more than 1,000 digits.
     """
     kind = value.__class__
+    if kind is int:
+        if value.bit_length() > _MOST_BITS:
+            raise Inconvertible("the number has too many digits")
+        return Decimal(value)
     if kind is float:
         text = repr(value)
     elif kind is str:
         text = value.strip()
         if len(text) > MOST_DIGITS or "_" in text:  # Decimal allows 1_000
             raise Inconvertible("the value is no number")
-    elif kind is int:
-        if value.bit_length() > _MOST_BITS:
-            raise Inconvertible("the number has too many digits")
-        return Decimal(value)
     elif kind is Decimal:
         text = value
     else:
@@ -47,9 +49,16 @@ def number_of(value: Any) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         raise Inconvertible("the value is no number") from None
-    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or len(number.as_tuple().digits) > MOST_DIGITS:
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or _has_too_many_digits(number, text):
         raise Inconvertible("the value is no number, or has too many digits")
     return number
+
+
+def _has_too_many_digits(number: Decimal, text: str | Decimal) -> bool:
+    """Count the digits, which takes a while, only where a text is not shorter anyway."""
+    if text.__class__ is str and len(text) <= MOST_DIGITS:  # type: ignore[arg-type]  # its class is str
+        return False
+    return len(number.as_tuple().digits) > MOST_DIGITS
 
 
 def plain(number: Decimal) -> int | Decimal:
@@ -66,9 +75,14 @@ def multiplied(factor: int | Decimal) -> Calculation:
 def divided(divisor: int | Decimal) -> Calculation:
     """Divide, exactly where the quotient has an end, else to 28 digits."""
     by = Decimal(divisor)
+    divide_short = _SHORT_EXACT.divide
 
     def step(value: Any) -> Any:
         number = number_of(value)
+        try:
+            return plain(divide_short(number, by))
+        except Inexact:
+            pass
         try:
             return plain(_EXACT.divide(number, by))
         except Inexact:

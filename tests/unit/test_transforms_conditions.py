@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.base import Skipped
@@ -132,3 +133,22 @@ def test_all_faults_of_a_condition_come_at_once():
     with pytest.raises(MappingFaults) as faults:
         compile_condition({"a": {"eq": 1, "gt": None}, "b c": 1, "any": [{"d": {}}]}, ())
     assert len(faults.value.faults) == 4
+
+
+BOUNDS = st.integers(-(10**25), 10**25) | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.1, 2**53, 2**53 + 1, 1e23])  # fmt: skip
+NUMBERS_FOUND = BOUNDS | st.floats()
+
+
+@given(NUMBERS_FOUND, BOUNDS)
+@example(0.1, 0.1)
+@example(2**53 + 1, float(2**53))
+@example(10**23, 1e23)
+@example(float("nan"), 1)
+@example(float("-inf"), 1)
+def test_numbers_compare_as_they_are_written(found, bound):
+    """Whatever way is the fast one: the answer is that of exact decimals, and what is no finite number is in no order."""
+    made = entry({"a": found})
+    exact = Decimal(repr(found)) if isinstance(found, float) else Decimal(found)
+    limit = Decimal(repr(bound)) if isinstance(bound, float) else Decimal(bound)
+    for name, compare in (("gt", operator.gt), ("ge", operator.ge), ("lt", operator.lt), ("le", operator.le)):
+        assert holds({"a": {name: bound}}, made) is (exact.is_finite() and compare(exact, limit))

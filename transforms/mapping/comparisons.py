@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable
 from decimal import Decimal
 from math import isfinite
+from operator import ge, gt, le, lt
 from typing import Any
 
 from schemas.log import LogEntry
@@ -20,6 +21,9 @@ OPERATORS = ("ne", "gt", "ge", "lt", "le", "exists", "prefix", "suffix", "contai
 
 _Number = int | float | Decimal
 _NUMBERS = (int, float, Decimal)
+
+_EXACT_BELOW = 2**53
+"""A double holds every integer up to here."""
 
 _WANTED = {
     "exists": "true or false",
@@ -144,17 +148,16 @@ def _ordered_numbers(value: Value, name: str, argument: float) -> Test:
     if not isfinite(argument):
         raise BadExpression(f"{name}: {argument!r}", "a number")
     bound = number_of(argument)
-    compare: Callable[[Decimal], bool] = {
-        "gt": lambda found: found > bound,
-        "ge": lambda found: found >= bound,
-        "lt": lambda found: found < bound,
-        "le": lambda found: found <= bound,
-    }[name]
+    compare: Callable[[Any, Any], bool] = {"gt": gt, "ge": ge, "lt": lt, "le": le}[name]
+    # Below 2**53 a double and the decimal that it is written as stand in the same order to every other number, so plain numbers compare as they are.
+    is_plain = abs(argument) < _EXACT_BELOW
 
     def test(entry: LogEntry) -> bool:
         found = value(entry)
+        if is_plain and (found.__class__ is int or (found.__class__ is float and isfinite(found))):
+            return compare(found, argument)
         try:
-            return found is not None and compare(number_of(found))
+            return found is not None and compare(number_of(found), bound)
         except Inconvertible:
             return False
 
