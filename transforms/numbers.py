@@ -56,7 +56,7 @@ def number_of(value: Any) -> Decimal:
 
 def _has_too_many_digits(number: Decimal, text: str | Decimal) -> bool:
     """Count the digits, which takes a while, only where a text is not shorter anyway."""
-    if text.__class__ is str and len(text) <= MOST_DIGITS:  # type: ignore[arg-type]  # its class is str
+    if text.__class__ is str and len(text) <= MOST_DIGITS:
         return False
     return len(number.as_tuple().digits) > MOST_DIGITS
 
