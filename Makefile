@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
-.PHONY: demo test lint bench clean
+RUNS ?= 1000000
+
+.PHONY: demo test lint bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -39,5 +41,9 @@ bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries,
 	$(BIN)/python bench/whole_job.py
 	$(BIN)/python bench/waiting.py
 
+fuzz: $(STAMP) ## Put malformed records without end through every decoder and the mapping (RUNS=1000000)
+	@mkdir -p .fuzz
+	$(BIN)/python tests/fuzz/run.py --runs $(RUNS) 2>.fuzz/log
+
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis

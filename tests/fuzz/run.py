@@ -1,0 +1,211 @@
+"""Malformed records without end, through every decoder and the mapping: `make fuzz`.
+
+libFuzzer, by way of atheris, makes the records: it changes good ones, keeps what reaches code that nothing reached before, and goes on
+from there. Each must be answered with messages, a filter or a refusal: no exception, no more than 100 ms, and no memory kept.
+
+    python tests/fuzz/run.py [--runs 1000000] [--seed 1] [--folder .fuzz]
+
+Exit code 0 and a closing line; or what was answered wrongly, with the input as `crash-...` in the folder. libFuzzer's own words go to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import atheris
+
+with atheris.instrument_imports(include=["pipeline.decode", "pipeline.convert", "transforms", "schemas"]):
+    from pipeline.convert import Converter, Identity, Partly
+    from pipeline.decode import DECODERS, DecodeLimits, DecodeStep, build_chain
+    from schemas.log import RawRecord
+    from schemas.refusal import Refusal
+    from transforms.base import Skipped
+    from transforms.mapping import MappingSettings, compile_mapping
+    from transforms.mapping.functions import FUNCTIONS
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "contract"))
+from test_decode_contract import GOOD, OPTIONS
+
+SLOWEST_S = 0.1
+MOST_GROWTH_BYTES = 96 << 20
+"""What libFuzzer keeps of a million runs (its corpus and counters) fits; a leak of 100 bytes a record does not."""
+LONG_BYTES = 16_000
+WARM_UP = 0.25
+PREFIX = 2
+
+ARGUMENTS = {"text": "'a'", "integer": "2", "number": "100", "any": "'x'", "table": "'t'", "key": "'k'"}
+STEPS = {
+    "json, json": [{"format": "json", "split": "lines"}, {"format": "json", "from": "message", "required": False}],
+    "json, logfmt": ["json", {"format": "logfmt", "from": "message", "into": "inner"}],
+    "zstd or gzip": [{"format": "json", "compression": "auto", "charset": "gb18030", "invalid_characters": "replace"}],
+}
+RECORDS = {
+    "json, json": b'{"message":"{\\"a\\":1}"}\n{"a":"b","ts":1794326400}\n',
+    "json, logfmt": b'{"message":"at=info msg=\\"a b\\" n=7","ts":1794326400}',
+    "zstd or gzip": b'{"a":"\xc4\xe3\xba\xc3"}',
+}
+FIELDS = b'{"a":"2026-11-11 00:00:00","b":{"c":[1,2.5,"x"]},"ts":1794326400123,"user":{"id":"u","phone":"13800000000","mail":"a@b.cn"},"no":17}'
+CONDITIONS = [
+    {"a": {"gt": 3, "le": 10.5}},
+    {"a": {"matches": "^[a-z]+\\d*$"}},
+    {"any": [{"a": ["x", 1, True]}, {"b.c": {"contains": "x"}}, {"not": {"a": {"prefix": "2"}}}]},
+]
+
+
+def mappings():
+    """One mapping for each function and each kind of condition: in one for all, the first refusal would hide the rest."""
+    base = {
+        "event_code": "$.type | default('e')",
+        "event_time": "$.ts",
+        "customer_id": "$.user.id",
+        "out_biz_id": ["$.no", {"first_of": ["$.a", "x"]}],
+        "identities": {"mobile": "$.user.phone", "email": "$.user.mail"},
+    }
+    for name, function in FUNCTIONS.items():
+        given = ", ".join(ARGUMENTS[kind] for kind in function.arguments if not kind.endswith("?"))
+        call = "time('%Y-%m-%d %H:%M:%S')" if name == "time" else f"{name}({given})"
+        yield {
+            **base,
+            "attributes": {"all": f"$.a | {call}", "each": f"$.b.c | {call}", "text": f"<{{{{ $.b.c[*] | {call} }}}}>"},
+        }
+    for when in CONDITIONS:
+        yield {
+            **base,
+            "when": when,
+            "for_each": "$.b.c",
+            "out_biz_id": "{{ $.no }}-{{ $index }}",
+            "attributes": {"item": "$item"},
+        }
+
+
+def converters():
+    """Return, by name, each decoder with a mapping behind it, each chain of steps, and each mapping behind plain JSON; with a good record for each."""
+    identity, limits = Identity("org"), DecodeLimits(entries=150)  # many small entries take their time, each a little
+
+    def made(steps, rule):
+        settings = {"events": [rule], "tables": {"t": {"a": 1}}, "identities": {"impossible": "leave_out"}}
+        chain = build_chain(
+            [DecodeStep.model_validate({"format": each} if isinstance(each, str) else each) for each in steps], limits
+        )
+        return Converter(chain, compile_mapping(MappingSettings.model_validate(settings), {"k": b"secret"}), identity)
+
+    plain = {
+        "event_code": "e",
+        "event_time": "@timestamp",
+        "customer_id": "@topic",
+        "out_biz_id": {"content": "all"},
+        "attributes": {"all": "$"},
+    }
+    for name in DECODERS:
+        yield name, made([{"format": name, **OPTIONS[name]}], plain), GOOD[name]
+    for name, steps in STEPS.items():
+        yield name, made(steps, plain), RECORDS[name]
+    for place, rule in enumerate(mappings()):
+        yield f"mapping {place}", made(["json"], rule), FIELDS
+
+
+def memory_bytes() -> int:
+    """Return what the process holds now."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+class Fuzz:
+    """Answers input after input, and looks at what was answered."""
+
+    def __init__(self, runs: int) -> None:
+        self.targets = list(converters())
+        self.runs = runs
+        self.calls = 0
+        self.done = 0
+        self.slowest = (0.0, "")
+        self.warm_bytes = 0
+
+    def __call__(self, made: bytes) -> None:
+        """The first byte says which target; the second, whether the rest is repeated until it is long: what is quadratic shows itself so."""
+        self.calls += 1
+        if len(made) > PREFIX:
+            self._answer(made)
+        if self.calls == int(self.runs * WARM_UP):
+            self.warm_bytes = memory_bytes()
+        if self.calls == self.runs:
+            self._close()  # libFuzzer ends the process itself, without a word to Python
+
+    def _answer(self, made: bytes) -> None:
+        name, converter, _ = self.targets[made[0] % len(self.targets)]
+        value = made[PREFIX:]
+        if made[1] % 16 == 0:
+            value *= LONG_BYTES // len(value)
+        record = RawRecord("log", 0, self.done, 1_794_326_400_000, None, value)
+        begun = time.perf_counter()
+        try:
+            answer = converter(record)
+        except Exception:
+            traceback.print_exc(file=sys.stdout)
+            self._fail(f"{name} raised it")
+        took = time.perf_counter() - begun
+        if took > SLOWEST_S:  # a busy machine is slow once, slow code always
+            took = min(took, *(self._timed(converter, record) for _ in range(4)))
+        self.slowest = max(self.slowest, (took, name))
+        if took > SLOWEST_S:
+            self._fail(f"{name} took {took * 1000:.0f} ms for {len(value)} bytes")
+        if not (isinstance(answer, Partly | Skipped | Refusal) or (isinstance(answer, list) and answer)):
+            self._fail(f"{name} answered {answer!r}")
+        self.done += 1
+
+    @staticmethod
+    def _fail(why: str) -> NoReturn:
+        print(f"fuzz: {why}", flush=True)
+        raise AssertionError(why)
+
+    @staticmethod
+    def _timed(converter: Converter, record: RawRecord) -> float:
+        begun = time.perf_counter()
+        converter(record)
+        return time.perf_counter() - begun
+
+    def _close(self) -> None:
+        growth = memory_bytes() - self.warm_bytes if self.warm_bytes else 0
+        print(
+            f"fuzz: {self.done:,} records over {len(self.targets)} decoders and mappings, the slowest {self.slowest[0] * 1000:.1f} ms "
+            f"({self.slowest[1]}), {growth / (1 << 20):.1f} MiB more memory since the first quarter",
+            flush=True,
+        )
+        if growth > MOST_GROWTH_BYTES:
+            self._fail(f"memory grew by more than {MOST_GROWTH_BYTES >> 20} MiB")
+
+
+def main() -> None:
+    """Run and leave with 0, or with what libFuzzer leaves with on a fault."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path(".fuzz"))
+    arguments = parser.parse_args()
+    fuzz = Fuzz(arguments.runs)
+    arguments.folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as corpus:
+        for place, (_, _, good) in enumerate(fuzz.targets):
+            (Path(corpus) / f"seed-{place:03}").write_bytes(bytes([place, 1]) + good)
+            (Path(corpus) / f"long-{place:03}").write_bytes(bytes([place, 0]) + good)
+        options = [
+            f"-runs={arguments.runs}",
+            f"-seed={arguments.seed}",
+            f"-artifact_prefix={arguments.folder}/",
+            "-max_len=1500",
+            "-len_control=0",
+            "-rss_limit_mb=3000",
+            "-timeout=20",
+        ]
+        atheris.Setup([sys.argv[0], *options, corpus], fuzz)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
