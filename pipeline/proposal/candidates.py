@@ -32,6 +32,8 @@ _TIME = re.compile(r"time|date|ts$|^at$|_at$|created|occurred|when")
 _KIND = re.compile(
     r"^(?:event|type|action|act|op|operation|event_?type|event_?name|event_?code|msg_?type|kind|behaviou?r|cmd)$"
 )
+_KIND_OF_SYSLOG = "$.msg_id"
+"""RFC 5424, section 6.2.7: "the type of message". Elsewhere a field of that name tells every message apart."""
 _PAGE = re.compile(r"^(?:path|uri|url|page|screen)$")
 _OF_THE_MACHINE = re.compile(
     r"addr|^ip$|_ip$|agent|referr?er|^request$|protocol|^host|hostname|^pid$|proc_?id|thread|bytes|^method$|^status$|priority|facility|severity|version$"
@@ -115,10 +117,16 @@ def _kind_field(fields: Sequence[Field], entries: int) -> Field | None:
     fits = [
         each
         for each in fields
-        if each.kind == "text" and each.is_scalar and (_KIND.search(each.name) or _PAGE.search(each.name)) and each.presence(entries) >= NEARLY_ALL
+        if each.kind == "text" and each.is_scalar and _tells_kinds(each) and each.presence(entries) >= NEARLY_ALL
         and 1 < len(each.values) <= max(MOST_KINDS, 2)
     ]  # fmt: skip
     return min(fits, key=lambda each: (_PAGE.search(each.name) is not None, each.path.count(".")), default=None)
+
+
+def _tells_kinds(field: Field) -> bool:
+    if field.path == _KIND_OF_SYSLOG:
+        return len(field.values) * 2 <= field.count
+    return bool(_KIND.search(field.name) or _PAGE.search(field.name))
 
 
 def _rule(
@@ -181,14 +189,14 @@ def _parent(path: str) -> str:
 def _identities(fields: Sequence[Field]) -> dict[IdMapping, str]:
     found: dict[IdMapping, str] = {}
     for kind, (pattern, by_value) in _IDENTITIES.items():
-        fits = [
-            each
+        fits = {
+            each.path: sum(normalise(kind, text) is not None for text in each.values) / len(each.values)
             for each in fields
             if each.is_scalar and not _OF_A_LIST.search(each.path)
-            and sum(normalise(kind, text) is not None for text in each.values) >= NEARLY_ALL * len(each.values)
-        ]  # fmt: skip
-        named = [each for each in fits if pattern.search(each.name)]
-        chosen = named or (fits if by_value else [])
+        }
+        named = [each for each in fields if pattern.search(each.name) and fits.get(each.path, 0) >= MOST]
+        alike = [each for each in fields if by_value and fits.get(each.path, 0) >= NEARLY_ALL]
+        chosen = named or alike
         if chosen:
             found[kind] = max(chosen, key=lambda each: each.count).path
     return found
@@ -217,7 +225,7 @@ def _attributes(fields: Sequence[Field], entries: int, taken: set[str]) -> dict[
             and each.path not in taken
             and each.presence(entries) >= MOST
             and max(map(len, each.values)) <= MOST_ATTRIBUTE_CHARACTERS
-            and not _is_personal(each)
+            and not is_personal(each)
             and not _TIME.search(each.name)
             and not _OF_THE_MACHINE.search(each.name)
         )
@@ -228,7 +236,8 @@ def _attributes(fields: Sequence[Field], entries: int, taken: set[str]) -> dict[
     return found
 
 
-def _is_personal(field: Field) -> bool:
+def is_personal(field: Field) -> bool:
+    """Whether a field is named like an identity, or half of its values could be mobile numbers or e-mail addresses."""
     if any(pattern.search(field.name) for pattern, _ in _IDENTITIES.values()):
         return True
     return any(

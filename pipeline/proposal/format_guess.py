@@ -29,6 +29,7 @@ _STRICT: tuple[dict[str, Any], ...] = (
     {"format": "syslog"},
 )
 _DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
+_NULL_TEXTS = ("\\N", "NULL", "null")
 _LEAST_COLUMNS = 3
 _LEAST_PAIRS = 2
 _WRAPPED_IN = ("message", "msg", "log", "line", "payload", "content", "body", "event", "value", "text")
@@ -127,9 +128,15 @@ def _delimited(texts: Sequence[str]) -> dict[str, Any] | None:
         first = rows[0]
         named = len(first) == columns and len(set(first)) == columns and all(_is_a_name(each) for each in first)
         names = [each.strip() for each in first] if named else [f"column_{number}" for number in range(1, columns + 1)]
-        step: dict[str, Any] = {"format": name, "columns": names}
+        step: dict[str, Any] = {"format": name, "columns": names, **_null_text(rows)}
         return step if name == "tsv" or delimiter == "," else {**step, "delimiter": delimiter}
     return None
+
+
+def _null_text(rows: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Find what databases write where there is no value."""
+    written = {each for row in rows for each in row}
+    return next(({"null_text": each} for each in _NULL_TEXTS if each in written), {})
 
 
 def _row(text: str, delimiter: str) -> list[str]:

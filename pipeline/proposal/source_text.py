@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.observe.redact import redact
-from pipeline.proposal.candidates import Candidates, Rule
+from pipeline.proposal.candidates import Candidates, Rule, is_personal
 from pipeline.proposal.format_guess import Guess
 from pipeline.proposal.survey import Field
 
@@ -18,6 +18,8 @@ MOST_EXAMPLE_CHARACTERS = 30
 _PLAIN = re.compile(r"[A-Za-z$/][A-Za-z0-9_$@./-]*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _CODE = re.compile(r"\W+", re.ASCII)
+
+_NO_CUSTOMER = ("$.customer_id", "no field was found: name the one that says who the customer is")
 
 
 class Place(NamedTuple):
@@ -90,7 +92,11 @@ def _fields(fields: Sequence[Field], entries: int, hidden: set[str]) -> list[str
     for each in fields[:MOST_FIELDS_SHOWN]:
         if each.kind == "object":
             continue
-        example = "***" if each.path in hidden else _example(next(iter(each.values), ""))
+        example = _example(next(iter(each.values), ""))
+        if each.path in hidden or is_personal(each):
+            example = "***"
+        elif each.kind == "list":
+            example = "for_each makes an event of each element"
         different = f"{len(each.values):,} values" if each.values else ""
         lines.append(
             f"#   {each.path:<34} {each.presence(entries):>4.0%}  {each.kind:<10} {different:<14} {example}".rstrip()
@@ -117,12 +123,7 @@ def _event(rule: Rule, place: Place, candidates: Candidates) -> list[str]:
         f"{first}event_code: {_scalar(code)}",
         f"    event_source_code: {_scalar(place.source)}      # the channel's APP_KEY",
         _valued("event_time", rule.event_time, "@timestamp", "no field was found to be a time: this is Kafka's own"),
-        _valued(
-            "customer_id",
-            rule.customer_id,
-            "$.customer_id",
-            "no field was found: name the one that says who the customer is",
-        ),
+        _valued("customer_id", rule.customer_id, *_NO_CUSTOMER),
     ]
     if rule.out_biz_id:
         lines.append(f"    out_biz_id: {_scalar(rule.out_biz_id)}")
@@ -141,7 +142,7 @@ def _valued(key: str, value: str, otherwise: str, why: str) -> str:
 
 
 def _users(candidates: Candidates) -> list[str]:
-    if not candidates.identities or not candidates.customer_id:
+    if not candidates.identities:
         return ["# users: no field was found that tells a customer's mobile number, e-mail address or the like."]
     paths = list(candidates.identities.values())
     condition = [f"{{{_scalar(path.removeprefix('$.'))}: {{exists: true}}}}" for path in paths]
@@ -150,7 +151,7 @@ def _users(candidates: Candidates) -> list[str]:
         "# Who a customer is. One whose identities have not changed is not reported again.",
         "users:",
         f"  - when: {when}",
-        f"    customer_id: {_scalar(candidates.customer_id)}",
+        _valued("customer_id", candidates.customer_id, *_NO_CUSTOMER),
         "    identities:",
         *(f"      {kind.value}: {_scalar(path)}" for kind, path in candidates.identities.items()),
     ]

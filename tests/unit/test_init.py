@@ -24,6 +24,7 @@ ENVIRONMENT = {}
 
 SPRING = "2024-05-01T10:00:{second:02}.123+08:00  INFO 12345 --- [shop] [exec-1] c.e.shop.OrderService       : act=pay order_no=P{n:06} uid=u{user} amount={n}.50"
 WECHAT = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o{user}</FromUserName><CreateTime>{time}</CreateTime><Event>subscribe</Event></xml>"
+SYSLOG_KINDS = ["SALE", "RETURN", "PAPER"]
 SYSLOG = '<134>1 2024-05-01T02:00:{second:02}Z pos-1 till {n} SALE [sale@1 no="S{n}" member="m{user}"] sold'
 
 
@@ -49,11 +50,14 @@ SAMPLES = {
              ["$.time_ms", "$.message.uid", "$.message.order_no"]),
     "wechat": (lines(WECHAT), [{"format": "xml"}], ["$.CreateTime", "$.FromUserName", "open_id: $.FromUserName"]),
     "syslog": (lines(SYSLOG), [{"format": "syslog"}], ["$.time_ms", "$.structured_data['sale@1'].member", "$.structured_data['sale@1'].no"]),
+    "syslog kinds": ([line.replace(b"SALE", SYSLOG_KINDS[n % 3].encode()) for n, line in enumerate(lines(SYSLOG))], [{"format": "syslog"}], ["when: {msg_id: SALE}", "when: {msg_id: RETURN}"]),
     "shipper": ([shipped(n) for n in range(60)], [{"format": "json"}, {"format": "json", "from": "message", "into": "message", "required": False}],
                 ["when: {message.event: buy}", "$.message.time", "$.message.member_id", "$.message.trade_no", "mobile: $.message.mobile"]),
     "csv": ([b"sale_no,store,member_no,amount,sold_at", *[f"S{n:05},上海静安店,m{n % 9},{n}.00,2024/05/01 10:00:00".encode("gb18030") for n in range(60)]],
             [{"format": "csv", "columns": ["sale_no", "store", "member_no", "amount", "sold_at"], "charset": "gb18030"}],
             ["$.sold_at | time('%Y/%m/%d %H:%M:%S')", "$.member_no", "$.sale_no"]),
+    "export": ([f"{['JOIN', 'LEVEL'][n % 2]},m{n},{mobile},{mail}".encode() for n in range(60) for mobile, mail in [(f"138-0013-{n:04}", "\\N") if n % 3 else ("\\N", "no address")]],
+               [{"format": "csv", "columns": ["column_1", "column_2", "column_3", "column_4"], "null_text": "\\N"}], ["mobile: $.column_3"]),
     "semicolons": ([f"{n};a;b{n};c".encode() for n in range(60)], [{"format": "csv", "columns": ["column_1", "column_2", "column_3", "column_4"], "delimiter": ";"}], []),
     "tsv": ([f"{n}\ta\tb{n}".encode() for n in range(60)], [{"format": "tsv", "columns": ["column_1", "column_2", "column_3"]}], []),
     "logfmt": (lines("time=2024-05-01T10:00:00+08:00 event=use coupon_no=C{n} user_id=u{user}"), [{"format": "logfmt"}], ["$.time", "$.user_id", "$.coupon_no"]),
@@ -92,6 +96,16 @@ def test_the_sample_logs_give_files_that_check_takes_with_no_identifier_in_them(
                 assert word not in text
             if "@" in word and "." in word:
                 assert word not in text
+
+
+def test_a_field_that_is_named_like_an_identity_is_never_shown(tmp_path):
+    values = [
+        json.dumps({"tel": f"0086 138-0013-{n:04}" if n % 4 == 0 else "none given", "list": [1]}).encode()
+        for n in range(60)
+    ]
+    _, text, _ = proposed(values, tmp_path)
+    assert "0013" not in text
+    assert "for_each" in text
 
 
 def test_of_the_shops_log_every_kind_of_event_is_a_rule(tmp_path):
