@@ -1,4 +1,4 @@
-"""A YAML file as plain values, with the line of every key: the only importer of ruamel.yaml.
+"""A YAML file as plain values, with the line of every key.
 
 Nothing of YAML's power reaches the job: no tags that make objects, no duplicate keys, one document, and a bounded number of values however aliases repeat them.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.config.faults import ConfigFault, Location
@@ -19,6 +19,13 @@ from pipeline.config.faults import ConfigFault, Location
 MOST_BYTES = 1 << 20
 MOST_VALUES = 50_000
 MOST_DEPTH = 60
+
+
+class _Constructor(RoundTripConstructor):
+    """Times stay the text they are written as: YAML 1.2 knows no times, and what ruamel.yaml makes of one has lost its zone."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_scalar)
 
 
 class UnreadableYaml(Exception):
@@ -44,14 +51,19 @@ class YamlFile:
         return self.lines.get(location, 1)
 
 
-def read_yaml(path: Path) -> YamlFile:
-    """Read a file.
+def read_yaml(path: Path, what: str = "source file", first_key: str = "source") -> YamlFile:
+    """Read a file. `what` it is, and with which key one begins, is for the faults.
 
     Raises:
         UnreadableYaml: it is missing, too large, not UTF-8, or no YAML mapping.
     """
-    text = _read_text(path)
+    return parse_yaml(read_text(path, what), path, first_key)
+
+
+def parse_yaml(text: str, path: Path, first_key: str) -> YamlFile:
+    """Read a YAML mapping from a text; `path` is how faults name the place. Raises as `read_yaml` does."""
     loader = YAML(typ="rt", pure=True)
+    loader.Constructor = _Constructor
     loader.allow_duplicate_keys = False
     try:
         documents = list(loader.load_all(text))
@@ -76,23 +88,24 @@ def read_yaml(path: Path) -> YamlFile:
             1,
             "",
             f"{len(documents)} documents" if len(documents) > 1 else "no mapping",
-            "one mapping that begins with `source:`",
+            f"one mapping that begins with `{first_key}:`",
         )
     read = YamlFile(path, lines={(): 1})
     read.content = _plain(documents[0], (), read, [0])
     return read
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path, what: str) -> str:
+    """Return a file's text. Raises `UnreadableYaml` where it is missing, too large or not UTF-8."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
     except IsADirectoryError:
-        raise _unreadable(path, 0, "", "a folder", "a source file") from None
+        raise _unreadable(path, 0, "", "a folder", f"a {what}") from None
     except OSError as error:
-        raise _unreadable(path, 0, "", f"a file that cannot be opened ({error.strerror})", "a source file") from None
+        raise _unreadable(path, 0, "", f"a file that cannot be opened ({error.strerror})", f"a {what}") from None
     if len(content) > MOST_BYTES:
-        raise _unreadable(path, 0, "", "more than 1 MiB", "a source file of a few kilobytes")
+        raise _unreadable(path, 0, "", "more than 1 MiB", f"a {what} of a few kilobytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -106,7 +119,7 @@ def _plain(value: Any, location: Location, read: YamlFile, count: list[int]) -> 
     count[0] += 1
     if count[0] > MOST_VALUES or len(location) > MOST_DEPTH:
         raise _unreadable(
-            read.path, read.line_of(location), "", "more values than a source file can need", "fewer aliases or keys"
+            read.path, read.line_of(location), "", "more values than such a file can need", "fewer aliases or keys"
         )
     if isinstance(value, CommentedMap):
         plain = {}
