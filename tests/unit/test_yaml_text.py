@@ -7,11 +7,11 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from pipeline.config.yaml_file import parse_yaml
+from pipeline.config.yaml_file import UnreadableYaml, parse_yaml
 from pipeline.config.yaml_text import NotEditable, YamlText, scalar_text
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -36,12 +36,16 @@ def read(text):
 
 
 def written(document, *, flow):
+    """The document as ruamel.yaml writes it, and as it reads it back: some texts in flow style it writes so that nobody can."""
     stream = io.StringIO()
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = flow
     writer.allow_unicode = True
     writer.dump(document, stream)
-    return stream.getvalue()
+    try:
+        return stream.getvalue(), read(stream.getvalue())
+    except UnreadableYaml:
+        reject()
 
 
 def places(tree, kinds, location=()):
@@ -65,8 +69,7 @@ def test_a_value_reads_back_as_it_was(value):
 
 @given(st.data(), DOCUMENTS, st.booleans(), SCALARS)
 def test_one_value_is_another_and_all_others_stay(data, document, flow, value):
-    text = written(document, flow=flow)
-    before = read(text)
+    text, before = written(document, flow=flow)
     location = data.draw(
         st.sampled_from(
             [each for each in places(before, object) if not isinstance(at(before, each), dict | list)] or [None]
@@ -83,8 +86,7 @@ def test_one_value_is_another_and_all_others_stay(data, document, flow, value):
 
 @given(st.data(), DOCUMENTS, st.booleans(), st.dictionaries(NAMES, TREES, min_size=1, max_size=3))
 def test_keys_of_a_mapping_are_exchanged_and_all_others_stay(data, document, flow, added):
-    text = written(document, flow=flow)
-    before = read(text)
+    text, before = written(document, flow=flow)
     location = data.draw(st.sampled_from(list(places(before, dict))))
     removed = data.draw(st.sets(st.sampled_from(sorted(at(before, location)))))
     added = {f"new_{name}": each for name, each in added.items()}
