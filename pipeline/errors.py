@@ -1,6 +1,7 @@
 """The exceptions that stop the job, grouped by remedy, each with its exit code.
 
     Log2mqError
+    ├── CasesFailed           1   a case of `log2mq test` found something else than it expects, or a rule is not reached
     ├── UsageError            2   the source file, an option or an argument is wrong: mend it, nothing has connected yet
     ├── SourceUnavailable     3   Kafka: no broker, no such topic, no access, offsets gone
     ├── DestinationHalt       4   Quick Audience: credentials, organisation, endpoint, clock, or an error nobody knows
@@ -21,6 +22,12 @@ EXIT_INTERRUPTED = 130
 
 class Log2mqError(Exception):
     """Stops the job. The message is a sentence for a person: what was found, and what would be right; no secret, no identifier."""
+
+    exit_code = 1
+
+
+class CasesFailed(Log2mqError):
+    """A test case found something else than it expects, or no case reaches a rule that one must reach."""
 
     exit_code = 1
 

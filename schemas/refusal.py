@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -44,6 +45,19 @@ class ReasonCode(StrEnum):
     MESSAGE_INVALID = "MESSAGE_INVALID"
     EVENT_TOO_LARGE = "EVENT_TOO_LARGE"
     API_REFUSED = "API_REFUSED"
+
+    @classmethod
+    def read(cls, text: object) -> ReasonCode:
+        """Return the code that a person has written.
+
+        Raises:
+            ValueError: there is none of that name; it says the nearest one.
+        """
+        codes = [code.value for code in cls]
+        if isinstance(text, str) and text.upper() in codes:
+            return cls(text.upper())
+        near = difflib.get_close_matches(str(text).upper(), codes, n=1)
+        raise ValueError(f"expected a reason code, such as {near[0] if near else cls.FIELD_MISSING.value}")
 
 
 class Refusal(NamedTuple):

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +19,15 @@ from pipeline.config.source_file import SourceFile
 from pipeline.convert import Converter, Draft, Partly
 from pipeline.errors import UsageError
 from pipeline.kafka_topics import Topics
-from pipeline.observe.redact import redact
+from pipeline.observe.masking import Masking, as_json
 from pipeline.report.credentials import Credentials, CredentialsSource
-from pipeline.report.explain import MASK, explain_request
+from pipeline.report.explain import explain_request
 from pipeline.secret import Secret
 from pipeline.values import Partition
 from schemas.log import LogEntry, RawRecord, Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
 from transforms.mapping import Mapper
-
-IDENTIFYING_KEY = "customerId"
-"""Holds an identifier wherever it stands in a message."""
-
-LEAST_WITHIN = 5
-"""Characters that an identifier has at least to be looked for within longer texts: a shorter one is found everywhere."""
 
 MOST_RECORD_BYTES = 64 << 20
 
@@ -70,7 +64,8 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
         return
     entries = decoded if isinstance(decoded, list) else [decoded]
     drafts = answer if isinstance(answer, list) else answer.drafts if isinstance(answer, Partly) else []
-    show = _plain if show_identifiers else Masking(converter, entries, drafts)
+    mask = Masking(converter, entries, drafts)
+    show: Callable[[Any], str] = as_json if show_identifiers else lambda value: as_json(mask(value))
     _entries(source, converter, entries, show)
     if isinstance(answer, Skipped | Refusal):
         _refused(answer)
@@ -163,8 +158,8 @@ def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Callable
     request = explain_request(source.report, credentials, kind, bodies)
     _title(f"signed request{note}")
     click.echo(f"POST {request.url}")
-    click.echo("query   " + _plain(request.query))
-    click.echo("headers " + _plain(request.headers))
+    click.echo("query   " + as_json(request.query))
+    click.echo("headers " + as_json(request.headers))
     click.echo(f"body    {request.field} = " + show(request.messages))
 
 
@@ -177,43 +172,3 @@ def _refused(answer: Skipped | Refusal) -> None:
 
 def _title(text: str) -> None:
     click.secho(f"── {text}", bold=True)
-
-
-def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
-
-
-class Masking:
-    """Shows values with every identifier masked: under its key, where the value is one the mapping takes for one, and what looks like one."""
-
-    def __init__(self, converter: Converter, entries: Sequence[LogEntry | Refusal], drafts: Sequence[Draft]) -> None:
-        """The identifiers are those in the messages, and those that any rule would read from an entry, whether it matched or not."""
-        self._hidden = {each for draft in drafts for each in _identifiers(json.loads(draft.body))}
-        if isinstance(mapper := converter.transform, Mapper):
-            for entry in entries:
-                self._hidden |= mapper.identifiers(entry) if isinstance(entry, LogEntry) else set()
-        self._telling = sorted((each for each in self._hidden if len(each) >= LEAST_WITHIN), key=len, reverse=True)
-
-    def __call__(self, value: Any) -> str:
-        """Return the value as JSON for a person, masked."""
-        return redact(_plain(self._masked(value)))
-
-    def _masked(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {
-                key: MASK if key == IDENTIFYING_KEY and not isinstance(each, Mapping | list) else self._masked(each)
-                for key, each in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [self._masked(each) for each in value]
-        if isinstance(value, str | int) and str(value) in self._hidden:
-            return MASK
-        if isinstance(value, str):
-            for each in self._telling:
-                value = value.replace(each, MASK)
-        return value
-
-
-def _identifiers(message: dict[str, Any]) -> set[str]:
-    """Return the identifiers in a message: the customer's, and every other one of the list."""
-    return {message["customerId"], *(each["customerId"] for each in message.get("customerIdList", ()))}

@@ -15,6 +15,8 @@ from pipeline.cli.explain import explain
 from pipeline.cli.init import init
 from pipeline.cli.replay import replay
 from pipeline.cli.run import run
+from pipeline.cli.tap import tap
+from pipeline.cli.test import test
 from pipeline.cli.tools import broker, emulator, sample
 from pipeline.errors import Log2mqError
 
@@ -39,7 +41,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, replay, check, explain, init, demo, emulator, broker, sample):
+for verb in (run, replay, check, test, explain, tap, init, demo, emulator, broker, sample):
     cli.add_command(verb)
 
 

@@ -6,7 +6,7 @@ Put in after YAML was read, into text values only: what a variable holds can cha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.config.faults import Location
@@ -53,3 +53,15 @@ def interpolate(
         return default
 
     return _VARIABLE.sub(replace, content)
+
+
+def required_variables(content: Any, location: Location = ()) -> Iterator[tuple[str, Location]]:
+    """Return the variables that have no default, each with the place where it stands."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from required_variables(value, (*location, key))
+    elif isinstance(content, list):
+        for place, value in enumerate(content):
+            yield from required_variables(value, (*location, place))
+    elif isinstance(content, str):
+        yield from ((found[1], location) for found in _VARIABLE.finditer(content) if found[1] and found[2] is None)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.config.faults import Found
-from pipeline.config.yaml_file import UnreadableYaml, read_yaml
+from pipeline.config.yaml_file import FileKind, UnreadableYaml, read_yaml
 from pipeline.decode.settings import Charset
 
 MOST_BYTES = 64 << 20
@@ -20,6 +20,7 @@ MOST_ROWS = 1_000_000
 
 _DELIMITERS: Mapping[str, str] = MappingProxyType({".csv": ",", ".tsv": "\t"})
 _YAML = (".yaml", ".yml")
+_TABLE = FileKind("a table", "one mapping of keys to values", 1 << 20, 50_000)
 
 
 class TableFile(BaseModel):
@@ -68,7 +69,7 @@ def _read(table: TableFile, path: Path) -> dict[str, Any]:
         if table.key is not None or table.value is not None:
             raise _Wrong(0, "a YAML file with key or value", "a mapping, whose keys are the table's")
         try:
-            return dict(read_yaml(path, "one mapping of keys to values").content)
+            return dict(read_yaml(path, _TABLE).content)
         except UnreadableYaml as unreadable:
             _, line, _, found, expected = unreadable.fault
             raise _Wrong(line, found.removeprefix("found "), expected.removeprefix("expected ")) from None

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.load import load_source, warnings
+from pipeline.config.yaml_file import read_yaml
 from pipeline.errors import UsageError
 
 GOOD = """\
@@ -121,7 +122,7 @@ def test_all_faults_are_said_at_once_in_the_files_order(load):
         (b"source: \xff\n", "bytes that are not UTF-8"),
         (b"#" * (2 << 20), "more than 1 MiB"),
         (b"a: " + b"[" * 5_000, "found"),
-        (b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(b"%c: &%c [%s]\n" % (name, name, b", ".join([b"*%c" % (name - 1)] * 10)) for name in range(98, 105)), "more values than a source file can need"),
+        (b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(b"%c: &%c [%s]\n" % (name, name, b", ".join([b"*%c" % (name - 1)] * 10)) for name in range(98, 105)), "more values than such a file can need"),
         (b"source: !!python/object/apply:os.system [id]\n", "found"),
     ],
 )  # fmt: skip
@@ -204,3 +205,12 @@ def test_a_source_file_knows_its_folder_for_what_it_names_beside_itself(tmp_path
     path.parent.mkdir()
     path.write_text(GOOD, encoding="utf-8")
     assert load_source(path, {}).folder == path.parent
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-11-11", "2026-11-11 00:00:00", "2026-11-11T00:00:00+08:00", "2026-11-11T00:00:00.5Z"]
+)
+def test_a_time_without_quotes_stays_as_it_is_written(written, tmp_path):
+    path = tmp_path / "times.yaml"
+    path.write_text(f"at: {written}\nall: [{written}]\n")
+    assert read_yaml(path).content == {"at": written, "all": [written]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -95,7 +95,7 @@ class Mapper:
 
     def identifiers(self, entry: LogEntry) -> set[str]:
         """Return every value that some rule takes for an identifier, whether it matches the entry or not: what must not be shown."""
-        found = set()
+        found: set[str] = set()
         for rule in self._rules:
             seen: Iterable[LogEntry] = [entry]
             if rule.elements is not None:
@@ -106,7 +106,7 @@ class Mapper:
             for each in seen:
                 for value in rule.personal:
                     with suppress(Inconvertible):
-                        found.add(text_or_none(value(each)) or "")
+                        found.update(_texts(value(each)))
         return found - {""}
 
     def explain(self, entry: LogEntry) -> list[RuleTrace]:
@@ -132,6 +132,15 @@ class Mapper:
                 messages = tuple(Message(rule.kind, wire, rule.name) for wire in wires)
                 traces.append(RuleTrace(rule.name, matched=True, messages=messages))
         return traces
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Return a value as a text; where an object or a list stands in its place, all that is in it."""
+    if isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
+    elif not isinstance(value, bool):
+        yield text_or_none(value) or ""
 
 
 def _first_match(traces: Sequence[RuleTrace], kind: str) -> str:

@@ -1,0 +1,162 @@
+"""`log2mq tap`: a live look at what passes, without touching anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Event
+
+import click
+
+from pipeline.build import build_converter, now_ms
+from pipeline.cli.options import source_argument
+from pipeline.cli.replay import chosen_partitions
+from pipeline.cli.tap_view import TapView
+from pipeline.config.load import load_source
+from pipeline.config.source_file import SourceFile
+from pipeline.config.yaml_file import FileKind, UnreadableYaml, parse_yaml
+from pipeline.errors import UsageError
+from pipeline.job_process import on_stop_signals
+from pipeline.kafka_tail import Tail
+from pipeline.kafka_topics import Topics
+from pipeline.replay import FROM_NAMES, Bound
+from pipeline.tap import Choice, Counts, Gate, Stage, Tap
+from pipeline.values import Partition
+from schemas.refusal import ReasonCode
+from transforms.fault import MappingFaults
+from transforms.mapping.comparisons import Test
+from transforms.mapping.conditions import compile_condition
+from transforms.mapping.values import is_constant, names_element
+
+
+@click.command()
+@source_argument
+@click.option(
+    "--stage",
+    type=click.Choice([each.value for each in Stage]),
+    help="Show decoded records, those that become messages, or those that are refused. Default: decoded; with --event mapped, with --reason refused.",
+)
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only entries for which it holds, as under `when`: 'type: order_paid'.",
+)
+@click.option("--event", "event_codes", multiple=True, metavar="CODE", help="Only records that become this event.")
+@click.option("--reason", "reasons", multiple=True, metavar="CODE", help="Only records refused for this reason.")
+@click.option(
+    "--from",
+    "from_text",
+    metavar="T|OFFSET|earliest",
+    help="Where to begin: an offset, a time, or how long ago (90m). Default: what comes from now on.",
+)
+@click.option(
+    "--partitions",
+    "partitions_text",
+    metavar="0,1|TOPIC:0",
+    help="Only these partitions. Default: all of the source's topics.",
+)
+@click.option("--count", type=click.IntRange(1), help="End after so many records shown. Default: at Ctrl-C.")
+@click.option(
+    "--rate", default=10, show_default=True, type=click.IntRange(0), help="Show at most so many a second; 0 shows all."
+)
+@click.option("--json", "as_lines", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--show-identifiers",
+    is_flag=True,
+    help="Show customer IDs and identities as they are. Mind who can see your screen.",
+)
+def tap(  # noqa: PLR0913 - one parameter an option
+    source_file: Path,
+    stage: str | None,
+    conditions: tuple[str, ...],
+    event_codes: tuple[str, ...],
+    reasons: tuple[str, ...],
+    *,
+    from_text: str | None,
+    partitions_text: str | None,
+    count: int | None,
+    rate: int,
+    as_lines: bool,
+    show_identifiers: bool,
+) -> None:
+    """Look at what passes through SOURCE_FILE's topics. It joins no group, commits nothing, reports nothing and remembers nothing."""
+    source = load_source(source_file, os.environ)
+    choice = Choice(
+        Stage(stage or ("refused" if reasons else "mapped" if event_codes else "decoded")),
+        [_condition(each) for each in conditions],
+        [_reason(each) for each in reasons],
+        [_event_code(source, each) for each in event_codes],
+    )
+    bound = None if from_text is None else Bound.parse(from_text, now_ms(), FROM_NAMES)
+    converter = build_converter(source, os.environ)
+    with Topics(source.kafka, os.environ) as topics:
+        starts = _starts(bound, chosen_partitions(partitions_text, topics.partitions()), topics)
+    view = TapView(source, converter, choice.stage, as_lines=as_lines, show_identifiers=show_identifiers)
+    stop = Event()
+    on_stop_signals(stop.set)
+    with Tail(source.kafka, os.environ, starts) as tail:
+        tap = Tap(
+            tail, lambda record: choice.look(converter, record), view.show, Gate(rate), clock=time.monotonic, stop=stop
+        )
+        view.counts = tap.counts
+        click.echo(
+            f"log2mq: {source.source}: {choice.stage} records of {len(starts)} partitions; Ctrl-C ends it", err=True
+        )
+        try:
+            tap.run(count, live=bound is None)
+        finally:
+            click.echo(_closing(tap.counts), err=True)
+
+
+def _starts(bound: Bound | None, partitions: Sequence[Partition], topics: Topics) -> Mapping[Partition, int]:
+    """Settle where each partition is read from: within what is there."""
+    ends = topics.end_offsets(partitions)
+    if bound is None:
+        return ends
+    oldest, asked = topics.beginning_offsets(partitions), bound.offsets(partitions, topics)
+    return {each: min(max(asked[each], oldest[each]), ends[each]) for each in partitions}
+
+
+_CONDITION = FileKind("a condition", "a condition such as `type: order_paid`", 64 << 10, 1_000)
+
+
+def _condition(text: str) -> Test:
+    try:
+        written = parse_yaml(Path("--where"), text, _CONDITION).content
+    except UnreadableYaml as unreadable:
+        raise UsageError(str(unreadable.fault)) from None
+    if names_element(written):
+        raise UsageError(f"--where: found {text!r}, which names $item or $index; expected a condition on the entry")
+    try:
+        return compile_condition(written, ()).holds
+    except MappingFaults as faults:
+        said = (
+            f"--where: {'.'.join(map(str, each.location))}: found {each.found}; expected {each.expected}"
+            for each in faults.faults
+        )
+        raise UsageError("\n".join(said)) from None
+
+
+def _reason(text: str) -> ReasonCode:
+    try:
+        return ReasonCode.read(text)
+    except ValueError as error:
+        raise UsageError(f"--reason: found {text!r}; {error}") from None
+
+
+def _event_code(source: SourceFile, text: str) -> str:
+    """A code that no rule can make is a mistake: one would wait for it in vain."""
+    codes = [str(rule.event_code) for rule in source.events]
+    if source.transform is None and text not in codes and all(is_constant(rule.event_code) for rule in source.events):
+        raise UsageError(f"--event: found {text!r}; expected one of {', '.join(dict.fromkeys(codes))}")
+    return text
+
+
+def _closing(counts: Counts) -> str:
+    passed = f", {counts.too_many:,} more would have been, but for --rate" if counts.too_many else ""
+    unread = f", {counts.unread:,} offsets passed by unread" if counts.unread else ""
+    return f"log2mq: {counts.read:,} records read, {counts.shown:,} shown{passed}{unread}"

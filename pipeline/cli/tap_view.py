@@ -1,0 +1,113 @@
+"""How `log2mq tap` shows a record: a block for a person, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from pipeline.config.source_file import SourceFile
+from pipeline.convert import Converter
+from pipeline.observe.masking import Masking, as_json, escaped
+from pipeline.tap import Counts, Passing, Stage, entries_of
+from transforms.base import Kind, Skipped
+
+MOST_LINES = 60
+"""Of one record on a terminal."""
+
+MOST_COLUMNS = 2_000
+"""Characters of one line."""
+
+MOST_UNIX_MS = 253_370_764_800_000  # the year 9999
+
+
+class TapView:
+    """Prints records as they pass, and says in between how many were too many."""
+
+    def __init__(
+        self, source: SourceFile, converter: Converter, stage: Stage, *, as_lines: bool, show_identifiers: bool
+    ) -> None:
+        self._converter, self._stage, self._as_lines = converter, stage, as_lines
+        self._show_identifiers = show_identifiers
+        self._zone = ZoneInfo(source.time_zone)
+        self._said = 0
+        self.counts = Counts()
+
+    def show(self, passing: Passing) -> None:
+        """Print one record."""
+        passed = self.counts.too_many + self.counts.unread
+        if passed > self._said:
+            click.echo(
+                f"log2mq: {passed - self._said:,} more passed by meanwhile; --rate 0 shows all, --where only some",
+                err=True,
+            )
+            self._said = passed
+        said = self._said_of(passing)
+        if self._as_lines:
+            click.echo(escaped(json.dumps(said, ensure_ascii=False, default=str)))
+            return
+        record = passing.record
+        click.secho(
+            escaped(
+                f"── {record.topic}:{record.partition}:{record.offset}{self._at(record.timestamp)}: {said['outcome']}"
+            ),
+            bold=True,
+        )
+        if "refusal" in said:
+            click.echo(escaped(f"{said['refusal']['code']} at {said['refusal']['stage']}: {said['refusal']['reason']}"))
+        lines: list[str] = []
+        for each in [*said.get("entries", ()), *said.get("messages", ())]:
+            if len(lines) <= MOST_LINES:
+                lines += as_json(each).split("\n")
+        lines += escaped(said.get("value", "")).splitlines()
+        for line in lines[:MOST_LINES]:
+            click.echo(line[:MOST_COLUMNS])
+        if len(lines) > MOST_LINES:
+            click.secho("… and more; --json shows all", dim=True)
+
+    def _at(self, unix_ms: int) -> str:
+        """Kafka's time of the record, where it is one: a producer may write any number."""
+        if not 0 <= unix_ms < MOST_UNIX_MS:
+            return ""
+        return f", {datetime.fromtimestamp(unix_ms / 1000, self._zone):%Y-%m-%d %H:%M:%S}"
+
+    def _said_of(self, passing: Passing) -> dict[str, Any]:
+        record = passing.record
+        entries = entries_of(self._converter, record)
+        said: dict[str, Any] = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "outcome": _outcome(passing),
+        }
+        if passing.refusal is not None:
+            refusal = passing.refusal
+            said["refusal"] = {"stage": refusal.stage, "code": refusal.code, "reason": refusal.reason}
+        mask: Callable[[Any], Any] = (
+            _as_it_is if self._show_identifiers else Masking(self._converter, entries, passing.drafts)
+        )
+        if self._stage is Stage.MAPPED:
+            said["messages"] = [mask(json.loads(draft.body)) for draft in passing.drafts]
+        else:
+            said["entries"] = [mask(entry.fields) for entry in entries]
+        if not entries and self._show_identifiers:
+            said["value"] = (record.value or b"").decode(errors="backslashreplace")[:MOST_COLUMNS]
+        return said
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _outcome(passing: Passing) -> str:
+    codes = [*passing.event_codes(), *("identities" for draft in passing.drafts if draft.kind is Kind.USER)]
+    if isinstance(passing.answer, Skipped):
+        return f"filtered ({passing.answer.why})"
+    if passing.refusal is not None:
+        codes.append("refused")
+    return ", ".join(codes)
