@@ -11,7 +11,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from pipeline.config.yaml_file import UnreadableYaml, parse_yaml
+from pipeline.config.yaml_file import SOURCE_FILE, UnreadableYaml, parse_yaml
 from pipeline.config.yaml_text import NotEditable, YamlText, scalar_text
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
