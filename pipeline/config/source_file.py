@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.quantity import ByteSize, Duration, Share
@@ -16,6 +17,15 @@ from transforms.mapping.models import EventRule, IdentitySettings, MappingSettin
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 LMDB_VARIABLE = "XDG_STATE_HOME"
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+def _name(source: str) -> str:
+    if _NAME.fullmatch(source) is None:
+        raise ValueError("expected lower-case letters, digits, dots, dashes and underscores, a letter or digit first")
+    return source
 
 
 class TransformSettings(BaseModel):
@@ -72,7 +82,7 @@ class SourceFile(BaseModel):
 
     model_config = _STRICT
 
-    source: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    source: Annotated[str, AfterValidator(_name)]
     kafka: KafkaSettings
     decode: DecodeSettings
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
