@@ -73,7 +73,9 @@ def kafka():
         yield TestKafka(servers)
         return
     try:
-        broker = EmbeddedBroker(settings={"log.retention.check.interval.ms": "500"}).start()
+        broker = EmbeddedBroker(
+            settings={"log.retention.check.interval.ms": "500", "log.cleaner.backoff.ms": "500"}
+        ).start()
     except ComponentMissing as missing:
         if os.environ.get("CI"):
             pytest.fail(f"the real-Kafka tests are required here: {missing}")
