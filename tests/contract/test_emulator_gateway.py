@@ -91,6 +91,12 @@ def test_without_format_json_the_answer_is_xml(stand_in):
     status, body = call(stand_in.url, Format=None, AccessKeyId="other")
     assert status == 404
     assert b"<Error><Code>InvalidAccessKeyId.NotFound</Code>" in body
+    status, body = call(stand_in.url, Format=None)
+    assert status == 200
+    assert b"<Success>true</Success>" in body
+    assert b"ErrorCode" not in body
+    _, body = call(stand_in.url, Format=None, OrganizationId="org-0002")
+    assert b"<Success>false</Success><ErrorCode>ES0110000002</ErrorCode>" in body
 
 
 @pytest.mark.parametrize(
@@ -112,6 +118,14 @@ def test_messages_that_break_the_model_fail_the_whole_batch(stand_in, messages):
     answer = orjson.loads(body)
     assert (status, answer["Success"], answer["ErrorCode"]) == (200, False, "ES0110000400")
     assert stand_in.ledger.events.total() == 0
+
+
+def test_a_message_that_breaks_the_model_is_named(stand_in):
+    _, body = call(stand_in.url, messages=[EVENT, {**EVENT, "extendAttributes": {"key1": "value1"}}])
+    assert "message 1 of 2, counted from 0: extendAttributes: " in orjson.loads(body)["ErrorDesc"]
+    assert "must hold a non-empty outBizId" in orjson.loads(body)["ErrorDesc"]
+    _, body = call(stand_in.url, messages=[{**EVENT, "customerIdList": [{"customerId": "1", "idMapping": "phone"}]}])
+    assert "message 0 of 1, counted from 0: customerIdList.0.idMapping: " in orjson.loads(body)["ErrorDesc"]
 
 
 def test_another_organisation_is_the_published_business_error(stand_in):
