@@ -78,6 +78,15 @@ def test_unchanged_identities_are_reported_once_and_changed_ones_again(source, k
     assert stand_in.ledger.users.total() == 4
 
 
+def test_unchanged_identities_are_reported_again_by_setting(source, kafka, stand_in):
+    made = source(dedup={"unchanged_users": "report"})
+    kafka.write(made.topic, [registered(1)] * 3)
+    total = made.run_to_end().total
+    assert (total.users_reported, total.users_duplicate) == (3, 0)
+    made.run_to_end()
+    assert stand_in.ledger.users.total() == 3  # read once, and no more for it
+
+
 def test_an_outage_holds_everything_and_loses_nothing(source, kafka, stand_in):
     stand_in.set_faults({"name": "outage", "do": "unavailable"})
     made = source()
@@ -170,6 +179,23 @@ def test_a_body_over_the_gateways_limit_is_split(source, kafka, stand_in):
     total = made.run_to_end().total
     assert (total.reported, total.dead_lettered) == (64, 1)
     assert dict(kafka.read(made.dead)[0].headers)["log2mq-reason"] == b"API_REFUSED"
+
+
+def test_batches_keep_to_the_configured_bytes_and_an_event_too_large_alone_is_refused(source, kafka, stand_in):
+    sizes = []
+    accept = stand_in.ledger.accept
+    stand_in.ledger.accept = lambda kind, organization, messages: (
+        sizes.append((len(messages), sum(len(json.dumps(each, separators=(",", ":"))) for each in messages))),
+        accept(kind, organization, messages),
+    )
+    made = source(report={"batch": "{events: 100, bytes: 2KiB, age: 50ms}"})
+    kafka.write(made.topic, [paid(number) for number in range(64)] + [paid(64, note="x" * 3_000)])
+    total = made.run_to_end().total
+    assert (total.reported, total.dead_lettered) == (64, 1)
+    assert all(size <= 2_048 for _, size in sizes)
+    assert max(count for count, _ in sizes) > 5
+    headers = dict(kafka.read(made.dead)[0].headers)
+    assert (headers["log2mq-reason"], headers["log2mq-stage"]) == (b"EVENT_TOO_LARGE", b"check")
 
 
 def test_a_record_without_a_value_is_filtered_or_dead_lettered_by_setting(source, kafka):

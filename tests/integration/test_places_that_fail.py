@@ -120,6 +120,14 @@ def test_a_dead_letter_topic_that_goes_away_holds_the_job_until_it_is_back(sourc
     assert process.wait()[0] == 0
 
 
+def test_dead_letters_are_written_once_and_to_all_in_sync_replicas(source, kafka):
+    """One broker alone acknowledges for all, so this looks at what the producer asks for."""
+    made = source()
+    with made.job() as job:
+        asked = job.runner._dead_letters._producer.config
+    assert (asked["acks"], asked["enable_idempotence"]) == (-1, True)
+
+
 def test_a_dead_letter_topic_that_stays_away_halts(source, kafka, run, here):
     made = source(kafka={"give_up_after": "8s"})
     kafka.write(made.topic, [b"broken"])
