@@ -83,7 +83,7 @@ def replay(
             err=True,
         )
     click.echo(_describe(todo, source), err=True)
-    console = Console(stderr=True)
+    console = Console(stderr=True, force_terminal=progress or None)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     status = run_replay(source, todo, console, live=live, dry_run=dry_run)
     if status.stopping:
