@@ -16,9 +16,6 @@ from transforms.mapping.models import EventRule, IdentitySettings, MappingSettin
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
-LMDB_VARIABLE = "XDG_STATE_HOME"
-
-
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
