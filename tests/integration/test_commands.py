@@ -14,6 +14,7 @@ import time
 import urllib.request
 from contextlib import suppress
 
+import psutil
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
@@ -451,6 +452,18 @@ def test_the_broker_serves_topics_and_stops_with_sigterm(serve, kafka, tmp_path)
     assert standing.stop() == 0
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://{servers}")
+
+
+def test_the_broker_listens_on_loopback_only_and_dies_with_its_parent(serve, tmp_path):
+    standing = serve("broker", "--port", 0, "--folder", tmp_path / "kafka")
+    standing.says(r"Kafka at 127\.0\.0\.1:\d+", 120)
+    (broker,) = psutil.Process(standing.process.pid).children()
+    listening = {each.laddr.ip for each in broker.net_connections("inet") if each.status == psutil.CONN_LISTEN}
+    assert {each.removeprefix("::ffff:") for each in listening} == {"127.0.0.1"}
+    standing.process.kill()
+    standing.process.wait()
+    psutil.wait_procs([broker], timeout=30)
+    assert not broker.is_running()
 
 
 def test_the_version_and_unknown_commands(tmp_path):
