@@ -145,6 +145,27 @@ def test_every_page_says_that_it_is_a_stand_in(stand_in):
             assert b"tand-in" in (body := answer.read()) or b"stand_in" in body
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "says"),
+    [
+        ("GET", "/nowhere", None, 404, "Not Found; the stand-in's page is at /"),
+        ("DELETE", "/", None, 405, "Method Not Allowed"),
+        ("PUT", "/_stand-in/faults", b'{"faults": [{"name": "o", "do": "x"}]}', 400, "faults[0].do: found 'x'; expected one of 'delay'"),
+        ("PUT", "/_stand-in/faults", b"{nope", 400, "found no JSON; expected a fault script as JSON"),
+        ("PUT", "/_stand-in/faults", b"[]", 400, "expected a mapping"),
+        ("POST", "/_stand-in/clock/soon", b"", 400, "expected the seconds"),
+        ("GET", "/_stand-in/ledger/events?at_least=x", None, 400, "at_least: expected a whole number"),
+    ],
+)  # fmt: skip
+def test_what_it_does_not_understand_is_said_and_by_whom(stand_in, method, path, body, status, says):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(stand_in.url + path, data=body, method=method))
+    with refused.value as answer:
+        assert answer.code == status
+        assert answer.headers["x-log2mq"] == "stand-in"
+        assert says in orjson.loads(answer.read())["error"]
+
+
 def test_the_ledger_survives_a_restart(tmp_path):
     settings = StandInSettings(ledger=tmp_path / "ledger.jsonl")
     for expected in (1, 2):

@@ -443,6 +443,24 @@ def test_the_emulator_says_what_is_wrong(arguments, says):
     assert says in log2mq("emulator", *arguments, code=2)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("broker", "--topic", "a:x"), "--topic: found 'a:x'; expected a topic's name, or name:partitions"),
+        (("broker", "--topic", "bad name"), "--topic: found 'bad name'; expected a topic's name"),
+        (("broker", "--folder", "/proc/none"), "--folder: found '/proc/none', where nothing can be written"),
+        (("demo", "--folder", "/proc/none"), "--folder: found '/proc/none', where nothing can be written"),
+        (("sample", "shop-app", "--to", "no such"), "--to: found 'no such'; expected names of letters"),
+        (("sample", "shop-app", "--to", "a", "--bootstrap-servers", "x"), "--bootstrap-servers: found 'x'; expected"),
+        (("replay", "{source}", "--from", "yesterday", "--to", "now"), "--from: found 'yesterday'; expected an offset"),
+        (("replay", "{source}", "--from", "0", "--to", "earliest"), "--to: found 'earliest'; expected an offset"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_said_with_its_name(source, arguments, says):
+    path = source().save()
+    assert says in log2mq(*(each.format(source=path) for each in arguments), code=2)
+
+
 def test_the_broker_serves_topics_and_stops_with_sigterm(serve, kafka, tmp_path):
     standing = serve("broker", "--port", 0, "--folder", tmp_path / "kafka", "--topic", "a:3", "--topic", "b")
     servers = standing.says(r"Kafka at (127\.0\.0\.1:\d+)", 120)[1]
