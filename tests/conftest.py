@@ -90,6 +90,14 @@ def stand_in():
         yield serving
 
 
+def wait_for(condition, what, limit_s=60):
+    """Wait until a condition holds; `what` is told where it does not."""
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
+        time.sleep(0.1)
+
+
 RULES = """
 events:
   - when: {type: paid}

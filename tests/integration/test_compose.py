@@ -8,10 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from conftest import wait_for
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from ruamel.yaml import YAML
@@ -91,13 +91,6 @@ def compose(kafka, tmp_path):
         if each.poll() is None:
             each.kill()
         each.wait()
-
-
-def wait_for(condition, what, limit_s=60):
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
-        time.sleep(0.2)
 
 
 def test_the_job_reports_what_the_sample_wrote_to_the_stand_in(compose, kafka):

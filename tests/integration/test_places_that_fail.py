@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from conftest import wait_for
 from kafka import KafkaAdminClient
 
 ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
@@ -52,13 +53,6 @@ def run():
         if each.process.poll() is None:
             each.process.kill()
         each.wait()
-
-
-def wait_for(condition, what, limit_s=60):
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
-        time.sleep(0.1)
 
 
 def require_all_reported(made, count):

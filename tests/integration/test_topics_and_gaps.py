@@ -9,6 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from conftest import wait_for
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from rich.console import Console
 from test_bad_input import command
@@ -33,10 +34,7 @@ def play(made, *steps, limit_s=60, **hooks):
         def follow():
             try:
                 for condition, action in zip(steps[::2], [*steps[1::2], lambda: None], strict=True):
-                    until = time.monotonic() + limit_s
-                    while not condition():
-                        assert time.monotonic() < until, f"not so within {limit_s} s: {condition}"
-                        time.sleep(0.05)
+                    wait_for(condition, "the next step", limit_s)
                     action()
             finally:
                 job.runner.stop()
@@ -146,10 +144,7 @@ def test_gaps_that_compaction_left_neither_stall_the_commit_nor_leave_lag(source
     for begin in range(0, 500, 50):
         kafka.write(made.topic, [(f"k{number % 7}".encode(), paid(number)) for number in range(begin, begin + 50)])
         time.sleep(0.1)  # the next record begins a new segment
-    until = time.monotonic() + 60
-    while count_records(kafka, made.topic) > 200:  # the broker cleans when it likes
-        assert time.monotonic() < until, "the broker has not compacted"
-        time.sleep(0.5)
+    wait_for(lambda: count_records(kafka, made.topic) <= 200, "the broker to compact")
     status = run_to_the_end_without_lag(made)
     assert kafka.committed(made.group)[Partition(made.topic, 0)].offset == 500
     assert status.total.read == status.total.reported < 200
