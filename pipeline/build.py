@@ -101,13 +101,14 @@ class Job:
         with ExitStack() as stack:
             stack.callback(gc.set_threshold, *gc.get_threshold())
             gc.set_threshold(*COLLECT_AFTER)
+            make_reporter = self.make_reporter()  # first: without credentials nothing needs to be opened
             store = self.open_store()
             stack.callback(store.close)
             source = self.open_source()
             stack.callback(source.close)
             dead_letters = self.open_dead_letters()
             stack.callback(dead_letters.close)
-            senders = Senders(self.make_reporter(), self._file.report.senders)
+            senders = Senders(make_reporter, self._file.report.senders)
             stack.callback(senders.close, self._file.report.read_timeout / 1000)
             self.runner = self._assemble(store, source, dead_letters, senders)
             self._stack = stack.pop_all()

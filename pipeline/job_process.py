@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -47,10 +46,10 @@ class WorkerMain:
 
     def __call__(self, slot: int, pipe: Connection) -> None:
         """Run one job to its end, telling the supervisor where it stands. Never raises for what a user can cause."""
-        set_up_logging(self.log_format, self.log_level)
+        told = Voice(pipe)
+        set_up_logging(self.log_format, self.log_level, told)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         environment: Mapping[str, str] = os.environ
-        told = partial(_tell, pipe)
         try:
             job = Job(
                 load_source(self.path, environment),
@@ -67,9 +66,27 @@ class WorkerMain:
             sys.exit(error.exit_code)
 
 
-def _tell(pipe: Connection, told: Told) -> None:
-    """Tell the supervisor; if it is gone, leave: nobody would restart, stop or count this worker."""
-    try:
-        pipe.send(told)
-    except OSError:
-        signal.raise_signal(signal.SIGTERM)
+class Voice:
+    """What a worker says to its supervisor: snapshots, its end, and its log lines, which the supervisor writes, so that one process has the terminal.
+
+    If the supervisor is gone, it leaves: nobody would restart, stop or count this worker.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()  # Kafka's threads log too
+
+    def __call__(self, told: Told) -> None:
+        """Tell, and wait until the pipe has taken it."""
+        with self._lock:
+            try:
+                self._pipe.send(told)
+            except OSError:
+                signal.raise_signal(signal.SIGTERM)
+
+    def write(self, text: str, /) -> None:
+        """Hand on one log line."""
+        self(Told(None, line=text))
+
+    def flush(self) -> None:
+        """Nothing is held back."""

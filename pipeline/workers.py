@@ -34,11 +34,12 @@ class Patience:
 
 
 class Told(NamedTuple):
-    """What a worker tells the supervisor: a snapshot, or with `exit_code` its end."""
+    """What a worker tells the supervisor: a snapshot, or with `exit_code` its end, or with `line` a line of its log."""
 
     status: Status | None
     exit_code: int | None = None
     error: str = ""
+    line: str = ""
 
 
 WorkerMain = Callable[[int, Connection], None]
@@ -68,13 +69,16 @@ class Supervisor:
         on_status: Callable[[list[Status]], None],
         on_note: Callable[[str], None],
         patience: Patience = Patience(),
+        *,
+        on_line: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`on_status` is given `statuses`, as they come; `on_note` a sentence about a worker's death or restart."""
+        """`on_status` is given `statuses`, as they come; `on_note` a sentence about a worker's death or restart; `on_line` a worker's log lines."""
         self._worker_main = worker_main
         self._context = multiprocessing.get_context("spawn")
         self._slots = [_Slot(number) for number in range(count)]
         self._on_status = on_status
         self._on_note = on_note
+        self._on_line = on_line
         self._patience = patience
         self._stopping = False
         self._failure: Log2mqError | None = None
@@ -146,26 +150,31 @@ class Supervisor:
         if not pipes:
             time.sleep(0.1)
             return
-        for pipe in wait(list(pipes), timeout=0.25):
-            assert isinstance(pipe, Connection)  # noqa: S101 - nothing else was waited for
-            self._hear(pipes[pipe], pipe)
-        self._on_status(self.statuses)
+        heard = [self._hear(pipes[pipe]) for pipe in wait(list(pipes), timeout=0.25) if isinstance(pipe, Connection)]
+        if any(heard) or not heard:
+            self._on_status(self.statuses)
 
-    def _hear(self, slot: _Slot, pipe: Connection) -> None:
+    def _hear(self, slot: _Slot) -> bool:
+        """Take in one thing that a worker tells, and return whether it changes what all of them come to."""
+        assert slot.pipe is not None  # noqa: S101 - it was waited for
         try:
-            told: Told = pipe.recv()
+            told: Told = slot.pipe.recv()
         except (EOFError, OSError):
             self._bury(slot)
-            return
+            return True
+        if told.line:
+            self._on_line(told.line)
+            return False
         slot.status = told.status or slot.status
         if told.exit_code is None:
-            return
+            return True
         slot.is_done = True
         self._close(slot)
         if told.exit_code and self._failure is None:
             self._failure = Log2mqError(told.error)
             self._failure.exit_code = told.exit_code
         self._stopping = self._stopping or bool(told.exit_code)
+        return True
 
     def _bury(self, slot: _Slot) -> None:
         """A worker died without a word: start it again, unless that has been tried often enough."""

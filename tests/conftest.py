@@ -78,7 +78,9 @@ def kafka():
         yield TestKafka(servers)
         return
     try:
-        broker = EmbeddedBroker(settings={"log.retention.check.interval.ms": "500"}).start()
+        broker = EmbeddedBroker(
+            settings={"log.retention.check.interval.ms": "500", "log.cleaner.backoff.ms": "500"}
+        ).start()
     except ComponentMissing as missing:
         if os.environ.get("CI"):
             pytest.fail(f"the real-Kafka tests are required here: {missing}")
@@ -91,6 +93,14 @@ def kafka():
 def stand_in():
     with StandIn() as serving:
         yield serving
+
+
+def wait_for(condition, what, limit_s=60):
+    """Wait until a condition holds; `what` is told where it does not."""
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
+        time.sleep(0.1)
 
 
 RULES = """

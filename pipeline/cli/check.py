@@ -9,11 +9,10 @@ import click
 
 from pipeline.build import build_converter
 from pipeline.cli.options import source_argument
-from pipeline.config.load import load_source, warnings
+from pipeline.config.load import load_source, missing_credentials, warnings
 from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.kafka_topics import Topics
-from pipeline.report.credentials import CredentialsSource
 
 
 @click.command()
@@ -28,10 +27,9 @@ def check(source_file: Path, *, online: bool) -> None:
 
     Exit code 2 where there are faults. Warnings are printed and are no faults.
     """
-    source = load_source(source_file, os.environ)
+    source = load_source(source_file, os.environ, with_credentials=True)
     build_converter(source, os.environ)
-    CredentialsSource(source.report.credentials, os.environ)
-    said = warnings(source)
+    said = warnings(source) + missing_credentials(source, os.environ)
     if online:
         said += online_warnings(source)
     for warning in said:

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.cli.options import made_folder
 from pipeline.emulator.demo import Demo, DemoResult
 from pipeline.errors import Log2mqError
 from pipeline.observe.console import output
@@ -32,8 +33,7 @@ def demo(folder: Path | None) -> None:
     Leaves with exit code 0 only if nothing is lost and nothing is unexplained.
     """
     console = output()
-    place = folder or Path(tempfile.mkdtemp(prefix="log2mq-demo-"))
-    place.mkdir(parents=True, exist_ok=True)
+    place = made_folder("--folder", folder) if folder else Path(tempfile.mkdtemp(prefix="log2mq-demo-"))
     begun_s = time.monotonic()
     console.print("log2mq demo: raw logs in Kafka become events in a stand-in for Quick Audience", style="bold")
     result = Demo(

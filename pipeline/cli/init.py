@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from pydantic import ValidationError
 
+from pipeline.cli.options import kafka_settings
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.load import load_source
 from pipeline.errors import UsageError
@@ -81,14 +81,7 @@ def _source_name(path: Path) -> str:
 def _kafka(topic: str, bootstrap_servers: str, like: Path | None) -> KafkaSettings:
     if like is not None:
         return load_source(like, os.environ).kafka.model_copy(update={"topics": (topic,), "topic_pattern": None})
-    try:
-        return KafkaSettings.model_validate({"bootstrap_servers": bootstrap_servers, "topics": [topic]})
-    except ValidationError as error:
-        key = str(error.errors()[0]["loc"][0])
-        option = "--topic" if key == "topics" else "--bootstrap-servers"
-        raise UsageError(
-            f"{option}: found {topic if key == 'topics' else bootstrap_servers!r}; {error.errors()[0]['ctx']['error']}"
-        ) from None
+    return kafka_settings(bootstrap_servers, topic, "--topic")
 
 
 def _from_file(path: Path, most: int) -> list[bytes]:

@@ -59,7 +59,8 @@ def run_command() -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except Log2mqError as error:
-        click.echo(f"log2mq: {error}", err=True)
+        for line in str(error).splitlines():  # a source file's faults have a line each
+            click.echo(f"log2mq: {line}", err=True)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone (`log2mq sample | head`); say nothing more.

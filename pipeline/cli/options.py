@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
+
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.errors import UsageError
 
 source_argument = click.argument("source_file", metavar="SOURCE.yaml", type=click.Path(path_type=Path))
 
@@ -29,3 +33,37 @@ progress_option = click.option(
     default=None,
     help="Show a live line, or log one every ten seconds. Default: live on a terminal.",
 )
+
+
+def kafka_settings(bootstrap_servers: str, topic: str, topic_option: str) -> KafkaSettings:
+    """Return how to reach one topic, of brokers named on the command line.
+
+    Raises:
+        UsageError: `--bootstrap-servers` or the topic's option cannot be right.
+    """
+    try:
+        return KafkaSettings.model_validate({"bootstrap_servers": bootstrap_servers, "topics": [topic]})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        option, found = (
+            (topic_option, topic) if wrong["loc"][0] == "topics" else ("--bootstrap-servers", bootstrap_servers)
+        )
+        raise UsageError(f"{option}: found {found!r}; {wrong['ctx']['error']}") from None
+
+
+def made_folder(option: str, path: Path) -> Path:
+    """Make the folder of an option where it is missing, and return it.
+
+    Raises:
+        UsageError: it cannot be made, or nothing can be written in it.
+    """
+    probe = path / ".log2mq-probe"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"{option}: found {str(path)!r}, where nothing can be written ({error.strerror}); expected a folder for it"
+        ) from None
+    return path

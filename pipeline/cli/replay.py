@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -70,7 +71,7 @@ def replay(
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
     now = now_ms()
-    from_bound, to_bound = Bound.parse(from_text, now, FROM_NAMES), Bound.parse(to_text, now, TO_NAMES)
+    from_bound, to_bound = _bound("--from", from_text, now, FROM_NAMES), _bound("--to", to_text, now, TO_NAMES)
     with Topics(source.kafka, os.environ) as topics:
         partitions = chosen_partitions(partitions_text, topics.partitions())
         group = replay_group(source.kafka.group, from_text, to_text, partitions)
@@ -83,11 +84,18 @@ def replay(
             err=True,
         )
     click.echo(_describe(todo, source), err=True)
-    console = Console(stderr=True)
+    console = Console(stderr=True, force_terminal=progress or None)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     status = run_replay(source, todo, console, live=live, dry_run=dry_run)
     if status.stopping:
         click.echo("interrupted: the same command goes on from here", err=True)
+
+
+def _bound(option: str, text: str, now: int, names: Sequence[str]) -> Bound:
+    try:
+        return Bound.parse(text, now, names)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def run_replay(source: SourceFile, todo: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> Status:

@@ -14,7 +14,7 @@ from pipeline.cli.options import log_format_option, log_level_option, progress_o
 from pipeline.config.load import load_source, warnings
 from pipeline.config.source_file import SourceFile
 from pipeline.job_process import WorkerMain, on_stop_signals
-from pipeline.observe.log_lines import set_up_logging
+from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary, merge
 from pipeline.status import Status
@@ -38,7 +38,7 @@ def run(source_file: Path, workers: int | None, log_format: str, log_level: str,
     """
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
-    console = Console(stderr=True)
+    console = Console(stderr=True, force_terminal=progress or None)
     for warning in warnings(source):
         click.echo(f"log2mq: warning: {warning}", err=True)
     live = console.is_terminal and log_format == "text" if progress is None else progress
@@ -63,6 +63,9 @@ def run_workers(worker_main: WorkerMain, count: int, on_status: Callable[[Status
     def show(statuses: list[Status]) -> None:
         on_status(merge(statuses))
 
-    supervisor = Supervisor(worker_main, count, show, lambda note: click.echo(f"log2mq: {note}", err=True))
+    def note(text: str) -> None:
+        click.echo(f"log2mq: {text}", err=True)
+
+    supervisor = Supervisor(worker_main, count, show, note, on_line=STANDARD_ERROR.write)
     on_stop_signals(supervisor.stop, supervisor.kill)
     supervisor.run()

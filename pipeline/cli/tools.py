@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections import Counter
@@ -11,12 +12,15 @@ from types import FrameType
 
 import click
 
+from pipeline.cli.options import kafka_settings, made_folder
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.emulator.broker import EmbeddedBroker
 from pipeline.emulator.sample import SampleKind, SampleSettings, generate
-from pipeline.errors import ComponentMissing
+from pipeline.errors import ComponentMissing, UsageError
 from pipeline.kafka_producer import KafkaWriter
 from pipeline.kafka_topics import Topics
+
+_TOPIC = re.compile(r"([A-Za-z0-9._-]{1,249})(?::([1-9][0-9]{0,3}))?")
 
 
 @click.command()
@@ -84,7 +88,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
 )
 def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     """Run an embedded Apache Kafka on loopback until stopped: one real broker, fetched on first use."""
-    embedded = EmbeddedBroker(port=port, data=folder)
+    asked = [_name_and_partitions(each) for each in topics]
+    embedded = EmbeddedBroker(port=port, data=folder and made_folder("--folder", folder))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         embedded.ask_to_stop()
@@ -94,11 +99,16 @@ def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     with embedded:
         settings = KafkaSettings(bootstrap_servers=(embedded.bootstrap_servers,), topics=("none",))
         with Topics(settings, os.environ) as there:
-            for each in topics:
-                name, _, count = each.partition(":")
-                there.create(name, int(count) if count.isdecimal() else 1)
+            for name, partitions in asked:
+                there.create(name, partitions)
         click.echo(f"Kafka at {embedded.bootstrap_servers}, log {embedded.log_file}; Ctrl-C stops it")
         embedded.wait()
+
+
+def _name_and_partitions(text: str) -> tuple[str, int]:
+    if (found := _TOPIC.fullmatch(text)) is None:
+        raise UsageError(f"--topic: found {text!r}; expected a topic's name, or name:partitions such as raw-log:3")
+    return found[1], int(found[2] or 1)
 
 
 @click.command()
@@ -125,7 +135,7 @@ def sample(
             sys.stdout.buffer.write(line.value.replace(b"\n", b" ") + b"\n")
         sys.stdout.buffer.flush()
     else:
-        settings = KafkaSettings(bootstrap_servers=tuple(bootstrap_servers.split(",")), topics=(topic,))
+        settings = kafka_settings(bootstrap_servers, topic, "--to")
         if create:
             with Topics(settings, os.environ) as topics:
                 topics.create(topic, 4)

@@ -47,7 +47,7 @@ def shown(location: Location, value: Any) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     text = (
         "nothing"
         if value is None
@@ -71,11 +71,16 @@ def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, mor
     if kind == "extra_forbidden":
         name = str(location[-1])
         keys = [*keys_at(model, location[:-1]), *more_keys]
-        near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name, keys, n=1)
+        elsewhere = places_of(model, name)
         return (
             location,
             f"found unknown key {name!r}",
-            f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(keys)}",
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"it belongs at {' or '.join(elsewhere)}"
+            if elsewhere
+            else f"expected one of {', '.join(keys)}",
         )
     if kind == "missing":
         return location, "found nothing", "expected a value: this key is required"
@@ -145,6 +150,19 @@ def keys_at(model: type[BaseModel], location: Location) -> list[str]:
             current = next(iter(get_args(current)[::-1]), None)  # of a dict the values, of a list the elements
     current = _opened(current)
     return [field.alias or name for name, field in current.model_fields.items()] if _is_model(current) else []
+
+
+def places_of(model: type[BaseModel], name: str, at: str = "") -> list[str]:
+    """Return where a model has a key of this name, as in a file whose lines are indented otherwise."""
+    found = []
+    for field_name, field in model.model_fields.items():
+        key = field.alias or field_name
+        if key == name:
+            found.append(f"{at}{key}")
+        inner = _opened(field.annotation)
+        if _is_model(inner):
+            found += places_of(inner, name, f"{at}{key}.")
+    return found
 
 
 def _opened(annotation: Any) -> Any:

@@ -20,6 +20,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.config.table_files import TableFile, read_tables
 from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
 from pipeline.errors import UsageError
+from pipeline.report.credentials import CredentialsSource
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, personal_notes
 from transforms.plugins import load_plugin
@@ -29,8 +30,10 @@ ONE_DAY_MS = 86_400_000
 MAPPING_KEYS = ("events", "users", "match", "otherwise", "identities", "time_zone", "tables")
 
 
-def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
+def load_source(path: Path, environment: Mapping[str, str], *, with_credentials: bool = False) -> SourceFile:
     """Read, fill in and validate a source file; nothing is connected to.
+
+    `with_credentials`: the file that `report.credentials` names is read too. Otherwise only who reports needs it.
 
     Raises:
         UsageError: its message has a line for every fault there is.
@@ -41,12 +44,14 @@ def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
         raise UsageError(str(unreadable.fault)) from None
     found: list[Found] = []
     content, origins = put_in(interpolate(written.content, environment, found), found)
-    source = _validate(content, found)
+    without_value = {location for location, _, _ in found}
+    source = _validate(content, found, without_value)
     tables = _tables(content, path.parent, found)
     found += _mapping_faults(content, tables)
     found += decode_faults(content.get("decode"))
-    if source is not None:
-        found += _cross_check(source)
+    found += _cross_check(content)
+    if source is not None and with_credentials:
+        found += _credentials_faults(source, environment)
     if found or source is None:
         found = [(placed_at(location, origins), what, expected) for location, what, expected in found]
         raise UsageError("\n".join(map(str, _placed(found, written))))
@@ -72,12 +77,35 @@ def warnings(source: SourceFile) -> list[str]:
     return said
 
 
-def _validate(content: Any, found: list[Found]) -> SourceFile | None:
+def missing_credentials(source: SourceFile, environment: Mapping[str, str]) -> list[str]:
+    """Say that the environment has no AccessKey, where it is looked for there. That is no fault of the file."""
+    if source.report.credentials is None:
+        try:
+            CredentialsSource(None, environment)
+        except UsageError as error:
+            return [f"`run` would not start: {str(error).removeprefix('credentials: ')}"]
+    return []
+
+
+def _validate(content: Any, found: list[Found], without_value: set[Location]) -> SourceFile | None:
+    """`without_value`: where a variable has no value, what was put in for it is wrong because of that, which is said already."""
     try:
         return SourceFile.model_validate(content)
     except ValidationError as error:
-        found += [from_pydantic(each, SourceFile, content) for each in error.errors()]
+        faults = [from_pydantic(each, SourceFile, content) for each in error.errors()]
+        found += [each for each in faults if each[0] not in without_value]
         return None
+
+
+def _credentials_faults(source: SourceFile, environment: Mapping[str, str]) -> list[Found]:
+    if source.report.credentials is None:
+        return []
+    try:
+        CredentialsSource(source.report.credentials, environment)
+    except UsageError as error:
+        what, _, expected = str(error).removeprefix("credentials: ").partition("; ")
+        return [(("report", "credentials", "file"), f"found {what}", expected)]
+    return []
 
 
 def _tables(content: dict[str, Any], folder: Path, found: list[Found]) -> dict[str, Any]:
@@ -154,10 +182,12 @@ def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
 MOST_REPAIRS = 5
 
 
-def _cross_check(source: SourceFile) -> list[Found]:
-    dead = source.dead_letters.topic or f"{source.source}-dead"
-    pattern = source.kafka.topic_pattern
-    if dead in (source.kafka.topics or ()) or (pattern is not None and re.match(pattern, dead)):
+def _cross_check(content: Mapping[str, Any]) -> list[Found]:
+    """Find what does not go together, as far as the keys concerned are right by themselves."""
+    kafka, letters = (each if isinstance(each := content.get(key), dict) else {} for key in ("kafka", "dead_letters"))
+    dead = letters.get("topic") or f"{content.get('source')}-dead"
+    topics, pattern = kafka.get("topics"), kafka.get("topic_pattern")
+    if (isinstance(topics, list) and dead in topics) or _fits(pattern, dead):
         return [
             (
                 ("dead_letters", "topic"),
@@ -166,6 +196,13 @@ def _cross_check(source: SourceFile) -> list[Found]:
             )
         ]
     return []
+
+
+def _fits(pattern: Any, topic: Any) -> bool:
+    try:
+        return isinstance(pattern, str) and isinstance(topic, str) and re.match(pattern, topic) is not None
+    except re.error:
+        return False
 
 
 def _with_defaults(source: SourceFile, environment: Mapping[str, str]) -> SourceFile:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from pipeline.config.fragments import Fragment
 from pipeline.config.kafka_settings import KafkaSettings
@@ -19,7 +20,13 @@ from transforms.mapping.models import EventRule, EventTimeSettings, IdentitySett
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
-LMDB_VARIABLE = "XDG_STATE_HOME"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+def _name(source: str) -> str:
+    if _NAME.fullmatch(source) is None:
+        raise ValueError("expected lower-case letters, digits, dots, dashes and underscores, a letter or digit first")
+    return source
 
 
 class TransformSettings(BaseModel):
@@ -85,7 +92,7 @@ class SourceFile(BaseModel):
 
     model_config = _STRICT
 
-    source: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    source: Annotated[str, AfterValidator(_name)]
     kafka: KafkaSettings
     decode: DecodeSettings
     keys: dict[str, SecretSource] = Field(default_factory=dict)

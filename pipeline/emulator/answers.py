@@ -13,9 +13,9 @@ MARK = {"x-log2mq": "stand-in"}
 """On every answer, so that nobody takes it for the real service."""
 
 
-def business(request_id: str, *, code: str = "", description: str = "") -> Response:
-    """Answer with the six keys of a business result; without a code it is a yes."""
-    document: dict[str, Any] = {
+def business(request_id: str, *, code: str = "", description: str = "", as_json: bool = True) -> Response:
+    """Answer with the six keys of a business result; without a code it is a yes. XML to who did not ask for JSON."""
+    fields: dict[str, Any] = {
         "RequestId": request_id,
         "Success": not code,
         "ErrorCode": code or None,
@@ -23,7 +23,7 @@ def business(request_id: str, *, code: str = "", description: str = "") -> Respo
         "TraceId": f"trace-{request_id}",
         "Data": None if code else "true",
     }
-    return Response(orjson.dumps(document), headers=MARK, media_type="application/json;charset=utf-8")
+    return _response("ActionResponse", fields, 200, MARK, as_json=as_json)
 
 
 def gateway(
@@ -37,8 +37,16 @@ def gateway(
         "HostId": HOST_ID,
         "Recommend": f"https://stand-in.log2mq.invalid/diagnosis?code={code}",
     }
+    return _response("Error", fields, status, {**MARK, **(headers or {})}, as_json=as_json)
+
+
+def _response(root: str, fields: dict[str, Any], status: int, headers: dict[str, str], *, as_json: bool) -> Response:
     if as_json:
-        return Response(orjson.dumps(fields), status, {**MARK, **(headers or {})}, "application/json;charset=utf-8")
-    inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
-    xml = f"<?xml version='1.0' encoding='UTF-8'?><Error>{inner}</Error>"
-    return Response(xml, status, {**MARK, **(headers or {})}, "text/xml;charset=utf-8")
+        return Response(orjson.dumps(fields), status, headers, "application/json;charset=utf-8")
+    inner = "".join(f"<{name}>{escape(_text(value))}</{name}>" for name, value in fields.items() if value is not None)
+    xml = f"<?xml version='1.0' encoding='UTF-8'?><{root}>{inner}</{root}>"
+    return Response(xml, status, headers, "text/xml;charset=utf-8")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -78,21 +78,12 @@ class Desk:
         try:
             headers = [(name.lower(), value) for name, value in request.headers.items()]
             call = Call(request.method, request.url.path, query, form, dict(headers), headers, body)
-            kind = self.gateway.admit(call, self.now_s())
+            code, description = self._take(self.gateway.admit(call, self.now_s()), call, faults)
         except GatewayRefusal as refused:
             return gateway(refused.status, refused.code, refused.message, request_id, as_json=as_json)
-        if not call.parameter(LIST_FIELDS[kind]):
-            return gateway(
-                400,
-                f"Missing{LIST_FIELDS[kind]}",
-                f"{LIST_FIELDS[kind]} is mandatory for this action.",
-                request_id,
-                as_json=as_json,
-            )
-        answer = self._take(kind, call, faults, request_id)
         if any(fault.do == "cut_after" for fault in faults):
             _cut(request)
-        return answer
+        return business(request_id, code=code, description=description, as_json=as_json)
 
     async def _body(self, request: Request) -> bytes | None:
         body = bytearray()
@@ -147,42 +138,51 @@ class Desk:
                     return Response()
         return None
 
-    def _take(self, kind: Kind, call: Call, faults: list[Fault], request_id: str) -> Response:
-        """Check what only the service itself can check, and enter the batch."""
-        settings = self.settings
-        if (
-            call.parameter("OrganizationId") != settings.organization_id
-            or call.parameter("AccessId") != settings.access_id
-        ):
-            return business(request_id, code="ES0110000002", description="Authentication failed!")
-        text = call.parameter(LIST_FIELDS[kind])
+    def _take(self, kind: Kind, call: Call, faults: list[Fault]) -> tuple[str, str]:
+        """Check what only the service itself can check, enter the batch, and return code and description of a refusal, empty for a yes.
+
+        Raises:
+            GatewayRefusal: there is no list of messages, or the ledger cannot be written.
+        """
+        settings, field = self.settings, LIST_FIELDS[kind]
+        text = call.parameter(field)
+        if not text:
+            raise GatewayRefusal(400, f"Missing{field}", f"{field} is mandatory for this action.")
+        asked = call.parameter("OrganizationId"), call.parameter("AccessId")
+        if asked != (settings.organization_id, settings.access_id):
+            return "ES0110000002", "Authentication failed!"
         try:
             messages = orjson.loads(text)
-            if not isinstance(messages, list) or not 1 <= len(messages) <= MOST_MESSAGES:
-                return business(request_id, code=INVALID_MESSAGE, description=f"expected 1 to {MOST_MESSAGES} messages")
-            if settings.check_messages:
-                self._models[kind].validate_json(text)
-                if any(
-                    each.get("organizationId", settings.organization_id) != settings.organization_id
-                    for each in messages
-                ):
-                    return business(
-                        request_id, code=INVALID_MESSAGE, description="organizationId differs from OrganizationId"
-                    )
-        except (ValidationError, ValueError) as error:
-            found = error.errors()[0]["type"] if isinstance(error, ValidationError) else "not JSON"
-            return business(request_id, code=INVALID_MESSAGE, description=f"a message breaks the model: {found}")
+        except ValueError:
+            return INVALID_MESSAGE, f"{field} is not JSON"
+        if not isinstance(messages, list) or not 1 <= len(messages) <= MOST_MESSAGES:
+            return INVALID_MESSAGE, f"expected a list of 1 to {MOST_MESSAGES} messages"
+        if settings.check_messages and (breach := self._breach(kind, text, messages)):
+            return INVALID_MESSAGE, breach
         for fault in faults:
             if fault.refuse is not None and fault.refuse.applies(messages):
-                return business(request_id, code=fault.refuse.error_code, description=fault.refuse.error_description)
+                return fault.refuse.error_code, fault.refuse.error_description
         try:
             self.ledger.accept(kind.value, settings.organization_id, messages)
         except ValueError as error:
-            return business(request_id, code=INVALID_MESSAGE, description=str(error))
+            return INVALID_MESSAGE, str(error)
         except OSError as error:
             message = f"The stand-in's ledger cannot be written ({error.strerror})."
-            return gateway(500, "InternalError", message, request_id, as_json=True)
-        return business(request_id)
+            raise GatewayRefusal(500, "InternalError", message) from None
+        return "", ""
+
+    def _breach(self, kind: Kind, text: str, messages: list[Any]) -> str:
+        """Say which message breaks the model, where and how; "" where none does."""
+        try:
+            self._models[kind].validate_json(text)
+        except ValidationError as error:
+            found = error.errors()[0]
+            place, *within = found["loc"] or (0,)
+            return f"message {place} of {len(messages)}, counted from 0: {'.'.join(map(str, within))}: {found['msg']}"
+        for place, each in enumerate(messages):
+            if each.get("organizationId", self.settings.organization_id) != self.settings.organization_id:
+                return f"message {place} of {len(messages)}, counted from 0: organizationId differs from OrganizationId"
+        return ""
 
 
 def _unreadable(what: str, request_id: str, *, as_json: bool) -> Response:

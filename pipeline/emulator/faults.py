@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
-from pipeline.config.faults import dotted
+from pipeline.config.faults import ConfigFault, dotted, from_pydantic
 from pipeline.config.quantity import Duration, format_duration
 from pipeline.config.yaml_file import UnreadableYaml, read_yaml
 from pipeline.errors import UsageError
@@ -65,7 +66,7 @@ class Fault(BaseModel):
     @classmethod
     def _end_lies_after_the_beginning(cls, window: tuple[float, float] | None) -> tuple[float, float] | None:
         if window is not None and window[0] >= window[1]:
-            raise ValueError("found an end that does not lie after the beginning; expected [from, to]")
+            raise ValueError("an end that does not lie after the beginning; expected [from, to]")
         return window
 
     @model_validator(mode="after")
@@ -104,10 +105,27 @@ def read_faults(path: Path) -> FaultScript:
     except UnreadableYaml as unreadable:
         raise UsageError(str(unreadable.fault)) from None
     except ValidationError as error:
-        lines = [
-            f"{path}:{written.line_of(each['loc'])}: {dotted(each['loc'])}: {each['msg']}" for each in error.errors()
-        ]
-        raise UsageError("\n".join(lines)) from None
+        found = [from_pydantic(each, FaultScript, written.content) for each in error.errors()]
+        faults = [ConfigFault(str(path), written.line_of(each[0]), dotted(each[0]), *each[1:]) for each in found]
+        raise UsageError("\n".join(map(str, faults))) from None
+
+
+def parse_faults(text: bytes) -> FaultScript:
+    """Read a script that came as JSON.
+
+    Raises:
+        UsageError: it is no JSON, or has wrong keys; the message names the key.
+    """
+    try:
+        content = orjson.loads(text)
+        return FaultScript.model_validate(content)
+    except ValidationError as error:
+        found = [from_pydantic(each, FaultScript, content) for each in error.errors()]
+        raise UsageError(
+            "\n".join(str(ConfigFault("faults", 0, dotted(each[0]), *each[1:])) for each in found)
+        ) from None
+    except ValueError:
+        raise UsageError("found no JSON; expected a fault script as JSON") from None
 
 
 @dataclass(slots=True)

@@ -6,13 +6,14 @@ import html
 import math
 
 import orjson
-from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipeline.emulator.answers import MARK
 from pipeline.emulator.desk import Desk
-from pipeline.emulator.faults import FaultScript
+from pipeline.emulator.faults import parse_faults
+from pipeline.errors import UsageError
 
 MOST_CLOCK_OFFSET_S = 10 * 366 * 86_400
 
@@ -68,8 +69,8 @@ class Pages:
     async def fault_replace(self, request: Request) -> Response:
         """Play another script, given as JSON in the shape of the YAML."""
         try:
-            self._desk.faults.replace(FaultScript.model_validate_json(await request.body()), self._desk.clock())
-        except ValidationError as error:
+            self._desk.faults.replace(parse_faults(await request.body()), self._desk.clock())
+        except UsageError as error:
             return _wrong(str(error))
         return await self.fault_list(request)
 
@@ -92,5 +93,11 @@ class Pages:
         return JSONResponse({"stand_in": True, "offset_s": self._desk.clock_offset_s}, headers=MARK)
 
 
-def _wrong(sentence: str) -> Response:
-    return JSONResponse({"stand_in": True, "error": sentence}, 400, headers=MARK)
+async def not_here(_request: Request, error: Exception) -> Response:
+    """Answer what there is no page for."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
+    return _wrong(f"{error.detail}; the stand-in's page is at /", error.status_code)
+
+
+def _wrong(sentence: str, status: int = 400) -> Response:
+    return JSONResponse({"stand_in": True, "error": sentence}, status, headers=MARK)

@@ -13,13 +13,14 @@ from typing import Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.emulator.desk import Desk
 from pipeline.emulator.faults import FaultScript
 from pipeline.emulator.ledger import Ledger
-from pipeline.emulator.pages import Pages
+from pipeline.emulator.pages import Pages, not_here
 from pipeline.emulator.settings import StandInSettings
 from pipeline.errors import UsageError
 from pipeline.report.settings import is_loopback
@@ -41,7 +42,8 @@ def application(desk: Desk) -> Starlette:
             Route("/_stand-in/faults", pages.fault_replace, methods=["PUT"]),
             Route("/_stand-in/faults/{name}/{state:str}", pages.fault_switch, methods=["POST"]),
             Route("/_stand-in/clock/{seconds}", pages.set_clock, methods=["POST"]),
-        ]
+        ],
+        exception_handlers={HTTPException: not_here},
     )
 
 

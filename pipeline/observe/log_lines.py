@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Protocol
 
 from pipeline.observe.redact import redact
 
@@ -42,9 +43,36 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def set_up_logging(log_format: str, level: str) -> None:
-    """Send the process's log lines to standard error, as `text` or `json`, from `level` on."""
-    handler = logging.StreamHandler(sys.stderr)
+class LineSink(Protocol):
+    """Where log lines go: each is written whole, with its line end."""
+
+    def write(self, text: str, /) -> object:
+        """Take one line."""
+        ...
+
+    def flush(self) -> None:
+        """Hold nothing back."""
+        ...
+
+
+class _StandardError:
+    """Standard error as it is at the moment: while a live line is shown on the terminal, what is written stands above it."""
+
+    def write(self, text: str, /) -> object:
+        """Write one line."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Hold nothing back."""
+        sys.stderr.flush()
+
+
+STANDARD_ERROR = _StandardError()
+
+
+def set_up_logging(log_format: str, level: str, sink: LineSink = STANDARD_ERROR) -> None:
+    """Send the process's log lines to `sink`, as `text` or `json`, from `level` on."""
+    handler = logging.StreamHandler(sink)
     handler.setFormatter(JsonLines() if log_format == "json" else PlainLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -91,6 +91,12 @@ def test_without_format_json_the_answer_is_xml(stand_in):
     status, body = call(stand_in.url, Format=None, AccessKeyId="other")
     assert status == 404
     assert b"<Error><Code>InvalidAccessKeyId.NotFound</Code>" in body
+    status, body = call(stand_in.url, Format=None)
+    assert status == 200
+    assert b"<Success>true</Success>" in body
+    assert b"ErrorCode" not in body
+    _, body = call(stand_in.url, Format=None, OrganizationId="org-0002")
+    assert b"<Success>false</Success><ErrorCode>ES0110000002</ErrorCode>" in body
 
 
 @pytest.mark.parametrize(
@@ -114,6 +120,14 @@ def test_messages_that_break_the_model_fail_the_whole_batch(stand_in, messages):
     assert stand_in.ledger.events.total() == 0
 
 
+def test_a_message_that_breaks_the_model_is_named(stand_in):
+    _, body = call(stand_in.url, messages=[EVENT, {**EVENT, "extendAttributes": {"key1": "value1"}}])
+    assert "message 1 of 2, counted from 0: extendAttributes: " in orjson.loads(body)["ErrorDesc"]
+    assert "must hold a non-empty outBizId" in orjson.loads(body)["ErrorDesc"]
+    _, body = call(stand_in.url, messages=[{**EVENT, "customerIdList": [{"customerId": "1", "idMapping": "phone"}]}])
+    assert "message 0 of 1, counted from 0: customerIdList.0.idMapping: " in orjson.loads(body)["ErrorDesc"]
+
+
 def test_another_organisation_is_the_published_business_error(stand_in):
     _, body = call(stand_in.url, OrganizationId="org-0002")
     assert orjson.loads(body)["ErrorCode"] == "ES0110000002"
@@ -129,6 +143,27 @@ def test_every_page_says_that_it_is_a_stand_in(stand_in):
         with urllib.request.urlopen(stand_in.url + path) as answer:
             assert answer.headers["x-log2mq"] == "stand-in"
             assert b"tand-in" in (body := answer.read()) or b"stand_in" in body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "says"),
+    [
+        ("GET", "/nowhere", None, 404, "Not Found; the stand-in's page is at /"),
+        ("DELETE", "/", None, 405, "Method Not Allowed"),
+        ("PUT", "/_stand-in/faults", b'{"faults": [{"name": "o", "do": "x"}]}', 400, "faults[0].do: found 'x'; expected one of 'delay'"),
+        ("PUT", "/_stand-in/faults", b"{nope", 400, "found no JSON; expected a fault script as JSON"),
+        ("PUT", "/_stand-in/faults", b"[]", 400, "expected a mapping"),
+        ("POST", "/_stand-in/clock/soon", b"", 400, "expected the seconds"),
+        ("GET", "/_stand-in/ledger/events?at_least=x", None, 400, "at_least: expected a whole number"),
+    ],
+)  # fmt: skip
+def test_what_it_does_not_understand_is_said_and_by_whom(stand_in, method, path, body, status, says):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(stand_in.url + path, data=body, method=method))
+    with refused.value as answer:
+        assert answer.code == status
+        assert answer.headers["x-log2mq"] == "stand-in"
+        assert says in orjson.loads(answer.read())["error"]
 
 
 def test_the_ledger_survives_a_restart(tmp_path):

@@ -129,6 +129,12 @@ def test_a_file_that_is_no_source_file(tmp_path, text, said):
         load_source(path, {})
 
 
+def test_an_access_key_that_is_not_here_is_no_fault_of_the_file(source):
+    code, text = command("check", source().save(), environment={"SCA_SK_ENV": ""})
+    assert code == 0
+    assert "warning: `run` would not start: SCA_SK_ENV missing or empty" in text
+
+
 def test_a_file_that_is_not_there(tmp_path):
     code, text = command("check", tmp_path / "none.yaml")
     assert code == 2
@@ -167,6 +173,36 @@ def test_hostile_records_become_dead_letters_with_their_reason(source, kafka):
         assert b"u1" not in text.replace(made.dead.encode(), b"").replace(made.name.encode(), b"").replace(
             topic.encode(), b""
         )
+
+
+PLUG_IN = """
+from schemas.event import EventMessage
+
+def orders(options):
+    def convert(entry):
+        if entry.fields["no"] == "n1":
+            raise KeyError(entry.fields["user"])
+        return [EventMessage(customer_id="c", event_code="e", event_time=1_700_000_000_000, extend_attributes={"outBizId": entry.fields["no"]})]
+    return convert
+"""
+
+
+def test_a_plug_in_that_raises_costs_its_record_and_not_the_job(source, kafka, tmp_path, monkeypatch):
+    (tmp_path / "order_transforms.py").write_text(PLUG_IN)
+    metadata = tmp_path / "order_transforms-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: order-transforms\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[log2mq.transforms]\norders = order_transforms:orders\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = source(rules="transform: {plugin: orders}\n")
+    kafka.write(made.topic, [json.dumps({"user": "somebody", "no": f"n{number}"}).encode() for number in range(3)])
+    total = made.run_to_end().total
+    assert (total.reported, total.dead_lettered) == (2, 1)
+    (letter,) = kafka.read(made.dead)
+    headers = dict(letter.headers)
+    assert (headers["log2mq-reason"], headers["log2mq-stage"]) == (b"PLUGIN_RAISED", b"transform")
+    assert b"KeyError" in headers["log2mq-reason-text"]
+    assert b"somebody" not in b"".join(headers.values())
 
 
 @pytest.fixture(scope="module")

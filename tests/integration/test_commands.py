@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from contextlib import suppress
 
+import psutil
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
@@ -38,19 +42,37 @@ def log2mq(*arguments, stdin=b"", code=0):
 class Serving:
     """A command that serves until it is stopped, its output in a file."""
 
-    def __init__(self, log, *arguments):
+    def __init__(self, log, *arguments, terminal=False):
         self.log = log
         with log.open("wb") as output:
+            ours, output_handle = pty.openpty() if terminal else (-1, output.fileno())
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline", *map(str, arguments)],
-                stdout=output,
+                stdout=output_handle,
                 stderr=subprocess.STDOUT,
-                env=ENVIRONMENT,
+                env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "300"},
                 start_new_session=True,
             )
+        self._copying = threading.Thread(target=self._copy, args=(ours,), daemon=True)
+        if terminal:
+            os.close(output_handle)
+            self._copying.start()
+
+    def _copy(self, terminal):
+        with (
+            self.log.open("ab", buffering=0) as log,
+            suppress(OSError),
+        ):  # raised where the far end of a terminal closes
+            while drawn := os.read(terminal, 4_096):
+                log.write(drawn)
+        os.close(terminal)
 
     def text(self):
         return self.log.read_text()
+
+    def drawn(self):
+        """What a terminal was sent, without its control sequences: each redrawing on a line of its own."""
+        return re.sub(r"\x1b\[2K|\r", "\n", re.sub(r"\x1b\[(?!2K)[0-9;?]*[a-zA-Z]", "", self.text()))
 
     def says(self, pattern, limit_s=60):
         """Wait until it says something, and return the match."""
@@ -63,15 +85,18 @@ class Serving:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        code = self.process.wait(60)
+        if self._copying.is_alive():
+            self._copying.join(10)
+        return code
 
 
 @pytest.fixture
 def serve(tmp_path):
     begun = []
 
-    def serve(*arguments):
-        begun.append(Serving(tmp_path / f"serving-{len(begun)}.log", *arguments))
+    def serve(*arguments, **more):
+        begun.append(Serving(tmp_path / f"serving-{len(begun)}.log", *arguments, **more))
         return begun[-1]
 
     yield serve
@@ -155,6 +180,20 @@ def test_a_halt_prints_the_books_before_its_reason(source, kafka, serve):
         rows = [line.split() for line in text.splitlines()]
         assert [f"{made.topic}:0", "2", "0", "0", "1", "0", "1"] in rows, text
         assert text.index("the books of this run") < text.index("log2mq: Quick Audience"), text
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "1")])
+def test_a_terminal_shows_one_live_line_with_log_lines_above_it(source, kafka, serve, workers):
+    made = source(topic="none", kafka={"topics": "null", "topic_pattern": "^there-is-no-such-topic$"})
+    kafka.topic(name=made.dead)
+    made.save()
+    job = serve("run", made.path, *workers, terminal=True)
+    job.says("waiting for one")
+    job.says(r"read 0 \(0/s\) · reported 0 · duplicate 0 · filtered 0 · dead 0 · in flight 0 · lag 0")
+    assert job.stop() == 0
+    (line,) = [each for each in job.drawn().splitlines() if "waiting for one" in each]
+    assert re.fullmatch(r"\S+Z WARNING log2mq\.kafka: no topic fits kafka\.topic_pattern yet; waiting for one", line)
+    assert "the books of this run" in job.drawn()
 
 
 def test_the_lag_counts_what_arrives_while_everything_is_held(source, kafka, stand_in):
@@ -298,6 +337,60 @@ def test_replay_says_what_retention_has_removed(source, kafka):
     assert "has no offsets" not in log2mq("replay", made.path, "--from", "earliest", "--to", "now")
 
 
+def row_of(text, name):
+    """The figures of a row of the books: read, reported, duplicate, filtered, dead-lettered, in flight."""
+    (row,) = [line.split() for line in text.splitlines() if line.split()[:1] == [name]]
+    return [int(figure.replace(",", "")) for figure in row[1:]]
+
+
+def test_replay_of_some_partitions_says_what_it_would_send_then_sends_it_once(source, kafka):
+    made = source(partitions=3)
+    kafka.topic(name=made.dead)
+    for partition in range(3):
+        kafka.write(made.topic, [paid(10 * partition + number) for number in range(10)], partition=partition)
+    kafka.write(made.topic, [b"{broken"], partition=0)
+    made.save()
+    replay = ("replay", made.path, "--from", "2", "--to", "now", "--partitions", f"0,{made.topic}:2", "--no-progress")
+    said = log2mq(*replay, "--dry-run")
+    assert f"replaying 17 offsets ({made.topic}:0 2 to 10, {made.topic}:2 2 to 9)" in said
+    assert row_of(said, "all") == [17, 16, 0, 0, 1, 0]
+    assert "events would be reported 16" in said
+    assert made.events() == {}
+    assert kafka.read(made.dead) == []
+    assert row_of(log2mq(*replay), "all") == [17, 16, 0, 0, 1, 0]
+    assert row_of(log2mq(*replay), "all") == [17, 0, 16, 0, 1, 0]
+    assert made.events() == {("pay_order", f"n{10 * part + number}"): 1 for part in (0, 2) for number in range(2, 10)}
+    for wrong in ("7", "x:0", ""):
+        assert f"--partitions: found {wrong!r}; expected some of {made.topic}:0, " in log2mq(
+            *replay[:-2], wrong, code=2
+        )
+
+
+def test_a_replay_that_is_interrupted_goes_on_where_it_was(source, kafka, serve, stand_in):
+    made = source(
+        report={"batch": "{events: 10, age: 10ms}", "senders": 1},
+        kafka={"max_poll_records": 20},
+        limits={"unfinished": 100},
+    )
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(number) for number in range(400)])
+    made.save()
+    stand_in.set_faults({"name": "slow", "do": "delay", "latency": "100ms"})
+    replay = ("replay", made.path, "--from", "earliest", "--to", "now", "--progress")
+    begun = serve(*replay)
+    begun.says(r"to go [\d,]+ \(about \d+ s\)")
+    assert begun.stop() == 0
+    assert "interrupted: the same command goes on from here" in begun.text()
+    done = row_of(begun.text(), f"{made.topic}:0")
+    assert 0 < done[1] < 400
+    stand_in.set_faults()
+    said = log2mq(*replay)
+    assert f"going on with {400 - done[1]} offsets" in said
+    assert row_of(said, f"{made.topic}:0")[1] == 400 - done[1]
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(400)}
+    assert kafka.committed(made.group) == {}
+
+
 # --- the parts of the demo by themselves ---------------------------------------------------------------------------------------------
 
 
@@ -350,6 +443,24 @@ def test_the_emulator_says_what_is_wrong(arguments, says):
     assert says in log2mq("emulator", *arguments, code=2)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("broker", "--topic", "a:x"), "--topic: found 'a:x'; expected a topic's name, or name:partitions"),
+        (("broker", "--topic", "bad name"), "--topic: found 'bad name'; expected a topic's name"),
+        (("broker", "--folder", "/proc/none"), "--folder: found '/proc/none', where nothing can be written"),
+        (("demo", "--folder", "/proc/none"), "--folder: found '/proc/none', where nothing can be written"),
+        (("sample", "shop-app", "--to", "no such"), "--to: found 'no such'; expected names of letters"),
+        (("sample", "shop-app", "--to", "a", "--bootstrap-servers", "x"), "--bootstrap-servers: found 'x'; expected"),
+        (("replay", "{source}", "--from", "yesterday", "--to", "now"), "--from: found 'yesterday'; expected an offset"),
+        (("replay", "{source}", "--from", "0", "--to", "earliest"), "--to: found 'earliest'; expected an offset"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_said_with_its_name(source, arguments, says):
+    path = source().save()
+    assert says in log2mq(*(each.format(source=path) for each in arguments), code=2)
+
+
 def test_the_broker_serves_topics_and_stops_with_sigterm(serve, kafka, tmp_path):
     standing = serve("broker", "--port", 0, "--folder", tmp_path / "kafka", "--topic", "a:3", "--topic", "b")
     servers = standing.says(r"Kafka at (127\.0\.0\.1:\d+)", 120)[1]
@@ -359,6 +470,18 @@ def test_the_broker_serves_topics_and_stops_with_sigterm(serve, kafka, tmp_path)
     assert standing.stop() == 0
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://{servers}")
+
+
+def test_the_broker_listens_on_loopback_only_and_dies_with_its_parent(serve, tmp_path):
+    standing = serve("broker", "--port", 0, "--folder", tmp_path / "kafka")
+    standing.says(r"Kafka at 127\.0\.0\.1:\d+", 120)
+    (broker,) = psutil.Process(standing.process.pid).children()
+    listening = {each.laddr.ip for each in broker.net_connections("inet") if each.status == psutil.CONN_LISTEN}
+    assert {each.removeprefix("::ffff:") for each in listening} == {"127.0.0.1"}
+    standing.process.kill()
+    standing.process.wait()
+    psutil.wait_procs([broker], timeout=30)
+    assert not broker.is_running()
 
 
 def test_the_version_and_unknown_commands(tmp_path):

@@ -78,6 +78,15 @@ def test_unchanged_identities_are_reported_once_and_changed_ones_again(source, k
     assert stand_in.ledger.users.total() == 4
 
 
+def test_unchanged_identities_are_reported_again_by_setting(source, kafka, stand_in):
+    made = source(dedup={"unchanged_users": "report"})
+    kafka.write(made.topic, [registered(1)] * 3)
+    total = made.run_to_end().total
+    assert (total.users_reported, total.users_duplicate) == (3, 0)
+    made.run_to_end()
+    assert stand_in.ledger.users.total() == 3  # read once, and no more for it
+
+
 def test_an_outage_holds_everything_and_loses_nothing(source, kafka, stand_in):
     stand_in.set_faults({"name": "outage", "do": "unavailable"})
     made = source()
@@ -172,6 +181,23 @@ def test_a_body_over_the_gateways_limit_is_split(source, kafka, stand_in):
     assert dict(kafka.read(made.dead)[0].headers)["log2mq-reason"] == b"API_REFUSED"
 
 
+def test_batches_keep_to_the_configured_bytes_and_an_event_too_large_alone_is_refused(source, kafka, stand_in):
+    sizes = []
+    accept = stand_in.ledger.accept
+    stand_in.ledger.accept = lambda kind, organization, messages: (
+        sizes.append((len(messages), sum(len(json.dumps(each, separators=(",", ":"))) for each in messages))),
+        accept(kind, organization, messages),
+    )
+    made = source(report={"batch": "{events: 100, bytes: 2KiB, age: 50ms}"})
+    kafka.write(made.topic, [paid(number) for number in range(64)] + [paid(64, note="x" * 3_000)])
+    total = made.run_to_end().total
+    assert (total.reported, total.dead_lettered) == (64, 1)
+    assert all(size <= 2_048 for _, size in sizes)
+    assert max(count for count, _ in sizes) > 5
+    headers = dict(kafka.read(made.dead)[0].headers)
+    assert (headers["log2mq-reason"], headers["log2mq-stage"]) == (b"EVENT_TOO_LARGE", b"check")
+
+
 def test_a_record_without_a_value_is_filtered_or_dead_lettered_by_setting(source, kafka):
     made = source()
     kafka.write(made.topic, [(b"k", None), (b"k", paid(1))])
@@ -192,3 +218,79 @@ def test_stopping_finishes_what_is_in_flight(source, kafka, stand_in):
     assert time.monotonic() - begun < 20
     assert total.in_flight == 0
     assert total.reported == total.read == len(made.events())
+
+
+def test_commits_wait_for_their_count_or_time_and_a_stop_commits_the_rest(source, kafka, here):
+    def committed():
+        return kafka.committed(made.group)[here(made)].offset
+
+    made = source(commit={"every": "10m", "records": 100})
+    kafka.write(made.topic, [paid(number) for number in range(250)])
+    made.run_until(lambda: len(made.events()) == 250 and committed() >= 100)
+    assert committed() == 250
+    seen = []
+    made = source(commit={"every": "10m"})
+    kafka.write(made.topic, [paid(number) for number in range(300, 550)])
+    made.run_until(lambda: len(made.events()) == 500 and (seen.append(committed()) or True))
+    assert seen[0] == 0  # where the group began; looked at before the stop
+    assert committed() == 250
+
+
+def test_a_dead_letter_is_the_record_itself_and_tells_where_and_why(source, kafka, here):
+    made = source(partitions=2)
+    kafka.write(made.topic, [paid(1)], partition=1)
+    kafka.write(
+        made.topic, [b"{broken 13812345678"], partition=1, key=b"k\xff", headers=[("trace", b"t\x00"), ("trace", b"")]
+    )
+    made.run_until(lambda: made.is_committed({here(made, 1): 2}))
+    (original,) = [each for each in kafka.read(made.topic) if each.offset == 1]
+    (letter,) = kafka.read(made.dead)
+    assert (letter.key, letter.value) == (b"k\xff", b"{broken 13812345678")
+    own = [(name, value) for name, value in letter.headers if not name.startswith("log2mq-")]
+    assert own == [("trace", b"t\x00"), ("trace", b"")]
+    added = {name: value.decode() for name, value in letter.headers if name.startswith("log2mq-")}
+    assert int(added.pop("log2mq-refused-at")) >= original.timestamp
+    assert "13812345678" not in str(added)
+    assert added.pop("log2mq-reason-text")
+    assert added == {
+        "log2mq-source": made.name,
+        "log2mq-topic": made.topic,
+        "log2mq-partition": "1",
+        "log2mq-offset": "1",
+        "log2mq-timestamp": str(original.timestamp),
+        "log2mq-stage": "decode",
+        "log2mq-reason": "NOT_JSON",
+    }
+
+
+def test_organisation_and_workspace_go_with_every_message_as_the_model_has_them(source, kafka, stand_in):
+    taken = {}
+    accept = stand_in.ledger.accept
+    stand_in.ledger.accept = lambda kind, organization, messages: (
+        taken.setdefault(kind, []).extend(messages),
+        accept(kind, organization, messages),
+    )
+    made = source(report={"workspace_id": "ws-1"})
+    kafka.write(made.topic, [paid(1), registered(2, "+86 138-0000-0000")])
+    made.run_to_end()
+    assert taken == {
+        "event": [
+            {
+                "organizationId": "org-0001",
+                "workspaceId": "ws-1",
+                "customerId": "u1",
+                "eventCode": "pay_order",
+                "eventTime": 1_700_000_000_001,
+                "extendAttributes": {"outBizId": "n1", "amount": "9.90"},
+                "v": 1,
+            }
+        ],
+        "user": [
+            {
+                "organizationId": "org-0001",
+                "customerId": "u2",
+                "customerIdList": [{"customerId": "13800000000", "idMapping": "mobile"}],
+                "v": 1,
+            }
+        ],
+    }

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from conftest import wait_for
 from kafka import KafkaAdminClient
 
 ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
@@ -52,13 +53,6 @@ def run():
         if each.process.poll() is None:
             each.process.kill()
         each.wait()
-
-
-def wait_for(condition, what, limit_s=60):
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
-        time.sleep(0.1)
 
 
 def require_all_reported(made, count):
@@ -118,6 +112,14 @@ def test_a_dead_letter_topic_that_goes_away_holds_the_job_until_it_is_back(sourc
     assert [each.value for each in kafka.read(made.dead)] == [b"broken as well"]
     process.process.terminate()
     assert process.wait()[0] == 0
+
+
+def test_dead_letters_are_written_once_and_to_all_in_sync_replicas(source, kafka):
+    """One broker alone acknowledges for all, so this looks at what the producer asks for."""
+    made = source()
+    with made.job() as job:
+        asked = job.runner._dead_letters._producer.config
+    assert (asked["acks"], asked["enable_idempotence"]) == (-1, True)
 
 
 def test_a_dead_letter_topic_that_stays_away_halts(source, kafka, run, here):

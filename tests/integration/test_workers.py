@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from conftest import wait_for
 
 ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 
@@ -56,13 +57,6 @@ def run(request):
         if each.process.poll() is None:
             each.process.kill()
             each.process.wait()
-
-
-def wait_for(condition, what, limit_s=60):
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
-        time.sleep(0.1)
 
 
 def test_members_that_come_and_go_lose_nothing_and_report_nothing_twice(source, kafka, run):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.load import load_source, warnings
+from pipeline.config.load import load_source, missing_credentials, warnings
 from pipeline.config.yaml_file import read_yaml
 from pipeline.errors import UsageError
 
@@ -65,7 +65,7 @@ def test_a_good_file_is_filled_in(load):
         ("decode: json", "decode: {format: json, charst: gbk}", 3, "decode.charst: found unknown key 'charst'; did you mean 'charset'?"),
         ("decode: json", "decode: {format: json, charset: latin}", 3, "decode.charset: found 'latin'; expected one of 'utf-8'"),
         ("decode: json", "decode: {format: json, from: message}", 3, "decode.from: found from in the first step"),
-        ("decode: json", "decode: []", 3, "decode: found a list; expected at least 1"),
+        ("decode: json", "decode: []", 3, "decode: found an empty list; expected at least 1"),
         ("decode: json", "decode: [json, nginx]", 3, "decode[1]: found no `from` in a further step; expected the field"),
         ("decode: json", "decode: [json, {format: jsn, from: a..b, charset: 7}]", 3, "decode[1].format: found unknown format 'jsn'; did you mean json?"),
         ("decode: json", "decode: [json, {format: jsn, from: a..b, charset: 7}]", 3, "decode[1].from: found '$.a..b', which is no path"),
@@ -88,6 +88,9 @@ def test_a_good_file_is_filled_in(load):
         ("report:", "source: again\nreport:", 12, "the same key a second time"),
         ("source: shop-app", "source: Shop App", 1, "source: found 'Shop App'"),
         ("]}", "], security: {protocol: SASL_SSL}}", 2, "SASL without mechanism, username and password"),
+        ("source: shop-app", "source: Shop", 1, "source: found 'Shop'; expected lower-case letters"),
+        ("source: shop-app", "region: x\nsource: shop-app", 1, "region: found unknown key 'region'; it belongs at report.region"),
+        ("topics: [shop-app-log]", "topics: []", 2, "kafka.topics: found an empty list; expected at least 1"),
         ("]}", "], security: {ca_file: /nowhere.pem}}", 2, "kafka.security.ca_file: found a file that cannot be read"),
         ("]}", "], security: {protocol: SSL, key_file: /dev/null}}", 2, "found a file that is no PEM: /dev/null"),
     ],
@@ -110,6 +113,37 @@ def test_all_faults_are_said_at_once_in_the_files_order(load):
     lines = [int(each.split(":")[1]) for each in faults_of(load, text)]
     assert lines == sorted(lines)
     assert {2, 7, 13, 14} <= set(lines)
+
+
+def test_faults_do_not_hide_one_another(load):
+    """A variable without a value is said once; what does not go together is said although something else is wrong as well."""
+    text = GOOD.replace("cn-shanghai", "cn").replace("org-0001", "${ORG}") + "dead_letters: {topic: shop-app-log}\n"
+    found = faults_of(load, text)
+    assert sum("report.organization_id" in each for each in found) == 1
+    assert any(
+        "dead_letters.topic: found 'shop-app-log', which is one of the source's own topics" in each for each in found
+    )
+
+
+def test_the_file_of_the_credentials_is_looked_at_where_it_is_asked_for(tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text(GOOD + "  credentials: {file: /no/such/file}\n")
+    source = load_source(path, {})
+    assert missing_credentials(source, {}) == []
+    line = 1 + GOOD.count("\n")
+    with pytest.raises(
+        UsageError, match=rf"shop\.yaml:{line}: report\.credentials\.file: found the file /no/such/file cannot be read"
+    ):
+        load_source(path, {}, with_credentials=True)
+
+
+def test_an_environment_without_an_access_key_is_no_fault_of_the_file(tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text(GOOD)
+    source = load_source(path, {}, with_credentials=True)
+    (said,) = missing_credentials(source, {"SCA_AK_ENV": "id"})
+    assert said.startswith("`run` would not start: SCA_SK_ENV missing or empty in the environment")
+    assert missing_credentials(source, {"SCA_AK_ENV": "id", "SCA_SK_ENV": "secret"}) == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
+from pipeline.report.credentials import ENVIRONMENT_ID, ENVIRONMENT_SECRET
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -52,7 +53,7 @@ def test_the_source_file_is_in_the_image_and_reads_what_the_sample_writes():
     text = local.read_text(encoding="utf-8")
     environment = SERVICES["job"]["environment"]
     used = set(re.findall(r"\$\{(\w+)", text.partition("\nsource:")[2]))
-    assert used <= set(environment)
+    assert set(environment) == used | {ENVIRONMENT_ID, ENVIRONMENT_SECRET}
     source = load_source(local, environment)
     sample = parsed("sample")
     assert source.kafka.topics == (sample["topic"],)

@@ -67,8 +67,9 @@ def test_content_is_looked_for_in_values(refuse, applies):
         ("{name: a, do: refuse}", "`do: refuse` and the key `refuse`"),
         ("{name: a, do: throttle, latency: 5ms}", "`latency` does nothing"),
         ("{name: a, do: throttle, seconds: [5, 5]}", "does not lie after the beginning"),
-        ("{name: a, do: explode}", "do: "),
-        ("{name: a, do: throttle, share: 0}", "share: "),
+        ("{name: a, do: explode}", "faults[0].do: found 'explode'; expected one of 'delay', "),
+        ("{name: a, do: throttle, share: 0}", "faults[0].share: found 0; expected "),
+        ("{name: a, do: throttle, shar: 1}", "faults[0].shar: found unknown key 'shar'; did you mean 'share'?"),
     ],
 )
 def test_a_wrong_script_says_where(tmp_path, line, says):

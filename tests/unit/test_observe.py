@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from pipeline.books import Books
 from pipeline.dispatch import Attempts
+from pipeline.observe.log_lines import QUIET, set_up_logging
 from pipeline.observe.progress import PLAIN_EVERY_S, Progress
 from pipeline.observe.redact import MOST_CHARACTERS, redact
 from pipeline.observe.summary import merge, summary
@@ -79,6 +81,35 @@ def test_plain_lines_come_now_and_then_with_the_books(caplog):
             shown.show(status(read=10, reported=10))
     assert len(caplog.records) == 2
     assert caplog.records[0].books["read"] == 10
+
+
+@pytest.fixture
+def logs_as_before():
+    """Logging belongs to the whole process: put it back."""
+    loggers = [logging.getLogger(name) for name in (None, "log2mq", *QUIET)]
+    levels, handlers = [each.level for each in loggers], logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = handlers
+    for each, level in zip(loggers, levels, strict=True):
+        each.setLevel(level)
+
+
+def test_log_lines_stand_above_the_live_line(capsys, logs_as_before):
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    set_up_logging("text", "info")  # before the live line is there, as the commands do
+    with Progress(console, live=True) as shown:
+        shown.show(status(read=5, reported=5))
+        logging.getLogger("log2mq.kafka").warning("reading fails [red](Some)[/red]")
+        shown.show(status(read=6, reported=6))
+    drawn = console.file.getvalue()
+    line = re.search(
+        r"(?:\n|\r|\x1b\[2K)\d{4}-\S+Z WARNING log2mq\.kafka: reading fails \[red\]\(Some\)\[/red\]\n", drawn
+    )
+    assert line, repr(drawn)
+    assert "read 5 " in drawn[: line.start()]
+    assert "read 6 " in drawn[line.end() :]
+    logging.getLogger("log2mq.kafka").warning("and below it when it has gone")
+    assert "and below it" in capsys.readouterr().err
 
 
 def test_the_snapshots_of_several_processes_add_up():

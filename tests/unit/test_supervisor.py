@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,21 @@ class Worker:
         if lives < self.deaths:
             os.kill(os.getpid(), signal.SIGKILL)
         pipe.send(Told(None, self.leaves_with, "no such organisation" if self.leaves_with else ""))
+
+
+@dataclass
+class Heir:
+    """A worker that counts how often it has the parent's file open."""
+
+    file: tuple[int, int]
+
+    def __call__(self, slot, pipe):
+        found = 0
+        for handle in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                opened = handle.stat()
+                found += (opened.st_dev, opened.st_ino) == self.file
+        pipe.send(Told(status(read=found, reported=found), 0))
 
 
 def supervise(worker, count, patience=QUICK):
@@ -105,3 +121,11 @@ def test_a_stop_asked_for_before_the_workers_run_is_a_stop(tmp_path, count):
     supervisor.stop()
     supervisor.run()
     assert supervisor.statuses == []
+
+
+def test_workers_are_spawned_and_inherit_nothing_that_is_open(tmp_path):
+    with (tmp_path / "open").open("wb") as opened:
+        here = os.fstat(opened.fileno())
+        error, _, shown = supervise(Heir((here.st_dev, here.st_ino)), 1)
+    assert error is None
+    assert merge(shown).total.read == 0

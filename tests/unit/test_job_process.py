@@ -1,0 +1,40 @@
+"""What runs inside a worker process, and what it says to its supervisor."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+
+from pipeline.books import Books
+from pipeline.job_process import Voice
+from pipeline.observe.log_lines import set_up_logging
+from pipeline.status import Status
+from pipeline.values import Partition
+from pipeline.workers import Supervisor, Told
+
+
+class Talker:
+    """A worker that logs from two threads at a time, in lines longer than a pipe takes at once."""
+
+    def __call__(self, slot, pipe):
+        voice = Voice(pipe)
+        set_up_logging("text", "info", voice)
+
+        def talk(word):
+            for number in range(20):
+                logging.getLogger("log2mq.talk").info("%s %d %s", word, number, "x" * 2_000)
+
+        other = threading.Thread(target=talk, args=("other",))
+        other.start()
+        talk("one")
+        other.join()
+        voice(Told(Status(1, {Partition("log", 0): Books()}), 0))
+
+
+def test_log_lines_of_workers_are_written_whole_by_the_supervisor():
+    lines = []
+    Supervisor(Talker(), 2, lambda _: None, lambda _: None, on_line=lines.append).run()
+    assert len(lines) == 80
+    assert all(re.fullmatch(r"\S+Z INFO log2mq\.talk: (one|other) \d+ x{2000}\n", line) for line in lines)
+    assert sorted(int(line.split()[4]) for line in lines) == sorted([*range(20)] * 4)
