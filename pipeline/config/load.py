@@ -17,8 +17,8 @@ from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
 from pipeline.errors import UsageError
-from transforms.fault import MappingFaults
-from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
+from transforms.fault import MappingFaults, Note
+from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, rule_notes
 from transforms.plugins import load_plugin
 
 ONE_DAY_MS = 86_400_000
@@ -45,25 +45,30 @@ def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
         found += _cross_check(source)
     if found or source is None:
         raise UsageError("\n".join(map(str, _placed(found, written))))
-    return _with_defaults(source.placed_in(path.parent), environment)
+    return _with_defaults(source.read_from(path, written.lines), environment)
 
 
 def warnings(source: SourceFile) -> list[str]:
-    """Say what is allowed but doubtful, a sentence each."""
-    said = []
+    """Say what is allowed but doubtful, a line each with file, line and key."""
+    return [source.warning(note.location, note.text) for note in _notes(source)]
+
+
+def _notes(source: SourceFile) -> list[Note]:
+    notes = []
     if source.dedup.store == "memory":
-        said.append(
-            "dedup.store is memory: what was reported is forgotten when the process ends, and other workers do not see it"
-        )
+        text = "is memory: what was reported is forgotten when the process ends, and other workers do not see it"
+        notes.append(Note(("dedup", "store"), text))
     if source.dedup.keep < ONE_DAY_MS:
-        said.append(
-            f"dedup.keep is {format_duration(source.dedup.keep)}: a record read again after that is reported again"
-        )
+        text = f"is {format_duration(source.dedup.keep)}: a record read again after that is reported again"
+        notes.append(Note(("dedup", "keep"), text))
     if source.kafka.start == "latest":
-        said.append("kafka.start is latest: a new group passes over the records that are already there")
+        text = "is latest: a new group passes over the records that are already there"
+        notes.append(Note(("kafka", "start"), text))
     if source.transform is None:
-        said += out_biz_id_notes(source.mapping)
-    return said
+        notes += sorted(
+            [*rule_notes(source.mapping), *out_biz_id_notes(source.mapping)], key=lambda note: note.location[:2]
+        )
+    return notes
 
 
 def _validate(content: Any, found: list[Found]) -> SourceFile | None:
@@ -116,7 +121,7 @@ def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
                 if not isinstance(place, dict):
                     return None
                 if each["type"] == "missing":
-                    place[last] = "$.missing"
+                    place[last] = {"oneid": "$.missing"} if last == "identities" else "$.missing"
                 else:
                     place.pop(last, None)
     return None

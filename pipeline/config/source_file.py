@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from pipeline.config.faults import ConfigFault, Location, dotted, line_of
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.quantity import ByteSize, Duration, Share
 from pipeline.decode.settings import DecodeSettings
@@ -103,18 +105,23 @@ class SourceFile(BaseModel):
     commit: CommitSettings = CommitSettings()
     stop: StopSettings = StopSettings()
 
-    _folder: Path = PrivateAttr(default=Path())
+    _path: Path = PrivateAttr(default=Path())
+    _lines: Mapping[Location, int] = PrivateAttr(default_factory=dict)
 
     @property
     def folder(self) -> Path:
         """The folder of the source file: what a path in the file is relative to, so that the two can be moved together."""
-        return self._folder
+        return self._path.parent
 
-    def placed_in(self, folder: Path) -> Self:
-        """Return the same file as one that lies in `folder`."""
+    def read_from(self, path: Path, lines: Mapping[Location, int]) -> Self:
+        """Return the same file as one that was read from `path`, with the line of each key."""
         placed = self.model_copy()
-        placed._folder = folder  # noqa: SLF001 - its own
+        placed._path, placed._lines = path, lines  # noqa: SLF001 - its own
         return placed
+
+    def warning(self, location: Location, text: str) -> str:
+        """Return a warning with its place in the file: `shop.yaml:12: events[0].out_biz_id: ...`."""
+        return str(ConfigFault(str(self._path), line_of(location, self._lines), dotted(location), text, ""))
 
     @property
     def mapping(self) -> MappingSettings:

@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline.config.faults import ConfigFault, Location
+from pipeline.config.faults import ConfigFault, Location, line_of
 
 MOST_BYTES = 1 << 20
 MOST_VALUES = 50_000
@@ -39,9 +39,7 @@ class YamlFile:
 
     def line_of(self, location: Location) -> int:
         """Return the line of the nearest key that is there, from 1."""
-        while location and location not in self.lines:
-            location = location[:-1]
-        return self.lines.get(location, 1)
+        return line_of(location, self.lines)
 
 
 def read_yaml(path: Path) -> YamlFile:

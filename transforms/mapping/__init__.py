@@ -4,5 +4,6 @@ from transforms.mapping.compile import compile_mapping
 from transforms.mapping.mapper import Mapper, RuleTrace
 from transforms.mapping.models import MappingSettings
 from transforms.mapping.out_biz_id import out_biz_id_notes
+from transforms.mapping.reach import rule_notes
 
-__all__ = ["Mapper", "MappingSettings", "RuleTrace", "compile_mapping", "out_biz_id_notes"]
+__all__ = ["Mapper", "MappingSettings", "RuleTrace", "compile_mapping", "out_biz_id_notes", "rule_notes"]
