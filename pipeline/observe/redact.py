@@ -7,6 +7,8 @@ import re
 MOST_CHARACTERS = 10_000
 """A longer log line is cut: no line of log2mq's own is that long."""
 
+MASK = "***"
+
 # Each alternative is bounded, so the whole is linear in the text.
 _IDENTIFIERS = re.compile(
     r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,253}\.[A-Za-z]{2,24}"  # e-mail
@@ -17,4 +19,4 @@ _IDENTIFIERS = re.compile(
 
 def redact(text: str) -> str:
     """Mask mobile numbers, e-mail addresses and AccessKey IDs."""
-    return _IDENTIFIERS.sub("***", text[:MOST_CHARACTERS])
+    return _IDENTIFIERS.sub(MASK, text[:MOST_CHARACTERS])

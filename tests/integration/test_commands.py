@@ -242,7 +242,7 @@ def test_explain_shows_every_step_from_wherever_the_record_is(explained):
         ):
             assert step in said
         assert "yes  events[0] pay_order" in said
-        assert "no   users[0] identities: not type = 'register'" in said
+        assert 'no   users[0] identities: wanted type = "register", found "paid"' in said
         assert '"outBizId": "n1"' in said
     keys = {re.search("dedup key ([0-9a-f]{32})", said)[1] for said in (from_topic, from_file, from_stdin)}
     assert len(keys) == 1

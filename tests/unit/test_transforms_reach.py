@@ -67,7 +67,9 @@ def test_a_formula_says_what_its_condition_says(when, made):
 
 @given(CONDITIONS, CONDITIONS, st.lists(ENTRIES, min_size=1, max_size=20))
 @example({"x": 10**23}, {"x": {"not_in": [1e23]}}, [entry({"x": "100000000000000000000000"})])
-@example({"x": 0.1}, {"x": {"le": 0.1}}, [entry({"x": Decimal("0.1000000000000000055511151231257827021181583404541015625")})])
+@example(
+    {"x": 0.1}, {"x": {"le": 0.1}}, [entry({"x": Decimal("0.1000000000000000055511151231257827021181583404541015625")})]
+)
 def test_what_is_said_to_follow_does(one, other, entries):
     first, second = formula(one), formula(other)
     if first is None or second is None or not implies(first, second):
