@@ -1,8 +1,10 @@
-"""`log2mq check`: is a source file right, before anything connects."""
+"""`log2mq check`: is a source file right, before anything connects; and on request, over a sample, and asking the brokers and the API."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,18 +14,39 @@ from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source, warnings
 from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
+from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_topics import Topics
+from pipeline.observe.console import output
 from pipeline.report.credentials import CredentialsSource
+from pipeline.trial.records import Sampled, file_records, topic_records, whole_record
+from pipeline.trial.run import try_out
+from pipeline.trial.tables import printed
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 @click.command()
 @source_argument
 @click.option(
+    "--sample",
+    metavar="FILE|TOPIC",
+    help="Try the file over these records: what would become of them? Nothing is sent, remembered or committed.",
+)
+@click.option(
+    "--records",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="Most records of the sample: the first of a file, the latest of a topic.",
+)
+@click.option("--whole", is_flag=True, help="The file of --sample is one record, however many lines it has.")
+@click.option(
     "--online",
     is_flag=True,
     help="Ask the brokers too: are the topics there, and do they keep records no longer than dedup remembers them?",
 )
-def check(source_file: Path, *, online: bool) -> None:
+@click.option("--strict", is_flag=True, help="Leave with exit code 2 where there are warnings, too.")
+def check(source_file: Path, sample: str | None, records: int, *, whole: bool, online: bool, strict: bool) -> None:
     """Say whether SOURCE_FILE is right: all faults at once, each with file, line and key.
 
     Exit code 2 where there are faults. Warnings are printed and are no faults.
@@ -32,6 +55,8 @@ def check(source_file: Path, *, online: bool) -> None:
     build_converter(source, os.environ)
     CredentialsSource(source.report.credentials, os.environ)
     said = warnings(source)
+    if sample is not None:
+        said += sample_warnings(source, sample, records, whole=whole)
     if online:
         said += online_warnings(source)
     for warning in said:
@@ -41,11 +66,38 @@ def check(source_file: Path, *, online: bool) -> None:
         if source.transform is not None
         else f"{len(source.events)} event and {len(source.users)} user rules"
     )
+    if strict and said:
+        raise UsageError(
+            f"{source_file}: found {len(said)} {'warnings' if len(said) > 1 else 'warning'}; expected none, with --strict"
+        )
     click.echo(
         f"{source_file}: ok: source {source.source}, {' → '.join(step.format for step in source.decode)}, {rules}, to {source.report.url}"
     )
     if not online:
         click.echo("not asked: Kafka and Quick Audience (--online asks Kafka)")
+
+
+def sample_warnings(source: SourceFile, sample: str, most: int, *, whole: bool) -> list[str]:
+    """Try the source file over a sample, print what would become of it, and return what that says of the file.
+
+    Raises:
+        UsageError: there is no such file, or no record in it.
+        SourceUnavailable: no broker answers, or there is no such topic.
+    """
+    try:
+        tally, notes = try_out(source, _sampled(source, sample, most, whole=whole), os.environ)
+    except SourceUnavailable as error:
+        raise SourceUnavailable(f"--sample: there is no file {sample}, so it was taken for a topic: {error}") from None
+    if not tally.records:
+        raise UsageError(f"--sample: found no record in {sample}; expected some")
+    output().print(printed(sample, tally))
+    return [source.warning(note.location, note.text) for note in notes]
+
+
+def _sampled(source: SourceFile, sample: str, most: int, *, whole: bool) -> Iterator[Sampled]:
+    if Path(sample).exists() or not _TOPIC.fullmatch(sample):
+        return whole_record(source, Path(sample)) if whole else file_records(source, Path(sample), most)
+    return topic_records(source, sample, most, os.environ)
 
 
 def online_warnings(source: SourceFile) -> list[str]:

@@ -193,6 +193,29 @@ def test_check_online_warns_of_what_a_file_cannot_tell(source, kafka):
     assert "no such topic" in log2mq("check", short.path, "--online", code=3)
 
 
+def test_check_tries_a_file_over_the_latest_records_of_a_topic_and_leaves_no_trace(source, kafka):
+    made = source(partitions=2)
+    kafka.write(made.topic, [paid(number) for number in range(30)], partition=0)
+    kafka.write(made.topic, [paid(1), b"{broken of " + PHONE.encode(), b'{"type": "x"}'], partition=1)
+    made.save()
+    said = log2mq("check", made.path, "--sample", made.topic)
+    assert f"{made.topic}: what would become of 33 records" in said
+    rows = [line.split() for line in said.splitlines()]
+    assert ["would", "be", "reported", "30", "90.9%", f"{made.topic}:0:0"] in rows
+    assert ["dead", "letter:", "NOT_JSON", "1", "3.0%", f"{made.topic}:1:1"] in rows
+    assert ["event", "pay_order", "30", "1"] in rows
+    assert PHONE not in said
+    assert "users[0]: no record of the sample matches the rule" in said
+    latest = log2mq("check", made.path, "--sample", made.topic, "--records", "4")
+    assert "of 4 records" in latest
+    assert f"{made.topic}:0:28" in latest
+    assert kafka.committed(made.group) == {}
+    assert made.events() == {}
+    assert not (made.folder / "dedup").exists()
+    missing = log2mq("check", made.path, "--sample", "not-there", code=3)
+    assert "--sample: there is no file not-there, so it was taken for a topic: no such topic" in missing
+
+
 # --- explain -----------------------------------------------------------------------------------------------------------------------
 
 RULES = """
@@ -377,5 +400,5 @@ def test_init_proposes_a_source_file_from_a_topics_latest_records(source, kafka,
     path = tmp_path / "proposed.yaml"
     said = log2mq("init", path, "--topic", made.topic, "--like", made.path, "--records", 30)
     assert "30 records, json, 97% of them read, 1 event rules proposed" in said
-    assert f"{path}: ok: source proposed, json, 1 event" in log2mq("check", path, "--online")
+    assert f"{path}: ok: source proposed, json, 1 event" in log2mq("check", path, "--sample", made.topic)
     assert "no such topic" in log2mq("init", tmp_path / "b.yaml", "--topic", "not-there", "--like", made.path, code=3)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -65,6 +66,11 @@ class Mapper:
             return messages
         return _NO_MESSAGE if matched else self._unmatched
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in the order in which they are asked: those of users, then those of events."""
+        return self._rules
+
     def identifiers(self, entry: LogEntry) -> set[str]:
         """Return every value that some rule takes for an identifier, whether it matches the entry or not: what must not be shown."""
         found = set()
@@ -78,7 +84,7 @@ class Mapper:
             for each in seen:
                 for value in rule.personal:
                     with suppress(Inconvertible):
-                        found.add(text_or_none(value(each)) or "")
+                        found |= set(_texts(value(each)))
         return found - {""}
 
     def explain(self, entry: LogEntry) -> list[RuleTrace]:
@@ -96,6 +102,15 @@ class Mapper:
                 matched_before = rule.name
             traces.append(trace)
         return traces
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Return the text of a value; of an object or a list, where an identifier was meant, those of all that is in it."""
+    if isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
+    else:
+        yield text_or_none(value) or ""
 
 
 def _step(rule: Rule) -> _Step:
