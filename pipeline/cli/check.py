@@ -10,12 +10,11 @@ from pathlib import Path
 import click
 
 from pipeline.build import build_converter
+from pipeline.cli.online import api_warnings, kafka_warnings
 from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source, warnings
-from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.errors import SourceUnavailable, UsageError
-from pipeline.kafka_topics import Topics
 from pipeline.observe.console import output
 from pipeline.report.credentials import CredentialsSource
 from pipeline.trial.records import Sampled, file_records, topic_records, whole_record
@@ -43,7 +42,7 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 @click.option(
     "--online",
     is_flag=True,
-    help="Ask the brokers too: are the topics there, and do they keep records no longer than dedup remembers them?",
+    help="Ask the brokers about the topics, and Quick Audience about credentials, organisation and workspace. No event is sent.",
 )
 @click.option("--strict", is_flag=True, help="Leave with exit code 2 where there are warnings, too.")
 def check(source_file: Path, sample: str | None, records: int, *, whole: bool, online: bool, strict: bool) -> None:
@@ -58,7 +57,7 @@ def check(source_file: Path, sample: str | None, records: int, *, whole: bool, o
     if sample is not None:
         said += sample_warnings(source, sample, records, whole=whole)
     if online:
-        said += online_warnings(source)
+        said += kafka_warnings(source) + api_warnings(source)
     for warning in said:
         click.echo(f"warning: {warning}")
     rules = (
@@ -74,7 +73,7 @@ def check(source_file: Path, sample: str | None, records: int, *, whole: bool, o
         f"{source_file}: ok: source {source.source}, {' → '.join(step.format for step in source.decode)}, {rules}, to {source.report.url}"
     )
     if not online:
-        click.echo("not asked: Kafka and Quick Audience (--online asks Kafka)")
+        click.echo("not asked: Kafka and Quick Audience (--online asks both)")
 
 
 def sample_warnings(source: SourceFile, sample: str, most: int, *, whole: bool) -> list[str]:
@@ -98,30 +97,3 @@ def _sampled(source: SourceFile, sample: str, most: int, *, whole: bool) -> Iter
     if Path(sample).exists() or not _TOPIC.fullmatch(sample):
         return whole_record(source, Path(sample)) if whole else file_records(source, Path(sample), most)
     return topic_records(source, sample, most, os.environ)
-
-
-def online_warnings(source: SourceFile) -> list[str]:
-    """Ask the brokers what a file alone cannot tell.
-
-    Raises:
-        SourceUnavailable: no broker answers, or a topic is not there.
-    """
-    said = []
-    with Topics(source.kafka, os.environ) as topics:
-        for topic in sorted({partition.topic for partition in topics.partitions()}):
-            said += retention_warning(source, topic, topics.retention_ms(topic))
-        if not topics.exists(source.dead_letters.topic):
-            said.append(
-                f"the dead-letter topic {source.dead_letters.topic} does not exist: `run` will not start without it"
-            )
-    return said
-
-
-def retention_warning(source: SourceFile, topic: str, retention_ms: int | None) -> list[str]:
-    """A record that outlives the memory of its report can be reported twice by a replay."""
-    if retention_ms is not None and retention_ms <= source.dedup.keep:
-        return []
-    kept = "for ever" if retention_ms is None else format_duration(retention_ms)
-    return [
-        f"{topic} keeps records {kept}, dedup.keep is {format_duration(source.dedup.keep)}: a replay of older records reports them again"
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -15,13 +16,22 @@ MARK = {"x-log2mq": "stand-in"}
 
 def business(request_id: str, *, code: str = "", description: str = "") -> Response:
     """Answer with the six keys of a business result; without a code it is a yes."""
+    return _result(request_id, None if code else "true", code, description)
+
+
+def workspaces(request_id: str, names: Mapping[str, str]) -> Response:
+    """Answer with workspaces, name by ID, in the shape that the vendor's Go SDK reads."""
+    return _result(request_id, [{"WorkspaceId": each, "WorkspaceName": name} for each, name in names.items()])
+
+
+def _result(request_id: str, content: Any, code: str = "", description: str = "") -> Response:
     document: dict[str, Any] = {
         "RequestId": request_id,
         "Success": not code,
         "ErrorCode": code or None,
         "ErrorDesc": description or None,
         "TraceId": f"trace-{request_id}",
-        "Data": None if code else "true",
+        "Data": content,
     }
     return Response(orjson.dumps(document), headers=MARK, media_type="application/json;charset=utf-8")
 

@@ -193,6 +193,47 @@ def test_check_online_warns_of_what_a_file_cannot_tell(source, kafka):
     assert "no such topic" in log2mq("check", short.path, "--online", code=3)
 
 
+@pytest.mark.parametrize("signature", ["v2", "acs3"])
+def test_check_online_proves_broker_topics_credentials_and_endpoint(source, kafka, stand_in, signature, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("access_key_id=testid\naccess_key_secret=wrong\n")
+    key.chmod(0o600)
+    made = source(report={"signature": signature, "workspace_id": "ws-0001"}, partitions=2)
+    kafka.topic(name=made.dead)
+    made.save()
+    said = log2mq("check", made.path, "--online")
+    assert f"Kafka: 1 topic with 2 partitions: {made.topic}" in said
+    assert (
+        f"Quick Audience at {stand_in.url}: takes the AccessKey, organisation and instance; workspaces: ws-0001 (stand-in)"
+        in said
+    )
+    assert "not asked" not in said
+    assert made.events() == {}
+    made.sections["report"]["workspace_id"] = "ws-0002"
+    refused = log2mq("check", made.save(), "--online", code=2)
+    assert re.search(r"yaml:\d+: report\.workspace_id: found 'ws-0002'; expected one of ws-0001", refused)
+    made.sections["report"] |= {"workspace_id": "ws-0001", "credentials": f"{{file: {key}}}"}
+    refused = log2mq("check", made.save(), "--online", code=4)
+    assert f"log2mq: Quick Audience at {stand_in.url}: SignatureDoesNotMatch: the AccessKey secret is wrong" in refused
+    del made.sections["report"]["credentials"]
+    made.url = "http://127.0.0.1:9"
+    refused = log2mq("check", made.save(), "--online", code=4)
+    assert "log2mq: Quick Audience at http://127.0.0.1:9: ConnectError: the endpoint cannot be reached" in refused
+
+
+def test_check_online_warns_where_the_key_may_only_report(source, kafka, serve):
+    standing = serve("emulator", "--port", 0, "--permit", "RecieveEventMessage", "--permit", "RecieveUserMessage")
+    made = source()
+    made.url = standing.says(r"http://127\.0\.0\.1:\d+")[0]
+    kafka.topic(name=made.dead)
+    said = log2mq("check", made.save(), "--online")
+    assert (
+        f"warning: Quick Audience at {made.url} answers, but the operation that lists workspaces is refused: Forbidden.RAM"
+        in said
+    )
+    assert "ok: source" in said
+
+
 def test_check_tries_a_file_over_the_latest_records_of_a_topic_and_leaves_no_trace(source, kafka):
     made = source(partitions=2)
     kafka.write(made.topic, [paid(number) for number in range(30)], partition=0)
