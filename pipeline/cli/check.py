@@ -21,6 +21,8 @@ from pipeline.trial.records import Sampled, file_records, topic_records, whole_r
 from pipeline.trial.run import try_out
 from pipeline.trial.tables import printed
 
+MOST_RECORDS = 10_000
+
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -33,10 +35,8 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 )
 @click.option(
     "--records",
-    default=10_000,
-    show_default=True,
-    type=click.IntRange(1, 1_000_000),
-    help="Most records of the sample: the first of a file, the latest of a topic.",
+    type=click.IntRange(1, 100_000),
+    help=f"Most records of the sample: the first of a file, the latest of a topic.  [default: {MOST_RECORDS}]",
 )
 @click.option("--whole", is_flag=True, help="The file of --sample is one record, however many lines it has.")
 @click.option(
@@ -45,35 +45,43 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
     help="Ask the brokers about the topics, and Quick Audience about credentials, organisation and workspace. No event is sent.",
 )
 @click.option("--strict", is_flag=True, help="Leave with exit code 2 where there are warnings, too.")
-def check(source_file: Path, sample: str | None, records: int, *, whole: bool, online: bool, strict: bool) -> None:
+def check(
+    source_file: Path, sample: str | None, records: int | None, *, whole: bool, online: bool, strict: bool
+) -> None:
     """Say whether SOURCE_FILE is right: all faults at once, each with file, line and key.
 
     Exit code 2 where there are faults. Warnings are printed and are no faults.
     """
+    if sample is None and (whole or records is not None):
+        raise UsageError(f"{'--whole' if whole else '--records'}: found no --sample; expected one with it")
     source = load_source(source_file, os.environ)
     build_converter(source, os.environ)
     CredentialsSource(source.report.credentials, os.environ)
-    said = warnings(source)
+    count = _warn(warnings(source))
     if sample is not None:
-        said += sample_warnings(source, sample, records, whole=whole)
+        count += _warn(sample_warnings(source, sample, records or MOST_RECORDS, whole=whole))
     if online:
-        said += kafka_warnings(source) + api_warnings(source)
-    for warning in said:
-        click.echo(f"warning: {warning}")
+        count += _warn(kafka_warnings(source)) + _warn(api_warnings(source))
     rules = (
         f"plug-in {source.transform.plugin}"
         if source.transform is not None
         else f"{len(source.events)} event and {len(source.users)} user rules"
     )
-    if strict and said:
+    if strict and count:
         raise UsageError(
-            f"{source_file}: found {len(said)} {'warnings' if len(said) > 1 else 'warning'}; expected none, with --strict"
+            f"{source_file}: found {count} {'warnings' if count > 1 else 'warning'}; expected none, with --strict"
         )
     click.echo(
         f"{source_file}: ok: source {source.source}, {' → '.join(step.format for step in source.decode)}, {rules}, to {source.report.url}"
     )
     if not online:
         click.echo("not asked: Kafka and Quick Audience (--online asks both)")
+
+
+def _warn(said: list[str]) -> int:
+    for warning in said:
+        click.echo(f"warning: {warning}")
+    return len(said)
 
 
 def sample_warnings(source: SourceFile, sample: str, most: int, *, whole: bool) -> list[str]:
@@ -94,6 +102,9 @@ def sample_warnings(source: SourceFile, sample: str, most: int, *, whole: bool) 
 
 
 def _sampled(source: SourceFile, sample: str, most: int, *, whole: bool) -> Iterator[Sampled]:
-    if Path(sample).exists() or not _TOPIC.fullmatch(sample):
-        return whole_record(source, Path(sample)) if whole else file_records(source, Path(sample), most)
+    path = Path(sample)
+    if whole:
+        return whole_record(source, path)
+    if (path.exists() and not path.is_dir()) or sample in {".", ".."} or not _TOPIC.fullmatch(sample):
+        return file_records(source, path, most)
     return topic_records(source, sample, most, os.environ)

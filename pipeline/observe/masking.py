@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.convert import Converter, Draft
-from pipeline.observe.redact import MASK, redact
+from pipeline.observe.redact import MASK, MOST_CHARACTERS, redact
 from schemas.log import LogEntry
 from schemas.refusal import Refusal
 from transforms.mapping import Mapper
@@ -68,6 +68,9 @@ class Masking(Unmasked):
         if isinstance(value, str | int) and str(value) in self._hidden:
             return MASK
         if isinstance(value, str):
+            value = (
+                redact(value) if len(value) <= MOST_CHARACTERS else value
+            )  # first: with its begin masked, nothing looks like one
             for each in self._telling:
                 value = value.replace(each, MASK)
         return value

@@ -13,6 +13,7 @@ MASK = "***"
 _IDENTIFIERS = re.compile(
     r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,253}\.[A-Za-z]{2,24}"  # e-mail
     r"|(?<![\d.])(?:\+?86|0086)?1[3-9]\d{9}(?!\d)"  # mobile
+    r"|(?<![\w-])o[A-Za-z0-9_-]{27,28}(?![\w-])"  # WeChat OpenID and UnionID
     r"|\bLTAI[A-Za-z0-9]{12,30}\b"  # AccessKey ID
 )
 
@@ -27,5 +28,5 @@ def mask_tokens(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Mask mobile numbers, e-mail addresses and AccessKey IDs."""
+    """Mask mobile numbers, e-mail addresses, OpenIDs and AccessKey IDs."""
     return _IDENTIFIERS.sub(MASK, text[:MOST_CHARACTERS])

@@ -27,6 +27,9 @@ MOST_RAW_BYTES = 1_000
 _CONTENT = ("customerId", "eventTime", "eventSourceCode", "extendAttributes", "customerIdList")
 
 
+_DIGEST_BYTES = 8
+
+
 @dataclass(slots=True)
 class Example:
     """One record of many: where it is, why it ended so, and what it holds, masked and cut."""
@@ -86,7 +89,7 @@ class Counter:
         self.tally = Tally()
         self._converter = converter
         self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
-        self._events: dict[bytes, tuple[str, tuple[bytes, ...]]] = {}
+        self._events: dict[bytes, tuple[str, bytes]] = {}
 
     def take(self, sampled: Sampled, decoded: Decoded, rules: Sequence[str]) -> None:
         """Count a record. `decoded` are its entries, `rules` names the rules that made its messages, in their order."""
@@ -124,13 +127,17 @@ class Counter:
         return granted
 
     def _compare(self, draft: Draft, wire: dict[str, Any], rule: str, place: str) -> None:
-        content = tuple(
-            blake2b(orjson.dumps(wire.get(name), option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
+        content = b"".join(
+            blake2b(orjson.dumps(wire.get(name), option=orjson.OPT_SORT_KEYS), digest_size=_DIGEST_BYTES).digest()
             for name in _CONTENT
         )
         before, first = self._events.setdefault(draft.claim.key, (place, content))
         if first != content:
-            differing = [name for name, one, other in zip(_CONTENT, first, content, strict=True) if one != other]
+            differing = [
+                name
+                for place_in, name in zip(range(0, len(content), _DIGEST_BYTES), _CONTENT, strict=True)
+                if first[place_in : place_in + _DIGEST_BYTES] != content[place_in : place_in + _DIGEST_BYTES]
+            ]
             clash = self.tally.clashes.setdefault(
                 rule or wire["eventCode"], Clash((before, place), " and ".join(differing))
             )

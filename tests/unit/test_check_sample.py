@@ -69,7 +69,7 @@ LINES = [
     paid("n2", amount=6),
     paid("n2", user="member-2"),
     paid(None),
-    {"type": "seen", "user": "member-9"},
+    {"type": "seen", "user": "member-9", "wx": "o6_bmjrPTlm6_2sgVt7hMZOPfL2M", "mail": "member-9@example.com"},
     {"type": "items", "ts": 1_700_000_000, "user": "member-1", "items": [{"no": "i1"}, {"no": "i2"}]},
     {"type": "register", "user": "member-3", "phone": "13812345670"},
     {"type": "register", "user": "member-3", "phone": "13812345670"},
@@ -124,6 +124,8 @@ def test_the_fates_are_counted_with_a_place_and_one_example_of_each(check):
     assert "member-" not in said
     assert "138123" not in said
     assert "a@b.com" not in said
+    assert "o6_bmj" not in said
+    assert "example.com" not in said
 
 
 def test_messages_are_counted_by_event_code_and_what_comes_again_is_a_duplicate(check):
@@ -188,6 +190,9 @@ def test_only_the_first_records_are_read_and_a_file_may_be_one(check):
     ("options", "says"),
     [
         (["--sample", "no/such.log"], "--sample: found 'no/such.log', which cannot be read (No such file or directory); expected a file of records, or a topic"),
+        (["--whole"], "--whole: found no --sample; expected one with it"),
+        (["--records", "5"], "--records: found no --sample; expected one with it"),
+        (["--sample", "some-topic", "--whole"], "--sample: found 'some-topic', which cannot be read"),
         (["--sample", "empty.log"], "--sample: found no record in empty.log; expected some"),
         (["--sample", "."], "--sample: found '.', which cannot be read (Is a directory)"),
     ],
@@ -236,3 +241,31 @@ def test_whatever_the_records_each_has_one_fate(tmp_path_factory, values):
     tally, notes = try_out(source, file_records(source, folder / "shop.log", 100), KEYS)
     assert sum(tally.count(fate) for fate in Fate) == tally.records
     assert all(source.warning(note.location, note.text) for note in notes)
+
+
+def test_a_plug_in_is_tried_out_too(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "shop_plugin-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-plugin\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[log2mq.transforms]\nshop = shop_plugin:make\n")
+    (tmp_path / "shop_plugin.py").write_text(
+        "from schemas.event import EventMessage\n"
+        "def make(options):\n"
+        "    def transform(entry):\n"
+        "        found = {'outBizId': entry.fields['no'], 'n': entry.fields['n']}\n"
+        "        return [EventMessage(customer_id='member-1', event_code='e', event_time=1_700_000_000_000, extend_attributes=found)]\n"
+        "    return transform\n"
+    )
+    begin, end = SOURCE.partition("events:")[0], "report:" + SOURCE.partition("report:")[2]
+    (tmp_path / "shop.yaml").write_text(f"{begin}transform: {{plugin: shop}}\n{end}")
+    (tmp_path / "shop.log").write_text('{"no": "a", "n": "1"}\n{"no": "a", "n": "2"}\n{"no": "b"}\n')
+    source = load_source(tmp_path / "shop.yaml", KEYS)
+    tally, notes = try_out(source, file_records(source, tmp_path / "shop.log", 10), KEYS)
+    assert [(fate, code, group.count) for (fate, code), group in tally.fates.items()] == [
+        (Fate.REPORTED, "", 1),
+        (Fate.DUPLICATE, "", 1),
+        (Fate.DEAD_LETTERED, "PLUGIN_RAISED", 1),
+    ]
+    assert [note.location for note in notes] == [("transform",)]
+    assert "is not unique: 1 event of the sample" in notes[0].text
