@@ -171,7 +171,7 @@ def test_what_is_doubtful_has_its_line_and_key_too(load, tmp_path):
     file = tmp_path / "shop.yaml"
     assert said == [
         f"{file}:17: dedup.keep: is 1h: a record read again after that is reported again",
-        f"{file}:12: events[1].when: can never hold: its conditions exclude each other",
+        f'{file}:12: events[1].when: can never hold: type = "paid" and type = "seen" exclude each other',
         said[2],
     ]
     assert said[2].startswith(f"{file}:16: events[1].out_biz_id: the record's position: stable over replays")

@@ -25,14 +25,14 @@ _BOUNDS = {"gt": (1, False), "ge": (1, True), "lt": (-1, False), "le": (-1, True
 _NO_ENTRY = LogEntry({}, RawRecord("", 0, 0, -1, None, None))
 
 
-def is_impossible(alternative: Alternative) -> bool:
-    """Whether literals can never all hold."""
-    return any(_excludes(one, other) for one, other in combinations(alternative, 2))
+def excluding(alternative: Alternative) -> tuple[Literal, Literal] | None:
+    """Return two literals that can never both hold, if there are such."""
+    return next((pair for pair in combinations(alternative, 2) if _excludes(*pair)), None)
 
 
 def possible(formula: Formula) -> Formula:
-    """Return the alternatives that are not impossible."""
-    return tuple(alternative for alternative in formula if not is_impossible(alternative))
+    """Return the alternatives that are not seen to be impossible."""
+    return tuple(alternative for alternative in formula if excluding(alternative) is None)
 
 
 def implies(one: Formula, other: Formula) -> bool:

@@ -6,6 +6,7 @@ compiles, which a property test holds it to.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from math import prod
@@ -39,6 +40,17 @@ class Literal(NamedTuple):
     def negated(self) -> Literal:
         """Return the question whose answer is always the other."""
         return self._replace(holds=not self.holds)
+
+    def __str__(self) -> str:
+        """Write it as a line of a condition: `type in ["a", "b"]`, `n not gt 5`."""
+        begin, *steps = self.path if isinstance(self.path, tuple) else (self.path,)
+        name = "".join(_step(step) for step in steps)
+        name = name.removeprefix(".") if begin == "$" else f"{begin}{name}"
+        if self.values is None:
+            return f"{name} {'' if self.holds else 'not '}{self.operator} {_json(self.argument)}"
+        if len(self.values) == 1:
+            return f"{name} {'=' if self.holds else 'ne'} {_json(self.values[0])}"
+        return f"{name} {'in' if self.holds else 'not_in'} {_json(self.values)}"
 
 
 Alternative = tuple[Literal, ...]
@@ -74,6 +86,14 @@ def path_of(name: str) -> Path:
         return name
     begun = next((each for each in _ELEMENT if name == each or name.startswith((f"{each}.", f"{each}["))), "$")
     return (begun, *parse_steps(f"${name[len(begun) :]}"))
+
+
+def _step(step: Any) -> str:
+    return f".{step}" if isinstance(step, str) else f"[{step}]" if isinstance(step, int) else str(step.value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _conditions(when: Mapping[str, Any], *, holds: bool) -> Formula:

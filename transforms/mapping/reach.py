@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transforms.fault import Location, Note
-from transforms.mapping.exclusion import implies, possible
+from transforms.mapping.exclusion import excluding, implies, possible
 from transforms.mapping.formula import Formula, TooManyAlternatives, either, formula_of
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.values import names_element
@@ -28,7 +28,7 @@ def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool)
         location: Location = (key, place)
         whole, entry = _formula(rule.when), _formula(entry_part(rule))
         if whole is not None and not possible(whole):
-            notes.append(Note((*location, "when"), "can never hold: its conditions exclude each other"))
+            notes.append(Note((*location, "when"), f"can never hold: {_why(whole)}"))
         elif first_only and entry is not None and (taken := _taken_before(entry, asked)):
             notes.append(Note(location, f"can never match (match: first): {taken}"))
         elif whole is not None and (twin := _twin(rule, whole, rules[:place])) is not None:
@@ -40,6 +40,12 @@ def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool)
             )
         asked.append(entry)
     return notes
+
+
+def _why(impossible: Formula) -> str:
+    """Name the conditions, where there is no choice between several."""
+    pair = excluding(impossible[0]) if len(impossible) == 1 else None
+    return f"{pair[0]} and {pair[1]} exclude each other" if pair else "its conditions exclude each other"
 
 
 def _formula(when: Mapping[str, Any] | None) -> Formula | None:
