@@ -39,7 +39,10 @@ class Description(NamedTuple):
 
 
 class SchemaKind(NamedTuple):
-    """One kind of file: its model, what it is, and where its keys are described. The rest is what no model says; see `schema_pieces`."""
+    """One kind of file: its model, what it is, and where its keys are described. The rest is what no model says; see `schema_pieces`.
+
+    `variables`: a variable such as ${NAME} may stand for a value in it.
+    """
 
     model: type[BaseModel]
     title: str
@@ -47,6 +50,7 @@ class SchemaKind(NamedTuple):
     instead: Mapping[str, Schema] = {}
     beside: Mapping[str, Schema] = {}
     definitions: Callable[[], Mapping[str, Schema]] = dict
+    variables: bool = False
 
 
 SCHEMAS: Mapping[str, SchemaKind] = {
@@ -57,6 +61,7 @@ SCHEMAS: Mapping[str, SchemaKind] = {
         INSTEAD,
         BESIDE,
         lambda: {**DEFINITIONS, **decoder_steps()},
+        variables=True,
     ),
 }
 """A row for each kind of file."""
@@ -89,8 +94,7 @@ def json_schema(kind: SchemaKind, descriptions: Mapping[str, str]) -> Schema:
     definitions = {**root.pop("$defs", {}), **kind.definitions()}
     finisher = _Finisher(kind, definitions, descriptions)
     body = finisher.finished(root, "")
-    used = finisher.used()
-    return {"$schema": DIALECT, **body, "title": kind.title, "$defs": {"variable": DEFINITIONS["variable"], **used}}
+    return {"$schema": DIALECT, **body, "title": kind.title, "$defs": finisher.used()}
 
 
 class _Finisher:
@@ -104,7 +108,8 @@ class _Finisher:
 
     def used(self) -> dict[str, Schema]:
         """Return the definitions that were met, by name."""
-        return dict(sorted(self._done.items()))
+        variable = {"variable": DEFINITIONS["variable"]} if self._kind.variables else {}
+        return {**variable, **dict(sorted(self._done.items()))}
 
     def finished(self, schema: Any, key: str) -> Any:
         """Return a schema that stands at a dotted key, finished, with all below it."""
@@ -119,7 +124,7 @@ class _Finisher:
         result = {name: self._inner(name, value, key) for name, value in schema.items() if not _is_noise(name, value)}
         if isinstance(schema.get("properties"), dict) and key in self._kind.beside:
             result |= self._kind.beside[key]
-        return _or_variable(result)
+        return _or_variable(result) if self._kind.variables else result
 
     def _inner(self, name: str, value: Any, key: str) -> Any:
         if name == "properties":
@@ -133,9 +138,9 @@ class _Finisher:
         if instead is not None:
             schema = {**instead, **({"description": schema["description"]} if "description" in schema else {})}
         result: Schema = self.finished(schema, key)
-        if key in self._descriptions:
-            limits = result.get("description") if "quantity" in schema else ""
-            result["description"] = self._descriptions[key] + (f" ({limits})" if limits else "")
+        if meaning := self._descriptions.get(key) or schema.get("description"):
+            limits = _limits(schema) if "quantity" in schema else ""
+            result["description"] = f"{meaning} ({limits})" if limits else meaning
         return result
 
     def _define(self, name: str, key: str) -> None:
@@ -153,17 +158,22 @@ class _Finisher:
     def _quantity(self, schema: Schema) -> Schema:
         ways, write = quantity(schema["quantity"])
         result = {name: value for name, value in schema.items() if name not in _DROPPED}
-        bounds = [
-            f"{word} {write(schema[name])}"
-            for word, names in (("at least", ("minimum", "ge")), ("at most", ("maximum", "le")))
-            for name in names
-            if schema.get(name)
-        ]
         if schema.get("default") is not None:
             result["default"] = write(schema["default"])
-        if bounds:
-            result["description"] = ", ".join(bounds)
-        return {**result, "anyOf": [*ways, ref("variable")]}
+        if limits := _limits(schema):
+            result["description"] = limits
+        return {**result, "anyOf": [*ways, *([ref("variable")] if self._kind.variables else [])]}
+
+
+def _limits(schema: Schema) -> str:
+    """Say what a quantity is at least and at most, as it is written."""
+    _, write = quantity(schema["quantity"])
+    return ", ".join(
+        f"{word} {write(schema[name])}"
+        for word, names in (("at least", ("minimum", "ge")), ("at most", ("maximum", "le")))
+        for name in names
+        if schema.get(name)
+    )
 
 
 def _is_noise(name: str, value: Any) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.cli.main import cli
-from pipeline.config.json_schema import SCHEMAS, shipped, written
+from pipeline.config.json_schema import SCHEMAS, Description, SchemaKind, shipped, written
 from pipeline.config.load import load_source
+from pipeline.config.quantity import Duration
 from pipeline.config.schema_pieces import INSTEAD
 from pipeline.config.yaml_file import read_yaml
 from pipeline.decode import DECODERS
@@ -50,6 +53,37 @@ def test_the_command_prints_it_and_knows_its_kinds():
     refused = CliRunner().invoke(cli, ["schema", "sauce"])
     assert refused.exit_code == 2
     assert "'sauce' is not" in refused.output
+
+
+def test_another_kind_of_file_is_a_row_more(tmp_path, monkeypatch):
+    class Task(BaseModel):
+        """One task."""
+
+        model_config = ConfigDict(extra="forbid")
+        wait: Annotated[Duration, Field(ge=1_000, description="how long it waits")] = 5_000
+        kind: Literal["a", "b"] = "a"
+
+    class Tasks(BaseModel):
+        """All tasks."""
+
+        model_config = ConfigDict(extra="forbid")
+        tasks: list[Task]
+
+    (tmp_path / "tasks.md").write_text(
+        "| key | default | meaning |\n| --- | --- | --- |\n| `tasks` | required | see [here](x.md) |\n| `tasks.kind` | `a` | a \\| b |\n"
+    )
+    monkeypatch.setattr(
+        "pipeline.config.json_schema.SCHEMAS", {"tasks": SchemaKind(Tasks, "Tasks", (Description("tasks.md"),))}
+    )
+    made = json.loads(written("tasks", tmp_path))
+    assert made["properties"]["tasks"]["description"] == "see here"
+    task = made["$defs"]["Task"]["properties"]
+    assert task["kind"] == {"default": "a", "enum": ["a", "b"], "type": "string", "description": "a | b"}
+    assert (task["wait"]["default"], task["wait"]["description"]) == ("5s", "how long it waits (at least 1s)")
+    valid = Draft202012Validator(made).is_valid
+    assert valid({"tasks": [{"wait": "2s", "kind": "b"}]})
+    assert not valid({"tasks": [{"wait": 2}]})
+    assert not valid({"tasks": [{"kind": "${KIND}"}]})
 
 
 def properties(schema, at=""):
