@@ -7,7 +7,7 @@ DEMO_STAMP := $(VENV)/.installed-demo
 
 RUNS ?= 1000000
 
-.PHONY: demo test lint bench fuzz clean
+.PHONY: demo test lint schemas bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -35,6 +35,9 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+schemas: $(STAMP) ## Write the JSON Schemas anew, from the models and the tables of docs/
+	$(BIN)/python -m pipeline.config.json_schema docs schemas/json
 
 bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries, and weigh it while a million records wait
 	$(BIN)/python bench/mapping.py

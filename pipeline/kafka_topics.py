@@ -158,8 +158,8 @@ class Topics:
             )
         return found[0]  # type: ignore[no-any-return]
 
-    def latest_records(self, most: int) -> list[Record]:
-        """Return the latest records of the source's topics, about equally many of each partition, oldest first in each."""
+    def latest_records(self, most: int) -> Iterator[Record]:
+        """Yield the latest records of the source's topics, about equally many of each partition, oldest first in each."""
         partitions = self.partitions()
         starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
         there = [each for each in partitions if starts[each] < ends[each]]
@@ -167,13 +167,13 @@ class Topics:
         self._consumer.assign([TopicPartition(*each) for each in there])
         for each in there:
             self._consumer.seek(TopicPartition(*each), max(starts[each], ends[each] - each_partition))
-        found: list[Record] = []
+        left = most
         with self._asking("reading the latest records"):
-            while there and len(found) < most:
-                for records in self._consumer.poll(timeout_ms=1_000, max_records=most - len(found)).values():
-                    found += records
+            while there and left:
+                for records in self._consumer.poll(timeout_ms=1_000, max_records=left).values():
+                    left -= len(records)
+                    yield from records
                 there = [each for each in there if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]]
-        return found
 
     def count_by_header(self, name: str) -> dict[str, int]:
         """Read the source's topics to their end and count records by the text of one header ("" where it is absent)."""

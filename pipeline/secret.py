@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from pipeline.errors import UsageError
@@ -58,8 +58,8 @@ class SecretSource(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    env: str | None = None
-    file: str | None = None
+    env: str | None = Field(default=None, description="the name of an environment variable that holds it")
+    file: str | None = Field(default=None, description="the path of a file that holds it, and nothing else")
 
     @model_validator(mode="before")
     @classmethod

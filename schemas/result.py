@@ -65,6 +65,27 @@ class GatewayError(NamedTuple):
         return cls(*(_text(document, name) for name in _FIELDS))
 
 
+def workspaces_of(body: bytes) -> dict[str, str]:
+    """Read the workspaces of an answer to `ListWorkspace`, name by ID (reference, section 1.5). Never raises.
+
+    The vendor's SDKs disagree on how deep the list lies within `Data`, so it is looked for.
+    """
+    found: dict[str, str] = {}
+    waiting: list[tuple[Any, int]] = [(_value(parse_object(body) or {}, "Data"), 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, dict):
+            if identifier := _text(value, "WorkspaceId"):
+                found[identifier] = _text(value, "WorkspaceName")
+            value = list(value.values())
+        if isinstance(value, list) and depth < _MOST_WORKSPACE_DEPTH:
+            waiting += [(each, depth + 1) for each in reversed(value)]
+    return found
+
+
+_MOST_WORKSPACE_DEPTH = 4
+
+
 def parse_object(body: bytes) -> Mapping[str, Any] | None:
     """Read a JSON object, or None where the body is none."""
     try:

@@ -17,6 +17,13 @@ class Fault(NamedTuple):
     expected: str
 
 
+class Note(NamedTuple):
+    """What is allowed but doubtful: where, and a sentence that says what it brings with it."""
+
+    location: Location
+    text: str
+
+
 class MappingFaults(Exception):
     """All faults of a mapping or a plug-in's settings at once."""
 

@@ -16,7 +16,7 @@ from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
-from transforms.mapping import Mapper
+from transforms.mapping import Mapper, RuleTrace
 
 PLURAL: Mapping[Kind, str] = {Kind.EVENT: "events", Kind.USER: "users"}
 
@@ -121,6 +121,12 @@ def _by_type(identities: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     return found
 
 
+def _why_not(trace: RuleTrace) -> str:
+    if trace.not_asked:
+        return f"asked, since {trace.not_asked} matched (match: first)"
+    return trace.unmet[0].text
+
+
 def _note_rules(converter: Converter, record: Record, found: FoundRecord) -> None:
     if not isinstance(mapper := converter.transform, Mapper):
         return
@@ -132,6 +138,6 @@ def _note_rules(converter: Converter, record: Record, found: FoundRecord) -> Non
             if trace.messages or trace.refusal is not None:
                 found.reached.add(trace.rule)
             elif not trace.matched:
-                found.unmatched.append((trace.rule, trace.failed))
+                found.unmatched.append((trace.rule, _why_not(trace)))
             if trace.refusal is not None:
                 break  # the record ends here

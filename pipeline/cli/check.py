@@ -1,73 +1,108 @@
-"""`log2mq check`: is a source file right, before anything connects."""
+"""`log2mq check`: is a source file right, before anything connects; and on request, over a sample, and asking the brokers and the API."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from pipeline.build import build_converter
+from pipeline.cli.online import api_warnings, kafka_warnings
 from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source, missing_credentials, warnings
-from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
-from pipeline.kafka_topics import Topics
+from pipeline.errors import SourceUnavailable, UsageError
+from pipeline.observe.console import output
+from pipeline.trial.records import Sampled, file_records, topic_records, whole_record
+from pipeline.trial.run import try_out
+from pipeline.trial.tables import printed
+
+MOST_RECORDS = 10_000
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 @click.command()
 @source_argument
 @click.option(
+    "--sample",
+    metavar="FILE|TOPIC",
+    help="Try the file over these records: what would become of them? Nothing is sent, remembered or committed.",
+)
+@click.option(
+    "--records",
+    type=click.IntRange(1, 100_000),
+    help=f"Most records of the sample: the first of a file, the latest of a topic.  [default: {MOST_RECORDS}]",
+)
+@click.option("--whole", is_flag=True, help="The file of --sample is one record, however many lines it has.")
+@click.option(
     "--online",
     is_flag=True,
-    help="Ask the brokers too: are the topics there, and do they keep records no longer than dedup remembers them?",
+    help="Ask the brokers about the topics, and Quick Audience about credentials, organisation and workspace. No event is sent.",
 )
-def check(source_file: Path, *, online: bool) -> None:
+@click.option("--strict", is_flag=True, help="Leave with exit code 2 where there are warnings, too.")
+def check(
+    source_file: Path, sample: str | None, records: int | None, *, whole: bool, online: bool, strict: bool
+) -> None:
     """Say whether SOURCE_FILE is right: all faults at once, each with file, line and key.
 
     Exit code 2 where there are faults. Warnings are printed and are no faults.
     """
+    if sample is None and (whole or records is not None):
+        raise UsageError(f"{'--whole' if whole else '--records'}: found no --sample; expected one with it")
     source = load_source(source_file, os.environ, with_credentials=True)
     build_converter(source, os.environ)
-    said = warnings(source) + missing_credentials(source, os.environ)
+    count = _warn(warnings(source)) + _warn(missing_credentials(source, os.environ))
+    if sample is not None:
+        count += _warn(sample_warnings(source, sample, records or MOST_RECORDS, whole=whole))
     if online:
-        said += online_warnings(source)
-    for warning in said:
-        click.echo(f"warning: {warning}")
+        count += _warn(kafka_warnings(source)) + _warn(api_warnings(source))
     rules = (
         f"plug-in {source.transform.plugin}"
         if source.transform is not None
         else f"{len(source.events)} event and {len(source.users)} user rules"
     )
+    if strict and count:
+        raise UsageError(
+            f"{source_file}: found {count} {'warnings' if count > 1 else 'warning'}; expected none, with --strict"
+        )
     click.echo(
         f"{source_file}: ok: source {source.source}, {' → '.join(step.format for step in source.decode)}, {rules}, to {source.report.url}"
     )
     if not online:
-        click.echo("not asked: Kafka and Quick Audience (--online asks Kafka)")
+        click.echo("not asked: Kafka and Quick Audience (--online asks both)")
 
 
-def online_warnings(source: SourceFile) -> list[str]:
-    """Ask the brokers what a file alone cannot tell.
+def _warn(said: list[str]) -> int:
+    for warning in said:
+        click.echo(f"warning: {warning}")
+    return len(said)
+
+
+def sample_warnings(source: SourceFile, sample: str, most: int, *, whole: bool) -> list[str]:
+    """Try the source file over a sample, print what would become of it, and return what that says of the file.
 
     Raises:
-        SourceUnavailable: no broker answers, or a topic is not there.
+        UsageError: there is no such file, or no record in it.
+        SourceUnavailable: no broker answers, or there is no such topic.
     """
-    said = []
-    with Topics(source.kafka, os.environ) as topics:
-        for topic in sorted({partition.topic for partition in topics.partitions()}):
-            said += retention_warning(source, topic, topics.retention_ms(topic))
-        if not topics.exists(source.dead_letters.topic):
-            said.append(
-                f"the dead-letter topic {source.dead_letters.topic} does not exist: `run` will not start without it"
-            )
-    return said
+    try:
+        tally, notes = try_out(source, _sampled(source, sample, most, whole=whole), os.environ)
+    except SourceUnavailable as error:
+        raise SourceUnavailable(f"--sample: there is no file {sample}, so it was taken for a topic: {error}") from None
+    if not tally.records:
+        raise UsageError(f"--sample: found no record in {sample}; expected some")
+    output().print(printed(sample, tally))
+    return [source.warning(note.location, note.text) for note in notes]
 
 
-def retention_warning(source: SourceFile, topic: str, retention_ms: int | None) -> list[str]:
-    """A record that outlives the memory of its report can be reported twice by a replay."""
-    if retention_ms is not None and retention_ms <= source.dedup.keep:
-        return []
-    kept = "for ever" if retention_ms is None else format_duration(retention_ms)
-    return [
-        f"{topic} keeps records {kept}, dedup.keep is {format_duration(source.dedup.keep)}: a replay of older records reports them again"
-    ]
+def _sampled(source: SourceFile, sample: str, most: int, *, whole: bool) -> Iterator[Sampled]:
+    path = Path(sample)
+    if whole:
+        return whole_record(source, path)
+    if (path.exists() and not path.is_dir()) or sample in {".", ".."} or not _TOPIC.fullmatch(sample):
+        return file_records(source, path, most)
+    return topic_records(source, sample, most, os.environ)

@@ -6,9 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,7 +18,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.convert import Converter, Draft, Partly
 from pipeline.errors import UsageError
 from pipeline.kafka_topics import Topics
-from pipeline.observe.masking import Masking, as_json
+from pipeline.observe.masking import Masking, Unmasked, identifiers
 from pipeline.report.credentials import Credentials, CredentialsSource
 from pipeline.report.explain import explain_request
 from pipeline.secret import Secret
@@ -27,7 +26,12 @@ from pipeline.values import Partition
 from schemas.log import LogEntry, RawRecord, Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
-from transforms.mapping import Mapper
+from transforms.mapping import Mapper, RuleTrace
+from transforms.mapping.trace import Finding
+
+MOST_ELEMENTS_SHOWN = 5
+
+COMBINED_WORDS = {"all": "all of this", "any": "any of this", "not": "none of this together"}
 
 MOST_RECORD_BYTES = 64 << 20
 
@@ -64,8 +68,7 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
         return
     entries = decoded if isinstance(decoded, list) else [decoded]
     drafts = answer if isinstance(answer, list) else answer.drafts if isinstance(answer, Partly) else []
-    mask = Masking(converter, entries, drafts)
-    show: Callable[[Any], str] = as_json if show_identifiers else lambda value: as_json(mask(value))
+    show = Unmasked() if show_identifiers else Masking(identifiers(converter, entries, drafts))
     _entries(source, converter, entries, show)
     if isinstance(answer, Skipped | Refusal):
         _refused(answer)
@@ -75,9 +78,7 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
         _refused(answer.refusal)
 
 
-def _entries(
-    source: SourceFile, converter: Converter, entries: Sequence[LogEntry | Refusal], show: Callable[[Any], str]
-) -> None:
+def _entries(source: SourceFile, converter: Converter, entries: Sequence[LogEntry | Refusal], show: Unmasked) -> None:
     formats = " → ".join(step.format for step in source.decode)
     for place, entry in enumerate(entries):
         _title(f"decoded ({formats})" + (f", entry {place} of {len(entries)}" if len(entries) > 1 else ""))
@@ -85,10 +86,10 @@ def _entries(
             click.echo(f"  refused, {entry.code}: {entry.reason}")
         else:
             click.echo(show(entry.fields))
-            _rules(converter, entry)
+            _rules(converter, entry, show)
 
 
-def _messages(source: SourceFile, drafts: Sequence[Draft], show: Callable[[Any], str]) -> None:
+def _messages(source: SourceFile, drafts: Sequence[Draft], show: Unmasked) -> None:
     for draft in drafts:
         _title(f"{draft.kind.value} message")
         click.echo(show(json.loads(draft.body)))
@@ -130,27 +131,57 @@ def read_record(source: SourceFile, place: str, line: int) -> Record:
     return RawRecord(name, 0, max(line - 1, 0), int(time.time() * 1000), None, value)
 
 
-def _rules(converter: Converter, entry: LogEntry) -> None:
+def _rules(converter: Converter, entry: LogEntry, show: Unmasked) -> None:
     if not isinstance(mapper := converter.transform, Mapper):
         return
     _title("rules")
     for trace in mapper.explain(entry):
-        if not trace.matched:
-            click.echo(f"  no   {trace.rule}: not {trace.failed}")
+        if trace.not_asked:
+            click.echo(f"  --   {trace.rule}: not asked, since {trace.not_asked} matched before it (match: first)")
+        elif not trace.matched:
+            _unmet(f"  no   {trace.rule}", trace.unmet, show)
         elif trace.refusal is not None:
             click.echo(f"  yes  {trace.rule}: refused, {trace.refusal.code}: {trace.refusal.reason}")
         else:
-            made = (
-                ""
-                if len(trace.messages) == 1
-                else f": {len(trace.messages)} messages"
-                if trace.messages
-                else ": nothing to report"
-            )
-            click.echo(f"  yes  {trace.rule}{made}")
+            click.echo(f"  yes  {trace.rule}{_made(trace)}")
+            for element in trace.left_out[:MOST_ELEMENTS_SHOWN]:
+                _unmet(f"       not of element {element.place}", element.unmet, show)
+            if len(trace.left_out) > MOST_ELEMENTS_SHOWN:
+                click.echo(f"       and {len(trace.left_out) - MOST_ELEMENTS_SHOWN:,} elements more")
 
 
-def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Callable[[Any], str]) -> None:
+def _made(trace: RuleTrace) -> str:
+    if len(trace.messages) == 1:
+        return ""
+    if trace.messages:
+        return f": {len(trace.messages)} messages"
+    if not trace.for_each or trace.elements:
+        return ": nothing to report" + (", no element is as wanted" if len(trace.left_out) == trace.elements else "")
+    return ": nothing to report, for_each " + ("finds no list" if trace.elements is None else "finds an empty list")
+
+
+def _unmet(before: str, findings: Sequence[Finding], show: Unmasked) -> None:
+    """Show what was wanted and what was found: on the same line where it is one thing."""
+    if len(findings) == 1 and not findings[0].within:
+        click.echo(f"{before}: {_finding(findings[0], show)}")
+        return
+    click.echo(f"{before}:")
+    waiting = [(each, 9) for each in reversed(findings)]
+    while waiting:
+        finding, indent = waiting.pop()
+        click.echo(f"{'':{indent}}{_finding(finding, show)}")
+        waiting += [(each, indent + 2) for each in reversed(finding.within)]
+
+
+def _finding(finding: Finding, show: Unmasked) -> str:
+    verb = "holds" if finding.holds else "wanted"
+    if finding.text in COMBINED_WORDS:
+        return f"{verb}: {COMBINED_WORDS[finding.text]}"
+    found = "nothing" if finding.found is None else show.short(finding.found)
+    return f"{verb} {show.text(finding.text)}, found {found}"
+
+
+def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Unmasked) -> None:
     try:
         credentials, note = CredentialsSource(source.report.credentials, os.environ).current(), ""
     except UsageError:
@@ -158,8 +189,8 @@ def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Callable
     request = explain_request(source.report, credentials, kind, bodies)
     _title(f"signed request{note}")
     click.echo(f"POST {request.url}")
-    click.echo("query   " + as_json(request.query))
-    click.echo("headers " + as_json(request.headers))
+    click.echo("query   " + Unmasked()(request.query))
+    click.echo("headers " + Unmasked()(request.headers))
     click.echo(f"body    {request.field} = " + show(request.messages))
 
 

@@ -68,7 +68,7 @@ def init(
         f"{source_file}: {len(values):,} records, {formats}, {guess.share:.0%} of them read, {len(candidates.rules)} event rules proposed"
     )
     click.echo(
-        f"Next: read it; then log2mq check {source_file}"
+        f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}"
         + (f", and log2mq explain {source_file} --record {sample_file}" if sample_file else "")
     )
 

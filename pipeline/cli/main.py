@@ -15,6 +15,7 @@ from pipeline.cli.explain import explain
 from pipeline.cli.init import init
 from pipeline.cli.replay import replay
 from pipeline.cli.run import run
+from pipeline.cli.schema import schema
 from pipeline.cli.tap import tap
 from pipeline.cli.test import test
 from pipeline.cli.tools import broker, emulator, sample
@@ -41,7 +42,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, replay, check, test, explain, tap, init, demo, emulator, broker, sample):
+for verb in (run, replay, check, test, explain, tap, init, schema, demo, emulator, broker, sample):
     cli.add_command(verb)
 
 

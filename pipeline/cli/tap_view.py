@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +11,7 @@ import click
 
 from pipeline.config.source_file import SourceFile
 from pipeline.convert import Converter
-from pipeline.observe.masking import Masking, as_json, escaped
+from pipeline.observe.masking import Masking, Unmasked, escaped, identifiers
 from pipeline.tap import Counts, Passing, Stage, entries_of
 from transforms.base import Kind, Skipped
 
@@ -62,7 +61,7 @@ class TapView:
         lines: list[str] = []
         for each in [*said.get("entries", ()), *said.get("messages", ())]:
             if len(lines) <= MOST_LINES:
-                lines += as_json(each).split("\n")
+                lines += Unmasked()(each).split("\n")
         lines += escaped(said.get("value", "")).splitlines()
         for line in lines[:MOST_LINES]:
             click.echo(line[:MOST_COLUMNS])
@@ -88,20 +87,14 @@ class TapView:
         if passing.refusal is not None:
             refusal = passing.refusal
             said["refusal"] = {"stage": refusal.stage, "code": refusal.code, "reason": refusal.reason}
-        mask: Callable[[Any], Any] = (
-            _as_it_is if self._show_identifiers else Masking(self._converter, entries, passing.drafts)
-        )
+        show = Unmasked() if self._show_identifiers else Masking(identifiers(self._converter, entries, passing.drafts))
         if self._stage is Stage.MAPPED:
-            said["messages"] = [mask(json.loads(draft.body)) for draft in passing.drafts]
+            said["messages"] = [show.value(json.loads(draft.body)) for draft in passing.drafts]
         else:
-            said["entries"] = [mask(entry.fields) for entry in entries]
+            said["entries"] = [show.value(entry.fields) for entry in entries]
         if not entries and self._show_identifiers:
             said["value"] = (record.value or b"").decode(errors="backslashreplace")[:MOST_COLUMNS]
         return said
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _outcome(passing: Passing) -> str:

@@ -36,6 +36,13 @@ _TOPIC = re.compile(r"([A-Za-z0-9._-]{1,249})(?::([1-9][0-9]{0,3}))?")
 @click.option("--security-token", default=None, help="The STS token that goes with it.")
 @click.option("--organization-id", default="org-0001", show_default=True, help="The organisation it knows.")
 @click.option("--access-id", default="retailadvqa-cn-test", show_default=True, help="The instance it knows.")
+@click.option("--workspace-id", default="ws-0001", show_default=True, help="The workspace it knows.")
+@click.option(
+    "--permit",
+    multiple=True,
+    metavar="OPERATION",
+    help="An operation that the AccessKey may call, such as RecieveEventMessage. May be given several times; without it all.",
+)
 @click.option("--faults", type=click.Path(path_type=Path), help="A fault script (docs/stand-in.md).")
 @click.option(
     "--ledger", type=click.Path(path_type=Path), help="Keep the ledger of accepted messages in this file too."
@@ -49,6 +56,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
     security_token: str | None,
     organization_id: str,
     access_id: str,
+    workspace_id: str,
+    permit: tuple[str, ...],
     faults: Path | None,
     ledger: Path | None,
 ) -> None:
@@ -66,6 +75,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
         security_token=security_token,
         organization_id=organization_id,
         access_id=access_id,
+        workspace_id=workspace_id,
+        permitted=permit,
         faults=faults,
         ledger=ledger,
     )

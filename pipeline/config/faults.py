@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args, get_origin
 
@@ -40,6 +41,13 @@ def dotted(location: Sequence[str | int]) -> str:
     return text
 
 
+def line_of(location: Location, lines: Mapping[Location, int]) -> int:
+    """Return the line of the nearest key that is there, from 1."""
+    while location and location not in lines:
+        location = location[:-1]
+    return lines.get(location, 1)
+
+
 def shown(location: Location, value: Any) -> str:
     """Write a value found, shortened, and not at all where it may be a secret."""
     if any(word in str(step).lower() for step in location for word in _SECRET_KEYS):
@@ -65,23 +73,13 @@ def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, mor
 
     `more_keys` are right beside those of the model.
     """
-    location = _in_file(error["loc"], content)
     kind, context = error["type"], error.get("ctx", {})
+    location = _in_file(error["loc"], content, keeps_last=kind == "missing")
     found = f"found {shown(location, error['input'])}"
     if kind == "extra_forbidden":
-        name = str(location[-1])
-        keys = [*keys_at(model, location[:-1]), *more_keys]
-        near = difflib.get_close_matches(name, keys, n=1)
-        elsewhere = places_of(model, name)
-        return (
-            location,
-            f"found unknown key {name!r}",
-            f"did you mean {near[0]!r}?"
-            if near
-            else f"it belongs at {' or '.join(elsewhere)}"
-            if elsewhere
-            else f"expected one of {', '.join(keys)}",
-        )
+        return _unknown_key(location, [*keys_at(model, location[:-1]), *more_keys], places_of(model, str(location[-1])))
+    if kind == "enum" and error["loc"][-1] == "[key]":
+        return _unknown_key(location, _QUOTED.findall(context["expected"]))
     if kind == "missing":
         return location, "found nothing", "expected a value: this key is required"
     if kind in {"value_error", "assertion_error"}:
@@ -92,6 +90,22 @@ def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, mor
         return location, f"found {before.strip().rstrip(';:')}" if before.strip() else found, f"{expected}{after}"
     return location, found, f"expected {_EXPECTED.get(kind, lambda _: error['msg'])(context)}"
 
+
+def _unknown_key(location: Location, keys: Sequence[str], elsewhere: Sequence[str] = ()) -> Found:
+    """`elsewhere` are the places where the same key is right: which counts for more than one that is only a little alike."""
+    name = str(location[-1])
+    near = difflib.get_close_matches(name, keys, n=1, cutoff=0.6 if elsewhere else 0.5)
+    expected = (
+        f"did you mean {near[0]!r}?"
+        if near
+        else f"it belongs at {' or '.join(elsewhere)}"
+        if elsewhere
+        else f"expected one of {', '.join(keys)}"
+    )
+    return location, f"found unknown key {name!r}", expected
+
+
+_QUOTED = re.compile("'([^']+)'")
 
 _EXPECTED: Mapping[str, Any] = {
     "string_type": lambda _: "a text (in quotes if it looks like a number)",
@@ -121,8 +135,11 @@ _EXPECTED: Mapping[str, Any] = {
 """What would be right, by pydantic's type of error."""
 
 
-def _in_file(location: tuple[str | int, ...], content: Any) -> Location:
-    """Drop the steps that pydantic adds and that are not in the file: names of union members and of dictionary keys."""
+def _in_file(location: tuple[str | int, ...], content: Any, *, keeps_last: bool) -> Location:
+    """Drop the steps that pydantic adds and that are not in the file: names of union members and of dictionary keys.
+
+    `keeps_last`: the last step is a key that is missing.
+    """
     steps: list[str | int] = []
     for place, step in enumerate(location):
         if step == "[key]":
@@ -132,7 +149,7 @@ def _in_file(location: tuple[str | int, ...], content: Any) -> Location:
         )
         if inside:
             content = content[step]
-        elif place != len(location) - 1 or isinstance(step, int):
+        elif not keeps_last or place != len(location) - 1 or isinstance(step, int):
             continue
         steps.append(step)
     return tuple(steps)

@@ -21,8 +21,8 @@ from pipeline.config.table_files import TableFile, read_tables
 from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
-from transforms.fault import MappingFaults
-from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, personal_notes
+from transforms.fault import MappingFaults, Note
+from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, personal_notes, rule_notes
 from transforms.plugins import load_plugin
 
 ONE_DAY_MS = 86_400_000
@@ -55,26 +55,33 @@ def load_source(path: Path, environment: Mapping[str, str], *, with_credentials:
     if found or source is None:
         found = [(placed_at(location, origins), what, expected) for location, what, expected in found]
         raise UsageError("\n".join(map(str, _placed(found, written))))
-    return _with_defaults(source.model_copy(update={"tables": tables}).placed_in(path.parent), environment)
+    return _with_defaults(
+        source.model_copy(update={"tables": tables}).read_from(path, written.lines, origins), environment
+    )
 
 
 def warnings(source: SourceFile) -> list[str]:
-    """Say what is allowed but doubtful, a sentence each."""
-    said = []
+    """Say what is allowed but doubtful, a line each with file, line and key."""
+    return [source.warning(note.location, note.text) for note in _notes(source)]
+
+
+def _notes(source: SourceFile) -> list[Note]:
+    notes = []
     if source.dedup.store == "memory":
-        said.append(
-            "dedup.store is memory: what was reported is forgotten when the process ends, and other workers do not see it"
-        )
+        text = "is memory: what was reported is forgotten when the process ends, and other workers do not see it"
+        notes.append(Note(("dedup", "store"), text))
     if source.dedup.keep < ONE_DAY_MS:
-        said.append(
-            f"dedup.keep is {format_duration(source.dedup.keep)}: a record read again after that is reported again"
-        )
+        text = f"is {format_duration(source.dedup.keep)}: a record read again after that is reported again"
+        notes.append(Note(("dedup", "keep"), text))
     if source.kafka.start == "latest":
-        said.append("kafka.start is latest: a new group passes over the records that are already there")
+        text = "is latest: a new group passes over the records that are already there"
+        notes.append(Note(("kafka", "start"), text))
     if source.transform is None:
-        said += out_biz_id_notes(source.mapping)
-        said += [f"{dotted(location)} {text}" for location, text in personal_notes(source.mapping)]
-    return said
+        notes += sorted(
+            [*rule_notes(source.mapping), *out_biz_id_notes(source.mapping), *personal_notes(source.mapping)],
+            key=lambda note: note.location[:2],
+        )
+    return notes
 
 
 def missing_credentials(source: SourceFile, environment: Mapping[str, str]) -> list[str]:
@@ -173,7 +180,7 @@ def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
                 if not isinstance(place, dict):
                     return None
                 if each["type"] == "missing":
-                    place[last] = "$.missing"
+                    place[last] = {"oneid": "$.missing"} if last == "identities" else "$.missing"
                 else:
                     place.pop(last, None)
     return None

@@ -99,17 +99,16 @@ def format_bytes(count: int) -> str:
     return str(count)
 
 
-Duration = Annotated[
-    int, BeforeValidator(parse_duration), Field(ge=0, json_schema_extra={"type": "string", "examples": ["1s", "7d"]})
-]
+def format_share(share: float) -> str:
+    """Write a share the way `parse_share` reads it."""
+    return f"{share * 100:g}%"
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=0, json_schema_extra={"quantity": "duration"})]
 """Milliseconds, written such as `1s` or `7d`."""
 
-ByteSize = Annotated[
-    int, BeforeValidator(parse_bytes), Field(ge=0, json_schema_extra={"type": "string", "examples": ["64KiB", "1MiB"]})
-]
+ByteSize = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0, json_schema_extra={"quantity": "bytes"})]
 """Bytes, written such as `64KiB` or as a whole number."""
 
-Share = Annotated[
-    float, BeforeValidator(parse_share), Field(ge=0, le=1, json_schema_extra={"type": "string", "examples": ["5%"]})
-]
+Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1, json_schema_extra={"quantity": "share"})]
 """A share from 0 to 1, written such as `5%`."""

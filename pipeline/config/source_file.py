@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
-from pipeline.config.fragments import Fragment
+from pipeline.config.faults import ConfigFault, Location, dotted, line_of
+from pipeline.config.fragments import Fragment, Origins, placed_at
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.quantity import ByteSize, Duration, Share
 from pipeline.config.table_files import TableFile
@@ -20,11 +22,11 @@ from transforms.mapping.models import EventRule, EventTimeSettings, IdentitySett
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 def _name(source: str) -> str:
-    if _NAME.fullmatch(source) is None:
+    if NAME.fullmatch(source) is None:
         raise ValueError("expected lower-case letters, digits, dots, dashes and underscores, a letter or digit first")
     return source
 
@@ -114,18 +116,25 @@ class SourceFile(BaseModel):
     commit: CommitSettings = CommitSettings()
     stop: StopSettings = StopSettings()
 
-    _folder: Path = PrivateAttr(default=Path())
+    _path: Path = PrivateAttr(default=Path())
+    _lines: Mapping[Location, int] = PrivateAttr(default_factory=dict)
+    _origins: Origins = PrivateAttr(default_factory=dict)
 
     @property
     def folder(self) -> Path:
         """The folder of the source file: what a path in the file is relative to, so that the two can be moved together."""
-        return self._folder
+        return self._path.parent
 
-    def placed_in(self, folder: Path) -> Self:
-        """Return the same file as one that lies in `folder`."""
+    def read_from(self, path: Path, lines: Mapping[Location, int], origins: Origins) -> Self:
+        """Return the same file as one that was read from `path`, with the line of each key, and where parts of rules stand that fragments hold."""
         placed = self.model_copy()
-        placed._folder = folder  # noqa: SLF001 - its own
+        placed._path, placed._lines, placed._origins = path, lines, origins  # noqa: SLF001 - its own
         return placed
+
+    def warning(self, location: Location, text: str) -> str:
+        """Return a warning with its place in the file: `shop.yaml:12: events[0].out_biz_id: ...`."""
+        here = placed_at(location, self._origins)
+        return str(ConfigFault(str(self._path), line_of(here, self._lines), dotted(here), text, ""))
 
     @property
     def mapping(self) -> MappingSettings:

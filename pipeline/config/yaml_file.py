@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline.config.faults import ConfigFault, Found, Location, dotted
+from pipeline.config.faults import ConfigFault, Found, Location, dotted, line_of
 
 MOST_DEPTH = 60
 
@@ -58,9 +58,7 @@ class YamlFile:
 
     def line_of(self, location: Location) -> int:
         """Return the line of the nearest key that is there, from 1."""
-        while location and location not in self.lines:
-            location = location[:-1]
-        return self.lines.get(location, 1)
+        return line_of(location, self.lines)
 
     def placed(self, found: Iterable[Found]) -> list[ConfigFault]:
         """Give each fault its line, in the file's order; the same place is not named twice for the same thing."""

@@ -12,18 +12,20 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pipeline.emulator.answers import MARK, business, gateway
+from pipeline.emulator.answers import MARK, business, gateway, workspaces
 from pipeline.emulator.faults import Fault, FaultPlayer, FaultScript, read_faults
 from pipeline.emulator.form import read_form
 from pipeline.emulator.gateway import Account, Call, Gateway, GatewayRefusal
 from pipeline.emulator.ledger import Ledger
 from pipeline.emulator.settings import StandInSettings
-from pipeline.report.payload import LIST_FIELDS
+from pipeline.report.payload import ACTIONS, LIST_FIELDS, LIST_WORKSPACES
 from schemas.customer import CustomerMessage
 from schemas.event import EventMessage
 from transforms.base import Kind
 
 MOST_MESSAGES = 100
+
+_KINDS = {action: kind for kind, action in ACTIONS.items()}
 
 INVALID_MESSAGE = "ES0110000400"
 """The stand-in's own invention: the real code for a message that breaks the model is not published."""
@@ -43,6 +45,7 @@ class Desk:
                 settings.security_token,
                 settings.organization_id,
                 settings.access_id,
+                frozenset(settings.permitted),
             )
         )
         self.ledger = Ledger(settings.ledger)
@@ -56,8 +59,8 @@ class Desk:
         """Return the stand-in's time, which can be set apart from the machine's."""
         return self.clock() + self.clock_offset_s
 
-    async def report(self, request: Request) -> Response:
-        """Answer one call to either API."""
+    async def answer(self, request: Request) -> Response:
+        """Answer one call to an operation of the API."""
         request_id = str(uuid.uuid4()).upper()
         body = await self._body(request)
         as_json = "x-acs-action" in request.headers
@@ -78,12 +81,26 @@ class Desk:
         try:
             headers = [(name.lower(), value) for name, value in request.headers.items()]
             call = Call(request.method, request.url.path, query, form, dict(headers), headers, body)
-            code, description = self._take(self.gateway.admit(call, self.now_s()), call, faults)
+            action = self.gateway.admit(call, self.now_s())
+            if action == LIST_WORKSPACES:
+                return self._workspaces(call, request_id, as_json=as_json)
+            code, description = self._take(_KINDS[action], call, faults)
         except GatewayRefusal as refused:
             return gateway(refused.status, refused.code, refused.message, request_id, as_json=as_json)
         if any(fault.do == "cut_after" for fault in faults):
             _cut(request)
         return business(request_id, code=code, description=description, as_json=as_json)
+
+    def _workspaces(self, call: Call, request_id: str, *, as_json: bool) -> Response:
+        """List the one workspace (reference, section 1.5)."""
+        settings = self.settings
+        for name, known in (("TenantId", settings.organization_id), ("AccessId", settings.access_id)):
+            found = call.parameter(name)
+            if not found:
+                raise GatewayRefusal(400, f"Missing{name}", f"{name} is mandatory for this action.")
+            if found != known:
+                raise GatewayRefusal(404, f"Invalid{name}.NotFound", f"The specified {name} is not found.")
+        return workspaces(request_id, {settings.workspace_id: settings.workspace_name}, as_json=as_json)
 
     async def _body(self, request: Request) -> bytes | None:
         body = bytearray()

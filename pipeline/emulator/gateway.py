@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.report.payload import ACTIONS, VERSION, encode_bytes
+from pipeline.report.payload import ACTIONS, LIST_WORKSPACES, VERSION, encode_bytes
 from pipeline.report.signing import (
     canonical_request_v3,
     signature_v2,
     signature_v3,
     string_to_sign_v3,
 )
-from transforms.base import Kind
 
 WINDOW_S = 900
 """Timestamps may be 15 minutes off, and nonces may not repeat within that time (reference, sections 2.1 and 4.5)."""
@@ -26,7 +25,8 @@ MOST_NONCES = 200_000
 
 _AUTHORIZATION = re.compile(r"ACS3-HMAC-SHA256\s+(.{1,4000})")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_KINDS = {action: kind for kind, action in ACTIONS.items()}
+_METHODS = {**dict.fromkeys(ACTIONS.values(), "POST"), LIST_WORKSPACES: "GET"}
+"""The operations, each with its one method (reference, sections 1 and 1.5)."""
 
 
 class GatewayRefusal(Exception):
@@ -58,13 +58,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The one account the stand-in knows."""
+    """The one account the stand-in knows. `permitted` are the operations that its key may call; none named is all."""
 
     access_key_id: str
     access_key_secret: str
     security_token: str | None
     organization_id: str
     access_id: str
+    permitted: frozenset[str] = frozenset()
 
 
 class Gateway:
@@ -74,27 +75,31 @@ class Gateway:
         self._account = account
         self._nonces: OrderedDict[str, float] = OrderedDict()
 
-    def admit(self, call: Call, now_s: float) -> Kind:
-        """Return which operation a call is for.
+    def admit(self, call: Call, now_s: float) -> str:
+        """Return the name of the operation that a call is for.
 
         Raises:
             GatewayRefusal: the gateway would not let it through.
         """
-        if call.method != "POST":  # both operations are POST only (reference, section 1)
+        is_v3 = call.headers.get("authorization", "").startswith("ACS3")
+        action = call.headers.get("x-acs-action", "") if is_v3 else call.parameter("Action")
+        if _METHODS.get(action, call.method) != call.method:
             raise GatewayRefusal(405, "UnsupportedHTTPMethod", "This http method is not supported.")
-        if "authorization" in call.headers and call.headers["authorization"].startswith("ACS3"):
+        if is_v3:
             self._check_v3(call, now_s)
-            action, version = call.headers.get("x-acs-action", ""), call.headers.get("x-acs-version", "")
+            version = call.headers.get("x-acs-version", "")
         else:
             self._check_v2(call, now_s)
-            action, version = call.parameter("Action"), call.parameter("Version")
+            version = call.parameter("Version")
         if version != VERSION:
             raise GatewayRefusal(400, "NoSuchVersion", f"Specified API version {version!r} does not exist.")
-        if action not in _KINDS:
+        if action not in _METHODS:
             raise GatewayRefusal(
                 404, "InvalidApi.NotFound", "Specified api is not found, please check your url and method."
             )
-        return _KINDS[action]
+        if self._account.permitted and action not in self._account.permitted:
+            raise GatewayRefusal(403, "Forbidden.RAM", "User not authorized to operate on the specified resource.")
+        return action
 
     def _check_v2(self, call: Call, now_s: float) -> None:
         parameters = {**call.form, **call.query}

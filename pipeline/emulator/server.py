@@ -1,4 +1,4 @@
-"""The stand-in for Quick Audience: an HTTP server on loopback that answers the two reporting APIs as the reference says, and keeps a ledger of what it took."""
+"""The stand-in for Quick Audience: an HTTP server on loopback that answers its operations as the reference says, and keeps a ledger of what it took."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import Any, Self
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -31,10 +33,15 @@ START_LIMIT_S = 10.0
 def application(desk: Desk) -> Starlette:
     """Return the web application."""
     pages = Pages(desk)
+
+    async def front(request: Request) -> Response:
+        """A browser asks for a page, a client for an operation."""
+        is_call = request.method == "POST" or "Action" in request.query_params or "x-acs-action" in request.headers
+        return await (desk.answer if is_call else pages.page)(request)
+
     return Starlette(
         routes=[
-            Route("/", pages.page, methods=["GET"]),
-            Route("/", desk.report, methods=["POST"]),
+            Route("/", front, methods=["GET", "POST"]),
             Route("/_stand-in/ledger", pages.ledger_totals, methods=["GET"]),
             Route("/_stand-in/ledger/events", pages.ledger_events, methods=["GET"]),
             Route("/_stand-in/ledger/reset", pages.ledger_reset, methods=["POST"]),

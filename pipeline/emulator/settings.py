@@ -8,7 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class StandInSettings:
-    """The options of `log2mq emulator`. `check_messages` off leaves the models out, which a bench wants."""
+    """The options of `log2mq emulator`. `check_messages` off leaves the models out, which a bench wants.
+
+    `permitted` are the operations that the key may call; none named is all.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -17,6 +20,9 @@ class StandInSettings:
     security_token: str | None = field(default=None, repr=False)
     organization_id: str = "org-0001"
     access_id: str = "retailadvqa-cn-test"
+    workspace_id: str = "ws-0001"
+    workspace_name: str = "stand-in"
+    permitted: tuple[str, ...] = ()
     faults: Path | None = None
     ledger: Path | None = None
     check_messages: bool = True

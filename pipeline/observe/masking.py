@@ -1,15 +1,14 @@
-"""Records as a person may see them: every identifier that is known or looks like one hidden, and nothing in them that a terminal would obey."""
+"""Records and messages as a person may see them: every identifier masked, and nothing in them that a terminal would obey."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.convert import Converter, Draft
-from pipeline.observe.redact import redact
-from pipeline.report.explain import MASK
+from pipeline.observe.redact import MASK, redact
 from schemas.log import LogEntry
 from schemas.refusal import Refusal
 from transforms.mapping import Mapper
@@ -20,6 +19,8 @@ IDENTIFYING_KEY = "customerId"
 LEAST_WITHIN = 5
 """Characters that an identifier has at least to be looked for within longer texts: a shorter one is found everywhere."""
 
+MOST_SHORT_CHARACTERS = 60
+
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal takes for a command, or for the other direction of writing. Tabs and ends of lines stay."""
 
@@ -29,48 +30,72 @@ def escaped(text: str) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def as_json(value: Any) -> str:
-    """Write a value as JSON for a person, over several lines."""
-    return escaped(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+class Unmasked:
+    """Shows values as they are."""
+
+    def __call__(self, value: Any) -> str:
+        """Return the value as JSON over several lines."""
+        return escaped(json.dumps(self.value(value), ensure_ascii=False, indent=2, default=str))
+
+    def short(self, value: Any, most: int = MOST_SHORT_CHARACTERS) -> str:
+        """Return the value as JSON on one line, cut to `most` characters."""
+        text = escaped(json.dumps(self.value(value), ensure_ascii=False, default=str))
+        return text if len(text) <= most else f"{text[: most - 3]}..."
+
+    def value(self, value: Any) -> Any:
+        """Return the value itself."""
+        return value
+
+    def text(self, text: str) -> str:
+        """Return a text that may hold identifiers."""
+        return text
 
 
-class Masking:
-    """Hides every identifier: under its key, where the value is one the mapping takes for one, and what looks like one."""
+class Masking(Unmasked):
+    """Shows values with every identifier masked."""
 
-    def __init__(self, converter: Converter, entries: Sequence[LogEntry | Refusal], drafts: Sequence[Draft]) -> None:
-        """The identifiers are those in the messages, and those that any rule would read from an entry, whether it matched or not."""
-        self._hidden = {each for draft in drafts for each in _identifiers(json.loads(draft.body))}
-        if isinstance(mapper := converter.transform, Mapper):
-            for entry in entries:
-                self._hidden |= mapper.identifiers(entry) if isinstance(entry, LogEntry) else set()
+    def __init__(self, hidden: Iterable[str]) -> None:
+        """`hidden` are the identifiers, beside those that are known by their looks."""
+        self._hidden = frozenset(hidden)
         self._telling = sorted((each for each in self._hidden if len(each) >= LEAST_WITHIN), key=len, reverse=True)
 
-    def __call__(self, value: Any) -> Any:
+    def value(self, value: Any) -> Any:
         """Return the same value, masked."""
         if isinstance(value, Mapping):
             return {
-                self._text(str(key)): MASK
+                self.text(str(key)): MASK
                 if key == IDENTIFYING_KEY and not isinstance(each, Mapping | list)
-                else self(each)
+                else self.value(each)
                 for key, each in value.items()
             }
         if isinstance(value, list | tuple):
-            return [self(each) for each in value]
+            return [self.value(each) for each in value]
         if isinstance(value, str):
-            return self._text(value)
+            return self.text(value)
         if value is None or isinstance(value, bool):
             return value
         written = str(value)
         return MASK if written in self._hidden or redact(written) != written else value
 
-    def _text(self, text: str) -> str:
+    def text(self, text: str) -> str:
+        """Return the text, masked: first by its looks, since with its begin masked nothing looks like an identifier."""
         if text in self._hidden:
             return MASK
+        text = redact(text)
         for each in self._telling:
             text = text.replace(each, MASK)
-        return redact(text)
+        return text
 
 
-def _identifiers(message: dict[str, Any]) -> set[str]:
-    """Return the identifiers in a message: the customer's, and every other one of the list."""
+def identifiers(converter: Converter, entries: Sequence[LogEntry | Refusal], drafts: Sequence[Draft] = ()) -> set[str]:
+    """Return the identifiers in messages, and those that any rule would read from an entry, whether it matched or not."""
+    found = {each for draft in drafts for each in _in_message(json.loads(draft.body))}
+    if isinstance(mapper := converter.transform, Mapper):
+        for entry in entries:
+            found |= mapper.identifiers(entry) if isinstance(entry, LogEntry) else set()
+    return found
+
+
+def _in_message(message: dict[str, Any]) -> set[str]:
+    """Return the customer's identifier, and every other one of the list."""
     return {message["customerId"], *(each["customerId"] for each in message.get("customerIdList", ()))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -16,7 +16,8 @@ from pipeline.report.request import RequestSigner, SignedRequest, new_nonce
 from pipeline.report.settings import ReportSettings
 from pipeline.report.verdict import judge
 from pipeline.report.verdict_table import Verdict, verdict_of
-from pipeline.values import Halt, Outcome, Retry
+from pipeline.values import Delivered, Halt, Outcome, Refused, Retry
+from schemas.result import workspaces_of
 from transforms.base import Kind
 
 MOST_ANSWER_BYTES = 1 << 20
@@ -76,20 +77,34 @@ class ReporterClient:
             self._credentials.refresh()
         return outcome
 
+    def workspaces(self) -> Mapping[str, str] | Retry | Refused | Halt:
+        """Ask for the organisation's workspaces, name by ID; or say why there is no answer. Changes nothing there."""
+        request = self._signer.workspaces(self._credentials.current())
+        try:
+            answer = self._exchange(request)
+        except httpx.HTTPError as error:
+            return _failure(error)
+        outcome = judge(*answer, request.signed, now_s=self._clock())
+        return workspaces_of(answer[2]) if isinstance(outcome, Delivered) else outcome
+
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()
 
     def _call(self, request: SignedRequest) -> Outcome:
+        return judge(*self._exchange(request), request.signed, now_s=self._clock())
+
+    def _exchange(self, request: SignedRequest) -> tuple[int, Mapping[str, str], bytes]:
+        """Send a request; return status, headers with lower-case names, and body."""
         url, extensions = self._address(request)
-        sent = httpx.Request("POST", url, headers=request.headers, content=request.body, extensions=extensions)
+        sent = httpx.Request(request.method, url, headers=request.headers, content=request.body, extensions=extensions)
         response = self._transport.handle_request(sent)
         try:
             body = self._read(response, MOST_ANSWER_BYTES + 2 * len(request.body))
         finally:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return judge(response.status_code, headers, body, request.signed, now_s=self._clock())
+        return response.status_code, headers, body
 
     def _address(self, request: SignedRequest) -> tuple[httpx.URL | str, dict[str, Any]]:
         """Hand the target over as it is signed: httpx would parse it, which takes longer than to sign it. A proxy needs the whole."""

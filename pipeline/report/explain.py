@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from pipeline.observe.redact import MASK
 from pipeline.report.credentials import Credentials
 from pipeline.report.payload import LIST_FIELDS
 from pipeline.report.request import RequestSigner, new_nonce
 from pipeline.report.settings import ReportSettings
 from transforms.base import Kind
-
-MASK = "***"
 
 _MASKED_PARAMETERS = frozenset({"AccessKeyId", "SecurityToken", "Signature"})
 # The hash of a body of which all but a mobile number is shown would give the number away.

@@ -20,6 +20,9 @@ LIST_FIELDS: Mapping[Kind, str] = MappingProxyType(
 )
 """The form field that holds the JSON array, by operation."""
 
+LIST_WORKSPACES = "ListWorkspace"
+"""Reads, and changes nothing: a GET that proves credentials and endpoint (reference, section 1.5). It calls the organisation `TenantId`."""
+
 VERSION = "2020-05-15"
 
 _KEPT = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"

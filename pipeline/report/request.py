@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import UsageError
 from pipeline.report.credentials import Credentials
-from pipeline.report.payload import ACTIONS, VERSION, encode_bytes, form_body, json_array, string_to_sign
+from pipeline.report.payload import (
+    ACTIONS,
+    LIST_WORKSPACES,
+    VERSION,
+    encode_bytes,
+    form_body,
+    json_array,
+    string_to_sign,
+)
 from pipeline.report.settings import ReportSettings, checked_endpoint
 from pipeline.report.signing import (
     ALGORITHM_V3,
@@ -21,6 +29,7 @@ from pipeline.report.signing import (
     percent_encode,
     signature_v2,
     signature_v3,
+    string_to_sign_v2,
     string_to_sign_v3,
 )
 from transforms.base import Kind
@@ -29,13 +38,14 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class SignedRequest(NamedTuple):
-    """One call, ready to be sent as a POST. `signed` is the string to sign in ASCII, to compare with the service's."""
+    """One call, ready to be sent. `signed` is the string to sign in ASCII, to compare with the service's."""
 
     origin: str
     target: str
     headers: Mapping[str, str]
     body: bytes
     signed: bytes
+    method: str = "POST"
 
     @property
     def url(self) -> str:
@@ -74,26 +84,45 @@ class RequestSigner:
         self._clock = clock
         self._nonce = nonce
         self._sign = self._sign_v2 if settings.signature == "v2" else self._sign_v3
-        self._query = {  # what is the same in every call under V2, percent-encoded
-            "AccessId": percent_encode(settings.access_id),
+        self._constant = {  # in every call under V2
+            "AccessId": settings.access_id,
             "Format": "JSON",
-            "OrganizationId": percent_encode(settings.organization_id),
             "RegionId": settings.region_id,
             "SignatureMethod": "HMAC-SHA1",
             "SignatureVersion": "1.0",
             "Version": VERSION,
         }
-        self._headers = {
+        whole = self._constant | {"OrganizationId": settings.organization_id}
+        self._query = {name: percent_encode(value) for name, value in whole.items()}
+        self._common = {
             "host": self._host,
             "user-agent": user_agent(),
             "accept": "application/json",
             "accept-encoding": "identity",
-            "content-type": FORM,
         }
+        self._headers = self._common | {"content-type": FORM}
 
     def __call__(self, kind: Kind, messages: Sequence[bytes], credentials: Credentials) -> SignedRequest:
         """Sign a batch under these credentials."""
         return self._sign(kind, encode_bytes(json_array(messages)), credentials)
+
+    def workspaces(self, credentials: Credentials) -> SignedRequest:
+        """Sign the call that lists the organisation's workspaces: a GET, which changes nothing."""
+        settings = self._settings
+        query = {"AccessId": settings.access_id, "TenantId": settings.organization_id}
+        if settings.signature != "v2":
+            return self._authorized("GET", LIST_WORKSPACES, query, b"", credentials)
+        query |= self._constant | {
+            "AccessKeyId": credentials.access_key_id,
+            "Action": LIST_WORKSPACES,
+            "SignatureNonce": self._nonce(),
+            "Timestamp": self._timestamp(),
+        }
+        if credentials.security_token is not None:
+            query["SecurityToken"] = credentials.security_token.reveal()
+        signed = string_to_sign_v2("GET", query)
+        query["Signature"] = signature_v2(signed, credentials.secret.reveal())
+        return SignedRequest(self._url, f"/?{canonical_query(query)}", self._common, b"", signed.encode(), "GET")
 
     def _timestamp(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -113,13 +142,17 @@ class RequestSigner:
         return SignedRequest(self._url, f"/?{target}", self._headers, form_body(kind, encoded), signed)
 
     def _sign_v3(self, kind: Kind, encoded: bytes, credentials: Credentials) -> SignedRequest:
-        body = form_body(kind, encoded)
-        payload = hashlib.sha256(body).hexdigest()
         query = {"AccessId": self._settings.access_id, "OrganizationId": self._settings.organization_id}
+        return self._authorized("POST", ACTIONS[kind], query, form_body(kind, encoded), credentials)
+
+    def _authorized(
+        self, method: str, action: str, query: Mapping[str, str], body: bytes, credentials: Credentials
+    ) -> SignedRequest:
+        payload = hashlib.sha256(body).hexdigest()
         signed_headers = {
-            "content-type": FORM,
+            **({"content-type": FORM} if body else {}),
             "host": self._host,
-            "x-acs-action": ACTIONS[kind],
+            "x-acs-action": action,
             "x-acs-content-sha256": payload,
             "x-acs-date": self._timestamp(),
             "x-acs-signature-nonce": self._nonce(),
@@ -129,11 +162,11 @@ class RequestSigner:
             signed_headers["x-acs-security-token"] = credentials.security_token.reveal()
         names = ";".join(sorted(signed_headers))
         signed = string_to_sign_v3(
-            canonical_request_v3("POST", "/", query, list(signed_headers.items()), names, payload)
+            canonical_request_v3(method, "/", query, list(signed_headers.items()), names, payload)
         )
         signature = signature_v3(signed, credentials.secret.reveal())
         authorization = (
             f"{ALGORITHM_V3} Credential={credentials.access_key_id},SignedHeaders={names},Signature={signature}"
         )
-        headers = self._headers | signed_headers | {"authorization": authorization}
-        return SignedRequest(self._url, f"/?{canonical_query(query)}", headers, body, signed.encode())
+        headers = self._common | signed_headers | {"authorization": authorization}
+        return SignedRequest(self._url, f"/?{canonical_query(query)}", headers, body, signed.encode(), method)

@@ -61,6 +61,8 @@ TABLE: tuple[Row, ...] = (
     Row("ES0110000002", Verdict.TENANT),
     Row("InvalidOrganization*", Verdict.TENANT),
     Row("MissingOrganization*", Verdict.TENANT),
+    Row("InvalidTenant*", Verdict.TENANT),
+    Row("MissingTenant*", Verdict.TENANT),
     Row("InvalidAccessId*", Verdict.TENANT),
     Row("MissingAccessId*", Verdict.TENANT),
     Row("InvalidWorkspace*", Verdict.TENANT),

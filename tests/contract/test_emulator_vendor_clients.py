@@ -11,6 +11,7 @@ from alibabacloud_tea_util import models as util_models
 from aliyunsdkcore.acs_exception.exceptions import ServerException
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
+from Tea.exceptions import TeaException
 
 from pipeline.emulator.server import StandIn
 from pipeline.emulator.settings import StandInSettings
@@ -87,3 +88,41 @@ def test_the_newer_client_reports_under_acs3(token):
         answer = client.call_api(parameters, request, util_models.RuntimeOptions())
         assert answer["body"]["Success"] is True
         assert stand_in.ledger.events.total() == 1
+
+
+def test_the_python_core_lists_workspaces(stand_in):
+    client = AcsClient("testid", "testsecret", "cn-shanghai")
+    request = CommonRequest(
+        domain=stand_in.url.removeprefix("http://"), version="2020-05-15", action_name="ListWorkspace"
+    )
+    request.set_protocol_type("http")
+    request.set_method("GET")
+    request.add_query_param("TenantId", "org-0001")
+    request.add_query_param("AccessId", "retailadvqa-cn-test")
+    answer = json.loads(client.do_action_with_exception(request))
+    assert answer["Data"] == [{"WorkspaceId": "ws-0001", "WorkspaceName": "stand-in"}]
+
+
+@pytest.mark.parametrize(
+    ("tenant", "found"), [("org-0001", "ws-0001"), ("org-0002", "InvalidTenantId.NotFound"), ("", "MissingTenantId")]
+)
+def test_the_newer_client_lists_workspaces_under_acs3(stand_in, tenant, found):
+    configuration = tea_models.Config(
+        access_key_id="testid",
+        access_key_secret="testsecret",
+        endpoint=stand_in.url.removeprefix("http://"),
+        protocol="http",
+    )
+    parameters = tea_models.Params(
+        action="ListWorkspace", version="2020-05-15", protocol="HTTP", method="GET", auth_type="AK", style="RPC", pathname="/",
+        req_body_type="formData", body_type="json",
+    )  # fmt: skip
+    request = tea_models.OpenApiRequest(query={"TenantId": tenant, "AccessId": "retailadvqa-cn-test"})
+    client = TeaClient(configuration)
+    if found == "ws-0001":
+        answer = client.call_api(parameters, request, util_models.RuntimeOptions())
+        assert answer["body"]["Data"][0]["WorkspaceId"] == found
+    else:
+        with pytest.raises(TeaException) as refused:
+            client.call_api(parameters, request, util_models.RuntimeOptions())
+        assert refused.value.code == found

@@ -232,6 +232,70 @@ def test_check_online_warns_of_what_a_file_cannot_tell(source, kafka):
     assert "no such topic" in log2mq("check", short.path, "--online", code=3)
 
 
+@pytest.mark.parametrize("signature", ["v2", "acs3"])
+def test_check_online_proves_broker_topics_credentials_and_endpoint(source, kafka, stand_in, signature, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("access_key_id=testid\naccess_key_secret=wrong\n")
+    key.chmod(0o600)
+    made = source(report={"signature": signature, "workspace_id": "ws-0001"}, partitions=2)
+    kafka.topic(name=made.dead)
+    made.save()
+    said = log2mq("check", made.path, "--online")
+    assert f"Kafka: 1 topic with 2 partitions: {made.topic}" in said
+    assert (
+        f"Quick Audience at {stand_in.url}: takes the AccessKey, organisation and instance; workspaces: ws-0001 (stand-in)"
+        in said
+    )
+    assert "not asked" not in said
+    assert made.events() == {}
+    made.sections["report"]["workspace_id"] = "ws-0002"
+    refused = log2mq("check", made.save(), "--online", code=2)
+    assert re.search(r"yaml:\d+: report\.workspace_id: found 'ws-0002'; expected one of ws-0001", refused)
+    made.sections["report"] |= {"workspace_id": "ws-0001", "credentials": f"{{file: {key}}}"}
+    refused = log2mq("check", made.save(), "--online", code=4)
+    assert f"log2mq: Quick Audience at {stand_in.url}: SignatureDoesNotMatch: the AccessKey secret is wrong" in refused
+    del made.sections["report"]["credentials"]
+    made.url = "http://127.0.0.1:9"
+    refused = log2mq("check", made.save(), "--online", code=4)
+    assert "log2mq: Quick Audience at http://127.0.0.1:9: ConnectError: the endpoint cannot be reached" in refused
+
+
+def test_check_online_warns_where_the_key_may_only_report(source, kafka, serve):
+    standing = serve("emulator", "--port", 0, "--permit", "RecieveEventMessage", "--permit", "RecieveUserMessage")
+    made = source()
+    made.url = standing.says(r"http://127\.0\.0\.1:\d+")[0]
+    kafka.topic(name=made.dead)
+    said = log2mq("check", made.save(), "--online")
+    assert (
+        f"warning: Quick Audience at {made.url} answers, but the operation that lists workspaces is refused: Forbidden.RAM"
+        in said
+    )
+    assert "ok: source" in said
+
+
+def test_check_tries_a_file_over_the_latest_records_of_a_topic_and_leaves_no_trace(source, kafka):
+    made = source(partitions=2)
+    kafka.write(made.topic, [paid(number) for number in range(30)], partition=0)
+    kafka.write(made.topic, [paid(1), b"{broken of " + PHONE.encode(), b'{"type": "x"}'], partition=1)
+    made.save()
+    said = log2mq("check", made.path, "--sample", made.topic)
+    assert f"{made.topic}: what would become of 33 records" in said
+    rows = [line.split() for line in said.splitlines()]
+    assert ["would", "be", "reported", "30", "90.9%", f"{made.topic}:0:0"] in rows
+    assert ["dead", "letter:", "NOT_JSON", "1", "3.0%", f"{made.topic}:1:1"] in rows
+    assert ["event", "pay_order", "30", "1"] in rows
+    assert PHONE not in said
+    assert "users[0]: no record of the sample matches the rule" in said
+    latest = log2mq("check", made.path, "--sample", made.topic, "--records", "4")
+    assert "of 4 records" in latest
+    assert f"{made.topic}:0:28" in latest
+    assert kafka.committed(made.group) == {}
+    assert made.events() == {}
+    assert not (made.folder / "dedup").exists()
+    missing = log2mq("check", made.path, "--sample", "not-there", code=3)
+    assert "--sample: there is no file not-there, so it was taken for a topic: no such topic" in missing
+
+
 # --- explain -----------------------------------------------------------------------------------------------------------------------
 
 RULES = """
@@ -281,7 +345,7 @@ def test_explain_shows_every_step_from_wherever_the_record_is(explained):
         ):
             assert step in said
         assert "yes  events[0] pay_order" in said
-        assert "no   users[0] identities: not type = 'register'" in said
+        assert 'no   users[0] identities: wanted type = "register", found "paid"' in said
         assert '"outBizId": "n1"' in said
     keys = {re.search("dedup key ([0-9a-f]{32})", said)[1] for said in (from_topic, from_file, from_stdin)}
     assert len(keys) == 1
@@ -500,5 +564,5 @@ def test_init_proposes_a_source_file_from_a_topics_latest_records(source, kafka,
     path = tmp_path / "proposed.yaml"
     said = log2mq("init", path, "--topic", made.topic, "--like", made.path, "--records", 30)
     assert "30 records, json, 97% of them read, 1 event rules proposed" in said
-    assert f"{path}: ok: source proposed, json, 1 event" in log2mq("check", path, "--online")
+    assert f"{path}: ok: source proposed, json, 1 event" in log2mq("check", path, "--sample", made.topic)
     assert "no such topic" in log2mq("init", tmp_path / "b.yaml", "--topic", "not-there", "--like", made.path, code=3)

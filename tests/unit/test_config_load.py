@@ -85,6 +85,10 @@ def test_a_good_file_is_filled_in(load):
         ("report:", "dead_letters: {stop_above: 101%}\nreport:", 12, "dead_letters.stop_above: found '101%'; expected a share"),
         ("report:", "dead_letters: {topic: shop-app-log}\nreport:", 12, "which is one of the source's own topics"),
         ("report:", "transform: {plugin: nothing}\nreport:", 12, "transform: found transform and events"),
+        ("divide(100)", "divide(100)\n    identities: {mobil: $.phone}", 12, "events[0].identities.mobil: found unknown key 'mobil'; did you mean 'mobile'?"),
+        ("report:", "keys: {crm: {evn: A}}\nreport:", 12, "keys.crm.evn: found unknown key 'evn'; did you mean 'env'?"),
+        ("report:", "dedup: {url: {enw: A}}\nreport:", 12, "dedup.url.enw: found unknown key 'enw'; did you mean 'env'?"),
+        ("type: paid", "any: [{type: {gtt: 1}}]", 5, "events[0].when.any[0].type: found unknown comparison 'gtt'; expected 'gt'"),
         ("report:", "source: again\nreport:", 12, "the same key a second time"),
         ("source: shop-app", "source: Shop App", 1, "source: found 'Shop App'"),
         ("]}", "], security: {protocol: SASL_SSL}}", 2, "SASL without mechanism, username and password"),
@@ -100,6 +104,7 @@ def test_a_fault_has_its_line_its_key_and_what_would_be_right(load, old, new, li
     found = faults_of(load, GOOD.replace(old, new, 1))
     assert any(says in each for each in found), found
     assert all(re.match(r".*shop\.yaml:\d+: ", each) for each in found), found
+    assert not any("function" in each.partition(": found")[0] for each in found), found
     assert any(f"shop.yaml:{line}: " in each for each in found if says in each), found
 
 
@@ -186,6 +191,25 @@ def test_variables_change_values_and_never_the_structure(load):
     source = load(text, {"ACCESS": hostile, "ORG": "o"})
     assert (source.report.organization_id, source.report.access_id) == ("o", "${x}-" + hostile)
     assert source.report.workspace_id is None
+
+
+def test_what_is_doubtful_has_its_line_and_key_too(load, tmp_path):
+    rules = """
+  - when: {type: paid, all: [{type: seen}]}
+    event_code: seen
+    event_time: $.ts
+    customer_id: $.user
+    out_biz_id: {position: true}
+"""
+    text = GOOD.replace("report:", "dedup: {keep: 1h}\nreport:")
+    said = warnings(load(text.replace("divide(100)", f"divide(100){rules.rstrip()}")))
+    file = tmp_path / "shop.yaml"
+    assert said == [
+        f"{file}:17: dedup.keep: is 1h: a record read again after that is reported again",
+        f'{file}:12: events[1].when: can never hold: type = "paid" and type = "seen" exclude each other',
+        said[2],
+    ]
+    assert said[2].startswith(f"{file}:16: events[1].out_biz_id: the record's position: stable over replays")
 
 
 @given(st.binary(max_size=300))

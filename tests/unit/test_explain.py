@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.main import cli
@@ -51,3 +52,91 @@ def test_a_file_may_be_one_record_whatever_its_lines(tmp_path):
     content = json.dumps(wrapped(user="user-7001"), indent=2)
     assert "dead letter: NOT_JSON" in explain(tmp_path, content)
     assert '"eventCode": "pay"' in explain(tmp_path, content, "--whole")
+
+
+RULES = """
+source: shop
+kafka: {bootstrap_servers: "localhost:9092", topics: [shop-log]}
+decode: json
+match: first
+events:
+  - {when: WHEN, event_code: one, event_time: $.ts, customer_id: $.user, out_biz_id: $.no}
+  - {when: {$item.q: {gt: 2}}, for_each: $.items, event_code: two, event_time: $.ts, customer_id: $.user, out_biz_id: $item.no}
+  - {event_code: three, event_time: $.ts, customer_id: $.user, out_biz_id: $.no}
+report: {region: cn-shanghai, organization_id: org, access_id: access}
+"""
+RECORD = {
+    "type": "paid",
+    "n": 3,
+    "user": "member-1",
+    "ts": 1_700_000_000,
+    "items": [{"q": 1}, {"q": "many"}],
+    "tags": ["a"],
+    "price": None,
+}
+
+
+def rules_of(tmp_path, when, record=RECORD):
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES.replace("WHEN", when))
+    result = CliRunner().invoke(cli, ["explain", str(path)], input=json.dumps(record))
+    assert result.exit_code == 0, result.output
+    return result.output.partition("── rules\n")[2].partition("\n──")[0].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("when", "says"),
+    [
+        ("{type: seen}", ['wanted type = "seen", found "paid"']),
+        ("{type: [a, b]}", ['wanted type in ["a", "b"], found "paid"']),
+        ("{type: {not_in: [paid]}}", ['wanted type not_in ["paid"], found "paid"']),
+        ("{n: {gt: 5}}", ["wanted n gt 5, found 3"]),
+        ("{n: {gt: 0, lt: 3}}", ["wanted n lt 3, found 3"]),
+        ("{price: {exists: true}}", ["wanted price exists true, found nothing"]),
+        ("{n: {exists: false}}", ["wanted n exists false, found 3"]),
+        ("{n: null}", ["wanted n = null, found 3"]),
+        ("{tags: {contains: vip}}", ['wanted tags contains "vip", found ["a"]']),
+        ("{type: {matches: '^x'}}", ['wanted type matches "^x", found "paid"']),
+        ("{user: member-2}", ['wanted user = "member-2", found "***"']),
+        ("{user: {ne: member-1}}", ['wanted user ne "***", found "***"']),
+        ("{type: seen, n: 4}", ["", 'wanted type = "seen", found "paid"', "wanted n = 4, found 3"]),
+        ("{any: [{type: seen}, {n: 3, type: x}]}", ["", "wanted: any of this", 'wanted type = "seen", found "paid"', 'wanted type = "x", found "paid"']),
+        ("{all: [{type: paid}, {n: 4}]}", ["", "wanted: all of this", "wanted n = 4, found 3"]),
+        ("{not: {type: paid, n: 3}}", ["", "wanted: none of this together", 'holds type = "paid", found "paid"', "holds n = 3, found 3"]),
+        ("{not: {any: [{n: 3}, {n: 4}]}}", ["", "wanted: none of this together", "holds: any of this", "holds n = 3, found 3"]),
+        ("{not: {not: {n: 4}}}", ["", "wanted: none of this together", "holds: none of this together", "wanted n = 4, found 3"]),
+    ],
+)  # fmt: skip
+def test_a_rule_that_did_not_match_says_what_was_wanted_and_what_was_found(when, says, tmp_path):
+    said = rules_of(tmp_path, when)
+    until = next(place for place, line in enumerate(said) if "events[1]" in line)
+    begun, *further = said[:until]
+    assert begun == "  no   events[0] one:" + (f" {says[0]}" if says[0] else "")
+    assert [line.strip() for line in further] == says[1:]
+
+
+def test_rules_behind_the_first_that_matched_were_not_asked(tmp_path):
+    said = rules_of(tmp_path, "{type: paid}")
+    assert said == [
+        "  yes  events[0] one: refused, OUT_BIZ_ID_MISSING: events[0] one: out_biz_id has no value",
+        "  --   events[1] two: not asked, since events[0] one matched before it (match: first)",
+        "  --   events[2] three: not asked, since events[0] one matched before it (match: first)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("items", "says"),
+    [
+        ([{"q": 1}, {"q": "many"}], ["nothing to report, no element is as wanted", "not of element 0: wanted $item.q gt 2, found 1", 'not of element 1: wanted $item.q gt 2, found "many"']),
+        ([{"q": 1}, {"q": 3, "no": "n1"}], ["yes  events[1] two", "not of element 0: wanted $item.q gt 2, found 1"]),
+        ([{"q": 1}] * 9, ["no element is as wanted", *(f"element {place}: wanted" for place in range(5)), "and 4 elements more"]),
+        ([], ["nothing to report, for_each finds an empty list"]),
+        (None, ["nothing to report, for_each finds no list"]),
+        ("x", ["refused, FIELD_TYPE: events[1] two: for_each is no list"]),
+    ],
+)  # fmt: skip
+def test_of_a_list_it_is_said_why_which_element_made_nothing(items, says, tmp_path):
+    said = rules_of(tmp_path, "{type: seen}", {**RECORD, "items": items})[1:-1]
+    assert len(said) == len(says)
+    for line, wanted in zip(said, says, strict=True):
+        assert wanted in line

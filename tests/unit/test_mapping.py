@@ -153,8 +153,9 @@ def test_the_difference_of_derived_business_ids_is_explained():
         {"events": [{**RULE, "out_biz_id": {"content": "all"}}, {**RULE, "out_biz_id": {"position": True}}, RULE]}
     )
     content, position = out_biz_id_notes(settings)
-    assert "two honest lines that are equal" in content
-    assert "reported twice" in position
+    assert (content.location, position.location) == (("events", 0, "out_biz_id"), ("events", 1, "out_biz_id"))
+    assert "two honest lines that are equal" in content.text
+    assert "reported twice" in position.text
 
 
 @pytest.mark.parametrize(

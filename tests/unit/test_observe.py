@@ -145,7 +145,14 @@ def test_the_summary_has_a_row_a_partition_and_a_total(would):
 
 @pytest.mark.parametrize(
     "identifier",
-    ["13800138000", "+8613800138000", "008613800138000", "li.lei+a@mail.example.com.cn", "LTAI5tExampleExample00"],
+    [
+        "13800138000",
+        "+8613800138000",
+        "008613800138000",
+        "li.lei+a@mail.example.com.cn",
+        "LTAI5tExampleExample00",
+        "o6_bmjrPTlm6_2sgVt7hMZOPfL2M",
+    ],
 )
 def test_identifiers_and_keys_are_masked(identifier):
     assert redact(f"user {identifier}, order 20260101000000001") == "user ***, order 20260101000000001"

@@ -13,6 +13,7 @@ from transforms.base import Skipped
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping
 from transforms.mapping.conditions import compile_condition
+from transforms.mapping.trace import unmet
 from transforms.testing import entry
 
 NAMES = st.sampled_from(["type", "a", "b.c"])
@@ -67,7 +68,15 @@ def test_a_list_is_any_of_its_elements(wanted, made):
 @given(CONDITIONS, ENTRIES)
 def test_the_parts_that_explain_are_those_that_decide(when, made):
     condition = compile_condition(when, ())
-    assert condition.holds(made) is all(test(made) for _, test in condition.parts)
+    assert condition.holds(made) is all(part.test(made) for part in condition.parts)
+    findings = unmet(condition.parts, made)
+    assert condition.holds(made) is (not findings)
+    waiting = [(finding, False) for finding in findings]
+    while waiting:  # each finding says whether its line holds, and those within a combined one are why
+        finding, holds = waiting.pop()
+        assert finding.holds is holds
+        assert bool(finding.within) is (finding.text in {"all", "any", "not"})
+        waiting += [(each, holds is not (finding.text == "not")) for each in finding.within]
 
 
 @given(st.lists(st.tuples(st.none() | CONDITIONS | st.fixed_dictionaries({"type": TEXTS | st.lists(TEXTS, min_size=1)}), st.booleans()), min_size=3, max_size=8), ENTRIES)  # fmt: skip

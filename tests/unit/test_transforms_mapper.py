@@ -13,6 +13,7 @@ from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Skipped
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
+from transforms.mapping.trace import Finding
 from transforms.testing import check_transform, entry
 
 RULE = {"event_code": "pay", "event_time": "$.ts", "customer_id": "$.user", "out_biz_id": "$.no"}
@@ -280,8 +281,8 @@ def test_rules_that_name_fields_keep_their_ids_and_check_says_what_that_means():
     rules = [{**RULE, "when": {"no": "n1"}}, RULE, {**RULE, "out_biz_id": ["$.no"]}, {**RULE, "out_biz_id": {"content": "all"}}, {**RULE, "out_biz_id": {"content": "all"}}]  # fmt: skip
     assert biz(mapper(*rules[:2])) == ["n1", "n1"]
     notes = out_biz_id_notes(MappingSettings.model_validate({"events": rules}))
-    assert any(note.startswith("events[1].out_biz_id is that of events[0]") for note in notes)
-    assert any(note.startswith("events[4].out_biz_id ends in -2") for note in notes)
+    assert any(note.location[1] == 1 and note.text.startswith("is that of events[0]") for note in notes)
+    assert any(note.location[1] == 4 and note.text.startswith("ends in -2") for note in notes)
     assert out_biz_id_notes(MappingSettings.model_validate({"events": [RULE, {**RULE, "event_code": "other"}]})) == []
 
 
@@ -294,7 +295,11 @@ def test_explain_says_of_each_rule_what_became_of_it():
     )
     user, first, second, third = made.explain(entry({**GOOD, "type": "a", "n": 1}))
     assert (user.rule, user.matched, user.messages) == ("users[0] identities", True, ())
-    assert (first.rule, first.matched, first.failed) == ("events[0] pay", False, "n gt 1")
+    assert (first.rule, first.matched, first.unmet) == (
+        "events[0] pay",
+        False,
+        (Finding("n gt 1", holds=False, found=1),),
+    )
     assert second.messages[0].wire["eventCode"] == "seen"
     assert third.refusal.code is ReasonCode.OUT_BIZ_ID_MISSING
     assert made(entry({**GOOD, "type": "a", "n": 1})).code is ReasonCode.OUT_BIZ_ID_MISSING

@@ -72,5 +72,5 @@ def test_check_says_so(tmp_path):
         encoding="utf-8",
     )
     assert any(
-        "events[0].attributes.tel is $.phone, a mobile number" in each for each in warnings(load_source(path, {}))
+        "events[0].attributes.tel: is $.phone, a mobile number" in each for each in warnings(load_source(path, {}))
     )

@@ -231,7 +231,8 @@ def test_an_element_outside_for_each_is_a_fault(changed, location, found):
 
 def test_a_business_id_that_does_not_name_the_element_is_noted():
     def notes(written):
-        return out_biz_id_notes(MappingSettings.model_validate({"events": [{**EACH, "out_biz_id": written}]}))
+        settings = MappingSettings.model_validate({"events": [{**EACH, "out_biz_id": written}]})
+        return [note.text for note in out_biz_id_notes(settings)]
 
     assert any("does not name the element" in note for note in notes("$.no"))
     assert any("does not name the element" in note for note in notes(["$.no", "$.ts"]))

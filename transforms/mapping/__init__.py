@@ -1,9 +1,19 @@
 """The declarative mapping: conditions, paths and functions of a source file, compiled once to plain closures."""
 
 from transforms.mapping.compile import compile_mapping
-from transforms.mapping.mapper import Mapper, RuleTrace
+from transforms.mapping.mapper import Mapper
 from transforms.mapping.models import MappingSettings
 from transforms.mapping.out_biz_id import out_biz_id_notes
 from transforms.mapping.personal import personal_notes
+from transforms.mapping.reach import rule_notes
+from transforms.mapping.trace import RuleTrace
 
-__all__ = ["Mapper", "MappingSettings", "RuleTrace", "compile_mapping", "out_biz_id_notes", "personal_notes"]
+__all__ = [
+    "Mapper",
+    "MappingSettings",
+    "RuleTrace",
+    "compile_mapping",
+    "out_biz_id_notes",
+    "personal_notes",
+    "rule_notes",
+]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -11,21 +12,31 @@ from transforms.fault import BadExpression, Fault, Location, MappingFaults
 from transforms.fields import Value, compile_path, is_path
 from transforms.mapping.comparisons import OPERATORS, Test, comparison, equal, equality, one_of
 
-__all__ = ["COMBINED", "OPERATORS", "Condition", "Test", "compile_condition", "equal"]
+__all__ = ["COMBINED", "OPERATORS", "Condition", "Part", "Test", "compile_condition", "equal"]
 
 COMBINED = ("all", "any", "not")
 
 _MOST_SHOWN = 100
 
 
+class Part(NamedTuple):
+    """One line of a condition, for `explain`: its text, its test, and what it asks `value`. One that is `combined` (`all`, `any`, `not`) has conditions within."""
+
+    text: str
+    test: Test
+    value: Value | None = None
+    combined: str = ""
+    within: tuple[tuple[Part, ...], ...] = ()
+
+
 class Condition(NamedTuple):
-    """A compiled condition: `holds` decides; `parts` are its tests one by one, each with its text, for `explain`.
+    """A compiled condition: `holds` decides; `parts` are its lines one by one.
 
     `texts` says of paths that must have one of certain texts, which: so that a mapping of many rules can pass over most at once.
     """
 
     holds: Test
-    parts: tuple[tuple[str, Test], ...] = ()
+    parts: tuple[Part, ...] = ()
     texts: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
@@ -46,7 +57,7 @@ def compile_condition(written: Mapping[str, Any] | None, location: Location) -> 
         for name, expected in written.items()
         if name not in COMBINED and (wanted := _only_texts(expected))
     }
-    return Condition(_all([test for _, test in parts]), tuple(parts), texts)
+    return Condition(_all_hold(parts), tuple(parts), texts)
 
 
 def _full_path(name: str) -> str:
@@ -61,13 +72,13 @@ def _only_texts(expected: Any) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _parts(written: Mapping[str, Any], location: Location, faults: list[Fault]) -> list[tuple[str, Test]]:
-    parts = []
+def _parts(written: Mapping[str, Any], location: Location, faults: list[Fault]) -> list[Part]:
+    parts: list[Part] = []
     for name, expected in written.items():
         here = (*location, name)
         try:
             if name in COMBINED:
-                parts.append((_shown(name, expected), _combine(name, expected, here, faults)))
+                parts.append(_combine(name, expected, here, faults))
             else:
                 parts += _expectation(name, compile_path(_full_path(name)), expected, here, faults)
         except BadExpression as bad:
@@ -75,39 +86,43 @@ def _parts(written: Mapping[str, Any], location: Location, faults: list[Fault]) 
     return parts
 
 
-def _expectation(
-    name: str, value: Value, expected: Any, location: Location, faults: list[Fault]
-) -> list[tuple[str, Test]]:
+def _expectation(name: str, value: Value, expected: Any, location: Location, faults: list[Fault]) -> list[Part]:
     if isinstance(expected, list):
-        return [(_shown(f"{name} in", expected), one_of(value, expected))]
+        return [Part(_shown(f"{name} in", expected), one_of(value, expected), value)]
     if not isinstance(expected, Mapping):
-        return [(_shown(f"{name} =", expected), equality(value, expected))]
+        return [Part(_shown(f"{name} =", expected), equality(value, expected), value)]
     if not expected:
         raise BadExpression("an empty condition", f"one of {', '.join(OPERATORS)}")
     parts = []
     for operator, argument in expected.items():
         try:
-            parts.append((_shown(f"{name} {operator}", argument), comparison(value, operator, argument)))
+            parts.append(Part(_shown(f"{name} {operator}", argument), comparison(value, operator, argument), value))
         except BadExpression as bad:
             faults.append(Fault(location, bad.found, bad.expected))
     return parts
 
 
 def _shown(before: str, expected: Any) -> str:
-    text = f"{before} {expected!r}"
+    text = f"{before} {json.dumps(expected, ensure_ascii=False, default=str)}"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def _combine(name: str, written: Any, location: Location, faults: list[Fault]) -> Test:
+def _combine(name: str, written: Any, location: Location, faults: list[Fault]) -> Part:
     if name == "not":
         if not isinstance(written, Mapping) or not written:
             raise BadExpression("no mapping under `not`", "conditions such as {type: test}")
-        inner = _all([test for _, test in _parts(written, location, faults)])
-        return lambda entry: not inner(entry)
+        parts = tuple(_parts(written, location, faults))
+        inner = _all_hold(parts)
+        return Part(name, lambda entry: not inner(entry), combined=name, within=(parts,))
     if not isinstance(written, list) or not written or not all(isinstance(each, Mapping) and each for each in written):
         raise BadExpression(f"no list of conditions under `{name}`", f"{name}: [{{type: a}}, {{type: b}}]")
-    tests = [_all([test for _, test in _parts(each, (*location, place), faults)]) for place, each in enumerate(written)]
-    return _all(tests) if name == "all" else _any(tests)
+    within = tuple(tuple(_parts(each, (*location, place), faults)) for place, each in enumerate(written))
+    tests = [_all_hold(parts) for parts in within]
+    return Part(name, _all(tests) if name == "all" else _any(tests), combined=name, within=within)
+
+
+def _all_hold(parts: Sequence[Part]) -> Test:
+    return _all([part.test for part in parts])
 
 
 def _all(tests: list[Test]) -> Test:

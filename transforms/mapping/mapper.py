@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Message, Skipped
 from transforms.fields import Inconvertible, Value, compile_path, text_or_none
 from transforms.mapping.comparisons import Test
-from transforms.mapping.conditions import Condition
 from transforms.mapping.elements import elements_of
 from transforms.mapping.readers import Rejected
-
-Make = Callable[[LogEntry], dict[str, Any] | list[dict[str, Any]] | None]
-"""Makes one message's wire form, or those of several, None for none. Raises `Rejected` only."""
+from transforms.mapping.rule import Make, Rule
+from transforms.mapping.trace import RuleTrace, trace_rule
 
 _NO_RULE = Skipped("no rule matched")
 _NO_RULE_REFUSED = Refusal(Stage.TRANSFORM, ReasonCode.NO_RULE_MATCHED, "no rule matched")
@@ -25,31 +23,6 @@ _NO_MESSAGE = Skipped("nothing to report: no identity, or no element")
 
 _WORTH_CHOOSING = 3
 """From so many rules on, looking up which can match is faster than asking each."""
-
-
-class Rule(NamedTuple):
-    """One compiled rule. `personal` reads the values that it takes for identifiers of a customer.
-
-    `elements` is the list of its `for_each`, `of_element` what must hold for an element.
-    """
-
-    name: str
-    kind: Kind
-    condition: Condition
-    make: Make
-    personal: tuple[Value, ...] = ()
-    elements: Value | None = None
-    of_element: Condition = Condition(lambda _: True)
-
-
-class RuleTrace(NamedTuple):
-    """What one rule did with an entry: `failed` is the first condition that did not hold."""
-
-    rule: str
-    matched: bool
-    failed: str = ""
-    messages: tuple[Message, ...] = ()
-    refusal: Refusal | None = None
 
 
 _Step = tuple[Test, Make, Kind, str]
@@ -93,6 +66,11 @@ class Mapper:
             return messages
         return _NO_MESSAGE if matched else self._unmatched
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in the order in which they are asked: those of users, then those of events."""
+        return self._rules
+
     def identifiers(self, entry: LogEntry) -> set[str]:
         """Return every value that some rule takes for an identifier, whether it matches the entry or not: what must not be shown."""
         found: set[str] = set()
@@ -110,27 +88,19 @@ class Mapper:
         return found - {""}
 
     def explain(self, entry: LogEntry) -> list[RuleTrace]:
-        """Say of every rule whether it matched and what it made, or which condition did not hold."""
+        """Say of every rule whether it matched and what it made, or what did not hold."""
         traces: list[RuleTrace] = []
+        matched_before = ""
         for rule in self._rules:
-            if self._first_event_only and rule.kind is Kind.EVENT and (before := _first_match(traces, "events")):
-                traces.append(
-                    RuleTrace(rule.name, matched=False, failed=f"asked, since {before} matched (match: first)")
-                )
-                continue
-            failed = next((text for text, test in rule.condition.parts if not test(entry)), None)
-            if failed is not None:
-                traces.append(RuleTrace(rule.name, matched=False, failed=failed))
-                continue
-            try:
-                made = rule.make(entry)
-            except Rejected as rejected:
-                refusal = Refusal(Stage.TRANSFORM, rejected.code, f"{rule.name}: {rejected.reason}")
-                traces.append(RuleTrace(rule.name, matched=True, refusal=refusal))
-            else:
-                wires = made if isinstance(made, list) else [] if made is None else [made]
-                messages = tuple(Message(rule.kind, wire, rule.name) for wire in wires)
-                traces.append(RuleTrace(rule.name, matched=True, messages=messages))
+            first_only = self._first_event_only and rule.kind is Kind.EVENT
+            trace = (
+                RuleTrace(rule.name, matched=False, not_asked=matched_before)
+                if first_only and matched_before
+                else trace_rule(rule, entry)
+            )
+            if first_only and trace.matched:
+                matched_before = rule.name
+            traces.append(trace)
         return traces
 
 
@@ -141,10 +111,6 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
     elif not isinstance(value, bool):
         yield text_or_none(value) or ""
-
-
-def _first_match(traces: Sequence[RuleTrace], kind: str) -> str:
-    return next((each.rule for each in traces if each.matched and each.rule.startswith(kind)), "")
 
 
 def _step(rule: Rule) -> _Step:

@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode
-from transforms.fault import BadExpression
+from transforms.fault import BadExpression, Note
 from transforms.fields import Inconvertible, Value, text_or_none
 from transforms.mapping.elements import ElementEntry
 from transforms.mapping.known import Known
@@ -124,29 +124,29 @@ def _same_code(one: EventRule, other: EventRule) -> bool:
     return not (is_constant(one.event_code) and is_constant(other.event_code)) or one.event_code == other.event_code
 
 
-def out_biz_id_notes(settings: MappingSettings) -> list[str]:
+def out_biz_id_notes(settings: MappingSettings) -> list[Note]:
     """Say of each rule what its `outBizId` brings with it where that may surprise; `log2mq check` prints it."""
     notes = []
     numbers = ordinals(settings.events)
     for place, rule in enumerate(settings.events):
         written = rule.out_biz_id
-        name = f"events[{place}].out_biz_id"
+        texts = []
         if isinstance(written, list) or (isinstance(written, Mapping) and "content" in written):
-            notes.append(
-                f"{name} is a hash of content: a line that the producer repeats is reported once, and so are two honest lines that are equal in those fields"
+            texts.append(
+                "a hash of content: a line that the producer repeats is reported once, and so are two honest lines that are equal in those fields"
             )
         elif isinstance(written, Mapping) and "position" in written:
-            notes.append(
-                f"{name} is the record's position: stable over replays, but a line that the producer repeats is reported twice, "
+            texts.append(
+                "the record's position: stable over replays, but a line that the producer repeats is reported twice, "
                 "and a topic made anew starts over with the same IDs"
             )
         if rule.for_each is not None and not _derivation(rule) and not names_element(written):
-            notes.append(
-                f"{name} does not name the element ($item or $index): of all elements of one entry only the first is reported"
+            texts.append(
+                "does not name the element ($item or $index): of all elements of one entry only the first is reported"
             )
         if numbers[place] > 1:
-            notes.append(
-                f"{name} ends in -{numbers[place]}, since an earlier rule may make the same event code of the same record: "
+            texts.append(
+                f"ends in -{numbers[place]}, since an earlier rule may make the same event code of the same record: "
                 "moving these rules changes their IDs"
             )
         same = next(
@@ -160,7 +160,8 @@ def out_biz_id_notes(settings: MappingSettings) -> list[str]:
             None,
         )
         if same is not None:
-            notes.append(
-                f"{name} is that of events[{same}], whose event code may be the same: where both match one record, the second event is dropped as a duplicate"
+            texts.append(
+                f"is that of events[{same}], whose event code may be the same: where both match one record, the second event is dropped as a duplicate"
             )
+        notes += [Note(("events", place, "out_biz_id"), text) for text in texts]
     return notes

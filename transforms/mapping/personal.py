@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from transforms.fault import BadExpression, Location
+from transforms.fault import BadExpression, Location, Note
 from transforms.fields import parse_steps
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.values import expressions_of
@@ -25,7 +25,7 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_A-Za-z]+")
 _CALL = re.compile(r"[a-z_][a-z0-9_]*")
 
 
-def personal_notes(settings: MappingSettings) -> list[tuple[Location, str]]:
+def personal_notes(settings: MappingSettings) -> list[Note]:
     """Say which attributes and business IDs would carry an identifier as it is: by its path, which some rule takes for an identity, or by its name."""
     rules: list[EventRule | UserRule] = [*settings.events, *settings.users]
     identities = {
@@ -41,12 +41,8 @@ def personal_notes(settings: MappingSettings) -> list[tuple[Location, str]]:
             written["out_biz_id",] = rule.out_biz_id
         for location, value in written.items():
             for path, what in _carried(value, identities):
-                notes.append(
-                    (
-                        ("events", place, *location),
-                        f"is {path}, {what}: it belongs under identities, and elsewhere only hashed (hmac)",
-                    )
-                )
+                text = f"is {path}, {what}: it belongs under identities, and elsewhere only hashed (hmac)"
+                notes.append(Note(("events", place, *location), text))
     return notes
 
 

@@ -1,0 +1,99 @@
+"""What `log2mq check --online` asks: the brokers, and Quick Audience. Nothing is sent to either but questions."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+
+import click
+
+from pipeline.config.faults import Location
+from pipeline.config.quantity import format_duration
+from pipeline.config.source_file import SourceFile
+from pipeline.errors import DestinationHalt, UsageError
+from pipeline.kafka_topics import Topics
+from pipeline.report.client import ReporterClient
+from pipeline.report.credentials import CredentialsSource
+from pipeline.report.probe import probe
+
+MOST_WORKSPACES_SHOWN = 10
+MOST_NAME_CHARACTERS = 40
+
+_WORKSPACE: Location = ("report", "workspace_id")
+
+
+def kafka_warnings(source: SourceFile) -> list[str]:
+    """Ask the brokers what a file alone cannot tell.
+
+    Raises:
+        SourceUnavailable: no broker answers, or a topic is not there.
+    """
+    said = []
+    with Topics(source.kafka, os.environ) as topics:
+        partitions = topics.partitions()
+        names = sorted({partition.topic for partition in partitions})
+        for topic in names:
+            said += retention_warning(source, topic, topics.retention_ms(topic))
+        if not topics.exists(source.dead_letters.topic):
+            said.append(
+                f"the dead-letter topic {source.dead_letters.topic} does not exist: `run` will not start without it"
+            )
+    click.echo(f"Kafka: {_count(len(names), 'topic')} with {_count(len(partitions), 'partition')}: {', '.join(names)}")
+    return said
+
+
+def retention_warning(source: SourceFile, topic: str, retention_ms: int | None) -> list[str]:
+    """A record that outlives the memory of its report can be reported twice by a replay."""
+    if retention_ms is not None and retention_ms <= source.dedup.keep:
+        return []
+    kept = "for ever" if retention_ms is None else format_duration(retention_ms)
+    return [
+        f"{topic} keeps records {kept}, dedup.keep is {format_duration(source.dedup.keep)}: a replay of older records reports them again"
+    ]
+
+
+def api_warnings(source: SourceFile) -> list[str]:
+    """Prove endpoint, credentials, organisation, instance and workspace with a call that lists workspaces.
+
+    Raises:
+        DestinationHalt: a job could not report; the message says why.
+        UsageError: the workspace of the file is none of those.
+    """
+    report = source.report
+    client = ReporterClient(report, CredentialsSource(report.credentials, os.environ))
+    try:
+        found = probe(client, time.sleep)
+    except DestinationHalt as halt:
+        raise DestinationHalt(f"Quick Audience at {report.url}: {halt}") from None
+    finally:
+        client.close()
+    if found.doubt:
+        return [
+            f"Quick Audience at {report.url} answers, but {found.doubt}. Whether it takes events shows when the job runs"
+        ]
+    known = _named(found.workspaces)
+    if report.workspace_id and report.workspace_id not in found.workspaces:
+        if found.workspaces:
+            raise UsageError(source.warning(_WORKSPACE, f"found {report.workspace_id!r}; expected one of {known}"))
+        return [source.warning(_WORKSPACE, "is not proved: Quick Audience lists no workspace")]
+    click.echo(
+        f"Quick Audience at {report.url}: takes the AccessKey, organisation and instance; workspaces: {known or 'none'}"
+    )
+    return []
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("s" if number != 1 else "")
+
+
+def _named(workspaces: Mapping[str, str]) -> str:
+    shown = [
+        f"{each} ({_plain(name)})" if name else each for each, name in list(workspaces.items())[:MOST_WORKSPACES_SHOWN]
+    ]
+    more = len(workspaces) - len(shown)
+    return ", ".join(_plain(each, 2 * MOST_NAME_CHARACTERS) for each in shown) + (f" and {more} more" if more else "")
+
+
+def _plain(text: str, most: int = MOST_NAME_CHARACTERS) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text)[:most]

@@ -1,0 +1,56 @@
+"""A trial: every record of a sample through the job's own conversion, and what that says of the source file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pipeline.books import Fate
+from pipeline.build import build_converter
+from pipeline.config.source_file import SourceFile
+from pipeline.trial.coverage import Coverage
+from pipeline.trial.records import Sampled
+from pipeline.trial.tally import Counter, Tally
+from schemas.log import LogEntry
+from schemas.refusal import Refusal
+from transforms.base import Skipped
+from transforms.fault import Note
+from transforms.mapping import Mapper
+
+
+def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]) -> tuple[Tally, list[Note]]:
+    """Convert the records; return the counts, and what is doubtful about the file. Raises as `build_converter` does."""
+    converter = build_converter(source, environment)
+    counter = Counter(converter, source.dedup)
+    mapper = converter.transform
+    coverage = Coverage(source.mapping, mapper) if isinstance(mapper, Mapper) else None
+    for sampled in sample:
+        decoded = converter.decode(sampled.record)
+        entries = decoded if isinstance(decoded, list) else [] if isinstance(decoded, Skipped | Refusal) else [decoded]
+        rules = [
+            rule for each in entries if isinstance(each, LogEntry) for rule in (coverage.see(each) if coverage else [])
+        ]
+        counter.take(sampled, entries, rules)
+    tally = counter.tally
+    return tally, [*(coverage.notes() if coverage else []), *_clashes(tally, coverage), *_dead_letters(tally, source)]
+
+
+def _clashes(tally: Tally, coverage: Coverage | None) -> Iterable[Note]:
+    for rule, clash in tally.clashes.items():
+        location = (*coverage.location_of(rule), "out_biz_id") if coverage else ("transform",)
+        first, second = clash.places
+        events = f"{clash.count:,} events" if clash.count > 1 else "1 event"
+        yield Note(
+            location,
+            f"is not unique: {events} of the sample, such as that of {second}, have the ID of an earlier one, such as that of {first}, "
+            f"but differ in {clash.differing}; only the first is reported",
+        )
+
+
+def _dead_letters(tally: Tally, source: SourceFile) -> Iterable[Note]:
+    dead, limit = tally.count(Fate.DEAD_LETTERED), source.dead_letters.stop_above
+    if tally.records and dead / tally.records > limit:
+        yield Note(
+            ("dead_letters", "stop_above"),
+            f"{dead:,} of {tally.records:,} records ({dead / tally.records:.1%}) would go to the dead letters, {limit:.1%} are allowed: "
+            "a job over such records stops with exit code 7",
+        )

@@ -1,0 +1,65 @@
+"""What a trial found, as tables for a terminal."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group as Printed
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.books import Fate
+from pipeline.trial.tally import Group, Tally
+
+FATES = {
+    Fate.REPORTED: "would be reported",
+    Fate.DUPLICATE: "duplicate in the sample",
+    Fate.FILTERED: "filtered",
+    Fate.DEAD_LETTERED: "dead letter",
+}
+"""In the order in which they are shown."""
+
+
+def printed(name: str, tally: Tally) -> RenderableType:
+    """Lay out the counts, the messages, and one example of each fate."""
+    groups = [
+        (fate, code, group)
+        for fate in FATES
+        for (each, code), group in sorted(tally.fates.items(), key=lambda item: -item[1].count)
+        if each is fate
+    ]
+    fates = _table(f"{name}: what would become of {tally.records:,} records", "records", "share", "first at")
+    for fate, code, group in groups:
+        share = f"{group.count / tally.records:.1%}"
+        fates.add_row(_named(fate, code), f"{group.count:,}", share, group.example.place)
+    messages = _table("messages", "reported", "duplicate")
+    for code, counts in sorted(tally.events.items()):
+        messages.add_row(f"event {code}", f"{counts.reported:,}", f"{counts.duplicate:,}")
+    if tally.users.reported or tally.users.duplicate:
+        messages.add_row("users", f"{tally.users.reported:,}", f"{tally.users.duplicate:,}")
+    parts: list[RenderableType] = [fates]
+    if messages.row_count:
+        parts.append(messages)
+    return Printed(
+        *parts, Text("one example of each, identifiers masked", style="bold"), *(_example(*each) for each in groups)
+    )
+
+
+def _named(fate: Fate, code: str) -> str:
+    return FATES[fate] + (f": {code}" if code else "")
+
+
+def _example(fate: Fate, code: str, group: Group) -> Text:
+    example = group.example
+    reason = f": {example.reason}" if fate is Fate.DEAD_LETTERED else ""
+    return Text(f"{_named(fate, code)}, {example.place}{reason}\n    {example.shown}")
+
+
+def _table(title: str, *figures: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", show_edge=False, box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column("", overflow="fold")
+    for figure in figures:
+        table.add_column(figure, justify="left" if figure == "first at" else "right", overflow="fold")
+    return table

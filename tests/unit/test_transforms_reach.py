@@ -1,0 +1,221 @@
+"""What is said of conditions without a record is so for every record; and the common mistakes are seen."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from transforms.mapping import MappingSettings, compile_mapping, rule_notes
+from transforms.mapping.conditions import compile_condition
+from transforms.mapping.exclusion import implies, possible
+from transforms.mapping.formula import TooManyAlternatives, formula_of
+from transforms.testing import entry
+
+RULE = {"event_code": "e", "event_time": "$.ts", "customer_id": "$.user", "out_biz_id": "$.no"}
+
+# Few values, of the kinds that conditions tell apart or take for each other, so that two conditions often meet in one.
+TEXTS = ["a", "ab", "ba", "", "1", "2", "2.0", "2.5", "true", "007", " 1"]
+NUMBERS = [1, 2, 2.0, 2.5, 0.1, True, False, 10**23, 1e23]
+VALUES = st.sampled_from([*TEXTS, *NUMBERS, None])
+ORDERS = st.sampled_from(["gt", "ge", "lt", "le"])
+EXPECTED = st.one_of(
+    VALUES,
+    st.lists(VALUES, min_size=1, max_size=3),
+    st.builds(lambda operator, value: {operator: value}, st.just("ne"), VALUES),
+    st.builds(lambda operator, values: {operator: values}, st.sampled_from(["in", "not_in"]), st.lists(VALUES, min_size=1, max_size=3)),
+    st.builds(lambda there: {"exists": there}, st.booleans()),
+    st.dictionaries(ORDERS, st.sampled_from([0, 1, 2, 2.5, 0.1, "a", "b", "1"]), min_size=1, max_size=2),
+    st.dictionaries(st.sampled_from(["prefix", "suffix", "contains", "matches"]), st.sampled_from(["a", "ab", "1", ""]), min_size=1, max_size=2),
+)  # fmt: skip
+CONDITIONS = st.recursive(
+    st.dictionaries(st.sampled_from(["x", "$.x", "y.z"]), EXPECTED, min_size=1, max_size=2),
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"any": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"all": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"not": inner}),
+    ),
+    max_leaves=4,
+)
+FOUND = st.sampled_from([*TEXTS, *NUMBERS, None, Decimal("0.1"), Decimal("2.00"), Decimal("1e23"), ["a"], ["ab", 1], {"q": 1}, "abab", "b", 3])  # fmt: skip
+ENTRIES = st.builds(entry, st.fixed_dictionaries({}, optional={"x": FOUND, "y": st.fixed_dictionaries({"z": FOUND})}))
+
+
+def formula(when):
+    try:
+        return formula_of(when)
+    except TooManyAlternatives:
+        return None
+
+
+@given(CONDITIONS, ENTRIES)
+def test_a_formula_says_what_its_condition_says(when, made):
+    read = formula(when)
+    holds = compile_condition(when, ()).holds(made)
+
+    def answer(literal):
+        name = "$.x" if literal.path == ("$", "x") else "$.y.z"
+        asked = {"in": list(literal.values)} if literal.values is not None else {literal.operator: literal.argument}
+        return compile_condition({name: asked}, ()).holds(made) is literal.holds
+
+    if read is not None:
+        assert holds is any(all(map(answer, alternative)) for alternative in read)
+        assert not holds or possible(read)
+
+
+@given(CONDITIONS, CONDITIONS, st.lists(ENTRIES, min_size=1, max_size=20))
+@example({"x": 10**23}, {"x": {"not_in": [1e23]}}, [entry({"x": "100000000000000000000000"})])
+@example(
+    {"x": 0.1}, {"x": {"le": 0.1}}, [entry({"x": Decimal("0.1000000000000000055511151231257827021181583404541015625")})]
+)
+def test_what_is_said_to_follow_does(one, other, entries):
+    first, second = formula(one), formula(other)
+    if first is None or second is None or not implies(first, second):
+        return
+    given_, wanted = compile_condition(one, ()), compile_condition(other, ())
+    for made in entries:
+        assert wanted.holds(made) or not given_.holds(made), made.fields
+
+
+@given(
+    st.lists(st.tuples(st.none() | CONDITIONS, st.sampled_from(["e", "f"])), min_size=1, max_size=5),
+    st.lists(ENTRIES, min_size=1, max_size=20),
+)
+def test_a_rule_that_is_said_never_to_match_never_does(whens, entries):
+    rules = [{**RULE, "customer_id": "@topic", "event_time": "@timestamp", "out_biz_id": "@topic", "when": when, "event_code": f"{code}{place}"} for place, (when, code) in enumerate(whens)]  # fmt: skip
+    settings = MappingSettings.model_validate({"events": rules, "match": "first"})
+    dead = {note.location[1] for note in rule_notes(settings) if "never" in note.text}
+    mapper = compile_mapping(settings)
+    for made in entries:
+        matched = {
+            place
+            for place, trace in enumerate(mapper.explain(entry(made.fields, timestamp=1_700_000_000_000)))
+            if trace.matched
+        }
+        assert not matched & dead
+
+
+def notes(*rules, match="first", **more):
+    events = [{**RULE, "event_code": f"e{place}", **rule} for place, rule in enumerate(rules)]
+    return [
+        (note.location, note.text)
+        for note in rule_notes(MappingSettings.model_validate({"events": events, "match": match, **more}))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (None, {"type": "a"}),
+        ({}, None),
+        ({"type": "a"}, {"$.type": "a"}),
+        ({"type": "a"}, {"type": "a", "n": 1}),
+        ({"type": ["a", "b"]}, {"type": "b"}),
+        ({"type": ["c", "b", "a"]}, {"type": {"in": ["a", "b"]}}),
+        ({"any": [{"type": "a"}, {"type": "b"}]}, {"type": ["b", "a"]}),
+        ({"n": {"gt": 0}}, {"n": {"ge": 1, "le": 5}}),
+        ({"n": {"gt": 0}}, {"n": 5}),
+        ({"n": {"ge": 5}}, {"n": "5"}),
+        ({"day": {"ge": "2026"}}, {"day": {"gt": "2026-11"}}),
+        ({"phone": {"exists": True}}, {"phone": {"matches": "^1"}}),
+        ({"phone": {"ne": None}}, {"phone": {"not_in": [None, ""]}}),
+        ({"path": {"prefix": "/pay"}}, {"path": {"prefix": "/pay/"}}),
+        ({"path": {"contains": "pay"}}, {"path": {"suffix": ".pay"}}),
+        ({"type": {"ne": "test"}}, {"type": "paid"}),
+        ({"not": {"type": ["x", "y"]}}, {"type": "a"}),
+        ({"not": {"any": [{"a": 1}, {"b": 1}]}}, {"a": {"ne": 1}, "b": {"not_in": [1]}}),
+        ({"$item.qty": {"gt": 0}}, {"type": "a"}),
+    ],
+)  # fmt: skip
+def test_with_match_first_a_rule_behind_one_that_takes_all_its_records_is_seen(earlier, later):
+    first = {"when": earlier} | ({"for_each": "$.items"} if earlier and "$item.qty" in earlier else {})
+    ((location, text),) = notes(first, {"when": later})
+    assert location == ("events", 1)
+    assert "can never match (match: first): events[0] before it matches every record" in text
+    assert not notes(first, {"when": later}, match="all")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ({"type": "a"}, {"type": "b"}),
+        ({"type": "a", "n": 1}, {"type": "a"}),
+        ({"n": 200}, {"n": ["200", 201]}),
+        ({"n": {"gt": 5}}, {"n": {"ge": 5}}),
+        ({"n": {"ge": "5"}}, {"n": {"ge": 5}}),
+        ({"path": {"prefix": "/pay/"}}, {"path": {"prefix": "/pay"}}),
+        ({"tags": {"contains": "vip"}}, {"tags": {"contains": "vip2"}}),
+        ({"n": {"lt": 5}}, {"not": {"n": {"ge": 5}}}),
+        ({"text": {"prefix": "2"}}, {"text": 2}),
+        ({"any": [{"type": "a", "n": 1}, {"type": "b"}]}, {"type": ["a", "b"]}),
+    ],
+)  # fmt: skip
+def test_a_rule_that_some_record_reaches_is_not_complained_of(earlier, later):
+    assert notes({"when": earlier}, {"when": later}) == []
+
+
+def test_several_rules_together_may_take_all_records_of_a_later_one():
+    ((location, text),) = notes({"when": {"type": "a"}}, {"when": {"type": "b"}}, {"when": {"type": ["a", "b"]}})
+    assert location == ("events", 2)
+    assert "the rules before it match every record that it would match" in text
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"type": "a", "all": [{"type": "b"}]},
+        {"type": "a", "$.type": "b"},
+        {"n": {"gt": 5, "lt": 3}},
+        {"n": {"gt": 5, "le": 5}},
+        {"type": "a", "not": {"type": ["a", "b"]}},
+        {"phone": None, "$.phone": {"matches": "1"}},
+        {"phone": {"exists": False, "prefix": "1"}},
+        {"path": {"prefix": "/a"}, "$['path']": {"prefix": "/b"}},
+        {"any": [{"type": "a"}, {"type": "b"}], "type": "c"},
+        {"n": 5, "$.n": {"gt": 7}},
+        {"n": {"in": [1, 2]}, "all": [{"n": {"not_in": [2, 1, 3]}}]},
+    ],
+)
+def test_a_condition_that_can_never_hold_is_seen(when):
+    ((location, text),) = notes({"when": when}, match="all")
+    assert location == ("events", 0, "when")
+    assert text.startswith("can never hold: ")
+    assert text.endswith(" exclude each other")
+
+
+@pytest.mark.parametrize(
+    ("when", "says"),
+    [
+        ({"type": "a", "all": [{"type": "b"}]}, 'type = "a" and type = "b"'),
+        ({"n": {"gt": 5, "lt": 3}}, "n gt 5 and n lt 3"),
+        ({"$['a'].b[0]": None, "not": {"a.b[0]": {"in": [None, 1]}}}, "a.b[0] = null and a.b[0] not_in [null, 1]"),
+        ({"@topic": "x", "not": {"@topic": {"prefix": "x"}}}, '@topic = "x" and @topic not prefix "x"'),
+        ({"any": [{"type": "a"}, {"type": "b"}], "type": "c"}, "its conditions"),
+    ],
+)
+def test_the_conditions_that_exclude_each_other_are_named(when, says):
+    ((_, text),) = notes({"when": when}, match="all")
+    assert text == f"can never hold: {says} exclude each other"
+
+
+def test_the_same_rule_twice_is_seen():
+    same = {"when": {"any": [{"type": "a"}, {"type": "b"}]}, "event_code": "e"}
+    ((location, text),) = notes(same, {"when": {"type": ["b", "a"]}, "event_code": "e"}, match="all")
+    assert location == ("events", 1)
+    assert "has the condition of events[0], and makes the same event of the same records" in text
+    assert not notes(same, {**same, "event_code": "other"}, match="all")
+    assert not notes(same, {**same, "for_each": "$.items", "out_biz_id": "$item.no"}, match="all")
+    user = {"customer_id": "$.u", "identities": {"mobile": "$.m"}}
+    (note,) = notes(same, users=[user, {**user, "identities": {"email": "$.m"}}, user])
+    assert note == (("users", 2), "has the condition of users[0], and makes the same identities of the same records")
+
+
+def test_a_condition_of_very_many_alternatives_is_passed_over():
+    many = {f"f{place}": None for place in range(1)} | {
+        "all": [{"any": [{f"a{n}": 1}, {f"b{n}": 1}]} for n in range(12)]
+    }
+    with pytest.raises(TooManyAlternatives):
+        formula_of(many)
+    assert notes({"when": many}, {"when": many}) == []

@@ -1,0 +1,94 @@
+"""What the conditions of a mapping say of its rules without any record: which can never match, which are never asked, which are there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transforms.fault import Location, Note
+from transforms.mapping.exclusion import excluding, implies, possible
+from transforms.mapping.formula import Formula, TooManyAlternatives, either, formula_of
+from transforms.mapping.models import EventRule, MappingSettings, UserRule
+from transforms.mapping.values import names_element
+
+
+def rule_notes(settings: MappingSettings) -> list[Note]:
+    """Say of each rule what is wrong with when it matches. The mapping compiles; what is said is so for every record."""
+    return [
+        *_notes("events", settings.events, first_only=settings.match == "first"),
+        *_notes("users", settings.users, first_only=False),
+    ]
+
+
+def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool) -> list[Note]:
+    notes = []
+    asked: list[Formula | None] = []
+    """Of each earlier rule where it is the one that matches; None where that cannot be told."""
+    for place, rule in enumerate(rules):
+        location: Location = (key, place)
+        whole, entry = _formula(rule.when), _formula(entry_part(rule))
+        if whole is not None and not possible(whole):
+            notes.append(Note((*location, "when"), f"can never hold: {_why(whole)}"))
+        elif first_only and entry is not None and (taken := _taken_before(entry, asked)):
+            notes.append(Note(location, f"can never match (match: first): {taken}"))
+        elif whole is not None and (twin := _twin(rule, whole, rules[:place])) is not None:
+            notes.append(
+                Note(
+                    location,
+                    f"has the condition of {key}[{twin}], and makes the same {_made(rule)} of the same records",
+                )
+            )
+        asked.append(entry)
+    return notes
+
+
+def _why(impossible: Formula) -> str:
+    """Name the conditions, where there is no choice between several."""
+    pair = excluding(impossible[0]) if len(impossible) == 1 else None
+    return f"{pair[0]} and {pair[1]} exclude each other" if pair else "its conditions exclude each other"
+
+
+def _formula(when: Mapping[str, Any] | None) -> Formula | None:
+    try:
+        return formula_of(when)
+    except TooManyAlternatives:
+        return None
+
+
+def entry_part(rule: EventRule | UserRule) -> Mapping[str, Any]:
+    """Return the conditions that decide whether a rule matches an entry; with `for_each` those about an element only choose among its elements."""
+    when = rule.when or {}
+    if rule.for_each is None:
+        return when
+    return {name: expected for name, expected in when.items() if not names_element({name: expected})}
+
+
+def _taken_before(entry: Formula, asked: Sequence[Formula | None]) -> str:
+    """Say which earlier rules match whatever this one would."""
+    for place, before in enumerate(asked):
+        if before is not None and implies(entry, before):
+            always = any(not alternative for alternative in before)
+            return f"events[{place}] before it matches every record{'' if always else ' that it would match'}"
+    known = [before for before in asked if before is not None]
+    if len(known) > 1 and implies(entry, either(known)):
+        return "the rules before it match every record that it would match"
+    return ""
+
+
+def _twin(rule: EventRule | UserRule, formula: Formula, before: Sequence[EventRule | UserRule]) -> int | None:
+    for place, other in enumerate(before):
+        earlier = _formula(other.when) if _product(other) == _product(rule) else None
+        if earlier is not None and implies(formula, earlier) and implies(earlier, formula):
+            return place
+    return None
+
+
+def _product(rule: EventRule | UserRule) -> tuple[Any, ...]:
+    """What a rule makes, as far as two rules with one condition should differ in it."""
+    if isinstance(rule, EventRule):
+        return rule.for_each, rule.event_code, rule.event_source_code
+    return rule.for_each, rule.customer_id, rule.identities
+
+
+def _made(rule: EventRule | UserRule) -> str:
+    return "event" if isinstance(rule, EventRule) else "identities"

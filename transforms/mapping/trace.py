@@ -1,0 +1,95 @@
+"""Why a rule did what it did with an entry, for `explain`: what was wanted and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from schemas.log import LogEntry
+from schemas.refusal import Refusal, Stage
+from transforms.base import Message
+from transforms.fields import Inconvertible
+from transforms.mapping.conditions import Part
+from transforms.mapping.elements import elements_of
+from transforms.mapping.readers import Rejected
+from transforms.mapping.rule import Rule
+
+
+class Finding(NamedTuple):
+    """One line of a condition against an entry: its text and the value found there; of `all`, `any` and `not` the findings `within` that decided.
+
+    `holds` says whether the line by itself does: within a `not` it is what holds that decides.
+    """
+
+    text: str
+    holds: bool
+    found: Any = None
+    within: tuple[Finding, ...] = ()
+
+
+class ElementTrace(NamedTuple):
+    """An element of a `for_each` that was left out, from 0, and what did not hold for it."""
+
+    place: int
+    unmet: tuple[Finding, ...]
+
+
+class RuleTrace(NamedTuple):
+    """What one rule did with an entry.
+
+    `unmet` is what did not hold; `not_asked` names the rule that matched before, where only the first may. With `for_each`, `elements` is how many
+    there were (None: no list was there), and `left_out` those that its conditions on the element left out.
+    """
+
+    rule: str
+    matched: bool
+    unmet: tuple[Finding, ...] = ()
+    not_asked: str = ""
+    messages: tuple[Message, ...] = ()
+    refusal: Refusal | None = None
+    for_each: bool = False
+    elements: int | None = None
+    left_out: tuple[ElementTrace, ...] = ()
+
+
+def trace_rule(rule: Rule, entry: LogEntry) -> RuleTrace:
+    """Ask a rule as the mapping does, and say what it answered and why."""
+    if failed := unmet(rule.condition.parts, entry):
+        return RuleTrace(rule.name, matched=False, unmet=failed)
+    trace = RuleTrace(rule.name, matched=True, for_each=rule.elements is not None)
+    if rule.elements is not None:
+        with suppress(Rejected, Inconvertible):  # said below
+            there = rule.elements(entry)
+            parts = rule.of_element.parts
+            seen = [(each.index, unmet(parts, each)) for each in elements_of(entry, rule.elements)]
+            left_out = tuple(ElementTrace(index, failed) for index, failed in seen if failed)
+            trace = trace._replace(elements=None if there is None else len(seen), left_out=left_out)
+    try:
+        made = rule.make(entry)
+    except Rejected as rejected:
+        return trace._replace(refusal=Refusal(Stage.TRANSFORM, rejected.code, f"{rule.name}: {rejected.reason}"))
+    wires = made if isinstance(made, list) else [] if made is None else [made]
+    return trace._replace(messages=tuple(Message(rule.kind, wire, rule.name) for wire in wires))
+
+
+def unmet(parts: Sequence[Part], entry: LogEntry) -> tuple[Finding, ...]:
+    """Return what of a condition does not hold: nothing, where it holds."""
+    return tuple(_finding(part, entry, holds=False) for part in parts if not part.test(entry))
+
+
+def _met(parts: Sequence[Part], entry: LogEntry) -> tuple[Finding, ...]:
+    return tuple(_finding(part, entry, holds=True) for part in parts)
+
+
+def _finding(part: Part, entry: LogEntry, *, holds: bool) -> Finding:
+    """Say why one line holds, or does not. Of several conditions those are named that decide it."""
+    if part.value is not None:
+        return Finding(part.text, holds, part.value(entry))
+    if part.combined == "not":
+        (inner,) = part.within
+        return Finding(part.text, holds, within=unmet(inner, entry) if holds else _met(inner, entry))
+    if not holds:
+        return Finding(part.text, holds, within=tuple(each for parts in part.within for each in unmet(parts, entry)))
+    met = (parts for parts in part.within if not unmet(parts, entry))
+    return Finding(part.text, holds, within=tuple(each for parts in met for each in _met(parts, entry)))
