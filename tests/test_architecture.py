@@ -19,7 +19,7 @@ DOORS = {
     "httpx": ("pipeline/report/client.py",),
     "lmdb": ("pipeline/dedup/lmdb_store.py",),
     "redis": ("pipeline/dedup/redis_store.py",),
-    "ruamel": ("pipeline/config/yaml_file.py",),
+    "ruamel": ("pipeline/config/yaml_*.py",),
     "xmltodict": ("pipeline/decode/xml.py",),
     "ua_parser": ("pipeline/decode/user_agent.py",),
     "re2": ("transforms/pattern.py",),

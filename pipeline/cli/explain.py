@@ -91,6 +91,7 @@ def _entries(
         else:
             click.echo(show(entry.fields))
             _rules(converter, entry)
+            _verdicts(converter, entry)
 
 
 def _messages(source: SourceFile, drafts: Sequence[Draft], show: Callable[[Any], str]) -> None:
@@ -153,6 +154,23 @@ def _rules(converter: Converter, entry: LogEntry) -> None:
                 else ": nothing to report"
             )
             click.echo(f"  yes  {trace.rule}{made}")
+
+
+def _verdicts(converter: Converter, entry: LogEntry) -> None:
+    """Say of each event message what the event catalogue has against it, whatever follows from that by the settings."""
+    messages = converter.transform(entry)
+    if (check := converter.check) is None or isinstance(messages, (Skipped, Refusal)):
+        return
+    _title("event catalogue")
+    for message in messages:
+        if message.kind is Kind.USER:
+            continue
+        findings = list(check.findings(message.wire))
+        if not findings:
+            click.echo(f"  ok      {message.rule}")
+        for finding in findings:
+            unsaid = "" if all(name in finding.what for name in finding.names) else f": {', '.join(finding.names)}"
+            click.echo(f"  {check.action(finding):<7} {message.rule}: {finding.code}: {finding.what}{unsaid}")
 
 
 def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Callable[[Any], str]) -> None:

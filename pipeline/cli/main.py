@@ -11,6 +11,7 @@ import click
 
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
+from pipeline.cli.events import events
 from pipeline.cli.explain import explain
 from pipeline.cli.init import init
 from pipeline.cli.replay import replay
@@ -39,7 +40,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, replay, check, explain, init, demo, emulator, broker, sample):
+for verb in (run, replay, check, explain, events, init, demo, emulator, broker, sample):
     cli.add_command(verb)
 
 

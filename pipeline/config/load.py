@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline.catalogue.catalogue_file import read_catalogue
+from pipeline.catalogue.mapping_check import mapping_findings
 from pipeline.config.decode_faults import decode_faults
 from pipeline.config.faults import ConfigFault, Found, dotted, from_pydantic
 from pipeline.config.interpolate import interpolate
@@ -17,6 +19,7 @@ from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
 from pipeline.errors import UsageError
+from schemas.catalogue import Catalogue
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
 from transforms.plugins import load_plugin
@@ -26,8 +29,10 @@ ONE_DAY_MS = 86_400_000
 MAPPING_KEYS = ("events", "users", "match", "otherwise", "identities", "time_zone", "tables")
 
 
-def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
+def load_source(path: Path, environment: Mapping[str, str], *, with_catalogue: bool = True) -> SourceFile:
     """Read, fill in and validate a source file; nothing is connected to.
+
+    Without its catalogue, neither that nor what the mapping has that it lacks is looked at.
 
     Raises:
         UsageError: its message has a line for every fault there is.
@@ -41,10 +46,17 @@ def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
     source = _validate(content, found)
     found += _mapping_faults(content)
     found += decode_faults(content.get("decode"))
+    catalogue, elsewhere = _catalogue(content, path.parent, found) if with_catalogue else (None, [])
+    doubts: list[Found] = []
     if source is not None:
         found += _cross_check(source)
-    if found or source is None:
-        raise UsageError("\n".join(map(str, _placed(found, written))))
+        if catalogue is not None and source.catalogue is not None:
+            faults, doubts = mapping_findings(source.events, catalogue, source.catalogue)
+            found += faults
+    if found or elsewhere or source is None:
+        raise UsageError("\n".join([*map(str, _placed(found, written)), *elsewhere]))
+    if catalogue is not None:
+        source = source.with_catalogue(catalogue, list(map(str, _placed(doubts, written))))
     return _with_defaults(source.placed_in(path.parent), environment)
 
 
@@ -63,7 +75,7 @@ def warnings(source: SourceFile) -> list[str]:
         said.append("kafka.start is latest: a new group passes over the records that are already there")
     if source.transform is None:
         said += out_biz_id_notes(source.mapping)
-    return said
+    return [*said, *source.doubts]
 
 
 def _validate(content: Any, found: list[Found]) -> SourceFile | None:
@@ -96,6 +108,23 @@ def _mapping_faults(content: dict[str, Any]) -> list[Found]:
     except MappingFaults as faults:
         return [(each.location, f"found {each.found}", f"expected {each.expected}") for each in faults.faults]
     return []
+
+
+def _catalogue(content: dict[str, Any], folder: Path, found: list[Found]) -> tuple[Catalogue | None, list[str]]:
+    """Read the event catalogue that the file names, and return what is wrong in it, a line each."""
+    written = content.get("catalogue")
+    name = written.get("file") if isinstance(written, dict) else written
+    if not isinstance(name, str) or not name:
+        return None, []
+    if not (folder / name).exists():
+        found.append(
+            (("catalogue", "file"), f"found {name!r}, which is not there", f"expected a catalogue file in {folder}")
+        )
+        return None, []
+    try:
+        return read_catalogue(folder / name).catalogue, []
+    except UsageError as error:
+        return None, str(error).split("\n")
 
 
 def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:

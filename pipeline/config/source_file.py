@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from pipeline.catalogue.settings import CatalogueSettings
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.quantity import ByteSize, Duration, Share
 from pipeline.decode.settings import DecodeSettings
 from pipeline.dedup.settings import DedupSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.secret import SecretSource
+from schemas.catalogue import Catalogue
 from transforms.mapping.models import EventRule, EventTimeSettings, IdentitySettings, MappingSettings, UserRule
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +99,7 @@ class SourceFile(BaseModel):
     identities: IdentitySettings = IdentitySettings()
     event_times: FarOffSettings = FarOffSettings()
     time_zone: str = "Asia/Shanghai"
+    catalogue: CatalogueSettings | None = None
     dedup: DedupSettings = DedupSettings()
     report: ReportSettings
     dead_letters: DeadLetterSettings = DeadLetterSettings()
@@ -104,6 +108,8 @@ class SourceFile(BaseModel):
     stop: StopSettings = StopSettings()
 
     _folder: Path = PrivateAttr(default=Path())
+    _events_known: Catalogue | None = PrivateAttr(default=None)
+    _doubts: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def folder(self) -> Path:
@@ -115,6 +121,22 @@ class SourceFile(BaseModel):
         placed = self.model_copy()
         placed._folder = folder  # noqa: SLF001 - its own
         return placed
+
+    @property
+    def events_known(self) -> Catalogue | None:
+        """The event catalogue that `catalogue.file` names, as it was when the source file was loaded."""
+        return self._events_known
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What the catalogue lacks of the mapping, where that is no fault by its settings; a sentence each, with file, line and key."""
+        return self._doubts
+
+    def with_catalogue(self, catalogue: Catalogue, doubts: Sequence[str]) -> Self:
+        """Return the same file with its event catalogue."""
+        known = self.model_copy()
+        known._events_known, known._doubts = catalogue, tuple(doubts)  # noqa: SLF001 - its own
+        return known
 
     @property
     def mapping(self) -> MappingSettings:

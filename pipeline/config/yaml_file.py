@@ -1,4 +1,4 @@
-"""A YAML file as plain values, with the line of every key: the only importer of ruamel.yaml.
+"""A YAML file as plain values, with the line of every key. With `yaml_editor` the only importer of ruamel.yaml.
 
 Nothing of YAML's power reaches the job: no tags that make objects, no duplicate keys, one document, and a bounded number of values however aliases repeat them.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
@@ -16,9 +16,19 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.config.faults import ConfigFault, Location
 
-MOST_BYTES = 1 << 20
-MOST_VALUES = 50_000
 MOST_DEPTH = 60
+
+
+class FileKind(NamedTuple):
+    """What a file is to be, for its errors, and how much it may hold."""
+
+    name: str
+    begins: str
+    most_bytes: int
+    most_values: int
+
+
+SOURCE_FILE = FileKind("a source file", "source", 1 << 20, 50_000)
 
 
 class UnreadableYaml(Exception):
@@ -31,10 +41,11 @@ class UnreadableYaml(Exception):
 
 @dataclass(slots=True)
 class YamlFile:
-    """Plain values (dict, list, str, int, float, bool, None), and the line of each key or element by its location."""
+    """Plain values (dict, list, str, int, float, bool, None), the text they come from, and the line of each key or element by its location."""
 
     path: Path
     content: Any = None
+    text: str = ""
     lines: dict[Location, int] = field(default_factory=dict)
 
     def line_of(self, location: Location) -> int:
@@ -44,13 +55,17 @@ class YamlFile:
         return self.lines.get(location, 1)
 
 
-def read_yaml(path: Path) -> YamlFile:
+def read_yaml(path: Path, kind: FileKind = SOURCE_FILE) -> YamlFile:
     """Read a file.
 
     Raises:
         UnreadableYaml: it is missing, too large, not UTF-8, or no YAML mapping.
     """
-    text = _read_text(path)
+    return parse_yaml(path, _read_text(path, kind), kind)
+
+
+def parse_yaml(path: Path, text: str, kind: FileKind = SOURCE_FILE) -> YamlFile:
+    """Read the text of a file. Raises as `read_yaml` does."""
     loader = YAML(typ="rt", pure=True)
     loader.allow_duplicate_keys = False
     try:
@@ -76,23 +91,23 @@ def read_yaml(path: Path) -> YamlFile:
             1,
             "",
             f"{len(documents)} documents" if len(documents) > 1 else "no mapping",
-            "one mapping that begins with `source:`",
+            f"one mapping that begins with `{kind.begins}:`",
         )
-    read = YamlFile(path, lines={(): 1})
-    read.content = _plain(documents[0], (), read, [0])
+    read = YamlFile(path, text=text, lines={(): 1})
+    read.content = _plain(documents[0], (), read, [kind.most_values])
     return read
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, kind: FileKind) -> str:
     try:
         with path.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
+            content = stream.read(kind.most_bytes + 1)
     except IsADirectoryError:
-        raise _unreadable(path, 0, "", "a folder", "a source file") from None
+        raise _unreadable(path, 0, "", "a folder", kind.name) from None
     except OSError as error:
-        raise _unreadable(path, 0, "", f"a file that cannot be opened ({error.strerror})", "a source file") from None
-    if len(content) > MOST_BYTES:
-        raise _unreadable(path, 0, "", "more than 1 MiB", "a source file of a few kilobytes")
+        raise _unreadable(path, 0, "", f"a file that cannot be opened ({error.strerror})", kind.name) from None
+    if len(content) > kind.most_bytes:
+        raise _unreadable(path, 0, "", f"more than {kind.most_bytes >> 20} MiB", f"{kind.name} of a few kilobytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -101,12 +116,12 @@ def _read_text(path: Path) -> str:
         ) from None
 
 
-def _plain(value: Any, location: Location, read: YamlFile, count: list[int]) -> Any:
-    """Copy to plain types, noting lines. Aliases are copied out, so the count bounds what they can grow to."""
-    count[0] += 1
-    if count[0] > MOST_VALUES or len(location) > MOST_DEPTH:
+def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> Any:
+    """Copy to plain types, noting lines. Aliases are copied out, so what is `left` of the values allowed bounds what they can grow to."""
+    left[0] -= 1
+    if left[0] < 0 or len(location) > MOST_DEPTH:
         raise _unreadable(
-            read.path, read.line_of(location), "", "more values than a source file can need", "fewer aliases or keys"
+            read.path, read.line_of(location), "", "more values than such a file can need", "fewer aliases or keys"
         )
     if isinstance(value, CommentedMap):
         plain = {}
@@ -115,7 +130,7 @@ def _plain(value: Any, location: Location, read: YamlFile, count: list[int]) -> 
             here = (*location, name)
             line = value.lc.data.get(key) if value.lc.data else None
             read.lines[here] = line[0] + 1 if line else read.line_of(location)
-            plain[name] = _plain(value[key], here, read, count)
+            plain[name] = _plain(value[key], here, read, left)
         return plain
     if isinstance(value, CommentedSeq):
         items = []
@@ -123,7 +138,7 @@ def _plain(value: Any, location: Location, read: YamlFile, count: list[int]) -> 
             here = (*location, place)
             line = value.lc.data.get(place) if value.lc.data else None
             read.lines[here] = line[0] + 1 if line else read.line_of(location)
-            items.append(_plain(each, here, read, count))
+            items.append(_plain(each, here, read, left))
         return items
     if isinstance(value, TaggedScalar):
         return str(value.value)

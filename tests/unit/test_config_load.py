@@ -121,7 +121,7 @@ def test_all_faults_are_said_at_once_in_the_files_order(load):
         (b"source: \xff\n", "bytes that are not UTF-8"),
         (b"#" * (2 << 20), "more than 1 MiB"),
         (b"a: " + b"[" * 5_000, "found"),
-        (b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(b"%c: &%c [%s]\n" % (name, name, b", ".join([b"*%c" % (name - 1)] * 10)) for name in range(98, 105)), "more values than a source file can need"),
+        (b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(b"%c: &%c [%s]\n" % (name, name, b", ".join([b"*%c" % (name - 1)] * 10)) for name in range(98, 105)), "more values than such a file can need"),
         (b"source: !!python/object/apply:os.system [id]\n", "found"),
     ],
 )  # fmt: skip

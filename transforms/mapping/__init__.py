@@ -2,7 +2,17 @@
 
 from transforms.mapping.compile import compile_mapping
 from transforms.mapping.mapper import Mapper, RuleTrace
-from transforms.mapping.models import MappingSettings
+from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.out_biz_id import out_biz_id_notes
+from transforms.mapping.values import constant_text, functions_of
 
-__all__ = ["Mapper", "MappingSettings", "RuleTrace", "compile_mapping", "out_biz_id_notes"]
+__all__ = [
+    "EventRule",
+    "Mapper",
+    "MappingSettings",
+    "RuleTrace",
+    "compile_mapping",
+    "constant_text",
+    "functions_of",
+    "out_biz_id_notes",
+]
