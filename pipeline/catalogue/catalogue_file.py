@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.catalogue.rewrite import rewritten
 from pipeline.catalogue.rules import Placed, rule_faults
-from pipeline.config.faults import ConfigFault, dotted, from_pydantic
+from pipeline.config.faults import ConfigFault, from_pydantic
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_yaml
 from pipeline.errors import UsageError
 from schemas.catalogue import Catalogue, Channel, EventDefinition, MarketingTask
@@ -122,11 +121,7 @@ def catalogue_faults(written: YamlFile) -> list[ConfigFault]:
         _valid(content, "tasks", MarketingTask),
         [str(each.get("name")) for each in _listed(content, "channels") if isinstance(each, Mapping)],
     )
-    faults = {
-        ConfigFault(str(written.path), written.line_of(location), dotted(location), what, expected)
-        for location, what, expected in found
-    }
-    return sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found))
+    return written.placed(found)
 
 
 def _listed(content: Any, key: str) -> list[Any]:
@@ -147,13 +142,15 @@ def _replace_file(path: Path, text: str) -> None:
     target = path.resolve()
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as stream:
-            beside = Path(stream.name)
-            stream.write(text)
-        beside.chmod(mode)
-        os.replace(beside, target)  # noqa: PTH105 - over an existing file, in one step
+        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with open(descriptor, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - of what mkstemp has opened
+                stream.write(text)
+            Path(beside).chmod(mode)
+            Path(beside).replace(target)
+        except OSError:
+            Path(beside).unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise UsageError(
             f"{path}: found a place that cannot be written ({error.strerror}); expected one that can"

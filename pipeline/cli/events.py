@@ -10,6 +10,7 @@ import click
 from pipeline.catalogue import edits
 from pipeline.catalogue.catalogue_file import read_as_far_as_valid, read_catalogue, read_or_new
 from pipeline.catalogue.changes import changes
+from pipeline.catalogue.rules import did_you_mean
 from pipeline.cli.events_channel import channel
 from pipeline.cli.events_exchange import export_events, import_events
 from pipeline.cli.events_rows import build, catalogue_argument, counted, print_rows
@@ -50,6 +51,12 @@ def events() -> None:
 def list_events(file: Path, search: str, channel_name: str, origin: str | None) -> None:
     """List the events of FILE."""
     catalogue = read_catalogue(file).catalogue
+    names = {*catalogue.channels_by_name, *(each.channel for each in catalogue.events)}
+    if channel_name and channel_name not in names:
+        near = did_you_mean(channel_name, names)
+        raise UsageError(
+            f"--channel: found {channel_name!r}, a channel that is not listed{near}; expected one of {', '.join(sorted(names))}"
+        )
     text = search.casefold()
     rows = [
         (event.code, event.name, event.channel, catalogue.origin_of(event).value, str(len(event.properties)))

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from pipeline.catalogue.catalogue_file import read_catalogue
 from pipeline.catalogue.mapping_check import mapping_findings
 from pipeline.config.decode_faults import decode_faults
-from pipeline.config.faults import ConfigFault, Found, dotted, from_pydantic
+from pipeline.config.faults import Found, from_pydantic
 from pipeline.config.interpolate import interpolate
 from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
-from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
+from pipeline.config.yaml_file import UnreadableYaml, read_yaml
 from pipeline.errors import UsageError
 from schemas.catalogue import Catalogue
 from transforms.fault import MappingFaults
@@ -54,9 +54,9 @@ def load_source(path: Path, environment: Mapping[str, str], *, with_catalogue: b
             faults, doubts = mapping_findings(source.events, catalogue, source.catalogue)
             found += faults
     if found or elsewhere or source is None:
-        raise UsageError("\n".join([*map(str, _placed(found, written)), *elsewhere]))
+        raise UsageError("\n".join([*map(str, written.placed(found)), *elsewhere]))
     if catalogue is not None:
-        source = source.with_catalogue(catalogue, list(map(str, _placed(doubts, written))))
+        source = source.with_catalogue(catalogue, list(map(str, written.placed(doubts))))
     return _with_defaults(source.placed_in(path.parent), environment)
 
 
@@ -181,12 +181,3 @@ def _with_defaults(source: SourceFile, environment: Mapping[str, str]) -> Source
             ),
         }
     )
-
-
-def _placed(found: list[Found], written: YamlFile) -> list[ConfigFault]:
-    """Give each fault its line; the same place is not named twice for the same thing."""
-    faults = {
-        ConfigFault(str(written.path), written.line_of(location), dotted(location), what, expected)
-        for location, what, expected in found
-    }
-    return sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found))

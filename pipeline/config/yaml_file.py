@@ -5,6 +5,7 @@ Nothing of YAML's power reaches the job: no tags that make objects, no duplicate
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline.config.faults import ConfigFault, Location
+from pipeline.config.faults import ConfigFault, Found, Location, dotted
 
 MOST_DEPTH = 60
 
@@ -53,6 +54,14 @@ class YamlFile:
         while location and location not in self.lines:
             location = location[:-1]
         return self.lines.get(location, 1)
+
+    def placed(self, found: Iterable[Found]) -> list[ConfigFault]:
+        """Give each fault its line, in the file's order; the same place is not named twice for the same thing."""
+        faults = {
+            ConfigFault(str(self.path), self.line_of(location), dotted(location), what, expected)
+            for location, what, expected in found
+        }
+        return sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found))
 
 
 def read_yaml(path: Path, kind: FileKind = SOURCE_FILE) -> YamlFile:

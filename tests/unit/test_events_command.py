@@ -106,6 +106,7 @@ def test_a_catalogue_made_from_nothing_by_commands(tmp_path):
         (["channel", "add", "FILE", "x", "--application-type", "web"], "app_key: found nothing"),
         (["channel", "delete", "FILE", "Shop app"], "it has the events pay_order"),
         (["show", "FILE", "pay"], "event 'pay': found none of that code (did you mean 'pay_order'?)"),
+        (["list", "FILE", "--channel", "Til"], "--channel: found 'Til', a channel that is not listed (did you mean 'Till'?)"),
         (["import", "FILE"], "found neither --csv nor --source; expected one"),
         (["import", "FILE", "--csv", "none.csv"], "none.csv: found a file that cannot be opened"),
         (["import", "FILE", "--source", "none.yaml", "--channel", "x"], "channel 'x': found none of that name"),
