@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.batch import Batcher
+from pipeline.catalogue.message_check import MessageCheck
 from pipeline.config.source_file import SourceFile
 from pipeline.convert import Converter, Identity
 from pipeline.deadletter.envelope import Envelope
@@ -65,6 +66,7 @@ def build_converter(source: SourceFile, environment: Mapping[str, str]) -> Conve
     """Make the pure part of the job: record to claimed messages. Raises as `build_transform` does."""
     written = source.limits
     limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)
+    known = source.events_known
     return Converter(
         build_chain(source.decode, limits),
         build_transform(source, environment),
@@ -74,6 +76,7 @@ def build_converter(source: SourceFile, environment: Mapping[str, str]) -> Conve
         without_value=source.kafka.without_value,
         most_record_bytes=source.limits.record,
         most_message_bytes=source.report.batch.bytes,
+        check=MessageCheck(known, source.catalogue) if known is not None and source.catalogue is not None else None,
     )
 
 

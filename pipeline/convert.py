@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import orjson
 
+from pipeline.catalogue.message_check import MessageCheck
 from pipeline.interfaces import Decoder
 from pipeline.values import Claim
 from schemas.log import LogEntry, Record
@@ -48,9 +49,9 @@ class Identity(NamedTuple):
 
 
 class Converter:
-    """Decodes and transforms records. Pure: the same record gives the same drafts, claims included."""
+    """Decodes, transforms and checks records. Pure: the same record gives the same drafts, claims included; only warnings are counted."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a source file sets
         self,
         decoder: Decoder,
         transform: Transform,
@@ -61,10 +62,12 @@ class Converter:
         without_value: str = "filter",
         most_record_bytes: int = 1 << 20,
         most_message_bytes: int = 1 << 20,
+        check: MessageCheck | None = None,
     ) -> None:
         """`users_once`: identities already reported unchanged are duplicates. Sizes are in bytes of the raw value and of one message's JSON."""
         self._decode = decoder
         self.transform = transform
+        self.check = check
         self._most_record_bytes = most_record_bytes
         self._most_message_bytes = most_message_bytes
         self._without_value: Skipped | Refusal = Skipped("no value") if without_value == "filter" else _NO_VALUE
@@ -114,10 +117,12 @@ class Converter:
         messages = self.transform(entry)
         if isinstance(messages, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each entry
             return messages
-        origin = self._origin(entry.record)
+        origin, check = self._origin(entry.record), self.check
         drafts = []
         for message in messages:
-            kind, wire, _ = message
+            kind, wire, rule = message
+            if check is not None and kind is _EVENT and (refusal := check(wire, rule)) is not None:
+                return refusal
             wire.update(self._added[kind])
             body = orjson.dumps(wire)
             if len(body) > self._most_message_bytes:
@@ -147,6 +152,11 @@ class Converter:
                 for place, each in enumerate(decoded)
             ]
         return decoded if isinstance(decoded, Refusal) else LogEntry(decoded, record)
+
+    @property
+    def warnings(self) -> Mapping[tuple[str, str], int]:
+        """How often each finding of the catalogue's check was let pass since the start, records read again included."""
+        return dict(self.check.warnings) if self.check is not None else {}
 
     def _claim(self, kind: Kind, wire: dict[str, Any], origin: bytes) -> Claim:
         if kind is _EVENT:

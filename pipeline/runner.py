@@ -419,6 +419,7 @@ class Runner:
             queued=self._dispatch.queued,
             waiting_elsewhere=self._desk.waiting_elsewhere,
             rests_until_ms=self._dispatch.rests_until_ms(),
+            warnings=self._convert.warnings,
             stopping=self._stopping,
         )
 

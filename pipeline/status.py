@@ -12,7 +12,12 @@ from pipeline.values import Partition
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A snapshot. Times in Unix ms; `lag` in records not yet read; `sending` and `queued` in batches, `waiting_elsewhere` in messages."""
+    """A snapshot.
+
+    Times in Unix ms; `lag` in records not yet read; `sending` and `queued` in batches, `waiting_elsewhere` in messages.
+
+    `warnings` counts the messages that the event catalogue's check let pass: by reason code, and event code or rule.
+    """
 
     at_ms: int
     books: Mapping[Partition, Books]
@@ -23,6 +28,7 @@ class Status:
     queued: int = 0
     waiting_elsewhere: int = 0
     rests_until_ms: int | None = None
+    warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stopping: bool = False
 
     def of_the_dead(self) -> Status:

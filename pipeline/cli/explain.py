@@ -87,6 +87,7 @@ def _entries(source: SourceFile, converter: Converter, entries: Sequence[LogEntr
         else:
             click.echo(show(entry.fields))
             _rules(converter, entry, show)
+            _verdicts(converter, entry)
 
 
 def _messages(source: SourceFile, drafts: Sequence[Draft], show: Unmasked) -> None:
@@ -179,6 +180,23 @@ def _finding(finding: Finding, show: Unmasked) -> str:
         return f"{verb}: {COMBINED_WORDS[finding.text]}"
     found = "nothing" if finding.found is None else show.short(finding.found)
     return f"{verb} {show.text(finding.text)}, found {found}"
+
+
+def _verdicts(converter: Converter, entry: LogEntry) -> None:
+    """Say of each event message what the event catalogue has against it, whatever follows from that by the settings."""
+    messages = converter.transform(entry)
+    if (check := converter.check) is None or isinstance(messages, (Skipped, Refusal)):
+        return
+    _title("event catalogue")
+    for message in messages:
+        if message.kind is Kind.USER:
+            continue
+        findings = list(check.findings(message.wire))
+        if not findings:
+            click.echo(f"  ok      {message.rule}")
+        for finding in findings:
+            unsaid = "" if all(name in finding.what for name in finding.names) else f": {', '.join(finding.names)}"
+            click.echo(f"  {check.action(finding):<7} {message.rule}: {finding.code}: {finding.what}{unsaid}")
 
 
 def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Unmasked) -> None:

@@ -11,6 +11,7 @@ import click
 
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
+from pipeline.cli.events import events
 from pipeline.cli.explain import explain
 from pipeline.cli.init import init
 from pipeline.cli.replay import replay
@@ -42,7 +43,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, replay, check, test, explain, tap, init, schema, demo, emulator, broker, sample):
+for verb in (run, replay, check, test, explain, tap, init, events, schema, demo, emulator, broker, sample):
     cli.add_command(verb)
 
 

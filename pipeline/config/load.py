@@ -11,16 +11,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline.catalogue.catalogue_file import read_catalogue
+from pipeline.catalogue.mapping_check import mapping_findings
 from pipeline.config.decode_faults import decode_faults
-from pipeline.config.faults import ConfigFault, Found, Location, dotted, from_pydantic
+from pipeline.config.faults import Found, Location, from_pydantic
 from pipeline.config.fragments import placed_at, put_in
 from pipeline.config.interpolate import interpolate
 from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.config.table_files import TableFile, read_tables
-from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
+from pipeline.config.yaml_file import UnreadableYaml, read_yaml
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
+from schemas.catalogue import Catalogue
 from transforms.fault import MappingFaults, Note
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, personal_notes, rule_notes
 from transforms.plugins import load_plugin
@@ -30,10 +33,13 @@ ONE_DAY_MS = 86_400_000
 MAPPING_KEYS = ("events", "users", "match", "otherwise", "identities", "time_zone", "tables")
 
 
-def load_source(path: Path, environment: Mapping[str, str], *, with_credentials: bool = False) -> SourceFile:
+def load_source(
+    path: Path, environment: Mapping[str, str], *, with_credentials: bool = False, with_catalogue: bool = True
+) -> SourceFile:
     """Read, fill in and validate a source file; nothing is connected to.
 
     `with_credentials`: the file that `report.credentials` names is read too. Otherwise only who reports needs it.
+    Without its catalogue, neither that nor what the mapping has that it lacks is looked at.
 
     Raises:
         UsageError: its message has a line for every fault there is.
@@ -50,14 +56,21 @@ def load_source(path: Path, environment: Mapping[str, str], *, with_credentials:
     found += _mapping_faults(content, tables)
     found += decode_faults(content.get("decode"))
     found += _cross_check(content)
-    if source is not None and with_credentials:
-        found += _credentials_faults(source, environment)
-    if found or source is None:
+    catalogue, elsewhere = _catalogue(content, path.parent, found) if with_catalogue else (None, [])
+    doubts: list[Found] = []
+    if source is not None:
+        if with_credentials:
+            found += _credentials_faults(source, environment)
+        if catalogue is not None and source.catalogue is not None:
+            faults, doubts = mapping_findings(source.events, catalogue, source.catalogue)
+            found += faults
+    if found or elsewhere or source is None:
         found = [(placed_at(location, origins), what, expected) for location, what, expected in found]
-        raise UsageError("\n".join(map(str, _placed(found, written))))
-    return _with_defaults(
-        source.model_copy(update={"tables": tables}).read_from(path, written.lines, origins), environment
-    )
+        raise UsageError("\n".join([*map(str, written.placed(found)), *elsewhere]))
+    source = source.model_copy(update={"tables": tables}).read_from(path, written.lines, origins)
+    if catalogue is not None:
+        source = source.with_catalogue(catalogue, doubts)
+    return _with_defaults(source, environment)
 
 
 def warnings(source: SourceFile) -> list[str]:
@@ -81,7 +94,7 @@ def _notes(source: SourceFile) -> list[Note]:
             [*rule_notes(source.mapping), *out_biz_id_notes(source.mapping), *personal_notes(source.mapping)],
             key=lambda note: note.location[:2],
         )
-    return notes
+    return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.doubts)]
 
 
 def missing_credentials(source: SourceFile, environment: Mapping[str, str]) -> list[str]:
@@ -162,6 +175,23 @@ def _of_a_file(location: Location, content: Mapping[str, Any]) -> Location:
     return location
 
 
+def _catalogue(content: dict[str, Any], folder: Path, found: list[Found]) -> tuple[Catalogue | None, list[str]]:
+    """Read the event catalogue that the file names, and return what is wrong in it, a line each."""
+    written = content.get("catalogue")
+    name = written.get("file") if isinstance(written, dict) else written
+    if not isinstance(name, str) or not name:
+        return None, []
+    if not (folder / name).exists():
+        found.append(
+            (("catalogue", "file"), f"found {name!r}, which is not there", f"expected a catalogue file in {folder}")
+        )
+        return None, []
+    try:
+        return read_catalogue(folder / name).catalogue, []
+    except UsageError as error:
+        return None, str(error).split("\n")
+
+
 def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
     """Leave out, or fill in, what breaks the models, so that the rest can be compiled and its faults said too."""
     written = deepcopy(written)
@@ -225,12 +255,3 @@ def _with_defaults(source: SourceFile, environment: Mapping[str, str]) -> Source
             ),
         }
     )
-
-
-def _placed(found: list[Found], written: YamlFile) -> list[ConfigFault]:
-    """Give each fault its line; the same place is not named twice for the same thing."""
-    faults = {
-        ConfigFault(str(written.path), written.line_of(location), dotted(location), what, expected)
-        for location, what, expected in found
-    }
-    return sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found))

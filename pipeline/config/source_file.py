@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
-from pipeline.config.faults import ConfigFault, Location, dotted, line_of
+from pipeline.catalogue.settings import CatalogueSettings
+from pipeline.config.faults import ConfigFault, Found, Location, dotted, line_of
 from pipeline.config.fragments import Fragment, Origins, placed_at
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.quantity import ByteSize, Duration, Share
@@ -18,6 +19,7 @@ from pipeline.decode.settings import DecodeSettings
 from pipeline.dedup.settings import DedupSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.secret import SecretSource
+from schemas.catalogue import Catalogue
 from transforms.mapping.models import EventRule, EventTimeSettings, IdentitySettings, MappingSettings, UserRule
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +111,7 @@ class SourceFile(BaseModel):
     identities: IdentitySettings = IdentitySettings()
     event_times: FarOffSettings = FarOffSettings()
     time_zone: str = "Asia/Shanghai"
+    catalogue: CatalogueSettings | None = None
     dedup: DedupSettings = DedupSettings()
     report: ReportSettings
     dead_letters: DeadLetterSettings = DeadLetterSettings()
@@ -119,6 +122,8 @@ class SourceFile(BaseModel):
     _path: Path = PrivateAttr(default=Path())
     _lines: Mapping[Location, int] = PrivateAttr(default_factory=dict)
     _origins: Origins = PrivateAttr(default_factory=dict)
+    _events_known: Catalogue | None = PrivateAttr(default=None)
+    _doubts: tuple[Found, ...] = PrivateAttr(default=())
 
     @property
     def folder(self) -> Path:
@@ -135,6 +140,22 @@ class SourceFile(BaseModel):
         """Return a warning with its place in the file: `shop.yaml:12: events[0].out_biz_id: ...`."""
         here = placed_at(location, self._origins)
         return str(ConfigFault(str(self._path), line_of(here, self._lines), dotted(here), text, ""))
+
+    @property
+    def events_known(self) -> Catalogue | None:
+        """The event catalogue that `catalogue.file` names, as it was when the source file was loaded."""
+        return self._events_known
+
+    @property
+    def doubts(self) -> tuple[Found, ...]:
+        """What the catalogue lacks of the mapping, where that is no fault by its settings."""
+        return self._doubts
+
+    def with_catalogue(self, catalogue: Catalogue, doubts: Sequence[Found]) -> Self:
+        """Return the same file with its event catalogue."""
+        known = self.model_copy()
+        known._events_known, known._doubts = catalogue, tuple(doubts)  # noqa: SLF001 - its own
+        return known
 
     @property
     def mapping(self) -> MappingSettings:

@@ -85,6 +85,8 @@ class Progress:
             parts.append(
                 f"to go {remaining:,}" + (f" (about {_duration(remaining / self._rate)})" if self._rate > 0 else "")
             )
+        if status.warnings:
+            parts.append(f"warnings {sum(status.warnings.values()):,}")
         if status.waiting_elsewhere:
             parts.append(f"waiting for another worker {status.waiting_elsewhere:,}")
         if status.rests_until_ms is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -21,6 +22,10 @@ from pipeline.values import Partition
 HEADINGS = ("read", "reported", "duplicate", "filtered", "dead-lettered", "in flight")
 
 
+MOST_WARNINGS = 20
+"""Lines of the summary for what the event catalogue's check let pass."""
+
+
 def books_row(books: Books) -> tuple[str, ...]:
     """Return a row of the books under `HEADINGS`, formatted for a person."""
     figures = (books.read, books.reported, books.duplicate, books.filtered, books.dead_lettered, books.in_flight)
@@ -32,7 +37,9 @@ def merge(statuses: Sequence[Status]) -> Status:
     per_partition: dict[Partition, Books] = {}
     lifetime: dict[Partition, Books] = {}
     attempts = Attempts()
+    warnings: Counter[tuple[str, str]] = Counter()
     for status in statuses:
+        warnings.update(status.warnings)
         for partition, books in status.books.items():
             per_partition[partition] = Books.total([per_partition.get(partition, Books()), books])
         lifetime.update(status.lifetime)
@@ -53,6 +60,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         queued=sum(status.queued for status in statuses),
         waiting_elsewhere=sum(status.waiting_elsewhere for status in statuses),
         rests_until_ms=max((status.rests_until_ms for status in statuses if status.rests_until_ms), default=None),
+        warnings=warnings,
         stopping=any(status.stopping for status in statuses),
     )
 
@@ -93,7 +101,19 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
         )
     if total.lost_to_retention:
         lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
+    lines += _warned(status.warnings)
     return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))
+
+
+def _warned(warnings: Mapping[tuple[str, str], int]) -> list[str]:
+    """The commonest first, and how many more there are."""
+    if not warnings:
+        return []
+    often = sorted(warnings.items(), key=lambda each: (-each[1], each[0]))
+    lines = [f"  {code} {event} x{count:,}" for (code, event), count in often[:MOST_WARNINGS]]
+    if left := often[MOST_WARNINGS:]:
+        lines.append(f"  {len(left):,} more kinds, x{sum(count for _, count in left):,}")
+    return ["not as the event catalogue has it, and let pass:", *lines]
 
 
 @contextmanager

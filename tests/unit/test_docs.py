@@ -10,6 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from pipeline import errors
+from pipeline.catalogue.catalogue_file import parse_catalogue
+from pipeline.catalogue.table import COLUMNS
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
 from pipeline.config.quantity import format_bytes, format_duration
@@ -18,6 +20,7 @@ from pipeline.deadletter.envelope import DeadLetterHeader
 from pipeline.decode import DecodeStep
 from pipeline.emulator.faults import Fault, FaultScript, read_faults
 from pipeline.secret import SecretSource
+from schemas.catalogue import Channel, EventDefinition, EventProperty, MarketingTask
 from schemas.refusal import ReasonCode
 
 ROOT = Path(__file__).parents[2]
@@ -98,13 +101,46 @@ def test_every_exit_code_is_documented(kind):
     assert f"| {kind.exit_code} | `{kind.__name__}` |" in PAGES["exit-codes.md"]
 
 
-@pytest.mark.parametrize("name", sorted(cli.commands))
-def test_every_command_and_option_is_documented(name):
-    section = PAGES["commands.md"].partition(f"## {name}\n")[2].partition("\n## ")[0]
-    assert section, f"{name} has no section"
-    for parameter in cli.commands[name].params:
+def commands(group=cli, before=""):
+    """Every command by its words, those of groups too."""
+    for name, command in sorted(group.commands.items()):
+        yield f"{before}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda each: each if isinstance(each, str) else "")
+def test_every_command_and_option_is_documented(name, command):
+    heading = "###" if " " in name else "##"
+    section = PAGES["commands.md"].partition(f"\n{heading} {name}\n")[2].partition("\n## ")[0].partition("\n### ")[0]
+    assert section.strip(), f"{name} has no section"
+    for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert f"`{parameter.opts[0]}" in section, parameter.opts
+
+
+@pytest.mark.parametrize(
+    ("part", "model"),
+    [
+        ("channels", Channel),
+        ("events", EventDefinition),
+        ("events[].properties", EventProperty),
+        ("tasks", MarketingTask),
+    ],
+)
+def test_every_key_of_a_catalogue_is_documented(part, model):
+    for name in model.model_fields:
+        assert f"{part}[].{name}" in PAGES["catalogue.md"]
+
+
+def test_the_catalogue_of_the_page_is_right(tmp_path):
+    text = PAGES["catalogue.md"].partition("```yaml\n")[2].partition("```")[0]
+    assert parse_catalogue(tmp_path / "x", text).catalogue.events
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_column_of_a_table_is_documented(column):
+    assert f"`{column}`" in PAGES["catalogue.md"].partition("## As a table")[2]
 
 
 @pytest.mark.parametrize("name", list(Fault.model_fields))

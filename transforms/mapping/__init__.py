@@ -2,17 +2,21 @@
 
 from transforms.mapping.compile import compile_mapping
 from transforms.mapping.mapper import Mapper
-from transforms.mapping.models import MappingSettings
+from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.out_biz_id import out_biz_id_notes
 from transforms.mapping.personal import personal_notes
 from transforms.mapping.reach import rule_notes
 from transforms.mapping.trace import RuleTrace
+from transforms.mapping.values import constant_text, functions_of
 
 __all__ = [
+    "EventRule",
     "Mapper",
     "MappingSettings",
     "RuleTrace",
     "compile_mapping",
+    "constant_text",
+    "functions_of",
     "out_biz_id_notes",
     "personal_notes",
     "rule_notes",

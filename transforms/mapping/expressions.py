@@ -44,6 +44,14 @@ def compile_expression(written: str, known: Known) -> Value:
     return value
 
 
+def functions_in(written: str) -> list[str]:
+    """Return the names of the functions of an expression, in their order; it need not be right."""
+    try:
+        return [_parse_call(call.strip())[0] for call in _split_pipe(written)[1:]]
+    except BadExpression:
+        return []
+
+
 def _then(value: Value, name: str, step: Step) -> Value:
     if FUNCTIONS[name].takes_null:
 

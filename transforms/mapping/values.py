@@ -15,8 +15,8 @@ from typing import Any
 
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
-from transforms.fields import Value, is_path, text_or_none
-from transforms.mapping.expressions import compile_expression
+from transforms.fields import Inconvertible, Value, is_path, text_or_none
+from transforms.mapping.expressions import compile_expression, functions_in
 from transforms.mapping.known import Known
 
 FIRST_OF = "first_of"
@@ -61,6 +61,13 @@ def expressions_of(written: Any) -> list[str]:
     return []
 
 
+def functions_of(written: Any) -> list[str]:
+    """Return the functions that what is one expression ends with, in their order; those of the first of several."""
+    if isinstance(written, Mapping) and written.keys() == {FIRST_OF}:
+        return functions_of(_choices(written)[0])
+    return functions_in(written) if isinstance(written, str) and is_path(written) else []
+
+
 def sources_of(written: Any) -> list[str]:
     """Return the paths that the expressions begin with: where the values stand in the entry, before any function."""
     return [each.partition("|")[0].strip() for each in expressions_of(written)]
@@ -99,6 +106,14 @@ def constant_of(written: Any) -> Any:
             constant_of(each)
         return written
     raise BadExpression(f"a {type(written).__name__}", "a text (in quotes), a number, true or false")
+
+
+def constant_text(written: Any) -> str | None:
+    """Return the text that a value of the source file always has; None where the entry decides, or where it has none."""
+    try:
+        return text_or_none(constant_of(written)) if is_constant(written) else None
+    except (BadExpression, Inconvertible):
+        return None
 
 
 def _choices(written: Mapping[str, Any]) -> list[Any]:

@@ -1,0 +1,158 @@
+"""Edits of a catalogue, each a catalogue to another. What the console would refuse is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from pipeline.catalogue.changes import KEPT_ELSEWHERE, refusals
+from pipeline.catalogue.rules import did_you_mean
+from pipeline.errors import UsageError
+from schemas.catalogue import Catalogue, Channel, EventDefinition, EventProperty, PropertyScope
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def add_channel(catalogue: Catalogue, channel: Channel) -> Catalogue:
+    """Add a channel."""
+    return with_fields(catalogue, channels=[*catalogue.channels, channel])
+
+
+def edit_channel(catalogue: Catalogue, name: str, new_name: str) -> Catalogue:
+    """Rename a channel; its events stay under it.
+
+    Raises:
+        UsageError: there is none of that name, or the console would refuse the edit.
+    """
+    if known_channel(catalogue, name).quick_tracking:
+        raise UsageError(f"channel {name!r}: the console would refuse this: {KEPT_ELSEWHERE}")
+    channels = [with_fields(each, name=new_name) if each.name == name else each for each in catalogue.channels]
+    events = [with_fields(each, channel=new_name) if each.channel == name else each for each in catalogue.events]
+    return _allowed(catalogue, with_fields(catalogue, channels=channels, events=events))
+
+
+def delete_channel(catalogue: Catalogue, name: str) -> Catalogue:
+    """Delete a channel. Raises as `edit_channel` does."""
+    gone = known_channel(catalogue, name)
+    return _allowed(
+        catalogue, with_fields(catalogue, channels=[each for each in catalogue.channels if each is not gone])
+    )
+
+
+def add_event(catalogue: Catalogue, event: EventDefinition) -> Catalogue:
+    """Add an event. It gets the global properties of its channel, and the other events of the channel get its own global ones.
+
+    Raises:
+        UsageError: there is one of that code.
+    """
+    if event.code in catalogue.events_by_code:
+        raise UsageError(f"event {event.code!r}: found one of that code; expected each event code once in a workspace")
+    there = [each for other in catalogue.events_of(event.channel) for each in other.properties]
+    event = _with_properties(event, _global(there))
+    return _spread(with_fields(catalogue, events=[*catalogue.events, event]), event)
+
+
+def edit_event(
+    catalogue: Catalogue,
+    code: str,
+    *,
+    name: str | None = None,
+    property_names: Mapping[str, str] | None = None,
+    new_properties: Sequence[EventProperty] = (),
+) -> Catalogue:
+    """Change an event's name and names of its properties, and add properties. The name of a global property changes on all events of the channel.
+
+    Raises:
+        UsageError: there is no such event or property, there is a property that is to be added, or the console would refuse the edit.
+    """
+    event, renamed = known_event(catalogue, code), dict(property_names or {})
+    ids = [each.id for each in event.properties]
+    for property_id in renamed:
+        if property_id not in ids:
+            raise UsageError(
+                f"event {code!r}: found no property {property_id!r}{did_you_mean(property_id, ids)}; expected one of {', '.join(ids) or 'none: it has none'}"
+            )
+    for each in new_properties:
+        if each.id in ids:
+            raise UsageError(f"event {code!r}: found the property {each.id!r} already; expected a new property ID")
+    changed = with_fields(event, name=name or event.name)
+    events = [_renamed(changed if each is event else each, event, renamed) for each in catalogue.events]
+    events = [_with_properties(each, new_properties) if each.code == code else each for each in events]
+    new = with_fields(catalogue, events=events)
+    return _allowed(catalogue, _spread(new, new.events_by_code[code]))
+
+
+def delete_event(catalogue: Catalogue, code: str) -> Catalogue:
+    """Delete an event. Raises as `edit_event` does."""
+    gone = known_event(catalogue, code)
+    return _allowed(catalogue, with_fields(catalogue, events=[each for each in catalogue.events if each is not gone]))
+
+
+def known_event(catalogue: Catalogue, code: str) -> EventDefinition:
+    """Return the event of a code.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if (event := catalogue.events_by_code.get(code)) is None:
+        near = did_you_mean(code, catalogue.events_by_code)
+        raise UsageError(f"event {code!r}: found none of that code{near}; expected one that `events list` shows")
+    return event
+
+
+def known_channel(catalogue: Catalogue, name: str) -> Channel:
+    """Return the channel of a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    channel = catalogue.channels_by_name.get(name)
+    if channel is None:
+        near = did_you_mean(name, catalogue.channels_by_name)
+        raise UsageError(
+            f"channel {name!r}: found none of that name{near}; expected one that `events channel list` shows"
+        )
+    return channel
+
+
+def _allowed(old: Catalogue, new: Catalogue) -> Catalogue:
+    if refused := refusals(old, new):
+        raise UsageError("the console would refuse this: " + "; ".join(map(str, refused)))
+    return new
+
+
+def _renamed(each: EventDefinition, event: EventDefinition, names: Mapping[str, str]) -> EventDefinition:
+    """Rename properties of the event, and of another one of its channel those that they share."""
+    shared = {
+        one.id: names[one.id]
+        for one in event.properties
+        if one.id in names and (each.code == event.code or one.scope is PropertyScope.GLOBAL)
+    }
+    if not shared or each.channel != event.channel:
+        return each
+    return with_fields(
+        each, properties=[with_fields(one, name=shared.get(one.id, one.name)) for one in each.properties]
+    )
+
+
+def _spread(catalogue: Catalogue, event: EventDefinition) -> Catalogue:
+    """Give the global properties of an event to all events of its channel, as the console does by itself."""
+    shared = _global(event.properties)
+    events = [_with_properties(each, shared) if each.channel == event.channel else each for each in catalogue.events]
+    return with_fields(catalogue, events=events) if shared else catalogue
+
+
+def _global(properties: Iterable[EventProperty]) -> list[EventProperty]:
+    return list({each.id: each for each in properties if each.scope is PropertyScope.GLOBAL}.values())
+
+
+def _with_properties(event: EventDefinition, more: Iterable[EventProperty]) -> EventDefinition:
+    added = [each for each in more if event.property_of(each.id) is None]
+    return with_fields(event, properties=[*event.properties, *added]) if added else event
+
+
+def with_fields(model: Model, **changed: Any) -> Model:
+    """Return a model with some fields changed, built anew: what it has worked out of its fields is not kept."""
+    return model.__class__(**{**{name: getattr(model, name) for name in model.__class__.model_fields}, **changed})

@@ -1,0 +1,148 @@
+"""Each event message against the event catalogue: compiled once, about a microsecond a message that is right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pipeline.catalogue.settings import Action, CatalogueSettings
+from schemas.catalogue import Catalogue, Origin, PropertyType
+from schemas.event import OUT_BIZ_ID
+from schemas.refusal import ReasonCode, Refusal, Stage
+
+_NUMBER = re.compile(
+    r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII
+)  # linear: no part can be matched in two ways
+
+
+class Finding(NamedTuple):
+    """One thing that is not as the catalogue has it. `names` are the properties meant; of unknown ones they come from the message itself."""
+
+    code: ReasonCode
+    what: str
+    names: tuple[str, ...] = ()
+
+
+class _Known(NamedTuple):
+    """What an event of the catalogue may look like. `problem` where it must not be reported at all."""
+
+    app_key: str | None
+    allowed: frozenset[str]
+    numeric: tuple[str, ...]
+    problem: Finding | None
+
+
+def is_number(text: str) -> bool:
+    """Whether an attribute's text is a decimal number."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def reported_elsewhere(origin: Origin) -> str:
+    """Say who reports an event already; empty where nobody does."""
+    return {Origin.QUICK_TRACKING: "Quick Tracking reports", Origin.SYSTEM: "the system itself reports"}.get(origin, "")
+
+
+class MessageCheck:
+    """Checks event messages, whichever transform made them.
+
+    `warnings` counts what it lets pass with a warning, by reason code and the event's code, or the rule's name where the catalogue has no
+    such event: so many kinds there can be, and no value of a record among them.
+    """
+
+    def __init__(self, catalogue: Catalogue, settings: CatalogueSettings) -> None:
+        self._actions = {code: settings.action(code) for code in ReasonCode}
+        self._known = {each.code: _known(catalogue, each.code) for each in catalogue.events}
+        self._app_keys = frozenset(each.app_key for each in catalogue.channels if each.app_key)
+        self._is_right = self._compiled()
+        self.warnings: dict[tuple[str, str], int] = {}
+
+    def __call__(self, wire: Mapping[str, Any], rule: str) -> Refusal | None:
+        """Return why a message is refused, if it is. `rule` is the name of what made it."""
+        if self._is_right(wire):
+            return None
+        warned = []
+        for finding in self.findings(wire):
+            action = self._actions[finding.code]
+            if action is Action.REFUSE:
+                return Refusal(Stage.CHECK, finding.code, f"{rule}: {finding.what}")
+            if action is Action.WARN:
+                warned.append(finding.code)
+        warnings, code = self.warnings, wire["eventCode"]
+        for each in warned:
+            kind = (each.value, code if code in self._known else rule)
+            warnings[kind] = warnings.get(kind, 0) + 1
+        return None
+
+    def action(self, finding: Finding) -> Action:
+        """Return what follows from a finding."""
+        return self._actions[finding.code]
+
+    def findings(self, wire: Mapping[str, Any]) -> Iterator[Finding]:
+        """Give everything that is not as the catalogue has it, whatever follows from it, one of each kind."""
+        code, source, attributes = wire["eventCode"], wire.get("eventSourceCode"), wire["extendAttributes"]
+        known = self._known.get(code)
+        if known is not None and known.problem is not None:
+            yield known.problem
+        if known is None:
+            yield Finding(ReasonCode.EVENT_UNKNOWN, "the catalogue has no event of the message's eventCode")
+        if source is not None and source not in self._app_keys:
+            yield Finding(ReasonCode.CHANNEL_UNKNOWN, "eventSourceCode is the APP_KEY of no channel of the catalogue")
+        if known is None:
+            return
+        if source is not None and source in self._app_keys and known.app_key not in {None, source}:
+            yield Finding(
+                ReasonCode.CHANNEL_UNKNOWN, f"eventSourceCode is the APP_KEY of another channel than that of {code}"
+            )
+        if unknown := attributes.keys() - known.allowed:
+            what = f"an attribute is none of the properties that the catalogue has for {code}"
+            yield Finding(ReasonCode.PROPERTY_UNKNOWN, what, tuple(sorted(unknown)))
+        if missing := tuple(sorted(known.allowed - attributes.keys())):
+            yield Finding(ReasonCode.PROPERTY_MISSING, f"{code} comes without {', '.join(missing)}", missing)
+        wrong = tuple(name for name in known.numeric if name in attributes and not is_number(attributes[name]))
+        if wrong:
+            yield Finding(ReasonCode.PROPERTY_NOT_NUMERIC, f"no number in {', '.join(wrong)} of {code}", wrong)
+
+    def _compiled(self) -> Callable[[Mapping[str, Any]], bool]:
+        """Make the quick look: yes to what has nothing to be refused or warned of. Ignored findings cost nothing more."""
+        known_of = self._known.get
+        on = {code: action is not Action.IGNORE for code, action in self._actions.items()}
+        asks_event, asks_channel = on[ReasonCode.EVENT_UNKNOWN], on[ReasonCode.CHANNEL_UNKNOWN]
+        asks_unknown, asks_missing = on[ReasonCode.PROPERTY_UNKNOWN], on[ReasonCode.PROPERTY_MISSING]
+        asks_numeric, app_keys, number = on[ReasonCode.PROPERTY_NOT_NUMERIC], self._app_keys, _NUMBER.fullmatch
+
+        def is_right(wire: Mapping[str, Any]) -> bool:
+            known = known_of(wire["eventCode"])
+            source = wire.get("eventSourceCode")
+            if known is None:
+                return not asks_event and (source is None or not asks_channel or source in app_keys)
+            app_key, allowed, numeric, problem = known
+            if problem is not None or (source != app_key and source is not None and asks_channel):
+                return False
+            attributes = wire["extendAttributes"]
+            names = attributes.keys()
+            if names != allowed and (
+                (asks_unknown and not names <= allowed) or (asks_missing and not names >= allowed)
+            ):
+                return False
+            if asks_numeric:
+                for name in numeric:
+                    value = attributes.get(name)
+                    if value is not None and number(value) is None:
+                        return False
+            return True
+
+        return is_right
+
+
+def _known(catalogue: Catalogue, code: str) -> _Known:
+    event = catalogue.events_by_code[code]
+    channel = catalogue.channel_of(event)
+    reporter = reported_elsewhere(catalogue.origin_of(event))
+    problem = Finding(ReasonCode.EVENT_REPORTED_ELSEWHERE, f"{reporter} {code} already") if reporter else None
+    return _Known(
+        channel.app_key if channel is not None else None,
+        frozenset({OUT_BIZ_ID, *(each.id for each in event.properties)}),
+        tuple(each.id for each in event.properties if each.type is PropertyType.NUMERIC),
+        problem,
+    )

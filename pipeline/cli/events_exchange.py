@@ -1,0 +1,107 @@
+"""`log2mq events import` and `export`: the event catalogue from and to other forms."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import orjson
+
+from pipeline.catalogue.catalogue_file import read_catalogue, read_or_new
+from pipeline.catalogue.edits import known_channel, with_fields
+from pipeline.catalogue.from_mapping import Wanted, catalogue_of
+from pipeline.catalogue.merge import merged
+from pipeline.catalogue.table import table_text
+from pipeline.catalogue.table_reading import read_table
+from pipeline.cli.events_rows import catalogue_argument, counted
+from pipeline.config.load import load_source
+from pipeline.errors import UsageError
+from schemas.catalogue import ApplicationType
+
+CHARSETS = ("utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16")
+
+
+@click.command("import")
+@catalogue_argument
+@click.option("--csv", "table", type=click.Path(path_type=Path), help="Take in what this table has, a row a property.")
+@click.option(
+    "--charset", type=click.Choice(CHARSETS), default="utf-8-sig", show_default=True, help="The table's character set."
+)
+@click.option(
+    "--source", "source_file", type=click.Path(path_type=Path), help="Take in what this source file's mapping uses."
+)
+@click.option("--channel", "channel_name", help="With --source: the channel of rules that name none.")
+@click.option(
+    "--application-type",
+    type=click.Choice([each.value for each in ApplicationType]),
+    help="With --source: that of new channels, which is guessed otherwise.",
+)
+def import_events(
+    file: Path,
+    table: Path | None,
+    charset: str,
+    source_file: Path | None,
+    channel_name: str | None,
+    application_type: str | None,
+) -> None:
+    """Add to FILE the channels, events and properties that it has not, from a CSV or from a mapping. What is there stays as it is."""
+    if (table is None) == (source_file is None):
+        raise UsageError(
+            "found both --csv and --source; expected one" if table else "found neither --csv nor --source; expected one"
+        )
+    written = read_or_new(file)
+    known = written.catalogue
+    notes: list[str] = []
+    if table is not None:
+        more = read_table(table, charset, known.channels)
+    else:
+        assert source_file is not None  # noqa: S101 - one of the two is there
+        if channel_name is not None:
+            known_channel(known, channel_name)
+        kind = ApplicationType(application_type) if application_type else None
+        source = load_source(source_file, os.environ, with_catalogue=False)
+        more, notes = catalogue_of(source, known, Wanted(channel_name, kind))
+    new, kept = merged(known, more)
+    written.save(new)
+    for note in [*notes, *kept]:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{file}: now {counted(new)}; before {counted(known)}")
+
+
+@click.command("export")
+@catalogue_argument
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="The form."
+)
+@click.option(
+    "--charset",
+    type=click.Choice(CHARSETS),
+    default="utf-8",
+    show_default=True,
+    help="The table's character set; Excel knows utf-8-sig.",
+)
+@click.option("--to", type=click.Path(path_type=Path), help="Write to this file. Default: standard output.")
+def export_events(file: Path, form: str, charset: str, to: Path | None) -> None:
+    """Write FILE as CSV (a row a property, without the tasks) or as JSON."""
+    catalogue = read_catalogue(file).catalogue
+    if form == "csv":
+        try:
+            content = table_text(catalogue).encode(charset)
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"--charset: found {charset!r}, which has no sign for some of the characters; expected utf-8"
+            ) from None
+    else:
+        told = [with_fields(each, origin=catalogue.origin_of(each)) for each in catalogue.events]
+        whole = with_fields(catalogue, events=told).model_dump(mode="json", exclude_none=True)
+        content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if to is None:
+        click.echo(content, nl=False)
+        return
+    try:
+        to.write_bytes(content)
+    except OSError as error:
+        raise UsageError(
+            f"--to: found a place that cannot be written ({error.strerror}); expected one that can"
+        ) from None

@@ -1,0 +1,62 @@
+"""What the verbs of `log2mq events` share: rows as a table on a terminal and with tabs between elsewhere, and models made of options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from pydantic import ValidationError
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from pipeline.errors import UsageError
+from pipeline.observe.console import output
+from schemas.catalogue import Catalogue
+
+catalogue_argument = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+
+Made = TypeVar("Made")
+
+
+def build(make: Callable[[], Made]) -> Made:
+    """Make something of what was given as options.
+
+    Raises:
+        UsageError: a text among them cannot be a name or a code.
+    """
+    try:
+        return make()
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = first["loc"][-1] if first["loc"] else ""
+        raise UsageError(
+            f"{str(key).replace('_', ' ')}: found {first['input']!r}; expected a text of one line, not empty, without white space around it"
+        ) from None
+
+
+def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Print rows. What is no terminal gets each cell whole, the headings first."""
+    console = output()
+    if not console.is_terminal:
+        for row in [headings, *rows]:
+            click.echo("\t".join(row))
+        return
+    table = Table(title=title or None, title_justify="left", show_edge=False, box=SIMPLE_HEAD, padding=0)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell or "-" for cell in row))
+    console.print(table)
+
+
+def counted(catalogue: Catalogue) -> str:
+    """Say how much there is in a catalogue."""
+    properties = sum(len(each.properties) for each in catalogue.events)
+    parts = [(len(catalogue.channels), "channel"), (len(catalogue.events), "event"), (properties, "property")]
+    return ", ".join(f"{count:,} {_plural(word, count)}" for count, word in parts)
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else "properties" if word == "property" else f"{word}s"
