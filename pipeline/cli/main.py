@@ -13,6 +13,7 @@ from pipeline.cli.check import check
 from pipeline.cli.demo import demo
 from pipeline.cli.explain import explain
 from pipeline.cli.init import init
+from pipeline.cli.plugins import plugins
 from pipeline.cli.replay import replay
 from pipeline.cli.run import run
 from pipeline.cli.tools import broker, emulator, sample
@@ -39,7 +40,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, replay, check, explain, init, demo, emulator, broker, sample):
+for verb in (run, replay, check, explain, init, plugins, demo, emulator, broker, sample):
     cli.add_command(verb)
 
 

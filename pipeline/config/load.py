@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from pipeline.config.decode_faults import decode_faults
 from pipeline.config.faults import ConfigFault, Found, dotted, from_pydantic
 from pipeline.config.interpolate import interpolate
 from pipeline.config.quantity import format_duration
-from pipeline.config.source_file import SourceFile
+from pipeline.config.source_file import SourceFile, TransformSettings
 from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
 from pipeline.errors import UsageError
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
+from transforms.plugin_fault import OPTIONS, InvalidOptions
 from transforms.plugins import load_plugin
 
 ONE_DAY_MS = 86_400_000
@@ -39,7 +42,7 @@ def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
     found: list[Found] = []
     content = interpolate(written.content, environment, found)
     source = _validate(content, found)
-    found += _mapping_faults(content)
+    found += _mapping_faults(content, path.parent)
     found += decode_faults(content.get("decode"))
     if source is not None:
         found += _cross_check(source)
@@ -63,6 +66,8 @@ def warnings(source: SourceFile) -> list[str]:
         said.append("kafka.start is latest: a new group passes over the records that are already there")
     if source.transform is None:
         said += out_biz_id_notes(source.mapping)
+    if (file := source.plugin_file) is not None and (file.stat().st_mode | file.parent.stat().st_mode) & stat.S_IWOTH:
+        said.append(f"{file} or its folder may be written by everybody on this machine: the job runs what stands there")
     return said
 
 
@@ -74,7 +79,7 @@ def _validate(content: Any, found: list[Found]) -> SourceFile | None:
         return None
 
 
-def _mapping_faults(content: dict[str, Any]) -> list[Found]:
+def _mapping_faults(content: dict[str, Any], folder: Path) -> list[Found]:
     """Compile the mapping or load the plug-in as far as their own keys are valid, whatever else is wrong in the file."""
     plugin = content.get("transform")
     rules = [key for key in ("events", "users") if content.get(key)]
@@ -82,13 +87,7 @@ def _mapping_faults(content: dict[str, Any]) -> list[Found]:
         return [(("transform",), f"found transform and {' and '.join(rules)}", "expected one or the other")]
     try:
         if plugin is not None:
-            if (
-                isinstance(plugin, dict)
-                and isinstance(plugin.get("plugin"), str)
-                and isinstance(plugin.get("options", {}), dict)
-            ):
-                load_plugin(plugin["plugin"], plugin.get("options", {}))
-            return []
+            return _plugin_faults(plugin, folder)
         settings = _as_far_as_valid({key: content[key] for key in MAPPING_KEYS if key in content})
         if settings is not None:
             keys = content.get("keys")
@@ -96,6 +95,31 @@ def _mapping_faults(content: dict[str, Any]) -> list[Found]:
     except MappingFaults as faults:
         return [(each.location, f"found {each.found}", f"expected {each.expected}") for each in faults.faults]
     return []
+
+
+def _plugin_faults(written: Any, folder: Path) -> list[Found]:
+    """Import the plug-in and give it its options, as far as the keys that say which one have their shape."""
+    keys = ("plugin", "file", "options")
+    try:
+        chosen = TransformSettings.model_validate(
+            {key: written[key] for key in keys if key in written} if isinstance(written, dict) else {}
+        )
+    except ValidationError:
+        return []
+    try:
+        load_plugin(chosen.plugin, chosen.options, file=folder / chosen.file if chosen.file else None)
+    except InvalidOptions as invalid:
+        return [_option_fault(each, invalid.model, chosen.options) for each in invalid.error.errors()]
+    return []
+
+
+def _option_fault(error: ErrorDetails, model: type[BaseModel], options: dict[str, Any]) -> Found:
+    """Say what is wrong with an option of a plug-in; not its value where the plug-in's model takes it for a secret."""
+    location, found, expected = from_pydantic(error, model, options)
+    field = model.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+    if field is not None and "Secret" in repr(field.annotation):
+        found = "found a value"
+    return (*OPTIONS, *location), found, expected
 
 
 def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:

@@ -26,7 +26,9 @@ class TransformSettings(BaseModel):
     model_config = _STRICT
 
     plugin: Annotated[str, Field(min_length=1)]
+    file: Annotated[str | None, Field(min_length=1, max_length=1_000)] = None
     options: dict[str, Any] = Field(default_factory=dict)
+    timeout: Annotated[Duration, Field(ge=10, le=60_000)] = 500
 
 
 class FarOffSettings(BaseModel):
@@ -109,6 +111,11 @@ class SourceFile(BaseModel):
     def folder(self) -> Path:
         """The folder of the source file: what a path in the file is relative to, so that the two can be moved together."""
         return self._folder
+
+    @property
+    def plugin_file(self) -> Path | None:
+        """The Python file that holds the plug-in; None where the plug-in is an installed one, or there is none."""
+        return self._folder / self.transform.file if self.transform is not None and self.transform.file else None
 
     def placed_in(self, folder: Path) -> Self:
         """Return the same file as one that lies in `folder`."""
