@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from pipeline.decode.access_log import ApacheOptions, NginxOptions, build_apache, build_nginx
-from pipeline.decode.chain import chained, field_step
-from pipeline.decode.connect import ConnectOptions, ObjectReader, build_connect, read_connect
+from pipeline.decode.chain import FieldStep, chained, field_step
+from pipeline.decode.connect import ConnectOptions, build_connect, read_connect
 from pipeline.decode.debezium import DebeziumOptions, build_debezium, read_debezium
 from pipeline.decode.delimited import CsvOptions, TsvOptions, build_csv
 from pipeline.decode.grok import GrokOptions, build_grok
@@ -52,7 +52,7 @@ class DecoderKind(NamedTuple):
     options: type[BaseModel]
     build: Callable[[Any, DecodeLimits], Decoder]
     description: str
-    read: Callable[[Any, DecodeLimits], ObjectReader] | None = None
+    read: Callable[[Any, DecodeLimits], FieldStep] | None = None
 
 
 DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
@@ -104,7 +104,7 @@ def build_chain(steps: Sequence[DecodeStep], limits: DecodeLimits) -> Decoder:
     return chained(first, fields, limits)
 
 
-def _object_reader(step: DecodeStep, limits: DecodeLimits) -> ObjectReader | None:
+def _object_reader(step: DecodeStep, limits: DecodeLimits) -> FieldStep | None:
     kind = DECODERS[step.format]
     return None if kind.read is None else kind.read(kind.options.model_validate(step.options), limits)
 

@@ -12,6 +12,7 @@ from transforms.fault import BadExpression
 from transforms.fields import EVERY, parse_steps, walk
 
 FieldStep = Callable[[Fields], Decoded]
+"""Reads what an earlier step has decoded."""
 
 
 def chained(first: Decoder, further: Sequence[FieldStep], limits: DecodeLimits) -> Decoder:

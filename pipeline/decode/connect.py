@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.decode.chain import FieldStep, chained
 from pipeline.decode.connect_types import ColumnType, PlainTypes, Timestamps, UnreadableColumn
 from pipeline.decode.json_decoder import JsonOptions, build_json
 from pipeline.decode.json_several import NOT_AN_OBJECT
 from pipeline.decode.limits import DecodeLimits
 from pipeline.interfaces import Decoded, Decoder, Fields
-from schemas.refusal import Refusal
-
-ObjectReader = Callable[[Fields], Decoded]
-"""Reads an object that is decoded already."""
 
 
 class ConnectOptions(BaseModel):
@@ -37,7 +33,7 @@ def build_connect(options: ConnectOptions, limits: DecodeLimits) -> Decoder:
     return of_json(read_connect(options, limits), limits)
 
 
-def read_connect(options: ConnectOptions, limits: DecodeLimits) -> ObjectReader:
+def read_connect(options: ConnectOptions, limits: DecodeLimits) -> FieldStep:
     """Return what reads a row that is decoded already."""
     plain = PlainTypes(options.types, options.timestamps, limits)
 
@@ -62,22 +58,7 @@ def unwrapped(fields: Fields) -> tuple[Any, Any]:
     return None, fields
 
 
-def of_json(read: ObjectReader, limits: DecodeLimits) -> Decoder:
+def of_json(read: FieldStep, limits: DecodeLimits) -> Decoder:
     """Return the decoder that reads JSON, and each object of it. `null` is no entry: that is how some write a tombstone."""
-    loads = build_json(JsonOptions(), limits)
-
-    def decode(value: bytes) -> Decoded:
-        if value.strip() == b"null":
-            return []
-        decoded = loads(value)
-        if isinstance(decoded, Refusal):
-            return decoded
-        if not isinstance(decoded, list):
-            return read(decoded)
-        entries: list[Fields | Refusal] = []
-        for each in decoded:
-            made = each if isinstance(each, Refusal) else read(each)
-            entries += made if isinstance(made, list) else [made]
-        return entries
-
-    return decode
+    loads = chained(build_json(JsonOptions(), limits), [read], limits)
+    return lambda value: [] if value.strip() == b"null" else loads(value)

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.decode.connect import ObjectReader, of_json, unwrapped
+from pipeline.decode.chain import FieldStep
+from pipeline.decode.connect import of_json, unwrapped
 from pipeline.decode.connect_types import ColumnType, PlainTypes, Timestamps, UnreadableColumn
 from pipeline.decode.json_decoder import JsonOptions, build_json
 from pipeline.decode.json_several import NOT_AN_OBJECT
@@ -25,6 +26,9 @@ ENVELOPE = "debezium"
 """The field that holds what an event says beside its row, where the source file names no other."""
 
 _NO_EVENT = no_match("the object is no change event of Debezium, nor one flattened with __op or __deleted")
+_UNAVAILABLE = "__debezium_unavailable_value"
+"""What stands for a large value that a change did not touch (PostgreSQL, Oracle)."""
+
 _ADDED = "__"
 """What `ExtractNewRecordState` puts before the names of the fields that it adds."""
 
@@ -54,7 +58,7 @@ def build_debezium(options: DebeziumOptions, limits: DecodeLimits) -> Decoder:
     return of_json(read_debezium(options, limits), limits)
 
 
-def read_debezium(options: DebeziumOptions, limits: DecodeLimits) -> ObjectReader:
+def read_debezium(options: DebeziumOptions, limits: DecodeLimits) -> FieldStep:
     """Return what reads a change event that is decoded already."""
     return _ChangeEvents(options, limits).read
 
@@ -102,8 +106,9 @@ class _ChangeEvents:
             row = self._json(row.encode("utf-8", "surrogatepass"))
         if row is None or isinstance(row, Refusal):
             return row
-        row = self._plain.of_schema(_schema_of(schema, side), row)
-        return self._plain.of_columns(row) if isinstance(row, dict) else _NO_EVENT
+        if not isinstance(row, dict):
+            return _NO_EVENT
+        return self._plain.of_columns(self._plain.of_schema(_schema_of(schema, side), _available(row)))
 
     def _flattened(self, schema: Any, payload: Mapping[str, Any]) -> Decoded:
         """Read what `ExtractNewRecordState` made; without `__op` only a delete can be told from the rest."""
@@ -111,10 +116,15 @@ class _ChangeEvents:
         operation = str(payload.get("__op") or ("d" if deleted else ""))
         if operation and operation not in self._wanted:
             return [] if operation in OPERATIONS else _NO_EVENT
-        plain = self._plain.of_schema(schema, payload)
+        plain = self._plain.of_schema(schema, _available(payload))
         row = {name: each for name, each in plain.items() if not name.startswith(_ADDED)}
         said = {name.removeprefix(_ADDED): each for name, each in plain.items() if name.startswith(_ADDED)}
         return {**self._plain.of_columns(row), self._envelope: {**said, "op": operation} if operation else said}
+
+
+def _available(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the columns whose values the event does not have."""
+    return {name: each for name, each in row.items() if each != _UNAVAILABLE} if _UNAVAILABLE in row.values() else row
 
 
 def _schema_of(schema: Any, side: str) -> Any:

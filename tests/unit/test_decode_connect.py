@@ -338,3 +338,10 @@ def test_the_envelope_can_have_another_name():
 @pytest.mark.parametrize("value", [{}, {"ts_ms": 1}, {"op": "x", "after": {}}, {"op": "c"}, {"status": "BEGIN", "id": "1"}, {"ddl": "CREATE TABLE"}, {"__op": "z"}])  # fmt: skip
 def test_another_object_is_refused(value):
     assert decode("debezium", value).code == "NO_MATCH"
+
+
+def test_a_value_that_the_event_does_not_have_is_absent():
+    row = {"id": 1, "text": "__debezium_unavailable_value"}
+    event = {"op": "u", "before": row, "after": row}
+    assert decode("debezium", event, types={"text": "bits"}) == {"id": 1, "debezium": {"op": "u", "before": {"id": 1}}}
+    assert decode("debezium", {**row, "__op": "u"}) == {"id": 1, "debezium": {"op": "u"}}

@@ -37,6 +37,9 @@ def installed(tmp_path, monkeypatch):
     lines = [f"{name} = {value}" for name, value in points.items()]
     (metadata / "entry_points.txt").write_text("\n".join(["[log2mq.transforms]", *lines, ""]))
     monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("shop_transforms", None)
+    yield
+    sys.modules.pop("shop_transforms", None)
 
 
 def answers(source):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from schemas.refusal import ReasonCode
@@ -50,6 +52,9 @@ def installed(tmp_path, monkeypatch):
         "[log2mq.transforms]\norders = shop_transforms:orders\nbroken = shop_transforms:broken\nabsent = not_there:at_all\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("shop_transforms", None)
+    yield
+    sys.modules.pop("shop_transforms", None)
 
 
 def test_a_plug_in_converts_users_first(installed):
