@@ -35,7 +35,7 @@ class InvalidOptions(MappingFaults):
         self.model = model
         self.error = error
         super().__init__(
-            Fault((*OPTIONS, *each["loc"]), _masked(each["msg"], options), f"what the plug-in {name!r} takes")
+            Fault((*OPTIONS, *each["loc"]), masked(each["msg"], options), f"what the plug-in {name!r} takes")
             for each in error.errors(include_url=False, include_input=False)
         )
 
@@ -57,7 +57,7 @@ def called(call: Callable[[Any], Any], argument: Any, location: Location, what: 
         raise one_fault(location, f"{what} (it takes longer than {most_s:g} s)", "code that comes to an end") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's own code
         options = argument if isinstance(argument, Mapping) else {}
-        said = _masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
+        said = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
         found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {said}" if said else "")
         expected = "what its documentation says" if location is OPTIONS else "a plug-in that can be"
         raise one_fault(location, found, expected) from None
@@ -85,7 +85,7 @@ def _is_foreign(file: str) -> bool:
     return not file.startswith(("<", _HERE)) and (not file.startswith(_PYTHON) or "site-packages" in file)
 
 
-def _masked(text: str, options: Mapping[str, Any]) -> str:
+def masked(text: str, options: Mapping[str, Any]) -> str:
     """Quote what the author says, without the values of options: one may be a secret."""
     for value in sorted(_texts(options), key=len, reverse=True):
         text = text.replace(value, "***")

@@ -21,7 +21,7 @@ from pipeline.config.yaml_file import UnreadableYaml, YamlFile, read_yaml
 from pipeline.errors import UsageError
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
-from transforms.plugin_fault import OPTIONS, InvalidOptions
+from transforms.plugin_fault import OPTIONS, InvalidOptions, masked
 from transforms.plugins import load_plugin
 
 ONE_DAY_MS = 86_400_000
@@ -116,6 +116,8 @@ def _plugin_faults(written: Any, folder: Path) -> list[Found]:
 def _option_fault(error: ErrorDetails, model: type[BaseModel], options: dict[str, Any]) -> Found:
     """Say what is wrong with an option of a plug-in; not its value where the plug-in's model takes it for a secret."""
     location, found, expected = from_pydantic(error, model, options)
+    if error["type"] in {"value_error", "assertion_error"}:  # the author's own words may hold the value
+        found, expected = masked(found, options), masked(expected, options)
     field = model.model_fields.get(str(error["loc"][0])) if error["loc"] else None
     if field is not None and "Secret" in repr(field.annotation):
         found = "found a value"

@@ -44,7 +44,7 @@ def read_connect(options: ConnectOptions, limits: DecodeLimits) -> FieldStep:
         if not isinstance(row, dict):
             return NOT_AN_OBJECT
         try:
-            return plain.of_columns(plain.of_schema(schema, row))
+            return plain.of_row(schema, row)
         except UnreadableColumn as unreadable:
             return unreadable.refusal
 

@@ -94,26 +94,24 @@ class PlainTypes:
             for column, name in types.items()
         }
 
-    def of_columns(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a row with the columns that `types` names as plain values.
+    def of_row(self, schema: Any, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row with plain values: by its schema, where there is one, and then by `types`.
 
         Raises:
-            UnreadableColumn: one of them is nothing of the kind.
+            UnreadableColumn: a column, or the row itself, is not what either says.
         """
+        plain = self._of_schema(schema, row)
+        if not isinstance(plain, dict):
+            raise UnreadableColumn(_UNFIT)
         if not self._columns:
-            return row
-        plain = dict(row)
+            return plain
+        plain = dict(plain)
         for column, (read, unfit) in self._columns.items():
             if plain.get(column) is not None:
                 plain[column] = _read(read, plain[column], unfit)
         return plain
 
-    def of_schema(self, schema: Any, value: Any) -> Any:
-        """Return a value as its schema means it; one without a schema is returned as it is.
-
-        Raises:
-            UnreadableColumn: it is not what the schema says.
-        """
+    def _of_schema(self, schema: Any, value: Any) -> Any:
         if value is None or not isinstance(schema, dict):
             return value
         name = SEMANTIC_TYPES.get(schema["name"]) if isinstance(schema.get("name"), str) else None
@@ -130,12 +128,12 @@ class PlainTypes:
                 if not isinstance(each, dict) or ("name" not in each and each.get("type") not in _CONTAINERS):
                     continue  # as most columns are: a plain value already
                 if isinstance(field := each.get("field"), str) and field in plain:
-                    plain[field] = self.of_schema(each, plain[field])
+                    plain[field] = self._of_schema(each, plain[field])
             return plain
         if kind == "array" and isinstance(value, list):
-            return [self.of_schema(schema.get("items"), each) for each in value]
+            return [self._of_schema(schema.get("items"), each) for each in value]
         if kind == "map" and isinstance(value, dict):
-            return {key: self.of_schema(schema.get("values"), each) for key, each in value.items()}
+            return {key: self._of_schema(schema.get("values"), each) for key, each in value.items()}
         return value
 
     def _reader(self, name: str) -> Callable[[Any], Any]:

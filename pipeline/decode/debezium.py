@@ -108,7 +108,7 @@ class _ChangeEvents:
             return row
         if not isinstance(row, dict):
             return _NO_EVENT
-        return self._plain.of_columns(self._plain.of_schema(_schema_of(schema, side), _available(row)))
+        return self._plain.of_row(_schema_of(schema, side), _available(row))
 
     def _flattened(self, schema: Any, payload: Mapping[str, Any]) -> Decoded:
         """Read what `ExtractNewRecordState` made; without `__op` only a delete can be told from the rest."""
@@ -116,10 +116,10 @@ class _ChangeEvents:
         operation = str(payload.get("__op") or ("d" if deleted else ""))
         if operation and operation not in self._wanted:
             return [] if operation in OPERATIONS else _NO_EVENT
-        plain = self._plain.of_schema(schema, _available(payload))
+        plain = self._plain.of_row(schema, _available(payload))
         row = {name: each for name, each in plain.items() if not name.startswith(_ADDED)}
         said = {name.removeprefix(_ADDED): each for name, each in plain.items() if name.startswith(_ADDED)}
-        return {**self._plain.of_columns(row), self._envelope: {**said, "op": operation} if operation else said}
+        return {**row, self._envelope: {**said, "op": operation} if operation else said}
 
 
 def _available(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -83,6 +83,8 @@ HOSTILE = {
     + b'"}',
     "date that is none": b'{"op":"c","after":{"at":[1]},"day":{"a":1},"__op":[]}',
     "schema that is none": b'{"schema":{"fields":[1,{"field":[]},{"field":"payload"},{"field":"after","type":"struct","fields":[{"field":"a","type":"array","items":5}]}]},"payload":{"op":"c","after":{"a":[1]}}}',
+    "row that is a number": b'{"schema":{"name":"io.debezium.data.VariableScaleDecimal"},"payload":{"scale":1,"value":"AA==","__op":"c"}}',
+    "change to a number": b'{"schema":{"fields":[{"field":"after","name":"io.debezium.data.VariableScaleDecimal"}]},"payload":{"op":"c","after":{"scale":1,"value":"AA=="}}}',
     "operation that is none": b'{"op":"x","after":{}}',
     "flattened": b'{"__op":{"a":1},"__deleted":[]}',
     "document that is none": b'{"op":"c","after":"[1]"}',

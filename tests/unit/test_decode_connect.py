@@ -345,3 +345,30 @@ def test_a_value_that_the_event_does_not_have_is_absent():
     event = {"op": "u", "before": row, "after": row}
     assert decode("debezium", event, types={"text": "bits"}) == {"id": 1, "debezium": {"op": "u", "before": {"id": 1}}}
     assert decode("debezium", {**row, "__op": "u"}) == {"id": 1, "debezium": {"op": "u"}}
+
+
+WORDS = st.sampled_from(
+    ["schema", "payload", "op", "before", "after", "source", "name", "type", "fields", "field", "items", "values", "parameters", "scale", "value", "__op", "__deleted", "a"]
+)  # fmt: skip
+SCALARS = st.sampled_from(
+    [*SEMANTIC_TYPES, "struct", "array", "map", "c", "u", "d", "a", "2", "AJw=", "after", "__debezium_unavailable_value", None, True, -1, 0, 2.5, 10**30]
+)  # fmt: skip
+NESTED = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@given(value=st.dictionaries(WORDS, NESTED, max_size=4), row=NESTED, schema=NESTED)
+@pytest.mark.parametrize("name", ["connect", "debezium"])
+def test_whatever_the_object_it_is_answered(name, value, row, schema):
+    options = {"types": {"a": "decimal(2)", "value": "micro_timestamp"}} | (
+        {"operations": EVERY} if name == "debezium" else {}
+    )
+    side = {"fields": [{"field": "after", "type": "struct", "fields": [schema]}]}
+    for each in (value, {"schema": schema, "payload": row}, {"schema": side, "payload": {"op": "c", "after": row}}):
+        answer = decode(name, each, **options)
+        assert isinstance(answer, dict | Refusal) or answer == []
+        if isinstance(answer, dict):
+            json.dumps(answer, default=str)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from schemas.event import EventMessage
 
@@ -34,6 +34,14 @@ class OrderOptions(BaseModel):
     limit: int = Field(5, ge=1)
     shop: Shop = Shop(name="first")
     token: SecretStr = Field(SecretStr("none"), max_length=8)
+    access: str = ""
+
+    @field_validator("access")
+    @classmethod
+    def _starts_right(cls, access):
+        if access and not access.startswith("A"):
+            raise ValueError(f"{access}; expected a text that begins with A")
+        return access
 
 
 class Orders:
@@ -139,6 +147,7 @@ def test_a_machine_that_stood_still_once_is_no_fault_of_the_record():
         ("{channel: shop}", ["7: transform.options.channel: found 'shop'; expected one of 'app' or 'h5'"]),
         ("{channel: app, limit: 0}", ["7: transform.options.limit: found 0; expected at least 1"]),
         ("{channel: app, shop: {nam: x}}", ["7: transform.options.shop.nam: found unknown key 'nam'; did you mean 'name'?", "7: transform.options.shop.name: found nothing; expected a value: this key is required"]),
+        ("{channel: app, access: s3cret}", ["7: transform.options.access: found ***; expected a text that begins with A"]),
         ("{channel: app, token: very-secret}", ["7: transform.options.token: found a value; expected at most 8"]),
     ],
 )  # fmt: skip
