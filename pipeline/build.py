@@ -57,7 +57,8 @@ def build_transform(source: SourceFile, environment: Mapping[str, str]) -> Trans
         UsageError: a secret is not there.
     """
     if source.transform is not None:
-        return load_plugin(source.transform.plugin, source.transform.options)
+        chosen = source.transform
+        return load_plugin(chosen.plugin, chosen.options, file=source.plugin_file, most_ms=chosen.timeout)
     keys = {name: each.read(environment).reveal().encode() for name, each in source.keys.items()}
     return compile_mapping(source.mapping, keys)
 

@@ -1,37 +1,35 @@
-"""Python plug-ins: found by entry point in the group `log2mq.transforms`, under the same contract as the mapping.
+"""Python plug-ins, under the same contract as the mapping: found by entry point in the group `log2mq.transforms`, or in a file.
 
-An entry point is a factory: called once with the options of the source file, it returns what converts one `LogEntry` into any
+A plug-in is a factory: called once with the options of the source file, it returns what converts one `LogEntry` into any
 number of `EventMessage` and `CustomerMessage`.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from schemas.customer import CustomerMessage
 from schemas.event import EventMessage
-from schemas.log import LogEntry
+from schemas.log import LogEntry, RawRecord
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Message, Skipped
-from transforms.fault import Fault, Location, MappingFaults
-
-GROUP = "log2mq.transforms"
+from transforms.plugin_factory import PluginTransform, copied, file_factory, installed_factory
+from transforms.plugin_fault import place_of
+from transforms.time_limit import TimeLimit, TookTooLong
 
 MOST_MESSAGES = 10_000
 """A plug-in that makes more of one record is taken to have no end."""
 
-_MOST_QUOTED = 300
-_LEAST_SECRET = 4
-"""Shorter values of options are no secrets, and would mask parts of words."""
+MOST_MS = 500
+"""How long a plug-in may take for one entry where the source file says nothing."""
 
-PluginTransform = Callable[[LogEntry], Iterable[EventMessage | CustomerMessage] | None]
-PluginFactory = Callable[[Mapping[str, Any]], PluginTransform]
+_TRIES = 2
+"""An entry is given a second time before it is refused for its time: a machine that stood still is no fault of a record."""
 
 _KEPT_FOR_THE_JOB = ("organizationId", "workspaceId", "v")
 _MODELS: tuple[tuple[type[EventMessage | CustomerMessage], Kind], ...] = (
@@ -40,125 +38,52 @@ _MODELS: tuple[tuple[type[EventMessage | CustomerMessage], Kind], ...] = (
 )
 
 
-class PluginNotFound(MappingFaults):
-    """There is no plug-in of that name, or there are several."""
-
-
-def installed_plugins() -> dict[str, EntryPoint]:
-    """Return the plug-ins that are installed, by name. None of them is imported."""
-    return {each.name: each for each in entry_points(group=GROUP)}
-
-
-def load_plugin(name: str, options: Mapping[str, Any]) -> Plugin:
-    """Import a plug-in by its entry point's name and give it a copy of its options. A name is only ever looked up, never imported by path.
+def load_plugin(name: str, options: Mapping[str, Any], *, file: Path | None = None, most_ms: int = MOST_MS) -> Plugin:
+    """Import a plug-in, from `file` or else by its entry point's name, and give it a copy of its options. Each entry may take `most_ms`.
 
     Raises:
         PluginNotFound: there is no such plug-in; a `MappingFaults` like the others.
+        InvalidOptions: the options break the plug-in's own model; likewise.
         MappingFaults: it cannot be imported, is no factory, or does not take the options.
     """
-    found = _find(name)
-    try:
-        factory: PluginFactory = found.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's own code
-        raise _fault(
-            ("transform", "plugin"),
-            f"the plug-in {name!r} cannot be imported ({type(error).__name__}){_said(error, {})}",
-            "a plug-in that imports",
-        ) from None
-    if not callable(factory):
-        raise _fault(
-            ("transform", "plugin"),
-            f"the plug-in {name!r} is a {type(factory).__name__}",
-            "a factory: a function that takes the options",
-        )
-    try:
-        convert = factory(_copied(options))
-    except ValidationError as error:
-        raise MappingFaults(
-            Fault(
-                ("transform", "options", *each["loc"]),
-                _masked(each["msg"], options),
-                f"what the plug-in {name!r} takes",
-            )
-            for each in error.errors(include_url=False, include_input=False)
-        ) from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's own code
-        raise _fault(
-            ("transform", "options"),
-            f"the plug-in {name!r} does not take these options ({type(error).__name__}){_said(error, options)}",
-            "what its documentation says",
-        ) from None
-    if not callable(convert):
-        raise _fault(
-            ("transform", "plugin"),
-            f"the plug-in {name!r} made a {type(convert).__name__} of its options",
-            "a function that takes a log entry",
-        )
-    return Plugin(name, convert)
-
-
-def _find(name: str) -> EntryPoint:
-    named = {each.value: each for each in entry_points(group=GROUP, name=name)}
-    if len(named) == 1:
-        return next(iter(named.values()))
-    if named:
-        fault = Fault(
-            ("transform", "plugin"),
-            f"several plug-ins named {name!r}: {', '.join(sorted(named))}",
-            "one; uninstall the others",
-        )
-        raise PluginNotFound([fault])
-    installed = sorted(installed_plugins())
-    near = difflib.get_close_matches(name, installed, n=1)
-    known = f"{near[0]!r}; " if near else ""
-    known += f"installed: {', '.join(installed)}" if installed else "a plug-in that is installed; none is"
-    raise PluginNotFound([Fault(("transform", "plugin"), f"unknown plug-in {name!r}", known)])
-
-
-def _fault(location: Location, found: str, expected: str) -> MappingFaults:
-    return MappingFaults([Fault(location, found, expected)])
-
-
-def _said(error: BaseException, options: Mapping[str, Any]) -> str:
-    text = _masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
-    return f": {text}" if text else ""
-
-
-def _masked(text: str, options: Mapping[str, Any]) -> str:
-    """Quote what the author says, without the values of options: one may be a secret."""
-    for value in sorted(_texts(options), key=len, reverse=True):
-        text = text.replace(value, "***")
-    return text
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping | list):
-        for each in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(each)
-    elif len(str(value)) >= _LEAST_SECRET:
-        yield str(value)
+    factory = installed_factory(name) if file is None else file_factory(file, name)
+    return Plugin(name, factory.make(options), most_ms)
 
 
 class Plugin:
     """A `Transform` around a plug-in's callable: whatever it does costs its record, not the job."""
 
-    def __init__(self, name: str, convert: PluginTransform) -> None:
+    def __init__(self, name: str, convert: PluginTransform, most_ms: int = MOST_MS) -> None:
         self._name = name
         self._convert = convert
+        self._most_ms = most_ms
+        self._limit = TimeLimit(most_ms / 1000)
         self._skipped = Skipped(f"plug-in {name}")
 
     def __call__(self, entry: LogEntry) -> Sequence[Message] | Skipped | Refusal:
-        """Convert one entry. The plug-in gets a copy of the fields: what it changes there changes nothing here.
+        """Convert one entry. The plug-in gets a copy: what it changes there changes nothing here.
 
-        The copy costs about 1 us for every ten values of the entry; each message is checked against its model, which costs 5 to 10 us.
+        The copy costs about 1 us for every ten values of the entry, the limit on its time 1 us; each message is checked against its model, which
+        costs 5 to 10 us. In any other thread than the process's main one its time is not limited.
         """
+        place = entry.record
+        for _ in range(_TRIES):
+            # A record of Kafka's keeps its headers in a list.
+            record = RawRecord(place.topic, place.partition, place.offset, place.timestamp, place.key, place.value, tuple(place.headers))  # fmt: skip
+            try:
+                return self._limit.run(self._answer, LogEntry(copied(entry.fields), record, entry.place))
+            except TookTooLong:
+                continue
+        return self._refuse(ReasonCode.PLUGIN_TOO_SLOW, f"took longer than {self._most_ms} ms, {_TRIES} times")
+
+    def _answer(self, entry: LogEntry) -> Sequence[Message] | Skipped | Refusal:
         try:
-            made = self._convert(LogEntry(_copied(entry.fields), entry.record, entry.place))
+            made = self._convert(entry)
             messages = None if made is None else self._read(made)
         except ValidationError as error:
-            return self._invalid(ReasonCode.PLUGIN_RAISED, "raised ValidationError", error)
+            return self._invalid(ReasonCode.PLUGIN_RAISED, f"raised ValidationError{_at(error)}", error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's call
-            return self._refuse(ReasonCode.PLUGIN_RAISED, f"raised {type(error).__name__}")
+            return self._refuse(ReasonCode.PLUGIN_RAISED, f"raised {type(error).__name__}{_at(error)}")
         return messages or self._skipped
 
     def _read(self, made: Any) -> list[Message] | Refusal:
@@ -210,14 +135,9 @@ class Plugin:
         return Refusal(Stage.TRANSFORM, code, f"plug-in {self._name} {reason}")
 
 
+def _at(error: BaseException) -> str:
+    return f" at {place}" if (place := place_of(error)) else ""
+
+
 def _names(model: type[EventMessage | CustomerMessage], field: str) -> tuple[str, ...]:
     return field, model.model_fields[field].alias or field
-
-
-def _copied(value: Any) -> Any:
-    """Copy what JSON can hold; anything else is passed on as it is. Five times as fast as `copy.deepcopy`."""
-    if isinstance(value, Mapping):
-        return {key: _copied(each) if isinstance(each, Mapping | list) else each for key, each in value.items()}
-    if isinstance(value, list):
-        return [_copied(each) if isinstance(each, Mapping | list) else each for each in value]
-    return value

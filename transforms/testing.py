@@ -1,9 +1,12 @@
-"""What the author of a transform runs: entries made by hand, and a check of the contract."""
+"""What the author of a transform runs: entries made by hand or read from a file, a check of the contract, and a comparison with what was right before."""
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from schemas.customer import CustomerMessage
@@ -11,6 +14,9 @@ from schemas.event import EventMessage
 from schemas.log import LogEntry, RawRecord
 from schemas.refusal import Refusal
 from transforms.base import Kind, Message, Skipped, Transform
+from transforms.plugins import load_plugin
+
+__all__ = ["Answer", "check_golden", "check_transform", "entry", "json_entries", "load_plugin"]
 
 Answer = Sequence[Message] | Skipped | Refusal
 
@@ -42,33 +48,97 @@ def check_transform(transform: Transform, entries: Iterable[LogEntry]) -> list[A
     """
     given = list(entries)
     answers = []
-    for each in given:
+    for number, each in enumerate(given):
         before = deepcopy(each.fields)
         answer = transform(each)
-        _require(each.fields == before, "the transform changed its input")
-        _check_answer(answer)
+        which = f"entry {number}, counted from 0: "
+        _require(each.fields == before, f"{which}the transform changed its input{_difference(before, each.fields)}")
+        _check_answer(answer, which)
         answers.append(answer)
-    for each, answer in zip(given, answers, strict=True):
+    for number, (each, answer) in enumerate(zip(given, answers, strict=True)):
         again = transform(LogEntry(deepcopy(each.fields), each.record, each.place))
-        _require(again == answer, "the transform answered differently the second time")
+        if again != answer:
+            said = _difference(_plain(answer), _plain(again))
+            raise AssertionError(
+                f"entry {number}, counted from 0: the transform answered differently the second time{said}"
+            )
     return answers
 
 
-def _check_answer(answer: Answer) -> None:
+def json_entries(path: Path) -> list[LogEntry]:
+    """Read a file of JSON objects, one a line that is not blank, as `decode: json` would; their offsets are their places in the file, from 0.
+
+    Raises:
+        AssertionError: a line is no JSON object.
+    """
+    entries = []
+    for number, line in enumerate(filter(str.strip, path.read_text(encoding="utf-8").splitlines())):
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            fields = None
+        _require(
+            isinstance(fields, dict), f"{path}: found no JSON object in line {number + 1} of those that are not blank"
+        )
+        entries.append(entry(fields, offset=number, value=line.encode()))
+    return entries
+
+
+def check_golden(transform: Transform, entries: Iterable[LogEntry], path: Path, *, update: bool = False) -> None:
+    """Check the contract as `check_transform` does, and that the answers are those in the JSON file at `path`.
+
+    With `update` they are written there instead: look at the difference before it is committed.
+
+    Raises:
+        AssertionError: the contract is broken, there is no such file, or something is different; the message shows what.
+    """
+    found = [_plain(answer) for answer in check_transform(transform, entries)]
+    if update:
+        path.write_text(_text(found) + "\n", encoding="utf-8")
+        return
+    _require(path.exists(), f"{path} is not there; check_golden(..., update=True) writes it")
+    expected = json.loads(path.read_text(encoding="utf-8"))
+    if found != expected:
+        raise AssertionError(f"the answers are not those in {path}{_difference(expected, found)}")
+
+
+def _plain(answer: Answer) -> Any:
+    """Return an answer as JSON. Why something was refused is its code alone: the sentence beside it may name a line of the plug-in."""
+    if isinstance(answer, Skipped):
+        return {"filtered": answer.why}
+    if isinstance(answer, Refusal):
+        return {"refused": answer.code.value}
+    return {"messages": [{message.kind.value: message.wire} for message in answer]}
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True, default=str)
+
+
+def _difference(before: Any, after: Any) -> str:
+    lines = difflib.unified_diff(
+        _text(before).split("\n"), _text(after).split("\n"), "before", "after", lineterm="", n=2
+    )
+    return "".join(f"\n{line}" for line in lines)
+
+
+def _check_answer(answer: Answer, which: str) -> None:
     if isinstance(answer, Skipped | Refusal):
         return
-    _require(len(answer) > 0, "the transform made no message; expected Skipped")
+    _require(len(answer) > 0, f"{which}the transform made no message; expected Skipped")
     kinds = [message.kind for message in answer]
-    _require(Kind.USER not in kinds[kinds.count(Kind.USER) :], "an event came before a user message")
+    _require(Kind.USER not in kinds[kinds.count(Kind.USER) :], f"{which}an event came before a user message")
     for message in answer:
         model = EventMessage if message.kind is Kind.EVENT else CustomerMessage
         kept = {"organizationId", "workspaceId", "v"} & message.wire.keys()
-        _require(not kept, f"the message has {', '.join(sorted(kept))}, which the job adds")
-        _require(None not in message.wire.values(), "the message has a null; expected absent fields to be left out")
+        _require(not kept, f"{which}the message has {', '.join(sorted(kept))}, which the job adds")
+        _require(
+            None not in message.wire.values(), f"{which}the message has a null; expected absent fields to be left out"
+        )
         try:
             model.model_validate({**message.wire, "organizationId": "organization"})
         except ValueError as error:
-            raise AssertionError(f"the message breaks the model: {error}") from None
+            raise AssertionError(f"{which}the message breaks the model: {error}") from None
 
 
 def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - what is required

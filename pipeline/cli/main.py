@@ -14,6 +14,7 @@ from pipeline.cli.demo import demo
 from pipeline.cli.events import events
 from pipeline.cli.explain import explain
 from pipeline.cli.init import init
+from pipeline.cli.plugins import plugins
 from pipeline.cli.replay import replay
 from pipeline.cli.run import run
 from pipeline.cli.schema import schema
@@ -43,7 +44,9 @@ def cli() -> None:
     """
 
 
-for verb in (run, replay, check, test, explain, tap, init, events, schema, demo, emulator, broker, sample):
+for verb in (
+    run, replay, check, test, explain, tap, init, events, schema, plugins, demo, emulator, broker, sample,
+):  # fmt: skip
     cli.add_command(verb)
 
 

@@ -49,7 +49,7 @@ def _place_faults(step: DecodeStep, here: Location, *, first: bool) -> list[Foun
             (here, "found no `from` in a further step", "expected the field that it decodes, such as from: message")
         ]
     try:
-        field_step(lambda _: {}, step.source, None, required=True, takes_objects=False)
+        field_step(lambda _: {}, step.source, None, required=True)
     except BadExpression as bad:
         return [((*here, "from"), f"found {bad.found}", f"expected {bad.expected}")]
     return []

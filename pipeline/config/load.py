@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from pipeline.catalogue.catalogue_file import read_catalogue
 from pipeline.catalogue.mapping_check import mapping_findings
@@ -18,7 +20,7 @@ from pipeline.config.faults import Found, Location, from_pydantic
 from pipeline.config.fragments import placed_at, put_in
 from pipeline.config.interpolate import interpolate
 from pipeline.config.quantity import format_duration
-from pipeline.config.source_file import SourceFile
+from pipeline.config.source_file import SourceFile, TransformSettings
 from pipeline.config.table_files import TableFile, read_tables
 from pipeline.config.yaml_file import UnreadableYaml, read_yaml
 from pipeline.errors import UsageError
@@ -26,6 +28,7 @@ from pipeline.report.credentials import CredentialsSource
 from schemas.catalogue import Catalogue
 from transforms.fault import MappingFaults, Note
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, personal_notes, rule_notes
+from transforms.plugin_fault import OPTIONS, InvalidOptions, masked
 from transforms.plugins import load_plugin
 
 ONE_DAY_MS = 86_400_000
@@ -53,7 +56,7 @@ def load_source(
     without_value = {location for location, _, _ in found}
     source = _validate(content, found, without_value)
     tables = _tables(content, path.parent, found)
-    found += _mapping_faults(content, tables)
+    found += _mapping_faults(content, tables, path.parent)
     found += decode_faults(content.get("decode"))
     found += _cross_check(content)
     catalogue, elsewhere = _catalogue(content, path.parent, found) if with_catalogue else (None, [])
@@ -94,6 +97,9 @@ def _notes(source: SourceFile) -> list[Note]:
             [*rule_notes(source.mapping), *out_biz_id_notes(source.mapping), *personal_notes(source.mapping)],
             key=lambda note: note.location[:2],
         )
+    if (file := source.plugin_file) is not None and (file.stat().st_mode | file.parent.stat().st_mode) & stat.S_IWOTH:
+        text = f"is {file}, which everybody on this machine may write, it or its folder: the job runs what stands there"
+        notes.append(Note(("transform", "file"), text))
     return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.doubts)]
 
 
@@ -139,7 +145,7 @@ def _tables(content: dict[str, Any], folder: Path, found: list[Found]) -> dict[s
     return {**inline, **read_tables(named, folder, inline, found)}
 
 
-def _mapping_faults(content: dict[str, Any], tables: dict[str, Any]) -> list[Found]:
+def _mapping_faults(content: dict[str, Any], tables: dict[str, Any], folder: Path) -> list[Found]:
     """Compile the mapping or load the plug-in as far as their own keys are valid, whatever else is wrong in the file."""
     plugin = content.get("transform")
     rules = [key for key in ("events", "users") if content.get(key)]
@@ -147,13 +153,7 @@ def _mapping_faults(content: dict[str, Any], tables: dict[str, Any]) -> list[Fou
         return [(("transform",), f"found transform and {' and '.join(rules)}", "expected one or the other")]
     try:
         if plugin is not None:
-            if (
-                isinstance(plugin, dict)
-                and isinstance(plugin.get("plugin"), str)
-                and isinstance(plugin.get("options", {}), dict)
-            ):
-                load_plugin(plugin["plugin"], plugin.get("options", {}))
-            return []
+            return _plugin_faults(plugin, folder)
         written = {key: content[key] for key in MAPPING_KEYS if key in content}
         settings = _as_far_as_valid({**written, "tables": tables} if tables else written)
         if settings is not None:
@@ -190,6 +190,33 @@ def _catalogue(content: dict[str, Any], folder: Path, found: list[Found]) -> tup
         return read_catalogue(folder / name).catalogue, []
     except UsageError as error:
         return None, str(error).split("\n")
+
+
+def _plugin_faults(written: Any, folder: Path) -> list[Found]:
+    """Import the plug-in and give it its options, as far as the keys that say which one have their shape."""
+    keys = ("plugin", "file", "options")
+    try:
+        chosen = TransformSettings.model_validate(
+            {key: written[key] for key in keys if key in written} if isinstance(written, dict) else {}
+        )
+    except ValidationError:
+        return []
+    try:
+        load_plugin(chosen.plugin, chosen.options, file=folder / chosen.file if chosen.file else None)
+    except InvalidOptions as invalid:
+        return [_option_fault(each, invalid.model, chosen.options) for each in invalid.error.errors()]
+    return []
+
+
+def _option_fault(error: ErrorDetails, model: type[BaseModel], options: dict[str, Any]) -> Found:
+    """Say what is wrong with an option of a plug-in; not its value where the plug-in's model takes it for a secret."""
+    location, found, expected = from_pydantic(error, model, options)
+    if error["type"] in {"value_error", "assertion_error"}:  # the author's own words may hold the value
+        found, expected = masked(found, options), masked(expected, options)
+    field = model.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+    if field is not None and "Secret" in repr(field.annotation):
+        found = "found a value"
+    return (*OPTIONS, *location), found, expected
 
 
 def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:

@@ -39,7 +39,9 @@ class TransformSettings(BaseModel):
     model_config = _STRICT
 
     plugin: Annotated[str, Field(min_length=1)]
+    file: Annotated[str | None, Field(min_length=1, max_length=1_000)] = None
     options: dict[str, Any] = Field(default_factory=dict)
+    timeout: Annotated[Duration, Field(ge=10, le=60_000)] = 500
 
 
 class FarOffSettings(BaseModel):
@@ -129,6 +131,11 @@ class SourceFile(BaseModel):
     def folder(self) -> Path:
         """The folder of the source file: what a path in the file is relative to, so that the two can be moved together."""
         return self._path.parent
+
+    @property
+    def plugin_file(self) -> Path | None:
+        """The Python file that holds the plug-in; None where the plug-in is an installed one, or there is none."""
+        return self.folder / self.transform.file if self.transform is not None and self.transform.file else None
 
     def read_from(self, path: Path, lines: Mapping[Location, int], origins: Origins) -> Self:
         """Return the same file as one that was read from `path`, with the line of each key, and where parts of rules stand that fragments hold."""

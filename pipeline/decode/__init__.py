@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from pipeline.decode.access_log import ApacheOptions, NginxOptions, build_apache, build_nginx
-from pipeline.decode.chain import chained, field_step
+from pipeline.decode.chain import FieldStep, chained, field_step
+from pipeline.decode.connect import ConnectOptions, build_connect, read_connect
+from pipeline.decode.debezium import DebeziumOptions, build_debezium, read_debezium
 from pipeline.decode.delimited import CsvOptions, TsvOptions, build_csv
 from pipeline.decode.grok import GrokOptions, build_grok
 from pipeline.decode.java import JavaOptions, build_java
@@ -42,17 +44,24 @@ class UnknownFormatError(ValueError):
 
 
 class DecoderKind(NamedTuple):
-    """One format: the model of its options, what builds its decoder from them, and a line on what it reads."""
+    """One format: the model of its options, what builds its decoder from them, and a line on what it reads.
+
+    `read`: what makes a reader of objects that an earlier step has decoded, where the format has such.
+    """
 
     options: type[BaseModel]
     build: Callable[[Any, DecodeLimits], Decoder]
     description: str
+    read: Callable[[Any, DecodeLimits], FieldStep] | None = None
 
 
 DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
     {
         "json": DecoderKind(
-            JsonOptions, build_json, "JSON: one object a record, an array of them, or one after the other"
+            JsonOptions,
+            build_json,
+            "JSON: one object a record, an array of them, or one after the other",
+            lambda _options, _limits: lambda fields: fields,
         ),
         "nginx": DecoderKind(NginxOptions, build_nginx, "nginx access log lines: combined, or any log_format"),
         "apache": DecoderKind(
@@ -67,6 +76,18 @@ DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
         "syslog": DecoderKind(SyslogOptions, build_syslog, "syslog: RFC 5424 with structured data, and RFC 3164"),
         "java": DecoderKind(JavaOptions, build_java, "logs of Logback and Log4j 2 by their layout, with stack traces"),
         "xml": DecoderKind(XmlOptions, build_xml, "one XML element, such as a WeChat callback"),
+        "connect": DecoderKind(
+            ConnectOptions,
+            build_connect,
+            "rows of Kafka Connect, such as its JDBC source's, with or without schema",
+            read_connect,
+        ),
+        "debezium": DecoderKind(
+            DebeziumOptions,
+            build_debezium,
+            "Debezium's change events, whole or flattened, with or without schema",
+            read_debezium,
+        ),
     }
 )
 
@@ -75,10 +96,17 @@ def build_chain(steps: Sequence[DecodeStep], limits: DecodeLimits) -> Decoder:
     """Build what a source file's `decode:` key asks for. Raises as `build_decoder` and `field_step` do."""
     first, *further = [unpacked(build_decoder(step.format, step.options, limits), step, limits) for step in steps]
     fields = [
-        field_step(decoder, step.source or "", step.into, required=step.required, takes_objects=step.format == "json")
+        field_step(
+            decoder, step.source or "", step.into, required=step.required, read_object=_object_reader(step, limits)
+        )
         for step, decoder in zip(steps[1:], further, strict=True)
     ]
     return chained(first, fields, limits)
+
+
+def _object_reader(step: DecodeStep, limits: DecodeLimits) -> FieldStep | None:
+    kind = DECODERS[step.format]
+    return None if kind.read is None else kind.read(kind.options.model_validate(step.options), limits)
 
 
 def build_decoder(format_name: str, options: Mapping[str, Any], limits: DecodeLimits) -> Decoder:

@@ -12,6 +12,7 @@ from transforms.fault import BadExpression
 from transforms.fields import EVERY, parse_steps, walk
 
 FieldStep = Callable[[Fields], Decoded]
+"""Reads what an earlier step has decoded."""
 
 
 def chained(first: Decoder, further: Sequence[FieldStep], limits: DecodeLimits) -> Decoder:
@@ -42,11 +43,13 @@ def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
     return decode
 
 
-def field_step(decoder: Decoder, source: str, into: str | None, *, required: bool, takes_objects: bool) -> FieldStep:
+def field_step(
+    decoder: Decoder, source: str, into: str | None, *, required: bool, read_object: FieldStep | None = None
+) -> FieldStep:
     """Return the step that decodes the text in the field `source` and puts what it finds under the name `into`, or among the entry's own fields.
 
-    With `required=False` an entry without the field, or with one that the decoder cannot read, goes on as it is. `takes_objects`: an object
-    there needs no decoding.
+    With `required=False` an entry without the field, or with one that the decoder cannot read, goes on as it is. `read_object` reads an object that
+    stands there already.
 
     Raises:
         BadExpression: `source` is no path.
@@ -63,7 +66,7 @@ def field_step(decoder: Decoder, source: str, into: str | None, *, required: boo
             return decoder(found.encode("utf-8", "surrogatepass"))
         if isinstance(found, bytes):
             return decoder(found)
-        return found if takes_objects and isinstance(found, dict) else no_text
+        return read_object(found) if read_object is not None and isinstance(found, dict) else no_text
 
     def joined(fields: Fields, found: Fields | Refusal) -> Fields | Refusal:
         if isinstance(found, Refusal):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from pipeline.decode.debezium import ENVELOPE
 from pipeline.proposal.survey import Field, survey
 from schemas.customer import IdMapping
 from schemas.identity import normalise
@@ -226,6 +227,7 @@ def _attributes(fields: Sequence[Field], entries: int, taken: set[str]) -> dict[
             and each.presence(entries) >= MOST
             and max(map(len, each.values)) <= MOST_ATTRIBUTE_CHARACTERS
             and not is_personal(each)
+            and not each.path.startswith(f"$.{ENVELOPE}.")
             and not _TIME.search(each.name)
             and not _OF_THE_MACHINE.search(each.name)
         )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.decode import DecodeLimits, DecodeStep, build_chain
+from pipeline.decode.debezium import ENVELOPE
 from pipeline.decode.unpack import unpacked
 from pipeline.interfaces import Fields
 from schemas.refusal import Refusal
@@ -17,8 +18,13 @@ LIMITS = DecodeLimits()
 ENOUGH = 0.8
 """Share of the sample that a format must read."""
 
+_CRI = r"(?P<time>\d{4}-\d\d-\d\dT\S+) (?P<stream>stdout|stderr) (?P<tag>[FP]\S*) (?P<message>.*)"
+"""What container runtimes of Kubernetes put before a line."""
+
 _STRICT: tuple[dict[str, Any], ...] = (
+    {"format": "debezium", "operations": ["c", "u", "d", "r"]},
     {"format": "json"},
+    {"format": "regex", "pattern": _CRI},
     {"format": "xml"},
     {"format": "nginx"},
     {"format": "apache", "log_format": "common"},
@@ -33,7 +39,8 @@ _NULL_TEXTS = ("\\N", "NULL", "null")
 _LEAST_COLUMNS = 3
 _LEAST_PAIRS = 2
 _WRAPPED_IN = ("message", "msg", "log", "line", "payload", "content", "body", "event", "value", "text")
-_INNER: tuple[dict[str, Any], ...] = tuple(step for step in _STRICT if step["format"] != "syslog")
+_INNER = tuple(step for step in _STRICT if step["format"] not in {"debezium", "regex", "syslog"})
+_OUTER = ("debezium", "json", "regex")
 _MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 Step = Mapping[str, Any]
@@ -53,7 +60,9 @@ def guess_format(values: Sequence[bytes]) -> Guess:
     for step in _STRICT:
         found = decoded(values, ({**step, **before},), lenient=step["format"] == "java")
         if found.share >= ENOUGH:
-            return _with_inner(values, found) if step["format"] == "json" else _with_message(values, found)
+            if step["format"] not in _OUTER:
+                return _with_message(values, found)
+            return _of_the_row(_with_inner(values, _of_connect(values, found)))
     texts = [
         each["text"]
         for each in decoded(values, ({"format": "regex", "pattern": r"(?P<text>(?s:.*))", **before},)).entries
@@ -63,6 +72,30 @@ def guess_format(values: Sequence[bytes]) -> Guess:
     if (columns := _delimited(texts)) is not None:
         return decoded(values, ({**columns, **before},))
     return decoded(values, ({"format": "regex", "pattern": "(?P<line>.*)", **before},))
+
+
+def _of_connect(values: Sequence[bytes], found: Guess) -> Guess:
+    """See whether JSON is what Kafka Connect put around rows, and of Debezium's events which operations there are."""
+    first = dict(found.steps[0])
+    if first["format"] == "json":
+        wrapped = sum(entry.keys() == {"schema", "payload"} for entry in found.entries)
+        return decoded(values, ({**first, "format": "connect"},)) if wrapped > len(found.entries) * ENOUGH else found
+    if first["format"] == "debezium":
+        seen = {entry[ENVELOPE].get("op") for entry in found.entries}
+        operations = [each for each in first["operations"] if each in seen]
+        return found._replace(steps=({**first, "operations": operations or ["c", "u"]},))
+    return found
+
+
+def _of_the_row(found: Guess) -> Guess:
+    """Leave the row as it was before out of a change event's fields: it has the same columns, and the same customer's identifiers."""
+    if found.steps[0]["format"] != "debezium":
+        return found
+    entries = [
+        {**entry, ENVELOPE: {name: each for name, each in entry[ENVELOPE].items() if name != "before"}}
+        for entry in found.entries
+    ]
+    return found._replace(entries=tuple(entries))
 
 
 def decoded(values: Sequence[bytes], steps: Sequence[Step], *, lenient: bool = False) -> Guess:

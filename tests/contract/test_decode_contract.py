@@ -25,6 +25,8 @@ OPTIONS = {
     "syslog": {},
     "java": {},
     "xml": {},
+    "connect": {"types": {"day": "date", "amount": "decimal(2)"}},
+    "debezium": {"operations": ["c", "u", "d", "r"], "types": {"at": "micro_timestamp"}},
 }
 GOOD = {
     "json": '{"type":"付款","n":1}'.encode(),
@@ -38,6 +40,8 @@ GOOD = {
     "tsv": "paid\t张三".encode(),
     "syslog": '<165>1 2024-05-01T10:00:00.003Z pos-1 till 7 PAID [sale@1 no="1"] 付款成功'.encode(),
     "java": "2024-05-01T10:00:00.123+08:00  INFO 12345 --- [shop] [exec-1] c.e.Order : 付款\njava.io.IOException: 磁盘\n\tat a.B.c(D.java:1)".encode(),
+    "connect": '{"schema":{"type":"struct","fields":[{"type":"int64","name":"org.apache.kafka.connect.data.Timestamp","field":"at"}]},"payload":{"at":1714528800000,"day":19844,"amount":"BOI=","name":"付款"}}'.encode(),
+    "debezium": '{"op":"u","ts_ms":1714528800000,"before":{"no":1},"after":{"no":1,"at":1714528800000000,"name":"付款"},"source":{"table":"orders"}}'.encode(),
     "xml": "<xml><FromUserName><![CDATA[o张三]]></FromUserName><CreateTime>1714528800</CreateTime></xml>".encode(),
 }
 HOSTILE = {
@@ -70,6 +74,20 @@ HOSTILE = {
     "many lines": b"2024-05-01T10:00:00.123+08:00  INFO 1 --- [x] c : m\n" * 5_000,
     "deep frames": b"2024-05-01T10:00:00.123+08:00  INFO 1 --- [x] c : m\n" + b"\tat a.b.c(D.java:1)\n" * 10_000,
     "structured data": b"<165>1 2024-05-01T10:00:00Z h a p m " + b'[a b="c"]' * 20_000,
+    "payload of a number": b'{"schema":null,"payload":5}',
+    "broken decimal": b'{"schema":{"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}},"payload":{"amount":"***"},"day":1}',
+    "decimal of a million digits": b'{"op":"c","after":{"amount":"'
+    + b"A" * 400_000
+    + b'","at":"x"},"amount":"'
+    + b"A" * 400_000
+    + b'"}',
+    "date that is none": b'{"op":"c","after":{"at":[1]},"day":{"a":1},"__op":[]}',
+    "schema that is none": b'{"schema":{"fields":[1,{"field":[]},{"field":"payload"},{"field":"after","type":"struct","fields":[{"field":"a","type":"array","items":5}]}]},"payload":{"op":"c","after":{"a":[1]}}}',
+    "row that is a number": b'{"schema":{"name":"io.debezium.data.VariableScaleDecimal"},"payload":{"scale":1,"value":"AA==","__op":"c"}}',
+    "change to a number": b'{"schema":{"fields":[{"field":"after","name":"io.debezium.data.VariableScaleDecimal"}]},"payload":{"op":"c","after":{"scale":1,"value":"AA=="}}}',
+    "operation that is none": b'{"op":"x","after":{}}',
+    "flattened": b'{"__op":{"a":1},"__deleted":[]}',
+    "document that is none": b'{"op":"c","after":"[1]"}',
     "backslashes": b'<165>1 2024-05-01T10:00:00Z h a p m [a b="' + b"\\" * 100_000,
 }
 LIMITS = DecodeLimits()

@@ -157,7 +157,7 @@ def test_a_plug_in_is_tested_like_a_mapping(tested, monkeypatch):
     from importlib.metadata import EntryPoint, EntryPoints
 
     monkeypatch.setattr(
-        "transforms.plugins.entry_points",
+        "transforms.plugin_factory.entry_points",
         lambda **_: EntryPoints([EntryPoint("orders", "tests.unit.test_cases:plugin", "log2mq.transforms")]),
     )
     monkeypatch.setattr(EntryPoint, "load", lambda _: plugin)

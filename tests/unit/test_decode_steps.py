@@ -195,3 +195,24 @@ def test_a_refusal_names_the_field_and_never_its_content():
     answer = chain("json", {"format": "json", "from": "m"})(b'{"m":"13800001111"}')
     assert answer.code is ReasonCode.NOT_AN_OBJECT
     assert "13800001111" not in answer.reason
+
+
+def test_an_object_of_an_earlier_step_is_read_by_what_reads_objects():
+    event = {"op": "c", "after": {"id": 1, "at": 0}, "ts_ms": 5}
+    whole = chain("json", {"format": "debezium", "from": "$", "types": {"at": "timestamp"}})
+    assert whole(json.dumps(event).encode()) == {
+        **event,
+        "id": 1,
+        "at": "1970-01-01T00:00:00",
+        "debezium": {"op": "c", "ts_ms": 5},
+    }
+    inner = chain("json", {"format": "connect", "from": "row", "into": "row"})
+    assert inner(b'{"row":{"schema":null,"payload":{"id":1}}}') == {"row": {"id": 1}}
+    assert code(chain("json", {"format": "xml", "from": "row"})(b'{"row":{"id":1}}')) == "FIELD_TYPE"
+
+
+def test_what_a_further_step_filters_is_no_entry():
+    event = json.dumps({"op": "d", "before": {"id": 1}})
+    made = chain("json", {"format": "debezium", "from": "m"})
+    assert made(json.dumps({"m": event}).encode()) == []
+    assert made(json.dumps([{"m": event}, {"m": event.replace('"d"', '"c"')}]).encode())[0]["debezium"]["op"] == "c"

@@ -45,6 +45,38 @@ def shipped(n):
     ).encode()
 
 
+def order(n):
+    return {
+        "order_no": f"P{n:06}",
+        "user_id": f"u{n % 9}",
+        "mobile": f"138{n:08}",
+        "status": "paid",
+        "created_at": 1714528800000 + n,
+    }
+
+
+def changed(n):
+    now = order(n)
+    then = {**now, "status": "new"} if n % 2 else None
+    return json.dumps(
+        {
+            "op": "u" if then else "c",
+            "before": then,
+            "after": now,
+            "source": {"table": "orders"},
+            "ts_ms": 1714528800000 + n,
+        }
+    ).encode()
+
+
+def of_connect(n):
+    schema = {
+        "type": "struct",
+        "fields": [{"field": "created_at", "type": "int64", "name": "org.apache.kafka.connect.data.Timestamp"}],
+    }
+    return json.dumps({"schema": schema, "payload": order(n)}).encode()
+
+
 SAMPLES = {
     "java": (lines(SPRING), [{"format": "java", "layout": "spring_boot"}, {"format": "logfmt", "from": "message", "into": "message", "required": False}],
              ["$.time_ms", "$.message.uid", "$.message.order_no"]),
@@ -53,6 +85,9 @@ SAMPLES = {
     "syslog kinds": ([line.replace(b"SALE", SYSLOG_KINDS[n % 3].encode()) for n, line in enumerate(lines(SYSLOG))], [{"format": "syslog"}], ["when: {msg_id: SALE}", "when: {msg_id: RETURN}"]),
     "shipper": ([shipped(n) for n in range(60)], [{"format": "json"}, {"format": "json", "from": "message", "into": "message", "required": False}],
                 ["when: {message.event: buy}", "$.message.time", "$.message.member_id", "$.message.trade_no", "mobile: $.message.mobile"]),
+    "debezium": ([changed(n) for n in range(60)], [{"format": "debezium", "operations": ["c", "u"]}],
+                 ["when: {debezium.op: u}", "$.user_id", "out_biz_id: $.order_no", "mobile: $.mobile"]),
+    "connect": ([of_connect(n) for n in range(60)], [{"format": "connect"}], ["event_time: $.created_at", "$.user_id", "out_biz_id: $.order_no"]),
     "csv": ([b"sale_no,store,member_no,amount,sold_at", *[f"S{n:05},上海静安店,m{n % 9},{n}.00,2024/05/01 10:00:00".encode("gb18030") for n in range(60)]],
             [{"format": "csv", "columns": ["sale_no", "store", "member_no", "amount", "sold_at"], "charset": "gb18030"}],
             ["$.sold_at | time('%Y/%m/%d %H:%M:%S')", "$.member_no", "$.sale_no"]),
@@ -82,6 +117,12 @@ def test_the_format_and_the_fields_are_found(name, tmp_path):
     assert len(source.decode) == len(steps)
     for expression in expressions:
         assert expression.strip("'") in text
+
+
+def test_the_row_before_a_change_brings_no_identifier_into_the_file(tmp_path):
+    _, text, _ = proposed(SAMPLES["debezium"][0], tmp_path)
+    assert "before" not in text.partition("events:")[0].partition("# Fields found")[2]
+    assert not [n for n in range(60) if f"138{n:08}" in text or f" u{n % 9}" in text.replace("event_code: u", "")]
 
 
 @pytest.mark.parametrize("kind", SampleKind)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from schemas.refusal import ReasonCode
 from transforms.base import Kind, Skipped
 from transforms.fault import MappingFaults
-from transforms.plugins import installed_plugins, load_plugin
+from transforms.plugin_factory import installed_plugins
+from transforms.plugins import load_plugin
 from transforms.testing import check_transform, entry
 
 CODE = """
@@ -18,8 +21,7 @@ from schemas.event import EventMessage
 class Options(BaseModel):
     channel: str
 
-def orders(options):
-    chosen = Options.model_validate(options)
+def orders(options: Options):
     def convert(entry):
         match entry.fields.get("do"):
             case "raise":
@@ -30,7 +32,7 @@ def orders(options):
                 return None
             case "mutate":
                 entry.fields["do"] = "mutated"
-        event = EventMessage(customer_id="c", event_source_code=chosen.channel, event_code="e", event_time=1_700_000_000_000, extend_attributes={"outBizId": "b"})
+        event = EventMessage(customer_id="c", event_source_code=options.channel, event_code="e", event_time=1_700_000_000_000, extend_attributes={"outBizId": "b"})
         return [event, CustomerMessage(customer_id="c", customer_id_list=[CustomerId(customer_id="13800000000", id_mapping="mobile")])]
     return convert
 
@@ -50,6 +52,9 @@ def installed(tmp_path, monkeypatch):
         "[log2mq.transforms]\norders = shop_transforms:orders\nbroken = shop_transforms:broken\nabsent = not_there:at_all\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("shop_transforms", None)
+    yield
+    sys.modules.pop("shop_transforms", None)
 
 
 def test_a_plug_in_converts_users_first(installed):
@@ -83,8 +88,8 @@ def test_nothing_is_filtered_and_changes_to_the_input_stay_inside(installed):
     [
         ("ordres", {}, "unknown plug-in 'ordres'; expected 'orders'"),
         ("orders", {"channel": 7}, "transform.options.channel: Input should be a valid string"),
-        ("broken", {}, "does not take these options (RuntimeError)"),
-        ("absent", {}, "cannot be imported (ModuleNotFoundError)"),
+        ("broken", {}, "does not take these options (RuntimeError at shop_transforms.py:25)"),
+        ("absent", {}, "cannot be imported (ModuleNotFoundError"),
         ("shop_transforms:orders", {}, "unknown plug-in"),
     ],
 )
@@ -95,4 +100,4 @@ def test_a_plug_in_that_cannot_be_used_is_a_fault_of_the_file(installed, name, o
 
 
 def test_nothing_is_imported_to_list_what_is_installed(installed):
-    assert {"orders", "broken", "absent"} <= set(installed_plugins())
+    assert {"orders", "broken", "absent"} <= {each.name for each in installed_plugins()}

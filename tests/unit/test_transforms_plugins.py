@@ -13,7 +13,8 @@ from schemas.event import EventMessage
 from schemas.refusal import ReasonCode
 from transforms.base import Kind, Skipped
 from transforms.fault import MappingFaults
-from transforms.plugins import MOST_MESSAGES, Plugin, PluginNotFound, load_plugin
+from transforms.plugin_fault import PluginNotFound
+from transforms.plugins import MOST_MESSAGES, Plugin, load_plugin
 from transforms.testing import check_transform, entry
 
 SECRET = "13900000000"
@@ -41,9 +42,9 @@ def deep(_):
 @pytest.mark.parametrize(
     ("convert", "code", "said"),
     [
-        (lambda _: {}[SECRET], ReasonCode.PLUGIN_RAISED, "raised KeyError"), (leave, ReasonCode.PLUGIN_RAISED, "raised SystemExit"), (interrupted, ReasonCode.PLUGIN_RAISED, "raised ValueError"), (deep, ReasonCode.PLUGIN_RAISED, "raised RecursionError"),
+        (lambda _: {}[SECRET], ReasonCode.PLUGIN_RAISED, "raised KeyError at test_transforms_plugins.py:"), (leave, ReasonCode.PLUGIN_RAISED, "raised SystemExit"), (interrupted, ReasonCode.PLUGIN_RAISED, "raised ValueError"), (deep, ReasonCode.PLUGIN_RAISED, "raised RecursionError"),
         (lambda _: Own(number=SECRET + "x"), ReasonCode.PLUGIN_RAISED, "raised ValidationError"),
-        (lambda _: [EventMessage(customer_id="", event_code="e", event_time=SECRET, extend_attributes={"outBizId": "b"})], ReasonCode.PLUGIN_RAISED, "raised ValidationError (customer_id, event_time)"),
+        (lambda _: [EventMessage(customer_id="", event_code="e", event_time=SECRET, extend_attributes={"outBizId": "b"})], ReasonCode.PLUGIN_RAISED, " (customer_id, event_time)"),
         (lambda _: [EventMessage(customer_id="c", event_code="e", event_time=1, extend_attributes={SECRET: 5, "outBizId": "b"})], ReasonCode.PLUGIN_RAISED, "(extend_attributes)"),
         (lambda _: [EventMessage(customer_id="c", event_code="e", event_time=1, extend_attributes={})], ReasonCode.OUT_BIZ_ID_MISSING, "without outBizId"),
         (lambda _: [EventMessage(customer_id="c", event_code="e", event_time=1)], ReasonCode.OUT_BIZ_ID_MISSING, "without outBizId"),
@@ -137,8 +138,8 @@ def installed(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options", "location", "said"),
     [
-        ("needs", {"token": "s3cret-token"}, ("transform", "options"), "(ValueError): no access with ***"), ("needs", {"token": "x"}, ("transform", "plugin"), "made a NoneType of its options"), ("number", {}, ("transform", "plugin"), "is a int"),
-        ("leaves", {}, ("transform", "options"), "(SystemExit)"), ("failing", {}, ("transform", "plugin"), "cannot be imported (SystemExit): no licence"), ("twice", {}, ("transform", "plugin"), "several plug-ins named 'twice'"),
+        ("needs", {"token": "s3cret-token"}, ("transform", "options"), "(ValueError at mine_transforms.py:7): no access with ***"), ("needs", {"token": "x"}, ("transform", "plugin"), "made a NoneType of its options"), ("number", {}, ("transform", "plugin"), "is a int"),
+        ("leaves", {}, ("transform", "options"), "(SystemExit at mine_transforms.py:14)"), ("failing", {}, ("transform", "plugin"), "cannot be imported (SystemExit at failing_transforms.py:2): no licence"), ("twice", {}, ("transform", "plugin"), "several plug-ins named 'twice'"),
         ("unknown", {}, ("transform", "plugin"), "installed: changes, failing"),
     ],
 )  # fmt: skip

@@ -1,0 +1,234 @@
+"""Kafka Connect's and Debezium's semantic types as plain values, exactly: dates and times as ISO text, decimals as numbers.
+
+Sources: `org.apache.kafka.connect.data` (Date, Time, Timestamp, Decimal) and its JSON converter; Debezium's documentation, "Data type mappings" of
+each connector (`io.debezium.time`, `io.debezium.data`).
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
+
+from pipeline.decode.limits import DecodeLimits
+from schemas.refusal import ReasonCode, Refusal, Stage
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - what it is added to has no zone
+_EPOCH_DAY = date(1970, 1, 1)
+_DECIMAL = re.compile(r"decimal\((-?\d{1,4})\)", re.ASCII)
+_DIGITS_PER_BYTE = 2.408_24  # log10(256)
+_MOST_BITS_BYTES = 8
+
+_CONTAINERS = ("struct", "array", "map")
+
+_MS, _US, _NS = 10**3, 10**6, 10**9
+
+SEMANTIC_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "org.apache.kafka.connect.data.Date": "date",
+        "org.apache.kafka.connect.data.Time": "time",
+        "org.apache.kafka.connect.data.Timestamp": "timestamp",
+        "org.apache.kafka.connect.data.Decimal": "decimal",
+        "io.debezium.time.Date": "date",
+        "io.debezium.time.Time": "time",
+        "io.debezium.time.MicroTime": "micro_time",
+        "io.debezium.time.NanoTime": "nano_time",
+        "io.debezium.time.Timestamp": "timestamp",
+        "io.debezium.time.MicroTimestamp": "micro_timestamp",
+        "io.debezium.time.NanoTimestamp": "nano_timestamp",
+        "io.debezium.data.VariableScaleDecimal": "variable_decimal",
+        "io.debezium.data.Bits": "bits",
+    }
+)
+"""What a schema calls a type, and what the option `types` calls it. Types that are not here are plain values already."""
+
+_NAMES = (*dict.fromkeys(name for name in SEMANTIC_TYPES.values() if name != "decimal"), "decimal(SCALE)")
+
+Timestamps = Literal["local", "utc"]
+
+
+def _known(name: str) -> str:
+    if name not in _NAMES[:-1] and not _DECIMAL.fullmatch(name):
+        raise ValueError(f"{name!r}; expected one of {', '.join(_NAMES)}, such as decimal(2)")
+    return name
+
+
+ColumnType = Annotated[str, AfterValidator(_known)]
+"""The type of a column, by the option's names."""
+
+
+class UnreadableColumn(Exception):
+    """A column does not hold what its type says; `refusal` is its record's."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(refusal.reason)
+
+
+class PlainTypes:
+    """Turns values into plain ones, by the schema that came with them or by the types that the source file names."""
+
+    def __init__(self, types: Mapping[str, ColumnType], timestamps: Timestamps, limits: DecodeLimits) -> None:
+        """`timestamps`: those that have no zone are times of the database's own zone, or of UTC."""
+        self._digits = limits.digits
+        suffix = "Z" if timestamps == "utc" else ""
+        self._readers: dict[str, Callable[[Any], Any]] = {
+            "date": _date,
+            "time": lambda value: _time(value, _MS),
+            "micro_time": lambda value: _time(value, _US),
+            "nano_time": lambda value: _time(value, _NS),
+            "timestamp": lambda value: _timestamp(value, _MS, suffix),
+            "micro_timestamp": lambda value: _timestamp(value, _US, suffix),
+            "nano_timestamp": lambda value: _timestamp(value, _NS, suffix),
+            "variable_decimal": self._variable_decimal,
+            "bits": _bits,
+        }
+        self._columns = {
+            column: (self._reader(name), _refusal(f"{column} is no {name}, as decode.types says"))
+            for column, name in types.items()
+        }
+
+    def of_row(self, schema: Any, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row with plain values: by its schema, where there is one, and then by `types`.
+
+        Raises:
+            UnreadableColumn: a column, or the row itself, is not what either says.
+        """
+        plain = self._of_schema(schema, row)
+        if not isinstance(plain, dict):
+            raise UnreadableColumn(_UNFIT)
+        if not self._columns:
+            return plain
+        plain = dict(plain)
+        for column, (read, unfit) in self._columns.items():
+            if plain.get(column) is not None:
+                plain[column] = _read(read, plain[column], unfit)
+        return plain
+
+    def _of_schema(self, schema: Any, value: Any) -> Any:
+        if value is None or not isinstance(schema, dict):
+            return value
+        name = SEMANTIC_TYPES.get(schema["name"]) if isinstance(schema.get("name"), str) else None
+        if name == "decimal":
+            parameters = schema.get("parameters")
+            scale = parameters.get("scale") if isinstance(parameters, dict) else None
+            return _read(lambda each: self._decimal(each, _whole(scale)), value, _UNFIT)
+        if name is not None:
+            return _read(self._readers[name], value, _UNFIT)
+        kind, fields = schema.get("type"), schema.get("fields")
+        if kind == "struct" and isinstance(value, dict) and isinstance(fields, list):
+            plain = dict(value)
+            for each in fields:
+                if not isinstance(each, dict) or ("name" not in each and each.get("type") not in _CONTAINERS):
+                    continue  # as most columns are: a plain value already
+                if isinstance(field := each.get("field"), str) and field in plain:
+                    plain[field] = self._of_schema(each, plain[field])
+            return plain
+        if kind == "array" and isinstance(value, list):
+            return [self._of_schema(schema.get("items"), each) for each in value]
+        if kind == "map" and isinstance(value, dict):
+            return {key: self._of_schema(schema.get("values"), each) for key, each in value.items()}
+        return value
+
+    def _reader(self, name: str) -> Callable[[Any], Any]:
+        if found := _DECIMAL.fullmatch(name):
+            scale = int(found[1])
+            return lambda value: self._decimal(value, scale)
+        return self._readers[name]
+
+    def _decimal(self, value: Any, scale: int) -> Any:
+        """Read an unscaled number in base64, as big-endian two's complement; with `decimal.format=numeric` it is a number already."""
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            return value
+        unscaled = _bytes(value)
+        if max(len(unscaled) * _DIGITS_PER_BYTE - 1, abs(scale)) > self._digits:
+            raise UnreadableColumn(_TOO_LONG)
+        return Decimal(f"{int.from_bytes(unscaled, signed=True)}E{-scale}")
+
+    def _variable_decimal(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return self._decimal(value.get("value"), _whole(value.get("scale")))
+        raise ValueError
+
+
+_TOO_LONG = Refusal(Stage.DECODE, ReasonCode.NUMBER_TOO_LONG, "a decimal has more digits than limits.digits allows")
+
+
+def _refusal(reason: str) -> Refusal:
+    return Refusal(Stage.DECODE, ReasonCode.FIELD_TYPE, reason)
+
+
+_UNFIT = _refusal("a column does not hold what the schema beside it says")
+
+
+def _read(read: Callable[[Any], Any], value: Any, unfit: Refusal) -> Any:
+    try:
+        return read(value)
+    except ValueError:
+        raise UnreadableColumn(unfit) from None
+
+
+def _whole(value: Any) -> int:
+    """Read a whole number, or a text that is one: parameters of a schema are texts."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value, re.ASCII):
+        return int(value)
+    raise ValueError
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError
+
+
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return b64decode(value, validate=True)
+
+
+def _date(value: Any) -> Any:
+    """Days since 1970. What no calendar holds stays the number that it is."""
+    days = _number(value)
+    try:
+        return (_EPOCH_DAY + timedelta(days=days)).isoformat()
+    except OverflowError:
+        return days
+
+
+def _time(value: Any, per_second: int) -> str:
+    """A time of day; MySQL's may be negative, or have more hours than a day."""
+    ticks = _number(value)
+    seconds, rest = divmod(abs(ticks), per_second)
+    hours, seconds = divmod(seconds, 3600)
+    sign = "-" if ticks < 0 else ""
+    return f"{sign}{hours:02}:{seconds // 60:02}:{seconds % 60:02}{_fraction(rest, per_second)}"
+
+
+def _timestamp(value: Any, per_second: int, suffix: str) -> Any:
+    """A date and time. What no calendar holds stays the number that it is: databases write infinity so."""
+    ticks = _number(value)
+    seconds, rest = divmod(ticks, per_second)
+    try:
+        moment = _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        return ticks
+    return f"{moment.isoformat()}{_fraction(rest, per_second)}{suffix}"
+
+
+def _fraction(rest: int, per_second: int) -> str:
+    return f".{rest + per_second}".replace(".1", ".", 1).rstrip("0") if rest else ""
+
+
+def _bits(value: Any) -> Any:
+    """Bits in little-endian order: the number that they are, or the text as it is where they are more than 64."""
+    held = _bytes(value)
+    return int.from_bytes(held, "little") if len(held) <= _MOST_BITS_BYTES else value
