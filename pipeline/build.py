@@ -18,7 +18,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.convert import Converter, Identity
 from pipeline.deadletter.envelope import Envelope
 from pipeline.deadletter.share import DeadLetterShare
-from pipeline.decode import DecodeLimits, build_chain
+from pipeline.decode import DecodeContext, DecodeLimits, build_chain
 from pipeline.dedup import open_store
 from pipeline.dispatch import Dispatch
 from pipeline.interfaces import DeadLetters, DedupStore, Reporter, Source
@@ -66,7 +66,7 @@ def build_converter(source: SourceFile, environment: Mapping[str, str]) -> Conve
     written = source.limits
     limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)
     return Converter(
-        build_chain(source.decode, limits),
+        build_chain(source.decode, limits, DecodeContext(source.folder, environment)),
         build_transform(source, environment),
         Identity(source.report.organization_id, source.report.workspace_id or ""),
         scope=source.dedup.scope,

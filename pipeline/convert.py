@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from pipeline.interfaces import Decoder
-from pipeline.values import Claim
+from pipeline.values import Claim, NotYet
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped, Transform
@@ -48,7 +48,7 @@ class Identity(NamedTuple):
 
 
 class Converter:
-    """Decodes and transforms records. Pure: the same record gives the same drafts, claims included."""
+    """Decodes and transforms records. Pure but for `NotYet`: the same record gives the same drafts, claims included."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class Converter:
         self._scope_fields = tuple(SCOPE_FIELDS[name] for name in scope if name in SCOPE_FIELDS)
         self._origins: dict[tuple[str, int], int] = {}
 
-    def __call__(self, record: Record) -> list[Draft] | Partly | Skipped | Refusal:
-        """Convert one record. One bad entry never costs the others of its record."""
+    def __call__(self, record: Record) -> list[Draft] | Partly | Skipped | Refusal | NotYet:
+        """Convert one record. One bad entry never costs the others of its record. `NotYet`: ask again later."""
         decoded = self.decode(record)
         if isinstance(decoded, LogEntry):
             drafts = self._draft(decoded)
@@ -129,7 +129,7 @@ class Converter:
             drafts.append(Draft(kind, body, self._claim(kind, wire, origin)))
         return drafts
 
-    def decode(self, record: Record) -> LogEntry | list[LogEntry | Refusal] | Skipped | Refusal:
+    def decode(self, record: Record) -> LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | NotYet:
         """Decode a record's value, unless it has none or is too large to be touched. A list is several entries, in their order."""
         value = record.value
         if value is None:
@@ -146,7 +146,7 @@ class Converter:
                 each if isinstance(each, Refusal) else LogEntry(each, record, place)
                 for place, each in enumerate(decoded)
             ]
-        return decoded if isinstance(decoded, Refusal) else LogEntry(decoded, record)
+        return decoded if isinstance(decoded, (Refusal, NotYet)) else LogEntry(decoded, record)
 
     def _claim(self, kind: Kind, wire: dict[str, Any], origin: bytes) -> Claim:
         if kind is _EVENT:

@@ -12,7 +12,10 @@ from pipeline.values import Partition
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A snapshot. Times in Unix ms; `lag` in records not yet read; `sending` and `queued` in batches, `waiting_elsewhere` in messages."""
+    """A snapshot. Times in Unix ms; `lag` in records not yet read; `sending` and `queued` in batches, `waiting_elsewhere` in messages.
+
+    `held` is why a partition waits to be read.
+    """
 
     at_ms: int
     books: Mapping[Partition, Books]
@@ -24,6 +27,7 @@ class Status:
     waiting_elsewhere: int = 0
     rests_until_ms: int | None = None
     stopping: bool = False
+    held: str = ""
 
     def of_the_dead(self) -> Status:
         """Return the last words of a process that died: what it did stays done, what it had in hand is now another's."""
@@ -36,6 +40,7 @@ class Status:
             queued=0,
             waiting_elsewhere=0,
             rests_until_ms=None,
+            held="",
         )
 
     @property

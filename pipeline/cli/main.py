@@ -15,7 +15,7 @@ from pipeline.cli.explain import explain
 from pipeline.cli.init import init
 from pipeline.cli.replay import replay
 from pipeline.cli.run import run
-from pipeline.cli.tools import broker, emulator, sample
+from pipeline.cli.tools import broker, emulator, registry, sample
 from pipeline.errors import Log2mqError
 
 EXIT_FAULT = 70
@@ -39,7 +39,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, replay, check, explain, init, demo, emulator, broker, sample):
+for verb in (run, replay, check, explain, init, demo, emulator, registry, broker, sample):
     cli.add_command(verb)
 
 

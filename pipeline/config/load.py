@@ -40,7 +40,7 @@ def load_source(path: Path, environment: Mapping[str, str]) -> SourceFile:
     content = interpolate(written.content, environment, found)
     source = _validate(content, found)
     found += _mapping_faults(content)
-    found += decode_faults(content.get("decode"))
+    found += decode_faults(content.get("decode"), path.parent)
     if source is not None:
         found += _cross_check(source)
     if found or source is None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.text import Base64Text
 from pipeline.interfaces import Decoded, Decoder, Fields
+from pipeline.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.fault import BadExpression
 from transforms.fields import EVERY, parse_steps, walk
@@ -27,13 +29,15 @@ def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
 
     def decode(value: bytes) -> Decoded:
         decoded = before(value)
-        if isinstance(decoded, Refusal):
+        if isinstance(decoded, Refusal | NotYet):
             return decoded
         if not isinstance(decoded, list):
             return step(decoded)
         entries: list[Fields | Refusal] = []
         for each in decoded:
             made = each if isinstance(each, Refusal) else step(each)
+            if isinstance(made, NotYet):
+                return made
             entries += made if isinstance(made, list) else [made]
             if len(entries) > most:
                 return too_many
@@ -59,6 +63,8 @@ def field_step(decoder: Decoder, source: str, into: str | None, *, required: boo
         found = read(fields)
         if found is None or found == "":
             return missing
+        if isinstance(found, Base64Text):
+            return decoder(found.content)
         if isinstance(found, str):
             return decoder(found.encode("utf-8", "surrogatepass"))
         if isinstance(found, bytes):
@@ -72,6 +78,8 @@ def field_step(decoder: Decoder, source: str, into: str | None, *, required: boo
 
     def step(fields: Fields) -> Decoded:
         found = found_in(fields)
+        if isinstance(found, NotYet):
+            return found
         if isinstance(found, list):
             return [joined(fields, each) for each in found]
         return joined(fields, found)

@@ -53,6 +53,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         queued=sum(status.queued for status in statuses),
         waiting_elsewhere=sum(status.waiting_elsewhere for status in statuses),
         rests_until_ms=max((status.rests_until_ms for status in statuses if status.rests_until_ms), default=None),
+        held=next((status.held for status in statuses if status.held), ""),
         stopping=any(status.stopping for status in statuses),
     )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decode import DECODERS, DecodeLimits, UnknownFormatError, build_decoder
+from pipeline.decode import DECODERS, DecodeContext, DecodeLimits, UnknownFormatError, build_decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 OPTIONS = {
@@ -25,6 +25,7 @@ OPTIONS = {
     "syslog": {},
     "java": {},
     "xml": {},
+    "avro": {"schema_file": "order.avsc", "encoding": "plain"},
 }
 GOOD = {
     "json": '{"type":"付款","n":1}'.encode(),
@@ -39,6 +40,7 @@ GOOD = {
     "syslog": '<165>1 2024-05-01T10:00:00.003Z pos-1 till 7 PAID [sale@1 no="1"] 付款成功'.encode(),
     "java": "2024-05-01T10:00:00.123+08:00  INFO 12345 --- [shop] [exec-1] c.e.Order : 付款\njava.io.IOException: 磁盘\n\tat a.B.c(D.java:1)".encode(),
     "xml": "<xml><FromUserName><![CDATA[o张三]]></FromUserName><CreateTime>1714528800</CreateTime></xml>".encode(),
+    "avro": b"\x36\x04\x04\x06\x0a\x00\x1c" + "付款成功".encode() + b"ok",
 }
 HOSTILE = {
     "empty": b"",
@@ -70,14 +72,18 @@ HOSTILE = {
     "many lines": b"2024-05-01T10:00:00.123+08:00  INFO 1 --- [x] c : m\n" * 5_000,
     "deep frames": b"2024-05-01T10:00:00.123+08:00  INFO 1 --- [x] c : m\n" + b"\tat a.b.c(D.java:1)\n" * 10_000,
     "structured data": b"<165>1 2024-05-01T10:00:00Z h a p m " + b'[a b="c"]' * 20_000,
+    "many nulls": b"\x36\x02" + b"\xfe\xff\xff\xff\x0f" + b"\x00",
+    "nested Avro": b"\x02" * 100_000,
+    "ones": b"\xff" * 100_000,
     "backslashes": b'<165>1 2024-05-01T10:00:00Z h a p m [a b="' + b"\\" * 100_000,
 }
 LIMITS = DecodeLimits()
+CONTEXT = DecodeContext(Path(__file__).parent / "avro")
 EVERY = pytest.mark.parametrize("name", DECODERS)
 
 
 def decoder(name):
-    return build_decoder(name, OPTIONS[name], LIMITS)
+    return build_decoder(name, OPTIONS[name], LIMITS, CONTEXT)
 
 
 def check_answer(answer):
@@ -159,7 +165,7 @@ def test_a_refusal_never_quotes_the_record(name):
 @EVERY
 def test_an_unknown_option_is_refused(name):
     with pytest.raises(ValueError, match="no_such_option"):
-        build_decoder(name, {**OPTIONS[name], "no_such_option": 1}, LIMITS)
+        build_decoder(name, {**OPTIONS[name], "no_such_option": 1}, LIMITS, CONTEXT)
 
 
 def test_an_unknown_format_names_the_nearest_one():

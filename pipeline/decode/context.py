@@ -1,0 +1,23 @@
+"""Where a decoder stands: what the few that look beyond a record's value need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from time import monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeContext:
+    """The source file's folder, which paths in it are relative to, and the environment that secrets are read from.
+
+    Without an environment nothing is connected to: options are only looked at, as by `log2mq check`. `monotonic` gives seconds, `random`
+    numbers from 0 to 1.
+    """
+
+    folder: Path = Path()
+    environment: Mapping[str, str] | None = None
+    monotonic: Callable[[], float] = monotonic
+    random: Callable[[], float] = SystemRandom().random
