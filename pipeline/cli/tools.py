@@ -81,7 +81,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
 def registry(*, host: str, port: int, schemas: Path | None, username: str | None, password: str) -> None:
     """Serve a stand-in for a Schema Registry on loopback: schemas of a folder by ID, and those that a producer registers."""
     try:
-        from pipeline.emulator.registry import StandInRegistry, registry_of  # noqa: PLC0415 - of the extra `demo`
+        from pipeline.emulator.registry import registry_of  # noqa: PLC0415 - what serves it is of the extra `demo`
+        from pipeline.emulator.registry_server import StandInRegistry  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
     known = registry_of(schemas) if schemas is not None else None

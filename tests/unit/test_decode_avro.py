@@ -16,8 +16,9 @@ import snappy
 import zstandard
 
 from pipeline.decode import DecodeContext, DecodeLimits, DecodeSettings, build_chain, build_decoder
+from pipeline.decode.avro.canonical import canonical_form
 from pipeline.decode.avro.data_reader import schema_fingerprint
-from pipeline.decode.avro.schema import SchemaFault, canonical_form, read_schema
+from pipeline.decode.avro.schema import SchemaFault, read_schema
 from schemas.refusal import ReasonCode, Refusal
 
 LIMITS = DecodeLimits()
@@ -238,7 +239,7 @@ def test_every_cut_and_anything_behind_is_refused(decoder):
     assert code(decode(content + b"\x00")) is ReasonCode.NOT_AVRO
 
 
-@pytest.mark.parametrize("branch", [b"\x01", b"\x03", b"\x05", b"\x7f", b"\x04", b"\x80\x80\x01"])
+@pytest.mark.parametrize("branch", [b"\x01", b"\x03", b"\x05", b"\x0f", b"\x7f", b"\x04", b"\x80\x80\x01"])
 def test_a_branch_or_symbol_that_is_not_there_is_refused_below_zero_too(decoder, branch):
     assert code(decoder(record(["null", "string"]))(branch + b"\x00")) is ReasonCode.NOT_AVRO
     assert (

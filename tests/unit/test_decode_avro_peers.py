@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits
+from pipeline.decode.avro.canonical import canonical_form
 from pipeline.decode.avro.data_reader import DataReader, schema_fingerprint
-from pipeline.decode.avro.schema import canonical_form, read_schema
+from pipeline.decode.avro.schema import read_schema
 from schemas.refusal import Refusal
 
 LIMITS = DecodeLimits()

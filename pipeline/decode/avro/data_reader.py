@@ -22,8 +22,9 @@ from pipeline.decode.avro.bounds import (
     Weight,
     bounded_by_its_bytes,
 )
+from pipeline.decode.avro.canonical import canonical_form
 from pipeline.decode.avro.resolve import MismatchError, Resolution
-from pipeline.decode.avro.schema import Schema, canonical_form
+from pipeline.decode.avro.schema import Schema
 from pipeline.decode.avro.values import Conversion, NumberTooLongError
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import NOT_UTF8
@@ -32,8 +33,8 @@ from schemas.refusal import ReasonCode, Refusal, Stage
 _MARK = "log2mq"
 _KINDS = ("null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum", "array", "map", "record")  # fmt: skip
 
-_GUARDS = 64
-"""A place below zero counts from the end for fastavro; those that fit a byte find a branch that refuses."""
+_GUARDS = 8
+"""A place below zero counts from the end for fastavro: the likeliest find a branch that refuses. More would cost every union a look at each of them."""
 
 NOT_AVRO = Refusal(Stage.DECODE, ReasonCode.NOT_AVRO, "the bytes are no data of the schema, or are cut off")
 _TRAILING = NOT_AVRO._replace(reason="there are more bytes than the schema has data")
@@ -81,9 +82,7 @@ class DataReader:
         stream = self.stream_of(content)
         stream.seek(start)
         value = self.next_of(stream)
-        if stream.tell() != len(content) and not isinstance(value, Refusal):
-            return _TRAILING
-        return value
+        return _TRAILING if stream.tell() != len(content) and not isinstance(value, Refusal) else value
 
     def begin(self) -> None:
         """Begin with another record, all data of which together holds at most `limits.entries` values more than its bytes account for."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, NamedTuple, TypeGuard
 
 import orjson
@@ -76,34 +77,6 @@ def read_schema(text: str | bytes, references: Sequence[str] = ()) -> Schema:
     return reading.read(_json(text))
 
 
-def canonical_form(schema: Schema) -> str:
-    """Write the Parsing Canonical Form of a schema (specification, "Transforming into Parsing Canonical Form")."""
-    return orjson.dumps(_canonical(schema, set())).decode()
-
-
-def _canonical(schema: Schema, declared: set[Schema]) -> Any:
-    if schema in declared:
-        return schema.name
-    if schema.name:
-        declared.add(schema)
-    match schema.kind:
-        case "union":
-            return [_canonical(each, declared) for each in schema.branches]
-        case "array":
-            return {"type": "array", "items": _canonical(schema.branches[0], declared)}
-        case "map":
-            return {"type": "map", "values": _canonical(schema.branches[0], declared)}
-        case "record":
-            fields = [{"name": each.name, "type": _canonical(each.schema, declared)} for each in schema.fields]
-            return {"name": schema.name, "type": "record", "fields": fields}
-        case "enum":
-            return {"name": schema.name, "type": "enum", "symbols": list(schema.symbols)}
-        case "fixed":
-            return {"name": schema.name, "type": "fixed", "size": schema.size}
-        case kind:
-            return kind
-
-
 def _json(text: str | bytes) -> Any:
     try:
         written = orjson.loads(text)
@@ -143,15 +116,17 @@ class _Reading:
                 inner = "items" if kind == "array" else "values"
                 if inner not in written:
                     raise SchemaFault(f"the {kind} has no {inner}")
-                return Schema(kind, branches=[self.read(written[inner], namespace)])
+                return Schema(intern(kind), branches=[self.read(written[inner], namespace)])
             case str() if kind in PRIMITIVES:
-                return _logical(Schema(kind), written)
+                return _logical(Schema(intern(kind)), written)
             case _:
                 return self.read(kind, namespace)  # {"type": {"type": ...}}, and {"type": "Name"}
 
     def _named_or_primitive(self, name: str, namespace: str) -> Schema:
         if name in PRIMITIVES:
-            return Schema(name)
+            return Schema(
+                intern(name)
+            )  # the library compares kinds a value at a time: the same text is found equal at once
         full = name if "." in name or not namespace else f"{namespace}.{name}"
         found = self._named.get(full) or self._named.get(name)
         if found is None:
@@ -183,7 +158,7 @@ class _Reading:
                     made.kind
                 )  # beside the type instead of within it, it has no meaning (specification, "Logical Types")
             default = each.get("default", NO_DEFAULT)
-            schema.fields.append(Field(each["name"], made, default, tuple(_texts(each.get("aliases", [])))))
+            schema.fields.append(Field(intern(each["name"]), made, default, tuple(_texts(each.get("aliases", [])))))
         names = [each.name for each in schema.fields]
         if len(set(names)) < len(names):
             raise SchemaFault(f"the record {schema.name} has two fields of one name")
