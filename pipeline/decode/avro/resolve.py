@@ -73,15 +73,10 @@ class Resolution:
             return self.of(writer, reader)
         except MismatchError as error:
             self._names = known
-            return self._mark(self._as_written(writer), _refusing(str(error)))
-
-    def _as_written(self, writer: Schema) -> dict[str, Any]:
-        """The branch by itself, in a form that can carry a mark: a record of one field is written as that field is."""
-        made = Resolution(self._mark, self._most_digits)
-        made._names, made._made = dict(self._names), self._made
-        schema = made.of(writer, None)
-        self._names, self._made = made._names, made._made + 1
-        return {"type": "record", "name": f"t{self._made}", "fields": [{"name": "value", "type": schema}]}
+            # A record of one field is written as that field is, and can carry a mark whatever the field is.
+            as_written = [{"name": "value", "type": self.of(writer, None)}]
+            made = {"type": "record", "name": self._name(), "fields": as_written}
+            return self._mark(made, _refusing(str(error)))
 
     def _first(self, writer: Schema, reader: Schema) -> Any:
         """Of a reader's union the first branch that matches: of the same type before what it may be promoted to."""
