@@ -77,9 +77,7 @@ class _Readers:
         try:
             return self.of(load_schema(context.folder / path, path))
         except MismatchError as error:
-            raise ValueError(
-                f"found schema_file {path}, which does not resolve to reader_schema_file: {error}"
-            ) from None
+            raise ValueError(f"schema_file {path}, which does not resolve to reader_schema_file: {error}") from None
 
     def of_text(self, text: str | bytes, references: tuple[str, ...] = ()) -> DataReader | Refusal:
         """Make it of a schema that came from outside, which may be anything."""
