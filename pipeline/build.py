@@ -19,7 +19,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.convert import Converter, Identity
 from pipeline.deadletter.envelope import Envelope
 from pipeline.deadletter.share import DeadLetterShare
-from pipeline.decode import DecodeLimits, build_chain
+from pipeline.decode import DecodeContext, DecodeLimits, build_chain
 from pipeline.dedup import open_store
 from pipeline.dispatch import Dispatch
 from pipeline.interfaces import DeadLetters, DedupStore, Reporter, Source
@@ -63,13 +63,18 @@ def build_transform(source: SourceFile, environment: Mapping[str, str]) -> Trans
     return compile_mapping(source.mapping, keys)
 
 
-def build_converter(source: SourceFile, environment: Mapping[str, str]) -> Converter:
-    """Make the pure part of the job: record to claimed messages. Raises as `build_transform` does."""
+def build_converter(
+    source: SourceFile, environment: Mapping[str, str], schemas: Mapping[int, str] | None = None
+) -> Converter:
+    """Make the pure part of the job: record to claimed messages. Raises as `build_transform` does.
+
+    With `schemas`, the texts of Avro schemas by their ID, no registry is asked.
+    """
     written = source.limits
     limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)
     known = source.events_known
     return Converter(
-        build_chain(source.decode, limits),
+        build_chain(source.decode, limits, DecodeContext(source.folder, environment, schemas)),
         build_transform(source, environment),
         Identity(source.report.organization_id, source.report.workspace_id or ""),
         scope=source.dedup.scope,

@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.catalogue.message_check import MessageCheck
 from pipeline.interfaces import Decoder
-from pipeline.values import Claim
+from pipeline.values import Claim, NotYet
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped, Transform
@@ -49,7 +49,7 @@ class Identity(NamedTuple):
 
 
 class Converter:
-    """Decodes, transforms and checks records. Pure: the same record gives the same drafts, claims included; only warnings are counted."""
+    """Decodes, transforms and checks records. Pure but for `NotYet`: the same record gives the same drafts, claims included; only warnings are counted."""
 
     def __init__(  # noqa: PLR0913 - what a source file sets
         self,
@@ -87,8 +87,8 @@ class Converter:
         self._scope_fields = tuple(SCOPE_FIELDS[name] for name in scope if name in SCOPE_FIELDS)
         self._origins: dict[tuple[str, int], int] = {}
 
-    def __call__(self, record: Record) -> list[Draft] | Partly | Skipped | Refusal:
-        """Convert one record. One bad entry never costs the others of its record."""
+    def __call__(self, record: Record) -> list[Draft] | Partly | Skipped | Refusal | NotYet:
+        """Convert one record. One bad entry never costs the others of its record. `NotYet`: ask again later."""
         decoded = self.decode(record)
         if isinstance(decoded, LogEntry):
             drafts = self._draft(decoded)
@@ -134,7 +134,7 @@ class Converter:
             drafts.append(Draft(kind, body, self._claim(kind, wire, origin)))
         return drafts
 
-    def decode(self, record: Record) -> LogEntry | list[LogEntry | Refusal] | Skipped | Refusal:
+    def decode(self, record: Record) -> LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | NotYet:
         """Decode a record's value, unless it has none or is too large to be touched. A list is several entries, in their order."""
         value = record.value
         if value is None:
@@ -151,7 +151,7 @@ class Converter:
                 each if isinstance(each, Refusal) else LogEntry(each, record, place)
                 for place, each in enumerate(decoded)
             ]
-        return decoded if isinstance(decoded, Refusal) else LogEntry(decoded, record)
+        return decoded if isinstance(decoded, (Refusal, NotYet)) else LogEntry(decoded, record)
 
     @property
     def warnings(self) -> Mapping[tuple[str, str], int]:

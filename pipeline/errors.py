@@ -9,7 +9,8 @@
     ├── DeadLetterUnavailable 6   the dead-letter topic is missing or refuses
     ├── TooManyDeadLetters    7   the share of dead letters passed `dead_letters.stop_above`
     ├── WorkerFailed          8   a worker process kept dying
-    └── ComponentMissing      9   a part that must be installed or fetched is not there (an extra, Java, the Kafka artifacts)
+    ├── ComponentMissing      9   a part that must be installed or fetched is not there (an extra, Java, the Kafka artifacts)
+    └── RegistryUnavailable  10   the Schema Registry stays away, or does not let the job in
 
 A record that cannot be converted or reported is no exception but a `schemas.refusal.Refusal`.
 """
@@ -78,3 +79,9 @@ class ComponentMissing(Log2mqError):
     """A part that must be installed or fetched is not there."""
 
     exit_code = 9
+
+
+class RegistryUnavailable(Log2mqError):
+    """The Schema Registry stays away, or does not let the job in, so that records cannot be read."""
+
+    exit_code = 10

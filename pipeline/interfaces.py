@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from pipeline.values import Claim, Commit, Outcome, Partition, Polled, Standing
+from pipeline.values import Claim, Commit, NotYet, Outcome, Partition, Polled, Standing
 from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind
 
 Fields = Mapping[str, Any]
-Decoded = Fields | list[Fields | Refusal] | Refusal
-"""What a value holds: one entry's fields; or several entries in their order, each by itself fields or a refusal; or a refusal of it all."""
+Decoded = Fields | list[Fields | Refusal] | Refusal | NotYet
+"""What a value holds: one entry's fields; or several entries in their order, each by itself fields or a refusal; or a refusal of it all.
+
+`NotYet` is no answer: the same value is to be asked about again, and everything of its record with it.
+"""
 
 
 class Decoder(Protocol):
-    """Turns a record's value into fields. Pure, never blocks, never raises for what a record can hold."""
+    """Turns a record's value into fields. Never blocks, never raises for what a record can hold; the same value gives the same answer, but for `NotYet`."""
 
     def __call__(self, value: bytes) -> Decoded:
         """Return the decoded fields, or why there are none. An empty list is a record without an entry; a list never holds a list."""

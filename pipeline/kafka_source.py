@@ -296,6 +296,7 @@ class KafkaSource:
     def seek(self, partition: Partition, offset: int) -> None:
         """Read the partition from `offset` next."""
         self._consumer.seek(TopicPartition(*partition), offset)
+        self._finished.discard(partition)
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Return no records of these partitions until they are resumed."""

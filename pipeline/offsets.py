@@ -49,6 +49,13 @@ class PartitionOffsets:
         self._unfinished.extend([record.offset for record in records])
         self.read += len(records)
 
+    def put_back(self, records: Sequence[Record]) -> None:
+        """Take note that records just begun, the latest ones, are to be read again: they count as not read."""
+        for _ in records:
+            self._unfinished.pop()
+        self.read -= len(records)
+        self.position = records[0].offset
+
     def end(self, offset: int, ending: Ending) -> None:
         """Take note that a record is finished. Each offset ends once."""
         self._session[ending] = self._session.get(ending, 0) + 1

@@ -7,7 +7,7 @@ One thread owns all state here. The HTTP calls run elsewhere and come back as va
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.books import FILTERED, REFUSED, Ending, Fate
@@ -15,7 +15,7 @@ from pipeline.claims import ClaimDesk
 from pipeline.convert import Converter
 from pipeline.deadletter.share import DeadLetterShare
 from pipeline.dispatch import Dispatch, Settled
-from pipeline.errors import DestinationHalt, Log2mqError
+from pipeline.errors import DestinationHalt, Log2mqError, RegistryUnavailable
 from pipeline.interfaces import DeadLetters, DedupStore, Source
 from pipeline.offsets import Offsets, PartitionOffsets
 from pipeline.status import Status
@@ -24,6 +24,7 @@ from pipeline.values import (
     Assigned,
     Commit,
     LostToRetention,
+    NotYet,
     Partition,
     Polled,
     Refused,
@@ -104,6 +105,7 @@ class Runner:
         self._weight = 0  # bytes unfinished
         self._ended_since_commit = 0
         self._paused: set[Partition] = set()
+        self._held: dict[Partition, tuple[int, str]] = {}  # until when, and why; each is paused too
         self._stopping = False
         self._unsynced = False
         self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
@@ -157,11 +159,11 @@ class Runner:
         match event:
             case Assigned(start):
                 self.offsets.assign(start)
-                self._paused -= start.keys()
+                self._let_go(start)
                 self._drop_stale()
             case Revoked(partitions):
                 self.offsets.revoke(partitions)
-                self._paused -= partitions
+                self._let_go(partitions)
                 self._drop_stale()
             case LostToRetention(partition, first, last, resumed_at):
                 if (offsets := self.offsets.owned.get(partition)) is not None:
@@ -175,34 +177,42 @@ class Runner:
             offsets.begin(records)
             for begun in range(0, len(records), RECORDS_AT_ONCE):
                 asking: list[Parcel] = []
-                for record in records[begun : begun + RECORDS_AT_ONCE]:
-                    self._take_record(record, offsets, asking)
+                for place, record in enumerate(records[begun : begun + RECORDS_AT_ONCE], begun):
+                    if (not_yet := self._take_record(record, offsets, asking)) is not None:
+                        self._hold(partition, offsets, records[place:], not_yet)
+                        break
                 self._desk.ask(asking)
                 self._move_on(self._clock())
-        self.offsets.advance(polled.positions)
+                if partition in self._held:
+                    break
+        self.offsets.advance({each: position for each, position in polled.positions.items() if each not in self._held})
 
-    def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> None:
-        """Convert a record, and add what it became to those that ask to be reported."""
-        self._share.read()
+    def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> NotYet | None:
+        """Convert a record, and add what it became to those that ask to be reported; or return why that cannot be done now."""
         drafts = self._convert(record)
         refusal = None
         if not isinstance(drafts, list):
+            if isinstance(drafts, NotYet):
+                return drafts
+            self._share.read()
             if isinstance(drafts, Skipped):
                 self._end(record.offset, offsets, FILTERED)
-                return
+                return None
             if isinstance(drafts, Refusal):
                 ticket = Ticket(record, offsets, 0)
                 ticket.refusal = drafts
                 self._bury(ticket)
-                return
+                return None
             drafts, refusal = drafts
+        else:
+            self._share.read()
         weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES * len(drafts)
         self._weight += weight
         ticket = Ticket(record, offsets, weight)
         ticket.open = len(drafts)
         if len(drafts) == 1 and refusal is None:
             asking.append(Parcel(ticket, *drafts[0]))
-            return
+            return None
         ticket.counts = [0] * 7
         ticket.refusal = refusal
         parcels = [Parcel(ticket, *draft) for draft in drafts]
@@ -212,6 +222,25 @@ class Runner:
             ticket.gated = [parcel for parcel in parcels if parcel.kind is Kind.EVENT]
             parcels = users
         asking.extend(parcels)
+        return None
+
+    def _hold(
+        self, partition: Partition, offsets: PartitionOffsets, records: Sequence[Record], not_yet: NotYet
+    ) -> None:
+        """Hand records back unread, the first of which cannot be read now; polling goes on, and so do the other partitions."""
+        offsets.put_back(records)
+        if not_yet.is_lost:
+            raise RegistryUnavailable(not_yet.reason)
+        self._source.seek(partition, records[0].offset)
+        self._source.pause([partition])
+        self._paused.add(partition)
+        self._held[partition] = (self._clock() + not_yet.after_ms, not_yet.reason)
+
+    def _let_go(self, partitions: Iterable[Partition]) -> None:
+        """Forget what held partitions that are another's now, or begin anew."""
+        for each in partitions:
+            self._paused.discard(each)
+            self._held.pop(each, None)
 
     # --- on ------------------------------------------------------------------------------------------------------------------
 
@@ -340,7 +369,14 @@ class Runner:
             for p, o in self.offsets.owned.items()
             if p not in self._paused and (full or o.in_flight > pace.unfinished_records)
         ]
-        free = [p for p in self._paused if empty and self.offsets.owned[p].in_flight <= pace.unfinished_records // 2]
+        if self._held:
+            now_ms = self._clock()
+            self._held = {partition: why for partition, why in self._held.items() if why[0] > now_ms}
+        free = [
+            p
+            for p in self._paused
+            if empty and p not in self._held and self.offsets.owned[p].in_flight <= pace.unfinished_records // 2
+        ]
         if hold:
             self._source.pause(hold)
             self._paused.update(hold)
@@ -421,6 +457,7 @@ class Runner:
             rests_until_ms=self._dispatch.rests_until_ms(),
             warnings=self._convert.warnings,
             stopping=self._stopping,
+            held=next((reason for _, reason in self._held.values()), ""),
         )
 
 

@@ -17,6 +17,7 @@ class Status:
     Times in Unix ms; `lag` in records not yet read; `sending` and `queued` in batches, `waiting_elsewhere` in messages.
 
     `warnings` counts the messages that the event catalogue's check let pass: by reason code, and event code or rule.
+    `held` is why a partition waits to be read.
     """
 
     at_ms: int
@@ -30,6 +31,7 @@ class Status:
     rests_until_ms: int | None = None
     warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stopping: bool = False
+    held: str = ""
 
     def of_the_dead(self) -> Status:
         """Return the last words of a process that died: what it did stays done, what it had in hand is now another's."""
@@ -42,6 +44,7 @@ class Status:
             queued=0,
             waiting_elsewhere=0,
             rests_until_ms=None,
+            held="",
         )
 
     @property

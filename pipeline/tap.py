@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from pipeline.convert import Converter, Draft, Partly
+from pipeline.patience import answered
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped
@@ -78,7 +79,7 @@ class Choice:
         """Convert a record; None where it is not to be looked at."""
         if self.where and not self._holds(converter, record):
             return None
-        passing = Passing(record, converter(record))
+        passing = Passing(record, answered(lambda: converter(record)))
         refusal = passing.refusal
         if self.reasons and (refusal is None or refusal.code not in self.reasons):
             return None
@@ -98,7 +99,7 @@ class Choice:
 
 def entries_of(converter: Converter, record: Record) -> list[LogEntry]:
     """Return what could be decoded of a record."""
-    decoded = converter.decode(record)
+    decoded = answered(lambda: converter.decode(record))
     return [each for each in (decoded if isinstance(decoded, list) else [decoded]) if isinstance(each, LogEntry)]
 
 

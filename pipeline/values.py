@@ -98,6 +98,20 @@ class Halt(NamedTuple):
 
 Outcome = Delivered | Retry | Refused | Halt
 
+# --- decode ---------------------------------------------------------------------------------------------------------------------
+
+
+class NotYet(NamedTuple):
+    """A record cannot be read now, through no fault of its own: what it was written by must be asked for, and the answer is not there.
+
+    It is held, and read again no sooner than in `after_ms`. `is_lost`: waiting has lasted as long as it may, or will not mend it.
+    """
+
+    reason: str
+    after_ms: int
+    is_lost: bool = False
+
+
 # --- source --------------------------------------------------------------------------------------------------------------------
 
 

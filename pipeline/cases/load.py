@@ -17,6 +17,7 @@ from pipeline.config.faults import ConfigFault, Found, Location, dotted, from_py
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
+from pipeline.decode.avro.options import load_schema
 from pipeline.errors import UsageError
 from schemas.log import RawRecord
 
@@ -44,7 +45,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """The cases of one source file. `environment` holds its secrets, made up."""
+    """The cases of one source file. `environment` holds its secrets, made up; `schemas` the texts of Avro schemas by their ID in the registry."""
 
     path: Path
     text: str
@@ -52,6 +53,7 @@ class CaseFile:
     cases: tuple[Case, ...]
     source: SourceFile
     environment: Mapping[str, str]
+    schemas: Mapping[int, str]
 
 
 def cases_beside(source_file: Path) -> Path:
@@ -76,8 +78,10 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
     cases = _validate(written.content, found)
     source = _load_source(source_file, written.content, said)
     made: list[Case] = []
+    schemas: dict[int, str] = {}
     if cases is not None:
         found += _same_names(cases.cases)
+        schemas = _schemas(cases.schemas, path.parent, found)
         if source is not None:
             found += _unknown_names("keys", cases.keys, source.keys)
             made = [_case(place, each, cases, source, written, found) for place, each in enumerate(cases.cases)]
@@ -86,7 +90,19 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
     if said or cases is None or source is None:
         raise UsageError("\n".join(said))
     source, environment = with_made_up_keys(source, cases.keys)
-    return CaseFile(path, text, written, tuple(made), source, environment)
+    return CaseFile(path, text, written, tuple(made), source, environment, schemas)
+
+
+def _schemas(written: Mapping[int, str], folder: Path, found: list[Found]) -> dict[int, str]:
+    """Read the schemas that stand for those of a registry."""
+    texts = {}
+    for number, name in written.items():
+        try:
+            load_schema(folder / name, name)
+            texts[number] = (folder / name).read_text(encoding="utf-8")
+        except ValueError as error:
+            found.append((("schemas", str(number)), f"found {error}", "expected an Avro schema in a file"))
+    return texts
 
 
 def _validate(content: Any, found: list[Found]) -> TestCases | None:

@@ -186,5 +186,6 @@ class TestCases(BaseModel):
 
     environment: dict[str, str] = Field(default_factory=dict)
     keys: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    schemas: dict[int, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     whole: bool = False
     cases: Annotated[list[TestCase], Field(min_length=1)]

@@ -43,7 +43,7 @@ def run_cases(file: CaseFile, cases: Sequence[Case], clock: Callable[[], float])
     Raises:
         UsageError: a plug-in's or a decoder's part cannot be read.
     """
-    converter = build_converter(file.source, file.environment)
+    converter = build_converter(file.source, file.environment, file.schemas)
     return [_run(converter, file.source, each, clock) for each in cases]
 
 

@@ -19,6 +19,7 @@ from pipeline.convert import Converter, Draft, Partly
 from pipeline.errors import UsageError
 from pipeline.kafka_topics import Topics
 from pipeline.observe.masking import Masking, Unmasked, identifiers
+from pipeline.patience import answered
 from pipeline.report.credentials import Credentials, CredentialsSource
 from pipeline.report.explain import explain_request
 from pipeline.secret import Secret
@@ -60,9 +61,9 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     source = load_source(source_file, os.environ)
     record = read_record(source, place, 0 if whole else line)
     converter = build_converter(source, os.environ)
-    answer = converter(record)
+    answer: list[Draft] | Partly | Skipped | Refusal = answered(lambda: converter(record))
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
-    decoded = converter.decode(record)
+    decoded: LogEntry | list[LogEntry | Refusal] | Skipped | Refusal = answered(lambda: converter.decode(record))
     if isinstance(decoded, Skipped | Refusal):
         _refused(decoded)
         return

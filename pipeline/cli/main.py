@@ -20,7 +20,7 @@ from pipeline.cli.run import run
 from pipeline.cli.schema import schema
 from pipeline.cli.tap import tap
 from pipeline.cli.test import test
-from pipeline.cli.tools import broker, emulator, sample
+from pipeline.cli.tools import broker, emulator, registry, sample
 from pipeline.errors import Log2mqError
 
 EXIT_FAULT = 70
@@ -45,7 +45,7 @@ def cli() -> None:
 
 
 for verb in (
-    run, replay, check, test, explain, tap, init, events, schema, plugins, demo, emulator, broker, sample,
+    run, replay, check, test, explain, tap, init, events, schema, plugins, demo, emulator, registry, broker, sample,
 ):  # fmt: skip
     cli.add_command(verb)
 

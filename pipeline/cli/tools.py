@@ -1,4 +1,4 @@
-"""`log2mq emulator`, `broker` and `sample`: what a trial runs against, each by itself."""
+"""`log2mq emulator`, `registry`, `broker` and `sample`: what a trial runs against, each by itself."""
 
 from __future__ import annotations
 
@@ -81,6 +81,31 @@ def emulator(  # noqa: PLR0913 - one parameter an option
         ledger=ledger,
     )
     serve(settings)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only: it speaks plain HTTP.")
+@click.option("--port", default=8081, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option(
+    "--schemas",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Register each .avsc file of this folder, in the order of their names, under its own name. Default: none.",
+)
+@click.option("--username", default=None, help="Let only this user in, by basic authentication.")
+@click.option("--password", default="", help="The user's password: for trials only, never a real one.")
+def registry(*, host: str, port: int, schemas: Path | None, username: str | None, password: str) -> None:
+    """Serve a stand-in for a Schema Registry on loopback: schemas of a folder by ID, and those that a producer registers."""
+    try:
+        from pipeline.emulator.registry import registry_of  # noqa: PLC0415 - what serves it is of the extra `demo`
+        from pipeline.emulator.registry_server import StandInRegistry  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
+    known = registry_of(schemas) if schemas is not None else None
+    stand_in = StandInRegistry(host=host, port=port, username=username, password=password, registry=known)
+    for subject, numbers in stand_in.registry.subjects.items():
+        click.echo(f"schema ID {numbers[-1]}: {subject}")
+    click.echo(f"stand-in for a Schema Registry at {stand_in.url}; Ctrl-C stops it")
+    stand_in.server.serve()
 
 
 @click.command()

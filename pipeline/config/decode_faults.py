@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from pipeline.config.faults import Found, Location, from_pydantic
-from pipeline.decode import DECODERS, DecodeLimits, DecodeStep, build_decoder
+from pipeline.decode import DECODERS, DecodeContext, DecodeLimits, DecodeStep, build_decoder
 from pipeline.decode.chain import field_step
 from transforms.fault import BadExpression
 
 STEP_KEYS = tuple(field.alias or name for name, field in DecodeStep.model_fields.items())
 
 
-def decode_faults(written: Any) -> list[Found]:
-    """Say every fault of the steps, as far as the shape of each is right; what is wrong with that is said elsewhere."""
+def decode_faults(written: Any, folder: Path = Path()) -> list[Found]:
+    """Say every fault of the steps, as far as the shape of each is right; what is wrong with that is said elsewhere.
+
+    Paths are relative to `folder`. Nothing is connected to.
+    """
     found: list[Found] = []
+    context = DecodeContext(folder)
     for place, one in enumerate(written if isinstance(written, list) else [written]):
         here: Location = ("decode", place) if isinstance(written, list) else ("decode",)
         step = _as_far_as_valid({"format": one} if isinstance(one, str) else one)
         if step is not None:
             found += _place_faults(step, here, first=place == 0)
-            found += _option_faults(step, here, (*here, "format") if isinstance(one, dict) else here)
+            found += _option_faults(step, here, (*here, "format") if isinstance(one, dict) else here, context)
     return found
 
 
@@ -55,9 +60,9 @@ def _place_faults(step: DecodeStep, here: Location, *, first: bool) -> list[Foun
     return []
 
 
-def _option_faults(step: DecodeStep, here: Location, named: Location) -> list[Found]:
+def _option_faults(step: DecodeStep, here: Location, named: Location, context: DecodeContext) -> list[Found]:
     try:
-        build_decoder(step.format, step.options, DecodeLimits())
+        build_decoder(step.format, step.options, DecodeLimits(), context)
     except ValidationError as error:
         model = DECODERS[step.format].options
         faults = [from_pydantic(each, model, step.options, STEP_KEYS) for each in error.errors()]

@@ -57,7 +57,7 @@ def load_source(
     source = _validate(content, found, without_value)
     tables = _tables(content, path.parent, found)
     found += _mapping_faults(content, tables, path.parent)
-    found += decode_faults(content.get("decode"))
+    found += decode_faults(content.get("decode"), path.parent)
     found += _cross_check(content)
     catalogue, elsewhere = _catalogue(content, path.parent, found) if with_catalogue else (None, [])
     doubts: list[Found] = []

@@ -157,6 +157,8 @@ INSTEAD: Mapping[str, Schema] = {
             },
         ]
     },
+    "decode.registry": {"anyOf": [_TEXT, ref("RegistrySettings")]},
+    "decode.schema_file": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "maxItems": 1_000, "items": _TEXT}]},
     "source": {"type": "string", "pattern": f"^{NAME.pattern}$"},
     **{f"{kind}.{key}": schema for kind in ("events", "users", "fragments") for key, schema in _RULE.items()},
 }
@@ -220,7 +222,8 @@ def decoder_steps() -> dict[str, Schema]:
         if place == "further":
             keys["from"] = {"type": "string", "minLength": 1, "maxLength": 500}
         for name, kind in DECODERS.items():
-            options, wanted = _options(kind.options)
+            options, wanted, inner = _options(kind.options)
+            definitions |= inner
             definitions[f"decode_{place}_{name}"] = {
                 "description": kind.description,
                 "type": "object",
@@ -243,8 +246,7 @@ def decoder_steps() -> dict[str, Schema]:
     return definitions
 
 
-def _options(model: type[BaseModel]) -> tuple[dict[str, Schema], list[str]]:
+def _options(model: type[BaseModel]) -> tuple[dict[str, Schema], list[str], dict[str, Schema]]:
+    """Return a decoder's own options, which of them it must have, and the models within them by name."""
     schema = model.model_json_schema(by_alias=True)
-    if "$defs" in schema:
-        raise TypeError(f"{model.__name__} holds models of its own, which no decoder's options do yet")
-    return schema.get("properties", {}), schema.get("required", [])
+    return schema.get("properties", {}), schema.get("required", []), schema.get("$defs", {})

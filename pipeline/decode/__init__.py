@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from pipeline.decode.access_log import ApacheOptions, NginxOptions, build_apache, build_nginx
+from pipeline.decode.avro.decoder import build_avro
+from pipeline.decode.avro.options import AvroOptions
 from pipeline.decode.chain import FieldStep, chained, field_step
 from pipeline.decode.connect import ConnectOptions, build_connect, read_connect
+from pipeline.decode.context import DecodeContext
 from pipeline.decode.debezium import DebeziumOptions, build_debezium, read_debezium
 from pipeline.decode.delimited import CsvOptions, TsvOptions, build_csv
 from pipeline.decode.grok import GrokOptions, build_grok
@@ -29,6 +32,7 @@ from pipeline.interfaces import Decoder
 
 __all__ = [
     "DECODERS",
+    "DecodeContext",
     "DecodeLimits",
     "DecodeSettings",
     "DecodeStep",
@@ -44,15 +48,17 @@ class UnknownFormatError(ValueError):
 
 
 class DecoderKind(NamedTuple):
-    """One format: the model of its options, what builds its decoder from them, and a line on what it reads.
+    """One format: the model of its options, what builds its decoder from them and the limits, and a line on what it reads.
 
-    `read`: what makes a reader of objects that an earlier step has decoded, where the format has such.
+    `read`: what makes a reader of objects that an earlier step has decoded, where the format has such. One that looks beyond a record's value
+    takes the context too, both when its options are validated and when it is built.
     """
 
     options: type[BaseModel]
-    build: Callable[[Any, DecodeLimits], Decoder]
+    build: Callable[..., Decoder]
     description: str
     read: Callable[[Any, DecodeLimits], FieldStep] | None = None
+    takes_context: bool = False
 
 
 DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
@@ -75,6 +81,12 @@ DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
         "tsv": DecoderKind(TsvOptions, build_csv, "rows of columns with tabs between them"),
         "syslog": DecoderKind(SyslogOptions, build_syslog, "syslog: RFC 5424 with structured data, and RFC 3164"),
         "java": DecoderKind(JavaOptions, build_java, "logs of Logback and Log4j 2 by their layout, with stack traces"),
+        "avro": DecoderKind(
+            AvroOptions,
+            build_avro,
+            "Avro, with a Schema Registry, a schema in a file or in the record",
+            takes_context=True,
+        ),
         "xml": DecoderKind(XmlOptions, build_xml, "one XML element, such as a WeChat callback"),
         "connect": DecoderKind(
             ConnectOptions,
@@ -92,9 +104,14 @@ DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
 )
 
 
-def build_chain(steps: Sequence[DecodeStep], limits: DecodeLimits) -> Decoder:
+_NOWHERE = DecodeContext()
+
+
+def build_chain(steps: Sequence[DecodeStep], limits: DecodeLimits, context: DecodeContext = _NOWHERE) -> Decoder:
     """Build what a source file's `decode:` key asks for. Raises as `build_decoder` and `field_step` do."""
-    first, *further = [unpacked(build_decoder(step.format, step.options, limits), step, limits) for step in steps]
+    first, *further = [
+        unpacked(build_decoder(step.format, step.options, limits, context), step, limits) for step in steps
+    ]
     fields = [
         field_step(
             decoder, step.source or "", step.into, required=step.required, read_object=_object_reader(step, limits)
@@ -109,14 +126,18 @@ def _object_reader(step: DecodeStep, limits: DecodeLimits) -> FieldStep | None:
     return None if kind.read is None else kind.read(kind.options.model_validate(step.options), limits)
 
 
-def build_decoder(format_name: str, options: Mapping[str, Any], limits: DecodeLimits) -> Decoder:
+def build_decoder(
+    format_name: str, options: Mapping[str, Any], limits: DecodeLimits, context: DecodeContext = _NOWHERE
+) -> Decoder:
     """Build one format's decoder.
 
-    Raises `UnknownFormatError`, or pydantic's `ValidationError` that lists every wrong option; both are `ValueError`.
+    Raises `UnknownFormatError`, or pydantic's `ValidationError` that lists every wrong option; both are `ValueError`. Raises `UsageError`
+    where a secret that it needs is not there.
     """
     kind = DECODERS.get(format_name)
     if kind is None:
         near = get_close_matches(format_name, DECODERS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UnknownFormatError(f"unknown format {format_name!r}{hint} There are: {', '.join(DECODERS)}")
-    return kind.build(kind.options.model_validate(dict(options)), limits)
+    validated = kind.options.model_validate(dict(options), context=context)
+    return kind.build(validated, limits, context) if kind.takes_context else kind.build(validated, limits)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.text import Base64Text
 from pipeline.interfaces import Decoded, Decoder, Fields
+from pipeline.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.fault import BadExpression
 from transforms.fields import EVERY, parse_steps, walk
@@ -28,13 +30,15 @@ def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
 
     def decode(value: bytes) -> Decoded:
         decoded = before(value)
-        if isinstance(decoded, Refusal):
+        if isinstance(decoded, Refusal | NotYet):
             return decoded
         if not isinstance(decoded, list):
             return step(decoded)
         entries: list[Fields | Refusal] = []
         for each in decoded:
             made = each if isinstance(each, Refusal) else step(each)
+            if isinstance(made, NotYet):
+                return made
             entries += made if isinstance(made, list) else [made]
             if len(entries) > most:
                 return too_many
@@ -62,6 +66,8 @@ def field_step(
         found = read(fields)
         if found is None or found == "":
             return missing
+        if isinstance(found, Base64Text):
+            return decoder(found.content)
         if isinstance(found, str):
             return decoder(found.encode("utf-8", "surrogatepass"))
         if isinstance(found, bytes):
@@ -75,6 +81,8 @@ def field_step(
 
     def step(fields: Fields) -> Decoded:
         found = found_in(fields)
+        if isinstance(found, NotYet):
+            return found
         if isinstance(found, list):
             return [joined(fields, each) for each in found]
         return joined(fields, found)

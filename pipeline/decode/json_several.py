@@ -57,7 +57,7 @@ class SeveralObjects:
         entries: list[Fields | Refusal] = []
         for piece in pieces:
             made = self._decode(piece)
-            entries += made if isinstance(made, list) else [made]
+            entries += made if isinstance(made, list) else [made]  # type: ignore[list-item]  # JSON asks nobody
         return entries
 
     def _one_after_the_other(self, text: bytes) -> Decoded | None:

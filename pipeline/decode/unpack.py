@@ -11,6 +11,7 @@ import zstandard
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.settings import DecodeStep
 from pipeline.interfaces import Decoded, Decoder, Fields
+from pipeline.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -21,11 +22,11 @@ _PIECE = 512  # 4 bytes of zstd may unpack to 128 KiB, and the library sets no b
 _MOST_FRAMES = 1_000
 
 Unpack = Callable[[bytes], bytes]
-"""Bytes to bytes. Raises `_TooLargeError`, or `ValueError` for what is not packed as said."""
+"""Bytes to bytes. Raises `TooLargeError`, or `ValueError` for what is not packed as said."""
 
 
-class _TooLargeError(Exception):
-    """Leaves a reader of compressed bytes; never leaves this module."""
+class TooLargeError(Exception):
+    """Bytes are more, unpacked, than they may be. A decoder makes a refusal of it."""
 
 
 def unpacked(decoder: Decoder, step: DecodeStep, limits: DecodeLimits) -> Decoder:
@@ -56,7 +57,7 @@ def _after(unpack: Unpack, decoder: Decoder, limits: DecodeLimits, otherwise: Re
     def decode(value: bytes) -> Decoded:
         try:
             text = unpack(value)
-        except _TooLargeError:
+        except TooLargeError:
             return too_large
         except ValueError:
             return otherwise
@@ -83,6 +84,8 @@ def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
         for line in value.split(b"\n"):
             if line and not line.isspace():
                 made = decoder(line.removesuffix(b"\r"))
+                if isinstance(made, NotYet):
+                    return made
                 entries += made if isinstance(made, list) else [made]
                 if len(entries) > most:
                     return too_many
@@ -91,10 +94,17 @@ def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
     return decode
 
 
+def unpack_zstd(value: bytes, most: int) -> bytes:
+    """Unpack zstd frames. Raises `TooLargeError`, or ValueError for what is none."""
+    zstd = zstandard.ZstdDecompressor(max_window_size=_MOST_WINDOW_BYTES)
+    return _frame_by_frame(zstd.decompressobj, zstandard.ZstdError, most)(value)
+
+
 def _decompressor(compression: str, most: int) -> Unpack:
     gunzip = _frame_by_frame(lambda: zlib.decompressobj(_GZIP_WINDOW), zlib.error, most)
-    zstd = zstandard.ZstdDecompressor(max_window_size=_MOST_WINDOW_BYTES)
-    unzstd = _frame_by_frame(zstd.decompressobj, zstandard.ZstdError, most)
+
+    def unzstd(value: bytes) -> bytes:
+        return unpack_zstd(value, most)
 
     def by_its_first_bytes(value: bytes) -> bytes:
         if value.startswith(_GZIP):
@@ -120,7 +130,7 @@ def _frame_by_frame(begin: Callable[[], Any], damaged: type[Exception], most: in
                     raise ValueError from None
                 size += len(parts[-1])
                 if size > most or frames > _MOST_FRAMES:
-                    raise _TooLargeError
+                    raise TooLargeError
                 piece = frame.unused_data
         if not frame.eof:
             raise ValueError

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,12 +18,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from pipeline.emulator.desk import Desk
 from pipeline.emulator.faults import FaultScript
 from pipeline.emulator.ledger import Ledger
+from pipeline.emulator.loopback import LoopbackServer
 from pipeline.emulator.pages import Pages, not_here
 from pipeline.emulator.settings import StandInSettings
-from pipeline.errors import UsageError
-from pipeline.report.settings import is_loopback
-
-START_LIMIT_S = 10.0
 
 
 def application(desk: Desk) -> Starlette:
@@ -72,41 +65,13 @@ class StandIn:
             UsageError: the host is not loopback, the port is taken, or the fault script is wrong.
         """
         self.settings = settings or StandInSettings()
-        if not is_loopback(self.settings.host):
-            raise UsageError(
-                f"--host: found {self.settings.host}; expected a loopback address: the stand-in speaks plain HTTP"
-            )
         self.desk = Desk(self.settings, clock)
-        family = socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET
-        # Named as TCP, since asyncio switches Nagle's algorithm off only for what it knows to be TCP.
-        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((self.settings.host, self.settings.port))
-        except OSError as error:
-            self._socket.close()
-            raise UsageError(
-                f"--port: {self.settings.port} cannot be used ({error.strerror}); try another, or 0 for any"
-            ) from None
-        config = uvicorn.Config(
-            application(self.desk),
-            http=_Protocol,
-            ws="none",
-            lifespan="off",
-            log_level="error",
-            access_log=False,
-            timeout_keep_alive=60,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="stand-in", daemon=True
-        )
+        self._server = LoopbackServer(application(self.desk), self.settings.host, self.settings.port, http=_Protocol)
 
     @property
     def url(self) -> str:
         """Return the address."""
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"http://{host}:{self._socket.getsockname()[1]}"
+        return self._server.url
 
     @property
     def ledger(self) -> Ledger:
@@ -119,31 +84,20 @@ class StandIn:
         self.desk.faults.replace(script, self.desk.clock())
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        until_s = time.monotonic() + START_LIMIT_S
-        while not self._server.started and self._thread.is_alive() and time.monotonic() < until_s:
-            time.sleep(0.01)
+        self._server.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
-        self._server.force_exit = True
-        self._thread.join(timeout=10)
-        self._socket.close()
+        self._server.__exit__(kind, error, trace)
         self.desk.ledger.close()
-
-    def stop(self) -> None:
-        """Make `serve` return soon. Safe in a signal handler."""
-        self._server.should_exit = True
 
     def serve(self) -> None:
         """Serve in this thread until a signal."""
         try:
-            self._server.run(sockets=[self._socket])
+            self._server.serve()
         finally:
-            self._socket.close()
             self.desk.ledger.close()
 
 
@@ -154,8 +108,5 @@ def serve(settings: StandInSettings) -> None:
         UsageError: the host is not loopback, the port is taken, or the fault script is wrong.
     """
     stand_in = StandIn(settings)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn stops on these, and raises them again once it has: this command then leaves in good order.
-        signal.signal(number, lambda _number, _frame: stand_in.stop())
     print(f"stand-in for Quick Audience at {stand_in.url} (not the real service); Ctrl-C stops it", flush=True)  # noqa: T201 - the command's output
     stand_in.serve()

@@ -61,6 +61,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         waiting_elsewhere=sum(status.waiting_elsewhere for status in statuses),
         rests_until_ms=max((status.rests_until_ms for status in statuses if status.rests_until_ms), default=None),
         warnings=warnings,
+        held=next((status.held for status in statuses if status.held), ""),
         stopping=any(status.stopping for status in statuses),
     )
 

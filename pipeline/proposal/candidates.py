@@ -234,7 +234,7 @@ def _attributes(fields: Sequence[Field], entries: int, taken: set[str]) -> dict[
         name = re.sub(r"\W+", "_", each.path.removeprefix("$").strip(".")).strip("_")
         short = re.sub(r"\W+", "_", each.name).strip("_")
         if fits and len(found) < MOST_ATTRIBUTES:
-            found[short if short and short not in found else name] = each.path
+            found[short if short and short not in found else name or f"field_{len(found)}"] = each.path
     return found
 
 

@@ -11,6 +11,7 @@ from pipeline.decode import DecodeLimits, DecodeStep, build_chain
 from pipeline.decode.debezium import ENVELOPE
 from pipeline.decode.unpack import unpacked
 from pipeline.interfaces import Fields
+from pipeline.values import NotYet
 from schemas.refusal import Refusal
 
 LIMITS = DecodeLimits()
@@ -106,7 +107,7 @@ def decoded(values: Sequence[bytes], steps: Sequence[Step], *, lenient: bool = F
     for value in values:
         answer = decode(value)
         for each in answer if isinstance(answer, list) else [answer]:
-            if not isinstance(each, Refusal):
+            if not isinstance(each, Refusal | NotYet):
                 entries.append(each)
             elif not (lenient and entries and value[:1].isspace()):
                 refused += 1

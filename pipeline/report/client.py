@@ -1,4 +1,4 @@
-"""One sender thread's client: a batch in, one signed HTTP call, an outcome out. The only importer of httpx."""
+"""One sender thread's client: a batch in, one signed HTTP call, an outcome out. The only importer of httpx for reports."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ReporterClient:
         self._read_s = read_s
         self._url = httpx.URL(f"{settings.url}/") if settings.proxy is None else None
         self._extensions = {"timeout": {"connect": connect_s, "read": read_s, "write": read_s, "pool": connect_s}}
-        trust = _trust(settings.ca_file)
+        trust = trusted(settings.ca_file, "report.ca_file")
         self._transport = httpx.HTTPTransport(
             verify=trust,
             trust_env=False,
@@ -100,7 +100,8 @@ class ReporterClient:
         sent = httpx.Request(request.method, url, headers=request.headers, content=request.body, extensions=extensions)
         response = self._transport.handle_request(sent)
         try:
-            body = self._read(response, MOST_ANSWER_BYTES + 2 * len(request.body))
+            until_s = self._monotonic() + self._read_s
+            body = read_within(response, MOST_ANSWER_BYTES + 2 * len(request.body), until_s, self._monotonic)
         finally:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -112,17 +113,21 @@ class ReporterClient:
             return request.url, self._extensions
         return self._url, {**self._extensions, "target": request.target.encode("ascii")}
 
-    def _read(self, response: httpx.Response, most_bytes: int) -> bytes:
-        """Read an answer, all of it within the read time limit. One that is too long is judged by its status alone."""
-        until_s = self._monotonic() + self._read_s
-        body = bytearray()
-        for chunk in response.iter_raw():
-            body += chunk
-            if len(body) > most_bytes:
-                return b""
-            if self._monotonic() > until_s:
-                raise httpx.ReadTimeout("the answer came too slowly")
-        return bytes(body)
+
+def read_within(response: httpx.Response, most_bytes: int, until_s: float, monotonic: Callable[[], float]) -> bytes:
+    """Read an answer as it is sent, all of it by a time of the clock; one that is too long is empty, and judged by its status alone.
+
+    Raises:
+        httpx.HTTPError: the connection broke, or the answer came too slowly.
+    """
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > most_bytes:
+            return b""
+        if monotonic() > until_s:
+            raise httpx.ReadTimeout("the answer came too slowly")
+    return bytes(body)
 
 
 def _failure(error: httpx.HTTPError) -> Retry | Halt:
@@ -166,13 +171,17 @@ def _proxy(url: str, trust: ssl.SSLContext) -> httpx.Proxy:
     return httpx.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
 
 
-def _trust(ca_file: str | None) -> ssl.SSLContext:
-    """Trust the well-known authorities, or those of `ca_file` alone."""
+def trusted(ca_file: str | None, key: str) -> ssl.SSLContext:
+    """Trust the well-known authorities, or those of `ca_file` alone, which the setting `key` names.
+
+    Raises:
+        UsageError: it cannot be read as certificates.
+    """
     if ca_file is None:
         return httpx.create_ssl_context(trust_env=False)
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(
-            f"report.ca_file: {ca_file} cannot be read as certificates ({type(error).__name__}); expected PEM"
+            f"{key}: {ca_file} cannot be read as certificates ({type(error).__name__}); expected PEM"
         ) from None

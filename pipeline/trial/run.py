@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from pipeline.books import Fate
 from pipeline.build import build_converter
 from pipeline.config.source_file import SourceFile
+from pipeline.patience import answered
 from pipeline.trial.coverage import Coverage
 from pipeline.trial.records import Sampled
 from pipeline.trial.tally import Counter, Tally
@@ -24,7 +26,8 @@ def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[
     mapper = converter.transform
     coverage = Coverage(source.mapping, mapper) if isinstance(mapper, Mapper) else None
     for sampled in sample:
-        decoded = converter.decode(sampled.record)
+        record = sampled.record
+        decoded = answered(partial(converter.decode, record))
         entries = decoded if isinstance(decoded, list) else [] if isinstance(decoded, Skipped | Refusal) else [decoded]
         rules = [
             rule for each in entries if isinstance(each, LogEntry) for rule in (coverage.see(each) if coverage else [])

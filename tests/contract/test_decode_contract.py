@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decode import DECODERS, DecodeLimits, UnknownFormatError, build_decoder
+from pipeline.decode import DECODERS, DecodeContext, DecodeLimits, UnknownFormatError, build_decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 OPTIONS = {
@@ -27,6 +27,7 @@ OPTIONS = {
     "xml": {},
     "connect": {"types": {"day": "date", "amount": "decimal(2)"}},
     "debezium": {"operations": ["c", "u", "d", "r"], "types": {"at": "micro_timestamp"}},
+    "avro": {"schema_file": "order.avsc", "encoding": "plain"},
 }
 GOOD = {
     "json": '{"type":"付款","n":1}'.encode(),
@@ -43,6 +44,7 @@ GOOD = {
     "connect": '{"schema":{"type":"struct","fields":[{"type":"int64","name":"org.apache.kafka.connect.data.Timestamp","field":"at"}]},"payload":{"at":1714528800000,"day":19844,"amount":"BOI=","name":"付款"}}'.encode(),
     "debezium": '{"op":"u","ts_ms":1714528800000,"before":{"no":1},"after":{"no":1,"at":1714528800000000,"name":"付款"},"source":{"table":"orders"}}'.encode(),
     "xml": "<xml><FromUserName><![CDATA[o张三]]></FromUserName><CreateTime>1714528800</CreateTime></xml>".encode(),
+    "avro": b"\x36\x04\x04\x06\x0a\x00\x1c" + "付款成功".encode() + b"ok",
 }
 HOSTILE = {
     "empty": b"",
@@ -88,14 +90,18 @@ HOSTILE = {
     "operation that is none": b'{"op":"x","after":{}}',
     "flattened": b'{"__op":{"a":1},"__deleted":[]}',
     "document that is none": b'{"op":"c","after":"[1]"}',
+    "many nulls": b"\x36\x02" + b"\xfe\xff\xff\xff\x0f" + b"\x00",
+    "nested Avro": b"\x02" * 100_000,
+    "ones": b"\xff" * 100_000,
     "backslashes": b'<165>1 2024-05-01T10:00:00Z h a p m [a b="' + b"\\" * 100_000,
 }
 LIMITS = DecodeLimits()
+CONTEXT = DecodeContext(Path(__file__).parent / "avro")
 EVERY = pytest.mark.parametrize("name", DECODERS)
 
 
 def decoder(name):
-    return build_decoder(name, OPTIONS[name], LIMITS)
+    return build_decoder(name, OPTIONS[name], LIMITS, CONTEXT)
 
 
 def check_answer(answer):
@@ -177,7 +183,7 @@ def test_a_refusal_never_quotes_the_record(name):
 @EVERY
 def test_an_unknown_option_is_refused(name):
     with pytest.raises(ValueError, match="no_such_option"):
-        build_decoder(name, {**OPTIONS[name], "no_such_option": 1}, LIMITS)
+        build_decoder(name, {**OPTIONS[name], "no_such_option": 1}, LIMITS, CONTEXT)
 
 
 def test_an_unknown_format_names_the_nearest_one():

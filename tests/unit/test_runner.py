@@ -20,10 +20,10 @@ from pipeline.deadletter.share import DeadLetterShare
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.dispatch import Dispatch
-from pipeline.errors import DestinationHalt
+from pipeline.errors import DestinationHalt, RegistryUnavailable
 from pipeline.retry import Backoff, Breaker
 from pipeline.runner import Pace, Parts, Runner
-from pipeline.values import Assigned, Commit, Delivered, Halt, Partition, Polled, Refused, Retry, Revoked
+from pipeline.values import Assigned, Commit, Delivered, Halt, NotYet, Partition, Polled, Refused, Retry, Revoked
 from schemas.log import RawRecord
 from transforms.base import Kind
 from transforms.mapping import compile_mapping
@@ -123,6 +123,9 @@ class Member:
         self.group.committed.update(offsets)
         return True
 
+    def seek(self, partition, offset):
+        self.positions[partition] = offset
+
     def pause(self, partitions):
         self.paused.update(partitions)
 
@@ -206,7 +209,9 @@ class DeadLetters:
 class World:
     """Everything around the processes, which come and go."""
 
-    def __init__(self, logs, chance):
+    def __init__(self, logs, chance, away=0.0):
+        """`away` is how often a record cannot be read yet."""
+        self.away = away
         self.clock = Clock()
         self.chance = chance
         self.group = Group(logs)
@@ -231,7 +236,7 @@ class World:
         parts = Parts(
             Member(self.group, name, self.chance),
             Converter(
-                build_decoder("json", {}, DecodeLimits()),
+                self._now_and_then(build_decoder("json", {}, DecodeLimits())),
                 compile_mapping(MappingSettings(**MAPPING)),
                 Identity("org-1"),
             ),
@@ -248,6 +253,10 @@ class World:
         runner.name = name
         self.runners[slot] = runner
         return runner
+
+    def _now_and_then(self, decode):
+        """A decoder that must ask somebody first, who is not always there."""
+        return lambda value: NotYet("away", 30) if self.away and self.chance.random() < self.away else decode(value)
 
     def rebalance(self, *slots):
         """Give every partition to one of the processes, by chance."""
@@ -288,10 +297,11 @@ def is_bad(entry):
     logs=st.lists(st.lists(RECORDS, max_size=60), min_size=1, max_size=3),
     seed=st.integers(0, 2**32),
     trouble=st.sampled_from([0.0, 0.05, 0.2]),
+    away=st.sampled_from([0.0, 0.0, 0.1, 0.7]),
 )
-def test_whatever_happens_nothing_is_lost_and_nothing_taken_twice(logs, seed, trouble):
+def test_whatever_happens_nothing_is_lost_and_nothing_taken_twice(logs, seed, trouble, away):
     chance = Random(seed)
-    world = World(logs, chance)
+    world = World(logs, chance, away)
     for slot in (0, 1):
         world.begin(slot)
     world.rebalance(0, 1)
@@ -383,6 +393,43 @@ def test_a_partition_is_paused_before_its_unfinished_records_fill_the_memory():
         runner.turn()
     assert 0 < runner.status().total.in_flight <= 40 + 10 * 4 + 7
     assert world.group.committed.get(Partition("log", 0), Commit(0, "")).offset == 0
+
+
+def test_a_record_that_cannot_be_read_yet_holds_its_partition_and_no_other():
+    world = World([[value(number) for number in range(20)], [value(number) for number in range(100, 120)]], _Even())
+    runner = world.begin(0)
+    decode, waiting = runner._convert._decode, [True]
+    runner._convert._decode = lambda raw: NotYet("away", 30) if waiting[0] and b"n5" in raw else decode(raw)
+    world.rebalance(0)
+    for _ in range(300):
+        runner.turn()
+    status = runner.status()
+    status.total.check()
+    assert status.held == "away"
+    assert (status.total.read, status.total.reported, status.total.in_flight) == (25, 25, 0)
+    assert world.group.committed[Partition("log", 0)].offset == 5
+    waiting[0] = False
+    while not world.group.is_done():
+        runner.turn()
+    assert runner.status().held == ""
+    assert runner.status().total.reported == 40
+    assert not world.dead
+    assert set(world.api.taken.values()) == {1}
+
+
+def test_what_waiting_will_not_mend_stops_the_job_with_all_before_it_committed():
+    world = World([[value(number) for number in range(20)]], _Even())
+    runner = world.begin(0)
+    decode = runner._convert._decode
+    runner._convert._decode = lambda raw: NotYet("gone", 0, is_lost=True) if b"n12" in raw else decode(raw)
+    world.rebalance(0)
+    with pytest.raises(RegistryUnavailable, match="gone"):
+        runner.run()
+    assert not world.dead
+    committed = world.group.committed.get(Partition("log", 0), Commit(0, "")).offset
+    assert committed <= 12
+    assert sum(world.api.taken.values()) >= committed
+    runner.status().total.check()
 
 
 class _Even:

@@ -1,0 +1,1 @@
+"""Avro: schemas, and data written by them."""

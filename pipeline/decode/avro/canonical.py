@@ -1,0 +1,37 @@
+"""The Parsing Canonical Form of a schema: what is left of it once all that changes no data is gone. Fingerprints are taken of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from pipeline.decode.avro.schema import Schema
+
+
+def canonical_form(schema: Schema) -> str:
+    """Write the Parsing Canonical Form of a schema (specification, "Transforming into Parsing Canonical Form")."""
+    return orjson.dumps(_canonical(schema, set())).decode()
+
+
+def _canonical(schema: Schema, declared: set[Schema]) -> Any:
+    if schema in declared:
+        return schema.name
+    if schema.name:
+        declared.add(schema)
+    match schema.kind:
+        case "union":
+            return [_canonical(each, declared) for each in schema.branches]
+        case "array":
+            return {"type": "array", "items": _canonical(schema.branches[0], declared)}
+        case "map":
+            return {"type": "map", "values": _canonical(schema.branches[0], declared)}
+        case "record":
+            fields = [{"name": each.name, "type": _canonical(each.schema, declared)} for each in schema.fields]
+            return {"name": schema.name, "type": "record", "fields": fields}
+        case "enum":
+            return {"name": schema.name, "type": "enum", "symbols": list(schema.symbols)}
+        case "fixed":
+            return {"name": schema.name, "type": "fixed", "size": schema.size}
+        case kind:
+            return kind

@@ -1,0 +1,100 @@
+"""Options of `format: avro`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+from pipeline.decode.avro.schema import Schema, SchemaFault, read_schema
+from pipeline.decode.context import DecodeContext
+from pipeline.registry.settings import RegistrySettings
+
+MOST_FILE_BYTES = 4 << 20
+
+Encoding = Literal["confluent", "single_object", "container", "plain"]
+
+
+def folder_of(given: ValidationInfo) -> Path:
+    """Return the folder of the source file whose options are read."""
+    return given.context.folder if isinstance(given.context, DecodeContext) else Path()
+
+
+def _is_schema(path: str, given: ValidationInfo) -> str:
+    load_schema(folder_of(given) / path, path)
+    return path
+
+
+def load_schema(path: Path, named: str) -> Schema:
+    """Read a schema file.
+
+    Raises:
+        ValueError: it cannot be read, or holds no Avro schema.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MOST_FILE_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no path"
+        raise ValueError(
+            f"a file that cannot be read ({reason}): {named}; expected an Avro schema, relative to the source file's folder"
+        ) from None
+    try:
+        return read_schema(content)
+    except SchemaFault as fault:
+        raise ValueError(f"a file that is no Avro schema ({fault}): {named}; expected one as JSON (.avsc)") from None
+
+
+SchemaFile = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_is_schema)]
+"""The path of a file that holds an Avro schema, relative to the source file's folder."""
+
+
+def _one_or_several(written: Any) -> Any:
+    return [written] if isinstance(written, str) else written
+
+
+def _url_alone(written: Any) -> Any:
+    return {"url": written} if isinstance(written, str) else written
+
+
+class AvroOptions(BaseModel):
+    """Where the schemas are, and what stands around the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoding: Encoding | None = Field(
+        default=None,
+        description="What stands around the data: confluent, single_object, container or plain. By default confluent with a registry, plain with a schema_file.",
+    )
+    registry: Annotated[RegistrySettings | None, BeforeValidator(_url_alone)] = Field(
+        default=None, description="The Schema Registry that knows the writers' schemas: its URL, or a section with it."
+    )
+    schema_file: Annotated[tuple[SchemaFile, ...], BeforeValidator(_one_or_several), Field(max_length=1_000)] = Field(
+        default=(), description="The writer's schema, or several for single_object."
+    )
+    reader_schema_file: SchemaFile | None = Field(
+        default=None, description="The schema that the data is read as, whatever it was written by (schema resolution)."
+    )
+
+    @property
+    def framing(self) -> Encoding:
+        """Return the encoding, where none is given the one that fits."""
+        return self.encoding or ("confluent" if self.registry is not None else "plain")
+
+    @model_validator(mode="after")
+    def _schemas_come_from_where_the_encoding_says(self) -> Self:
+        match self.framing:
+            case "confluent" if self.registry is None or self.schema_file:
+                raise ValueError("expected a registry with encoding confluent, and no schema_file")
+            case "single_object" if not self.schema_file or self.registry is not None:
+                raise ValueError("expected a schema_file, or several, with encoding single_object, and no registry")
+            case "container" if self.schema_file or self.registry is not None:
+                raise ValueError(
+                    "expected neither schema_file nor registry with encoding container: the schema is in each record"
+                )
+            case "plain" if len(self.schema_file) != 1 or self.registry is not None:
+                raise ValueError(
+                    "expected one schema_file with encoding plain, and no registry; or a registry, with encoding confluent"
+                )
+        return self

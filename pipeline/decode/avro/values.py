@@ -1,0 +1,127 @@
+"""What an Avro value becomes: the plain values of a mapping, as the JSON decoder makes them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from math import ceil, isfinite, log2
+from typing import Any
+from uuid import UUID
+
+from pipeline.decode.avro.schema import Schema
+from pipeline.decode.text import Base64Text
+
+Conversion = Callable[[Any], Any]
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_LAST_DAY = date.max.toordinal()
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local time, whose zone nobody knows
+_DAY_S = 86_400
+_FLOAT = struct.Struct("<f")
+
+
+class NumberTooLongError(ValueError):
+    """A decimal has more digits than `limits.digits`."""
+
+
+def conversion(schema: Schema, most_digits: int) -> Conversion | None:
+    """Return what makes a value of this schema plain; None where it is so already. What is returned may raise `NumberTooLongError`."""
+    if schema.logical == "decimal" and schema.kind in {"bytes", "fixed"}:
+        return _decimal(schema.scale, most_digits)
+    if schema.kind == "fixed":
+        return _FIXED.get((schema.logical, schema.size), bytes.hex)
+    return _CONVERSIONS.get((schema.kind, schema.logical)) or _CONVERSIONS.get((schema.kind, ""))
+
+
+def shortest(value: float) -> float:
+    """A float has 32 bits: give the shortest decimal that is this float, as its writer printed it: 12.1, not 12.100000381469727."""
+    if not isfinite(value):
+        return value
+    packed = _FLOAT.pack(value)
+    for digits in range(6, 10):  # nine always do
+        near = float(f"{value:.{digits}g}")
+        if abs(near) <= _LARGEST_FLOAT and _FLOAT.pack(near) == packed:
+            return near
+    return value
+
+
+_LARGEST_FLOAT = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+
+
+def _decimal(scale: int, most_digits: int) -> Conversion:
+    """An exact number: an integer without a scale, else a double where its shortest form is the number, else a Decimal."""
+    most_bits = ceil(most_digits * log2(10))
+
+    def convert(content: bytes) -> int | float | Decimal:
+        unscaled = int.from_bytes(content, signed=True)
+        if unscaled.bit_length() > most_bits or scale > most_digits:
+            raise NumberTooLongError
+        if not scale:
+            return unscaled
+        exact = Decimal(f"{unscaled}E-{scale}")
+        near = float(exact)
+        return near if isfinite(near) and Decimal(repr(near)) == exact else exact
+
+    return convert
+
+
+def _text(content: bytes) -> str:
+    """Text where the bytes are UTF-8; anything else in Base64."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return Base64Text(content)
+
+
+def _date(days: int) -> str | int:
+    """A day that no calendar of ours has stays a number."""
+    ordinal = _EPOCH_DAY + days
+    return date.fromordinal(ordinal).isoformat() if 0 < ordinal <= _LAST_DAY else days
+
+
+def _time(value: int, digits: int) -> str | int:
+    seconds, part = divmod(value, 10**digits)
+    if not 0 <= seconds < _DAY_S:
+        return value
+    moment = time(seconds // 3600, seconds // 60 % 60, seconds % 60)
+    return f"{moment.isoformat()}.{part:0{digits}d}"
+
+
+def _local(value: int, digits: int) -> str | int:
+    """A local time has no zone: ISO text without one, which `time_zone` then gives it."""
+    seconds, part = divmod(value, 10**digits)
+    try:
+        moment = _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        return value
+    return f"{moment.isoformat()}.{part:0{digits}d}"
+
+
+def _duration(content: bytes) -> str:
+    """Months, days and milliseconds as ISO 8601."""
+    months, days, ms = struct.unpack("<III", content)
+    seconds, part = divmod(ms, 1000)
+    clock = f"T{seconds}" + (f".{part:03d}".rstrip("0") if part else "") + "S" if ms else ""
+    calendar = (f"{months}M" if months else "") + (f"{days}D" if days else "")
+    return f"P{calendar}{clock}" if calendar or clock else "PT0S"
+
+
+_FIXED: Mapping[tuple[str, int], Conversion] = {
+    ("duration", 12): _duration,
+    ("uuid", 16): lambda content: str(UUID(bytes=content)),
+}
+"""What stands in a fixed of a logical type and a size; anything else is written in hexadecimal."""
+
+_CONVERSIONS: Mapping[tuple[str, str], Conversion] = {
+    ("float", ""): shortest,
+    ("bytes", ""): _text,
+    ("int", "date"): _date,
+    ("int", "time-millis"): lambda value: _time(value, 3),
+    ("long", "time-micros"): lambda value: _time(value, 6),
+    ("long", "local-timestamp-millis"): lambda value: _local(value, 3),
+    ("long", "local-timestamp-micros"): lambda value: _local(value, 6),
+    ("long", "local-timestamp-nanos"): lambda value: _local(value, 9),
+}
+"""By type and logical type. Timestamps stay integers: `event_time` tells milli-, micro- and nanoseconds apart."""

@@ -1,0 +1,89 @@
+"""An HTTP server on loopback: in a thread of this process, or in the command's own until a signal."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from pipeline.errors import UsageError
+from pipeline.report.settings import is_loopback
+
+START_LIMIT_S = 10.0
+
+
+class LoopbackServer:
+    """Serves one application. As a context manager it does so in a thread."""
+
+    def __init__(self, application: ASGIApp, host: str, port: int, **more: Any) -> None:
+        """Take the port; 0 takes a free one. `more` are further settings of uvicorn's.
+
+        Raises:
+            UsageError: the host is not loopback, or the port is taken.
+        """
+        if not is_loopback(host):
+            raise UsageError(f"--host: found {host}; expected a loopback address: the stand-in speaks plain HTTP")
+        self._host = host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Named as TCP, since asyncio switches Nagle's algorithm off only for what it knows to be TCP.
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise UsageError(f"--port: {port} cannot be used ({error.strerror}); try another, or 0 for any") from None
+        config = uvicorn.Config(
+            application,
+            ws="none",
+            lifespan="off",
+            log_level="error",
+            access_log=False,
+            timeout_keep_alive=60,
+            **more,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="stand-in", daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Return the address."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._socket.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        until_s = time.monotonic() + START_LIMIT_S
+        while not self._server.started and self._thread.is_alive() and time.monotonic() < until_s:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join(timeout=10)
+        self._socket.close()
+
+    def serve(self) -> None:
+        """Serve in this thread until a signal."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn stops on these, and raises them again once it has: this command then leaves in good order.
+            signal.signal(number, lambda _number, _frame: self.stop())
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Make `serve` return soon. Safe in a signal handler."""
+        self._server.should_exit = True

@@ -1,0 +1,111 @@
+"""The schemas of a stand-in for a Schema Registry: kept in memory, checked to be Avro, not checked for compatibility."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.decode.avro.schema import SchemaFault, read_schema
+from pipeline.errors import UsageError
+
+SUBJECT_NOT_FOUND = (404, 40401, "Subject '{}' not found.")
+VERSION_NOT_FOUND = (404, 40402, "Version {} not found.")
+SCHEMA_NOT_FOUND = (404, 40403, "Schema {} not found")
+INVALID_SCHEMA = (422, 42201, "Invalid schema: {}")
+INVALID_VERSION = (422, 42202, "The specified version '{}' is not a valid version id.")
+"""Errors of the API: HTTP status, code, message (Confluent, "Schema Registry API Reference")."""
+
+
+class Reference(NamedTuple):
+    """A schema's reference to a version of another subject."""
+
+    name: str
+    subject: str
+    version: int
+
+
+class RegisteredSchema(NamedTuple):
+    """A schema as it was sent."""
+
+    kind: str
+    text: str
+    references: tuple[Reference, ...]
+
+
+class NotDoneError(Exception):
+    """An error of the API, and what it is about."""
+
+    def __init__(self, error: tuple[int, int, str], what: object = "") -> None:
+        super().__init__()
+        self.status, self.code, message = error
+        self.message = message.format(what)
+
+
+class Registry:
+    """Schemas by ID, and subjects with their versions: a schema has one ID wherever it is registered."""
+
+    def __init__(self) -> None:
+        self._ids: dict[RegisteredSchema, int] = {}
+        self._schemas: dict[int, RegisteredSchema] = {}
+        self.subjects: dict[str, list[int]] = {}
+
+    def register(self, subject: str, text: str, references: tuple[Reference, ...] = (), kind: str = "AVRO") -> int:
+        """Register a schema and return its ID; one that the subject has already keeps its own.
+
+        Raises:
+            SchemaFault: it is no Avro schema, or refers to what is not there.
+        """
+        schema = RegisteredSchema(kind, text, references)
+        if kind == "AVRO":
+            read_schema(text, self._texts_of(references, []))
+        number = self._ids.setdefault(schema, len(self._ids) + 1)
+        self._schemas[number] = schema
+        versions = self.subjects.setdefault(subject, [])
+        if number not in versions:
+            versions.append(number)
+        return number
+
+    def _texts_of(self, references: tuple[Reference, ...], within: list[Reference]) -> list[str]:
+        texts: list[str] = []
+        for each in references:
+            versions = self.subjects.get(each.subject, [])
+            if not 0 < each.version <= len(versions) or each in within:
+                raise SchemaFault(f"no version {each.version} of the subject {each.subject}")
+            schema = self._schemas[versions[each.version - 1]]
+            texts += [
+                text for text in [*self._texts_of(schema.references, [*within, each]), schema.text] if text not in texts
+            ]
+        return texts
+
+    def by_id(self, number: int) -> RegisteredSchema:
+        """Return a schema. Raises `NotDoneError`."""
+        if number not in self._schemas:
+            raise NotDoneError(SCHEMA_NOT_FOUND, number)
+        return self._schemas[number]
+
+    def versions(self, subject: str) -> list[int]:
+        """Return the IDs of a subject's versions. Raises `NotDoneError`."""
+        if subject not in self.subjects:
+            raise NotDoneError(SUBJECT_NOT_FOUND, subject)
+        return self.subjects[subject]
+
+    def id_of(self, schema: RegisteredSchema) -> int | None:
+        """Return the ID of a schema that is registered."""
+        return self._ids.get(schema)
+
+
+def registry_of(folder: Path) -> Registry:
+    """Register every .avsc file of a folder, in the order of their names, under the file's name as its subject.
+
+    Raises:
+        UsageError: one is no Avro schema, or the folder has none.
+    """
+    registry = Registry()
+    for path in sorted(folder.glob("*.avsc")):
+        try:
+            registry.register(path.stem, path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--schemas: {path} is no Avro schema ({error})") from None
+    if not registry.subjects:
+        raise UsageError(f"--schemas: found no .avsc file in {folder}; expected at least one")
+    return registry

@@ -1,0 +1,1 @@
+"""The Schema Registry: asked for writers' schemas by their ID."""

@@ -1,0 +1,19 @@
+"""The models of this package as Avro schemas, one file each: what `EventMessage.wire` and `CustomerMessage.wire` return, an absent field being null."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+MODELS = ("EventMessage", "CustomerMessage")
+"""The models that there is a schema of."""
+
+
+def schema_text(model: str) -> str:
+    """Return the Avro schema of a model, as JSON.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    if model not in MODELS:
+        raise KeyError(model)
+    return (files(__name__) / f"{model}.avsc").read_text(encoding="utf-8")
