@@ -103,20 +103,20 @@ def _number(value: Any) -> Decimal:
 def iso_reader(zone_name: str = DEFAULT_ZONE) -> Callable[[Any], int]:
     """Return a reader of ISO 8601 times; one without a zone is in `zone_name`."""
     offset_ms = zone_offsets(zone_name)
+    return lambda value: unix_ms(iso_moment(value), offset_ms)
 
-    def read(value: Any) -> int:
-        if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
-            raise Inconvertible("the time is no text")
-        text = value.strip()
-        if text[10:11] not in _BETWEEN_DATE_AND_TIME:
-            raise Inconvertible("the time is not written as ISO 8601")
-        try:
-            moment = datetime.fromisoformat(text.upper())
-        except ValueError:
-            raise Inconvertible("the time is not written as ISO 8601") from None
-        return unix_ms(moment, offset_ms)
 
-    return read
+def iso_moment(value: Any) -> datetime:
+    """Read an ISO 8601 time of any year, with or without a zone. Raises `Inconvertible`."""
+    if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
+        raise Inconvertible("the time is no text")
+    text = value.strip()
+    if text[10:11] not in _BETWEEN_DATE_AND_TIME:
+        raise Inconvertible("the time is not written as ISO 8601")
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise Inconvertible("the time is not written as ISO 8601") from None
 
 
 _BETWEEN_DATE_AND_TIME = frozenset({"", "T", "t", " ", *"0123456789"})
@@ -139,9 +139,14 @@ def unix_ms(moment: datetime, offset_ms: OffsetOf) -> int:
     """
     if not _LEAST_YEAR <= moment.year <= _MOST_YEAR:
         raise Inconvertible("the time is not between the years 2000 and 2099")
+    return checked_ms(since_1970_ms(moment, offset_ms))
+
+
+def since_1970_ms(moment: datetime, offset_ms: OffsetOf) -> int:
+    """Return Unix milliseconds of any year, as `unix_ms` does. Raises OverflowError where the calendar ends."""
     if moment.tzinfo is not None:
-        return checked_ms((moment - _EPOCH) // _MILLISECOND)
-    return checked_ms((moment - _NAIVE_EPOCH) // _MILLISECOND - offset_ms(moment))
+        return (moment - _EPOCH) // _MILLISECOND
+    return (moment - _NAIVE_EPOCH) // _MILLISECOND - offset_ms(moment)
 
 
 @lru_cache(maxsize=32)

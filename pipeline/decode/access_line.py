@@ -33,6 +33,7 @@ class Shape(StrEnum):
     DECIMAL = "decimal"
     TIME_LOCAL = "time_local"
     TIME_ISO8601 = "time_iso8601"
+    ATTEMPTS = "attempts"  # one value for each server that was asked (nginx's $upstream_addr and the like)
     SECONDS = "seconds"  # Unix seconds with three decimals (nginx's $msec)
 
 
@@ -51,6 +52,7 @@ _TYPED = {
     Shape.DECIMAL: r"[0-9]{1,12}(?:\.[0-9]{1,9})?|-",
     Shape.TIME_LOCAL: r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}",
     Shape.TIME_ISO8601: r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[+-][0-9]{2}:[0-9]{2}|Z)",
+    Shape.ATTEMPTS: r"(?:[^ ,:][^ ,]*(?:(?:, | : )[^ ,:][^ ,]*)*)?",
     Shape.SECONDS: r"[0-9]{1,11}\.[0-9]{3}",
 }
 _OPEN = (Shape.TEXT, Shape.TARGET, Shape.ARGUMENTS)

@@ -66,6 +66,8 @@ _WITH_ARGUMENT = {
     ("sec", "t"): FieldPiece("time_sec", Shape.INTEGER),
     ("msec", "t"): FieldPiece("time_ms", Shape.INTEGER),
     ("usec", "t"): FieldPiece("time_us", Shape.INTEGER),
+    ("msec_frac", "t"): FieldPiece("time_msec_frac", Shape.INTEGER),
+    ("usec_frac", "t"): FieldPiece("time_usec_frac", Shape.INTEGER),
 }
 
 
@@ -104,6 +106,8 @@ def _append(pieces: list[Piece], literal: str) -> None:
 
 
 def _field(letter: str, argument: str | None) -> FieldPiece:
+    if argument is not None and letter == "t":
+        argument = argument.removeprefix("begin:").removeprefix("end:")
     if argument is None or (argument, letter) in _WITH_ARGUMENT:
         piece = _PLAIN.get(letter) if argument is None else _WITH_ARGUMENT[argument, letter]
     elif letter in _NAMED_PREFIX:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections.abc import Callable
 from io import StringIO
 from typing import Annotated, Any, Self
 
@@ -12,6 +14,8 @@ from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import Refusal
+
+_BYTE_ORDER_MARK = "\ufeff"  # which spreadsheets put before the header
 
 _Mark = Annotated[str, Field(min_length=1, max_length=1)]
 
@@ -63,7 +67,7 @@ class TsvOptions(CsvOptions):
 
 def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
     """Make the decoder. Each row is an entry; values are text; an empty one is absent; a row that repeats the columns' names is none."""
-    read_row = _row_reader(options)
+    read_row, with_nulls = _row_reader(options), _null_keeper(options)
     header = ["" if name is None else name for name in options.columns]
     named = [place for place, name in enumerate(header) if name]
     most, too_many = limits.entries, limits.too_many_entries
@@ -82,7 +86,7 @@ def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
     def read(text: str) -> Decoded:
         entries: list[Fields | Refusal] = []
         try:
-            for row in csv.reader(StringIO(text, newline=""), **dialect):
+            for row in csv.reader(StringIO(with_nulls(text.removeprefix(_BYTE_ORDER_MARK)), newline=""), **dialect):
                 if not row or (len(row) == len(header) and all(row[place] == header[place] for place in named)):
                     continue  # a blank line, or the header that a shipper read from the file
                 if len(entries) == most:
@@ -93,6 +97,17 @@ def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
         return entries[0] if len(entries) == 1 else entries
 
     return text_decoder(read)
+
+
+def _null_keeper(options: CsvOptions) -> Callable[[str], str]:
+    r"""Return what keeps a null text such as MySQL's `\N` whole where its backslash is the escape character: else `N` would be left of it."""
+    null, escape = options.null_text, options.escape
+    if null is None or escape is None or not null.startswith(escape):
+        return lambda text: text
+    alone = re.compile(
+        rf"(?:\A|(?<=[\r\n{re.escape(options.delimiter)}])){re.escape(null)}(?=[\r\n{re.escape(options.delimiter)}]|\Z)"
+    )
+    return lambda text: alone.sub(lambda found: escape + found[0], text)
 
 
 def _row_reader(options: CsvOptions) -> Any:

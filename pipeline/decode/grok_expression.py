@@ -45,12 +45,14 @@ class Expression:
         self._pattern = Pattern(pattern, whole=whole)
 
     def fields(self, text: bytes) -> dict[str, Any] | None:
-        """Return the fields of a text, None where it does not match. Of several groups of one name the first that took part counts."""
+        """Return the fields of a text, None where it does not match. Of several groups of one name the first that is not empty counts, as in Logstash."""
         found = self._pattern.named(text)
         if found is None:
             return None
         fields: dict[str, Any] = {}
         for name, value in found.items():
+            if not value:
+                continue
             path, kind = self._groups[name]
             inner = fields
             for step in path[:-1]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_OCTET = r"(?:25[0-5]|2[0-4]\d|[01]?\d{1,2})"
 _HEX = r"[0-9A-Fa-f]"
 
 PATTERNS: Mapping[str, str] = MappingProxyType(
@@ -65,9 +65,9 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "URIPATHPARAM": r"%{URIPATH}(?:\?%{URIQUERY})?",
         "URI": r"%{URIPROTO}://(?:%{USER}(?::[^@]*)?@)?(?:%{URIHOST})?(?:%{URIPATH}(?:\?%{URIQUERY})?)?",
         # times
-        "MONTH": (
-            r"(?:[Jj]an(?:uary)?|[Ff]eb(?:ruary)?|[Mm]ar(?:ch)?|[Aa]pr(?:il)?|[Mm]ay|[Jj]une?|[Jj]uly?|[Aa]ug(?:ust)?"
-            r"|[Ss]ep(?:tember)?|[Oo]ct(?:ober)?|[Nn]ov(?:ember)?|[Dd]ec(?:ember)?)"
+        "MONTH": (  # in English and German, as in Logstash
+            r"(?:[Jj]an(?:uary|uar)?|[Ff]eb(?:ruary|ruar)?|[Mm](?:a|ä)?r(?:ch|z)?|[Aa]pr(?:il)?|[Mm]a(?:y|i)?|[Jj]un(?:e|i)?"
+            r"|[Jj]ul(?:y|i)?|[Aa]ug(?:ust)?|[Ss]ep(?:tember)?|[Oo](?:c|k)?t(?:ober)?|[Nn]ov(?:ember)?|[Dd]e(?:c|z)(?:ember)?)"
         ),
         "MONTHNUM": r"(?:0[1-9]|1[0-2]|[1-9])",
         "MONTHNUM2": r"(?:0[1-9]|1[0-2])",
@@ -77,7 +77,7 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "HOUR": r"(?:2[0123]|[01]?[0-9])",
         "MINUTE": r"[0-5][0-9]",
         "SECOND": r"(?:[0-5]?[0-9]|60)(?:[:.,][0-9]+)?",
-        "TIME": r"%{HOUR}:%{MINUTE}(?::%{SECOND})?",
+        "TIME": r"%{HOUR}:%{MINUTE}:%{SECOND}",
         "DATE_US": r"%{MONTHNUM}[/-]%{MONTHDAY}[/-]%{YEAR}",
         "DATE_EU": r"%{MONTHDAY}[./-]%{MONTHNUM}[./-]%{YEAR}",
         "DATE": r"(?:%{DATE_US}|%{DATE_EU})",
@@ -94,14 +94,30 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "SYSLOGTIMESTAMP": r"%{MONTH} +%{MONTHDAY} %{TIME}",
         # logs
         "LOGLEVEL": (
-            r"(?i:alert|trace|debug|notice|info(?:rmation)?|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|severe|emerg(?:ency)?)"
+            r"(?i:alert|trace|debug|notice|info?(?:rmation)?|warn?(?:ing)?|err?(?:or)?|crit?(?:ical)?|fatal|severe|emerg(?:ency)?)"
         ),
         "PROG": r"[\x21-\x5a\x5c\x5e-\x7e]+",
         "SYSLOGPROG": r"%{PROG:program}(?:\[%{POSINT:pid}\])?",
         "SYSLOGHOST": r"%{IPORHOST}",
         "SYSLOGFACILITY": r"<%{NONNEGINT:facility}\.%{NONNEGINT:priority}>",
         "SYSLOGBASE": r"%{SYSLOGTIMESTAMP:timestamp} (?:%{SYSLOGFACILITY} )?%{SYSLOGHOST:logsource} %{SYSLOGPROG}:",
-        "SYSLOGLINE": r"%{SYSLOGBASE} +%{GREEDYDATA:message}",
+        "SYSLOGBASE2": (
+            r"(?:%{SYSLOGTIMESTAMP:timestamp}|%{TIMESTAMP_ISO8601:timestamp8601}) (?:%{SYSLOGFACILITY} )?"
+            r"%{SYSLOGHOST:logsource}(?: %{SYSLOGPROG}:|)"
+        ),
+        "SYSLOGLINE": r"%{SYSLOGBASE2} +%{GREEDYDATA:message}",
+        "CRON_ACTION": r"[A-Z ]+",
+        "CRONLOG": r"%{SYSLOGBASE} \(%{USER:user}\) %{CRON_ACTION:action} \(%{DATA:message}\)",
+        "SYSLOG5424PRINTASCII": r"[!-~]+",
+        "SYSLOG5424PRI": r"<%{NONNEGINT:syslog5424_pri}>",
+        "SYSLOG5424SD": r"\[%{DATA}\]+",
+        "SYSLOG5424BASE": (
+            r"%{SYSLOG5424PRI}%{NONNEGINT:syslog5424_ver} +(?:-|%{TIMESTAMP_ISO8601:syslog5424_ts}) +"
+            r"(?:-|%{IPORHOST:syslog5424_host}) +(?:-|%{SYSLOG5424PRINTASCII:syslog5424_app}) +"
+            r"(?:-|%{SYSLOG5424PRINTASCII:syslog5424_proc}) +(?:-|%{SYSLOG5424PRINTASCII:syslog5424_msgid}) +"
+            r"(?:%{SYSLOG5424SD:syslog5424_sd}|-|)"
+        ),
+        "SYSLOG5424LINE": r"%{SYSLOG5424BASE} +%{GREEDYDATA:syslog5424_msg}",
         "HTTPDUSER": r"(?:%{EMAILADDRESS}|%{USER})",
         "COMMONAPACHELOG": (
             r"%{IPORHOST:clientip} %{HTTPDUSER:ident} %{HTTPDUSER:auth} \[%{HTTPDATE:timestamp}\] "
@@ -111,6 +127,17 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "COMBINEDAPACHELOG": r"%{COMMONAPACHELOG} %{QS:referrer} %{QS:agent}",
         "HTTPD_COMMONLOG": r"%{COMMONAPACHELOG}",
         "HTTPD_COMBINEDLOG": r"%{COMBINEDAPACHELOG}",
+        "HTTPDERROR_DATE": r"%{DAY} %{MONTH} %{MONTHDAY} %{TIME} %{YEAR}",
+        "HTTPD20_ERRORLOG": (
+            r"\[%{HTTPDERROR_DATE:timestamp}\] \[%{LOGLEVEL:loglevel}\] (?:\[client %{IPORHOST:clientip}\] )?"
+            r"%{GREEDYDATA:message}"
+        ),
+        "HTTPD24_ERRORLOG": (
+            r"\[%{HTTPDERROR_DATE:timestamp}\] \[(?:%{WORD:module})?:%{LOGLEVEL:loglevel}\] "
+            r"\[pid %{POSINT:pid}(?::tid %{NUMBER:tid})?\](?: \(%{POSINT:proxy_errorcode}\)%{DATA:proxy_message}:)?"
+            r"(?: \[client %{IPORHOST:clientip}:%{POSINT:clientport}\])?(?: %{DATA:errorcode}:)? %{GREEDYDATA:message}"
+        ),
+        "HTTPD_ERRORLOG": r"(?:%{HTTPD20_ERRORLOG}|%{HTTPD24_ERRORLOG})",
         "JAVACLASS": r"(?:[a-zA-Z$_][a-zA-Z$_0-9]*\.)*[a-zA-Z$_][a-zA-Z$_0-9]*",
         "JAVAFILE": r"(?:[a-zA-Z$_0-9. -]+)",
         "JAVAMETHOD": r"(?:<(?:cl)?init>|[a-zA-Z$_][a-zA-Z$_0-9]*)",

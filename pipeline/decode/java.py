@@ -16,7 +16,6 @@ from schemas.refusal import Refusal
 from transforms.fault import BadExpression
 from transforms.fields import Inconvertible
 from transforms.pattern import Pattern
-from transforms.time_formats import format_reader
 from transforms.times import zone
 
 _NO_MATCH = no_match("the text does not begin with a line of decode.layout")
@@ -24,9 +23,12 @@ _NO_TIME = no_match("the line has the shape of decode.layout, but its time is no
 
 _FRAME = re.compile(r"(?:\t+| {2,})(?:at |\.\.\. \d)")
 _THROWN = re.compile(
-    r"(?:Exception in thread \"[^\"]*\" )?((?:[A-Za-z_$][\w$]*\.)+[A-Za-z_$][\w$]*)(?:: (.*))?\Z", re.DOTALL
+    r"(?:Exception in thread \"[^\"]*\" )?"
+    r"((?:[A-Za-z_$][\w$]*\.)+[A-Za-z_$][\w$]*|[A-Za-z_$][\w$]*(?:Exception|Error|Throwable))(?:: (.*))?\Z",
+    re.DOTALL,
 )
 _CAUSED = "Caused by: "
+_WRAPPED = "Wrapped by: "  # what Logback's %rEx writes, which begins with the root cause
 _NUMBERS = frozenset({"pid", "line", "uptime_ms", "sequence"})
 _MDC_PAIR = re.compile(r"([^\s=,{}]+)=([^,{}]*)")
 
@@ -51,8 +53,7 @@ class JavaOptions(BaseModel):
         read = parse_layout(layout)
         Pattern(read.pattern)
         try:
-            if read.time_format:
-                format_reader(read.time_format, read.zone or "UTC")
+            read.time_reader("UTC")
         except BadExpression as bad:
             raise ValueError(f"{bad.found}; expected {bad.expected}") from None
         return layout
@@ -93,7 +94,7 @@ def build_java(options: JavaOptions, limits: DecodeLimits) -> Decoder:
 
 
 def _entry_reader(layout: Layout, time_zone: str) -> Callable[[Sequence[str], Sequence[str]], Fields | Refusal]:
-    read_ms = format_reader(layout.time_format, layout.zone or time_zone) if layout.time_format else None
+    read_ms = layout.time_reader(time_zone)
 
     def read_entry(head: Sequence[str], further: Sequence[str]) -> Fields | Refusal:
         fields: dict[str, Any] = {name: text for name, text in zip(layout.fields, head, strict=True) if text}
@@ -127,6 +128,8 @@ def _add_further(fields: dict[str, Any], further: Sequence[str]) -> None:
         causes = [line[len(_CAUSED) :] for line in further[frame:] if line.startswith(_CAUSED)]
         if causes and (cause := _THROWN.match(causes[-1])):
             fields["root_cause"] = cause[1]
+        elif "exception" in fields and any(line.startswith(_WRAPPED) for line in further[frame:]):
+            fields["root_cause"] = fields["exception"]
         fields["stack_trace"] = "\n".join(further[thrown_at:])
     if thrown_at:
         fields["message"] = "\n".join([fields.get("message", ""), *further[:thrown_at]])

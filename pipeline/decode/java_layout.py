@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from pipeline.decode.java_date import JavaDate, UnknownLettersError, parse_date
 
 LAYOUTS: Mapping[str, str] = MappingProxyType(
     {
-        "spring_boot": "%d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %5p %pid --- %context[%15.15t] %-40.40logger{39} : %m%n%wEx",
+        "spring_boot": "%d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %5p %pid --- %applicationName%applicationGroup[%15.15t] %correlationId%-40.40logger{39} : %m%n%wEx",
         "spring_boot_2": "%d{yyyy-MM-dd HH:mm:ss.SSS} %5p %pid --- [%15.15t] %-40.40logger{39} : %m%n%wEx",
         "logback": "%d{yyyy-MM-dd HH:mm:ss.SSS} [%thread] %-5level %logger{36} - %msg%n",
         "log4j": "%d{yyyy-MM-dd HH:mm:ss,SSS} %-5p [%t] %c{1} (%F:%L) - %m%n",
@@ -32,7 +34,6 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "sequence": (r"[0-9]+", "sn sequenceNumber"),
         "marker": (r"[^\s]*?", "marker markerSimpleName"),
         "host": (r"[^\s]*?", "hostName"),
-        "context": (r"(?:\[[^\n\]]*\] ?)*?", "context"),
         "context_name": (r"[^\s]*?", "cn contextName"),
         "key_values": (r"[^\n]*?", "kvp"),
         "mdc": (r"[^\n]*?", "X mdc MDC"),
@@ -41,6 +42,15 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Fields of the conversion words that give one: what may stand there, and the words."""
 
 _FIELDS = {word: (name, shape) for name, (shape, words) in _WORDS.items() for word in words.split()}
+_BRACKETED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "applicationName": ("application", r"[^\n\[\]]+?"),
+        "applicationGroup": ("application_group", r"[^\n\[\]]+?"),
+        "correlationId": ("correlation_id", r"[0-9A-Fa-f]{16,32}-[0-9A-Fa-f]{16}"),
+    }
+)
+"""Words of Spring Boot that write `[...] `, or nothing. The shape of the correlation ID tells it from a thread's name."""
+
 _NOTHING = frozenset(
     ("n", "ex", "exception", "throwable", "xEx", "xException", "xThrowable", "wEx", "wex", "xwEx", "rEx", "rException", "nopex", "nopexception", "caller")
 )  # fmt: skip
@@ -50,26 +60,7 @@ _GROUPS = frozenset(
     ("highlight", "style", "clr", "enc", "encode", "notEmpty", "maxLen", *_COLOURS, *(f"bold{colour.title()}" for colour in _COLOURS))
 )  # fmt: skip
 _CONVERSION = re.compile(r"%(-?\d{0,4})(?:\.-?\d{1,4})?(?:([A-Za-z]+)|(?=\())")
-_NAMED_DATES = {
-    "": "yyyy-MM-dd HH:mm:ss,SSS",
-    "ISO8601": "yyyy-MM-dd HH:mm:ss,SSS",
-    "DEFAULT": "yyyy-MM-dd HH:mm:ss,SSS",
-}
-_ABSOLUTE = {"ABSOLUTE": "HH:mm:ss,SSS"}
-_DATE_LETTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "yyyy": ("%Y", r"\d{4}"), "uuuu": ("%Y", r"\d{4}"), "yy": ("%y", r"\d{2}"),
-        "MMMM": ("%B", "[A-Za-z]+"), "MMM": ("%b", "[A-Za-z]{3}"), "MM": ("%m", r"\d{2}"),
-        "dd": ("%d", r"\d{2}"), "EEEE": ("%A", "[A-Za-z]+"), "EEE": ("%a", "[A-Za-z]{3}"), "HH": ("%H", r"\d{2}"), "mm": ("%M", r"\d{2}"), "ss": ("%S", r"\d{2}"),
-        "SSS": ("%f", r"\d{3}"), "SSSSSS": ("%f", r"\d{6}"), "SSSSSSSSS": ("%f", r"\d{9}"),
-        "XXX": ("%z", r"(?:Z|[+-]\d\d:\d\d)"), "XX": ("%z", r"(?:Z|[+-]\d{4})"), "Z": ("%z", r"[+-]\d{4}"), "xxx": ("%z", r"[+-]\d\d:\d\d"),
-    }
-)  # fmt: skip
-"""Letters of Java's date formats: `strptime`'s, and what may stand there."""
-
 _MOST_GROUPS = 50
-_JAVA_ZONE = re.compile(r"(?:GMT|UTC)([+-])(\d{1,2})(?::?00)?", re.ASCII)
-_DATE_PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
 
 
 class LayoutError(ValueError):
@@ -77,12 +68,17 @@ class LayoutError(ValueError):
 
 
 class Layout(NamedTuple):
-    """A layout as a pattern. `fields` are its groups in order; `time_format` is `strptime`'s, "" where the layout has no date; `zone` its own time zone."""
+    """A layout as a pattern. `fields` are its groups in order; `date` is how its time is written, None where it has none."""
 
     pattern: str
     fields: tuple[str, ...]
-    time_format: str
-    zone: str
+    date: JavaDate | None
+
+    def time_reader(self, time_zone: str) -> Callable[[Any], int] | None:
+        """Return what reads the layout's time to Unix milliseconds, None where it says no day. Raises `BadExpression` for a zone that does not exist."""
+        if self.date is None or self.date.reader is None:
+            return None
+        return self.date.reader(self.date.zone or time_zone)
 
 
 def parse_layout(text: str) -> Layout:
@@ -95,13 +91,7 @@ def parse_layout(text: str) -> Layout:
     pattern = reader.read(0, closing=False)[0]
     if "message" not in reader.fields:
         raise LayoutError("a layout without %msg; expected one as it stands in logback.xml or log4j2.xml")
-    return Layout(pattern, tuple(reader.fields), reader.time_format, reader.zone)
-
-
-def _iana(zone: str) -> str:
-    """Java's `GMT+8` is `Etc/GMT-8` by its IANA name, with the sign turned round (POSIX counts west of Greenwich)."""
-    found = _JAVA_ZONE.fullmatch(zone)
-    return f"Etc/GMT{'-' if found[1] == '+' else '+'}{int(found[2])}" if found else zone
+    return Layout(pattern, tuple(reader.fields), reader.date)
 
 
 class _Reader:
@@ -109,8 +99,7 @@ class _Reader:
         self._text = text
         self._groups = 0
         self.fields: list[str] = []
-        self.time_format = ""
-        self.zone = ""
+        self.date: JavaDate | None = None
 
     def read(self, position: int, *, closing: bool) -> tuple[str, int]:
         """Read up to the end, or to the bracket that closes a group."""
@@ -156,6 +145,8 @@ class _Reader:
         if word in _DATES:
             zone, position = self._option(position)
             return self._date(option, zone), position
+        if word in _BRACKETED:
+            return self._bracketed(word), position
         name, shape = _FIELDS[word]
         if name == "mdc" and option:
             name = f"mdc_{re.sub(r'[^A-Za-z0-9]', '_', option.partition(':-')[0])}"
@@ -165,7 +156,7 @@ class _Reader:
         """Find the word at the beginning of these letters: `%msgtext` is %msg and text."""
         for length in range(len(letters), 0, -1):
             word = letters[:length]
-            if word in _FIELDS or word in _NOTHING or word in _DATES:
+            if word in _FIELDS or word in _NOTHING or word in _DATES or word in _BRACKETED:
                 return word, position - (len(letters) - length)
         raise LayoutError(
             f"unknown conversion word %{letters}; expected one of Logback's or Log4j 2's, such as %thread, %level, %msg"
@@ -206,25 +197,21 @@ class _Reader:
         self.fields.append(name)
         return f"({shape})"
 
+    def _bracketed(self, word: str) -> str:
+        """A group of applications is named only behind an application, so that one name alone is the application's."""
+        if word == "applicationGroup" and "application_group" in self.fields:
+            return ""  # read with the name before it
+        name = self._field(*_BRACKETED[word])
+        behind = self._bracketed("applicationGroup") if word == "applicationName" else ""
+        return rf"(?:\[(?:{name}| +)\] {behind})??"
+
     def _date(self, option: str, zone: str) -> str:
-        written, comma, named = option.partition(", ")
-        pattern = {**_NAMED_DATES, **_ABSOLUTE}.get(written.strip(), written)
-        if "time" in self.fields:
+        if self.date is not None:
             raise LayoutError("two dates in the layout; expected one")
-        made: list[str] = []
-        shape: list[str] = []
-        for piece in _DATE_PIECE.finditer(pattern):
-            if piece[2]:
-                if piece[0] not in _DATE_LETTERS:
-                    raise LayoutError(
-                        f"{piece[0]!r} in the date format; expected letters such as yyyy-MM-dd HH:mm:ss.SSS"
-                    )
-                directive, one = _DATE_LETTERS[piece[0]]
-            else:
-                plain = piece[0] if piece[1] is None else piece[1].replace("''", "'")
-                directive, one = plain.replace("%", "%%"), re.escape(plain)
-            made.append(directive)
-            shape.append(one)
-        self.time_format = "".join(made) if "%d" in made else ""  # a time of day alone is no time of an event
-        self.zone = _iana(zone or (named if comma else ""))
-        return self._field("time", "".join(shape))
+        try:
+            self.date = parse_date(option, zone)
+        except UnknownLettersError as letters:
+            raise LayoutError(
+                f"{str(letters)!r} in the date format; expected letters such as yyyy-MM-dd HH:mm:ss.SSS"
+            ) from None
+        return self._field("time", self.date.pattern)

@@ -34,6 +34,14 @@ _SHAPES = {
     "request_uri": Shape.TARGET,
     "uri": Shape.TARGET,
     "document_uri": Shape.TARGET,
+    "upstream_addr": Shape.ATTEMPTS,
+    "upstream_status": Shape.ATTEMPTS,
+    "upstream_response_time": Shape.ATTEMPTS,
+    "upstream_connect_time": Shape.ATTEMPTS,
+    "upstream_header_time": Shape.ATTEMPTS,
+    "upstream_response_length": Shape.ATTEMPTS,
+    "upstream_bytes_received": Shape.ATTEMPTS,
+    "upstream_bytes_sent": Shape.ATTEMPTS,
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +11,7 @@ from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.interfaces import Decoded, Decoder
 from transforms.fields import Inconvertible
-from transforms.times import iso_reader
+from transforms.times import OffsetOf, iso_moment, since_1970_ms, zone_offsets
 
 Texts = dict[str, Any]
 
@@ -34,7 +33,7 @@ _ELEMENT = re.compile(r'\[([^\s="\]]++)((?: [^\s="\]]++="(?:[^"\\\]]|\\.)*+")*+)
 _PARAMETER = re.compile(r' ([^\s="\]]++)="((?:[^"\\\]]|\\.)*+)"', re.DOTALL | re.ASCII)
 _ESCAPED = re.compile(r'\\(["\\\]])')
 _RFC3164_TIME = re.compile(
-    r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: |\Z)",
+    r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]?\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: |\Z)",
     re.ASCII,
 )
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?: |\Z)", re.ASCII)
@@ -59,10 +58,11 @@ class SyslogOptions(BaseModel):
 
 def build_syslog(options: SyslogOptions, _limits: DecodeLimits) -> Decoder:
     """Make the decoder. All fields are text but `priority`, `version` and `time_ms`; one without a value is absent."""
-    iso_ms = iso_reader(options.time_zone)
+    offset_ms = zone_offsets(options.time_zone)
     new, old = options.standard != "rfc3164", options.standard != "rfc5424"
 
     def read(text: str) -> Decoded:
+        text = text.rstrip("\0\r\n")  # many senders end a line with NUL: syslog(3) of old, Python's SysLogHandler
         line = text[found.end() :] if (found := _LENGTH.match(text)) else text
         fields: Texts = {}
         if priority := _PRIORITY.match(line):
@@ -73,16 +73,16 @@ def build_syslog(options: SyslogOptions, _limits: DecodeLimits) -> Decoder:
             fields["facility"], fields["severity"] = FACILITIES[number // 8], SEVERITIES[number % 8]
             line = line[priority.end() :]
             if new and (header := _RFC5424.match(line)):
-                return fields if _rfc5424(line, header, fields, iso_ms) else _NO_MATCH
-        return fields if old and _rfc3164(line, fields, iso_ms) else _NO_MATCH
+                return fields if _rfc5424(line, header, fields, offset_ms) else _NO_MATCH
+        return fields if old and _rfc3164(line, fields, offset_ms) else _NO_MATCH
 
     return text_decoder(read)
 
 
-def _rfc5424(line: str, header: re.Match[str], fields: Texts, iso_ms: Callable[[str], int]) -> bool:
+def _rfc5424(line: str, header: re.Match[str], fields: Texts, offset_ms: OffsetOf) -> bool:
     version, timestamp, *names = header.groups()
     fields["version"] = int(version)
-    if timestamp != _NIL and not _add_time(timestamp, fields, iso_ms):
+    if timestamp != _NIL and not _add_time(timestamp, fields, offset_ms):
         return False
     fields |= {
         name: text
@@ -107,14 +107,14 @@ def _rfc5424(line: str, header: re.Match[str], fields: Texts, iso_ms: Callable[[
     return True
 
 
-def _rfc3164(line: str, fields: Texts, iso_ms: Callable[[str], int]) -> bool:
+def _rfc3164(line: str, fields: Texts, offset_ms: OffsetOf) -> bool:
     """Read as far as it can be told: time, host, tag and process (RFC 3164, section 4.1; many leave some of it out)."""
     time = _RFC3164_TIME.match(line) or _ISO_TIME.match(line)
     if time is None and "priority" not in fields:
         return False
     if time is not None:
         if time.re is _ISO_TIME:
-            if not _add_time(time[1], fields, iso_ms):
+            if not _add_time(time[1], fields, offset_ms):
                 return False
         else:
             fields["timestamp"] = time[1]
@@ -133,10 +133,11 @@ def _rfc3164(line: str, fields: Texts, iso_ms: Callable[[str], int]) -> bool:
     return True
 
 
-def _add_time(text: str, fields: Texts, iso_ms: Callable[[str], int]) -> bool:
+def _add_time(text: str, fields: Texts, offset_ms: OffsetOf) -> bool:
+    """Add the time of any year: a device whose clock was never set is no reason to refuse the line."""
     try:
-        fields["time_ms"] = iso_ms(text.replace(",", "."))
-    except Inconvertible:
+        fields["time_ms"] = since_1970_ms(iso_moment(text.replace(",", ".")), offset_ms)
+    except (Inconvertible, OverflowError):
         return False
     fields["timestamp"] = text
     return True

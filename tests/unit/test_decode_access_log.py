@@ -30,49 +30,6 @@ COMBINED = (
 )
 
 
-def test_nginx_combined():
-    assert nginx()(COMBINED + b"\r\n") == {
-        "remote_addr": "203.0.113.7",
-        "time_local": "01/May/2024:10:00:00 +0800",
-        "time_ms": 1714528800000,
-        "request": "GET /h5/item?sku=P1&name=%E6%98%A5+%E8%A3%85&x HTTP/1.1",
-        "method": "GET",
-        "path": "/h5/item",
-        "protocol": "HTTP/1.1",
-        "query": {"sku": "P1", "name": "春 装", "x": ""},
-        "status": 200,
-        "body_bytes_sent": 5316,
-        "http_referer": "https://m.shop.example/list",
-        "http_user_agent": "Mozilla/5.0 (iPhone)",
-    }
-
-
-def test_the_example_of_apaches_own_documentation():
-    line = b'127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /apache_pb.gif HTTP/1.0" 200 2326'
-    fields = {
-        "remote_addr": "127.0.0.1",
-        "remote_user": "frank",
-        "time_local": "10/Oct/2000:13:55:36 -0700",
-        "time_ms": 971211336000,
-        "request": "GET /apache_pb.gif HTTP/1.0",
-        "method": "GET",
-        "path": "/apache_pb.gif",
-        "protocol": "HTTP/1.0",
-        "status": 200,
-        "body_bytes_sent": 2326,
-    }
-    assert apache("common")(line) == fields
-    more = b' "http://www.example.com/start.html" "Mozilla/4.08 [en] (Win98; I ;Nav)"'
-    referer, agent = "http://www.example.com/start.html", "Mozilla/4.08 [en] (Win98; I ;Nav)"
-    combined = {**fields, "http_referer": referer, "http_user_agent": agent}
-    assert apache("combined")(line + more) == combined
-    assert apache("vhost_combined")(b"www.example.com:80 " + line + more) == {
-        **combined,
-        "server_name": "www.example.com",
-        "server_port": 80,
-    }
-
-
 def test_a_whole_log_format_directive_is_read():
     directive = """log_format h5 escape=json '$remote_addr "$request" '
                    '$status "$http_x_uid" "$cookie_sid"';"""

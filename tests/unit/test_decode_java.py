@@ -23,7 +23,7 @@ Caused by: java.io.IOException: disk
     ("layout", "line", "fields"),
     [
         ("spring_boot", "2024-05-01T10:00:00.123+08:00  INFO 12345 --- [shop] [nio-8080-exec-1] c.e.shop.OrderService                  : 付款 order=1",
-         {"time": "2024-05-01T10:00:00.123+08:00", "time_ms": 1714528800123, "level": "INFO", "pid": 12345, "context": "[shop] ", "thread": "nio-8080-exec-1", "logger": "c.e.shop.OrderService", "message": "付款 order=1"}),
+         {"time": "2024-05-01T10:00:00.123+08:00", "time_ms": 1714528800123, "level": "INFO", "pid": 12345, "application": "shop", "thread": "nio-8080-exec-1", "logger": "c.e.shop.OrderService", "message": "付款 order=1"}),
         ("spring_boot", "2024-05-01T10:00:00.123Z  WARN 1 --- [           main] c.e.A : a : b",
          {"time": "2024-05-01T10:00:00.123Z", "time_ms": 1714557600123, "level": "WARN", "pid": 1, "thread": "main", "logger": "c.e.A", "message": "a : b"}),
         ("spring_boot_2", "2024-05-01 10:00:00.123 ERROR 12345 --- [           main] c.e.A                                    : x",

@@ -1,4 +1,4 @@
-"""Syslog by the examples of RFC 5424, section 6.5, and RFC 3164, section 5.4."""
+"""Syslog; the examples of RFC 5424 and RFC 3164 are in tests/golden."""
 
 from __future__ import annotations
 
@@ -26,28 +26,12 @@ def refused(line, decoder=decode):
 @pytest.mark.parametrize(
     ("line", "fields"),
     [
-        ("<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - \ufeff'su root' failed for lonvick on /dev/pts/8",
-         {"priority": 34, "facility": "auth", "severity": "crit", "version": 1, "timestamp": "2003-10-11T22:14:15.003Z", "time_ms": 1065910455003,
-          "hostname": "mymachine.example.com", "app_name": "su", "msg_id": "ID47", "message": "'su root' failed for lonvick on /dev/pts/8"}),
-        ("<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 - - %% It's time to make the do-nuts.",
-         {"priority": 165, "facility": "local4", "severity": "notice", "version": 1, "timestamp": "2003-08-24T05:14:15.000003-07:00", "time_ms": 1061727255000,
-          "hostname": "192.0.2.1", "app_name": "myproc", "proc_id": "8710", "message": "%% It's time to make the do-nuts."}),
-        ('<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog - ID47 [exampleSDID@32473 iut="3" eventSource="Application" eventID="1011"][examplePriority@32473 class="high"]',
-         {"priority": 165, "facility": "local4", "severity": "notice", "version": 1, "timestamp": "2003-10-11T22:14:15.003Z", "time_ms": 1065910455003,
-          "hostname": "mymachine.example.com", "app_name": "evntslog", "msg_id": "ID47",
-          "structured_data": {"exampleSDID@32473": {"iut": "3", "eventSource": "Application", "eventID": "1011"}, "examplePriority@32473": {"class": "high"}}}),
-        ("<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8",
-         {"priority": 34, "facility": "auth", "severity": "crit", "timestamp": "Oct 11 22:14:15", "hostname": "mymachine", "app_name": "su", "message": "'su root' failed for lonvick on /dev/pts/8"}),
-        ("<13>Feb  5 17:32:18 10.0.0.99 Use the BFG!", {"priority": 13, "facility": "user", "severity": "notice", "timestamp": "Feb  5 17:32:18", "hostname": "10.0.0.99", "message": "Use the BFG!"}),
-        ("Oct 11 22:14:15 pos-01 till[12]: 销售 no=1", {"timestamp": "Oct 11 22:14:15", "hostname": "pos-01", "app_name": "till", "proc_id": "12", "message": "销售 no=1"}),
         ("<30>2024-05-01T10:00:00.5+08:00 pos-1 till: x=1",
          {"priority": 30, "facility": "daemon", "severity": "info", "timestamp": "2024-05-01T10:00:00.5+08:00", "time_ms": 1714528800500, "hostname": "pos-1", "app_name": "till", "message": "x=1"}),
-        ("<30>2024-05-01 10:00:00 pos-1 till: x", {"priority": 30, "facility": "daemon", "severity": "info", "timestamp": "2024-05-01 10:00:00", "time_ms": 1714528800000, "hostname": "pos-1", "app_name": "till", "message": "x"}),
         ("<13>hello", {"priority": 13, "facility": "user", "severity": "notice", "message": "hello"}),
-        ("77 <34>1 - - - - - -", {"priority": 34, "facility": "auth", "severity": "crit", "version": 1}),
     ],
 )  # fmt: skip
-def test_lines_of_the_documents(line, fields):
+def test_lines_as_they_are_written(line, fields):
     assert decode(line.encode()) == fields
 
 

@@ -32,15 +32,6 @@ def test_children_with_text_are_read_back(fields, plain):
     assert decode(f"<xml>{children}</xml>".encode()) == fields
 
 
-def test_a_wechat_callback():
-    assert decode(
-        b"<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[o1]]></FromUserName><CreateTime>1714528800</CreateTime>"
-        b"<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[subscribe]]></Event><EventKey/></xml>"
-    ) == {
-        "ToUserName": "gh_1", "FromUserName": "o1", "CreateTime": "1714528800", "MsgType": "event", "Event": "subscribe", "EventKey": None,
-    }  # fmt: skip
-
-
 def test_attributes_lists_objects_and_text_beside_them():
     text = '<order id="7"><item sku="a">1</item><item sku="b"/><buyer><name>张三</name></buyer>note</order>'
     fields = {

@@ -1,0 +1,96 @@
+"""Grok against pygrok, which has Logstash's pattern files as they were in 2015 and Python's `regex` behind them.
+
+It is the only other reader of grok expressions in Python. It is no longer kept, but then its pattern files shall not change.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.decode import DecodeLimits, build_decoder
+from pipeline.decode.grok_patterns import PATTERNS
+from schemas.refusal import Refusal
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", SyntaxWarning)  # its source has an escape that Python does not know
+    from pygrok import Grok
+
+# What Logstash itself has changed since its files were taken over there (2015), or what is wider here on purpose: letters of any script.
+CHANGED = {"UNIXPATH", "PATH", "BASE16FLOAT", "EMAILLOCALPART", "EMAILADDRESS", "HTTPDUSER", "HOSTNAME", "IPORHOST", "HOSTPORT", "SYSLOGHOST", "URIHOST", "URIPROTO", "URI",
+         "JAVACLASS", "JAVAFILE", "JAVASTACKTRACEPART", "LOGLEVEL", "MONTH", "HTTPD20_ERRORLOG", "HTTPD24_ERRORLOG", "HTTPD_ERRORLOG", "HOST", "HTTPD_COMBINEDLOG",
+         "HTTPD_COMMONLOG", "MULTILINEDATA", "URIQUERY", "URN", "URIPATH", "URIPATHPARAM", "IPV6", "IP"}  # fmt: skip
+# Whole lines, which hold what has changed.
+LINES = {
+    "COMMONAPACHELOG",
+    "COMBINEDAPACHELOG",
+    "CRONLOG",
+    "SYSLOGBASE",
+    "SYSLOGBASE2",
+    "SYSLOGLINE",
+    "SYSLOG5424BASE",
+    "SYSLOG5424LINE",
+}
+ALIKE = sorted(PATTERNS.keys() - CHANGED - LINES)
+PIECES = st.lists(
+    st.one_of(
+        st.sampled_from(["Oct", "May", "Mon", "2024", "24", "10", "0", "59", "60", "1.5", "-", ":", "/", ".", ",", " ", "+", "Z", "T", "0x1f", "abc", "\\", '"', "'", "a b", "_", "[7]", "1.2.3.4", "UTC", "0800", "fe80::1"]),
+        st.integers(0, 99).map(str),
+    ),
+    min_size=1, max_size=9,
+).map("".join)  # fmt: skip
+WHOLE = {
+    "HTTPDATE": "10/Oct/2000:13:55:36 -0700", "TIMESTAMP_ISO8601": "2024-05-01T10:00:00.123+08:00", "SYSLOGTIMESTAMP": "Oct  1 22:14:15", "DATESTAMP_RFC2822": "Wed, 01 May 2024 10:00:00 +0800",
+    "DATESTAMP_OTHER": "Wed May 01 10:00:00 UTC 2024", "DATESTAMP_RFC822": "Wed May 01 2024 10:00:00 UTC", "DATESTAMP_EVENTLOG": "20240501100000", "DATE": "05/01/2024", "DATESTAMP": "01.05.2024 10:00:00",
+    "TIME": "10:00:59,5", "MAC": "00:1b:44:11:3a:b7", "UUID": "550e8400-e29b-41d4-a716-446655440000", "IPV4": "010.1.1.255", "QUOTEDSTRING": '"a \\"b\\" c"',
+    "WINPATH": "C:\\a\\b.log", "URIPARAM": "?c=d&e=%20", "NUMBER": "-1.5", "TTY": "/dev/pts/8",
+}  # fmt: skip
+
+
+def grok(pattern, **options):
+    return build_decoder("grok", {"pattern": pattern, **options}, DecodeLimits())
+
+
+THEIRS = {name: Grok(f"^(?:%{{{name}:found}})$") for name in ALIKE}
+OURS = {name: grok(f"%{{{name}:found}}", match="full") for name in ALIKE}
+
+
+def agree(name, text):
+    theirs, ours = THEIRS[name].match(text), OURS[name](text.encode())
+    if theirs is None:
+        assert isinstance(ours, Refusal), name
+    else:  # an empty capture is no field, as in Logstash
+        assert ours == {key: value for key, value in theirs.items() if value}, name
+
+
+@given(name=st.sampled_from(ALIKE), text=PIECES)
+@settings(max_examples=600)
+def test_a_named_pattern_of_grok_takes_what_pygrok_takes(name, text):
+    agree(name, text)
+
+
+@given(
+    name=st.sampled_from(sorted(WHOLE)),
+    place=st.integers(0, 60),
+    piece=st.one_of(st.just(""), st.sampled_from(list(" 019:-/.,+aZ\\\"'?"))),
+)
+@settings(max_examples=600)
+def test_a_text_of_a_named_pattern_with_one_letter_changed_is_taken_or_not_as_by_pygrok(name, place, piece):
+    text = WHOLE[name]
+    place %= len(text)
+    agree(name, text[:place] + piece + text[place + 1 :])
+
+
+EXPRESSION = r"%{IP:client} \[%{USERNAME:action}\] n=%{INT:number:int} %{GREEDYDATA:rest}"
+PYGROK = Grok(EXPRESSION)
+
+
+@given(
+    client=st.ip_addresses(v=4).map(str), action=st.from_regex(r"\A[A-Za-z0-9._-]{1,8}\Z"), number=st.integers(-(10**6), 10**6), rest=st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=12),
+)  # fmt: skip
+def test_an_expression_of_grok_gives_the_fields_that_pygrok_gives(client, action, number, rest):
+    line = f"{client} [{action}] n={number} {rest}"
+    ours = grok(EXPRESSION)(line.encode())
+    assert ours == {name: value for name, value in PYGROK.match(line).items() if value != ""}
