@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import click
@@ -35,19 +36,54 @@ def installed_version() -> str:
         return "not installed"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+COMMANDS: Mapping[str, Sequence[tuple[click.Command, str]]] = {
+    "Write a source file": (
+        (init, "propose one from a sample of a topic or a file"),
+        (check, "is it right; over a sample; against Kafka and Quick Audience"),
+        (explain, "one record, shown at every step"),
+        (test, "run the test cases beside it"),
+        (tap, "look at what passes, live"),
+        (events, "keep the event catalogue"),
+        (schema, "print the JSON Schema of a file, for editors"),
+        (plugins, "list plug-ins and what they do"),
+    ),
+    "Run it": (
+        (run, "report events until stopped"),
+        (replay, "report a range again; only what was never reported is sent"),
+    ),
+    "Try it": (
+        (demo, "the whole job, with everything it needs"),
+        (emulator, "a stand-in for Quick Audience"),
+        (registry, "a stand-in for a Schema Registry"),
+        (broker, "an embedded Apache Kafka"),
+        (sample, "make raw logs"),
+    ),
+}
+"""Every command, with a line on what it does, in the order in which they are listed."""
+
+
+class Verbs(click.Group):
+    """Lists the commands by what they are for."""
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, a section for each purpose."""
+        for purpose, commands in COMMANDS.items():
+            with formatter.section(purpose):
+                formatter.write_dl([(command.name or "", does) for command, does in commands])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(installed_version(), prog_name="log2mq")
 def cli() -> None:
     """Read raw application logs from Kafka and report them to Quick Audience as events, losing none and reporting none twice.
 
-    Start with `log2mq demo`. Then write a source file, `log2mq check` it, and `log2mq run` it.
+    Start with `log2mq demo`. Then `log2mq init` a source file, `log2mq check` it, and `log2mq run` it.
     """
 
 
-for verb in (
-    run, replay, check, test, explain, tap, init, events, schema, plugins, demo, emulator, registry, broker, sample,
-):  # fmt: skip
-    cli.add_command(verb)
+for _commands in COMMANDS.values():
+    for _command, _ in _commands:
+        cli.add_command(_command)
 
 
 def run_command() -> int:
