@@ -146,6 +146,8 @@ class Converter:
                 f"the value is {len(value)} bytes, limits.record allows {self._most_record_bytes}",
             )
         decoded = self._decode(value)
+        if decoded.__class__ is dict:  # one entry, as most records are
+            return LogEntry(decoded, record)
         if isinstance(decoded, list):
             return [
                 each if isinstance(each, Refusal) else LogEntry(each, record, place)
