@@ -179,23 +179,11 @@ def _compile_steps(steps: tuple[Step, ...]) -> Value:
         case (str() as first,):
             return lambda entry: entry.fields.get(first)
         case (str() as first, str() as second):
-
-            def two(entry: LogEntry) -> Any:
-                inner = entry.fields.get(first)
-                return inner.get(second) if inner.__class__ is dict or isinstance(inner, Mapping) else None
-
-            return two
+            return _two_names(first, second)
         case (str() as first, str() as second, str() as third):
-
-            def three(entry: LogEntry) -> Any:
-                inner = entry.fields.get(first)
-                if inner.__class__ is dict or isinstance(inner, Mapping):
-                    inner = inner.get(second)
-                    if inner.__class__ is dict or isinstance(inner, Mapping):
-                        return inner.get(third)
-                return None
-
-            return three
+            return _three_names(first, second, third)
+        case (str() as first, str() as second, int() as index, str() as name):
+            return _name_of_an_element(first, second, index, name)
         case (*before, int() as index, str() as name) if before:
             return _named(_element(_compile_steps(tuple(before)), index), name)
         case (*before, str() as name) if before:
@@ -203,6 +191,42 @@ def _compile_steps(steps: tuple[Step, ...]) -> Value:
         case (*before, int() as index):
             return _element(_compile_steps(tuple(before)), index)
     raise AssertionError(steps)  # the cases above are all
+
+
+def _two_names(first: str, second: str) -> Value:
+    def value(entry: LogEntry) -> Any:
+        inner = entry.fields.get(first)
+        return inner.get(second) if inner.__class__ is dict or isinstance(inner, Mapping) else None
+
+    return value
+
+
+def _three_names(first: str, second: str, third: str) -> Value:
+    def value(entry: LogEntry) -> Any:
+        inner = entry.fields.get(first)
+        if inner.__class__ is dict or isinstance(inner, Mapping):
+            inner = inner.get(second)
+            if inner.__class__ is dict or isinstance(inner, Mapping):
+                return inner.get(third)
+        return None
+
+    return value
+
+
+def _name_of_an_element(first: str, second: str, index: int, name: str) -> Value:
+    """`$.order.items[0].title`."""
+
+    def value(entry: LogEntry) -> Any:
+        inner = entry.fields.get(first)
+        if inner.__class__ is dict or isinstance(inner, Mapping):
+            inner = inner.get(second)
+            if isinstance(inner, list) and -len(inner) <= index < len(inner):
+                inner = inner[index]
+                if inner.__class__ is dict or isinstance(inner, Mapping):
+                    return inner.get(name)
+        return None
+
+    return value
 
 
 def _every(steps: tuple[Step, ...]) -> Value:

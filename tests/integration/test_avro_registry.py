@@ -93,7 +93,7 @@ def test_a_registry_that_is_away_holds_its_partition_makes_no_dead_letter_and_ot
     held, went_on = [], []
 
     def watch(status):
-        if status.held and not held:
+        if "does not answer" in status.held and not held:
             # Away by now, with an unknown schema in the one partition: the other's schema is remembered.
             held.append(status.held)
             kafka.write(made.topic, [paid(number) for number in range(200, 220)], partition=0)
@@ -112,7 +112,6 @@ def test_a_registry_that_is_away_holds_its_partition_makes_no_dead_letter_and_ot
         running.join(30)
         total = job.runner.status().total
     total.check()
-    assert "does not answer" in held[0]
     went_on[0].total.check()
     assert (went_on[0].total.read, went_on[0].total.in_flight) == (70, 0)
     assert (total.read, total.reported, total.dead_lettered) == (100, 100, 0)

@@ -61,7 +61,7 @@ def _time(pattern: str, zone_name: str | None = None, *, without_zone: str) -> S
 def _truncate(most: int) -> Step:
     if most < 1:
         raise BadExpression(f"truncate({most})", "a number of characters from 1")
-    return _on_text(lambda text: text[:most])
+    return lambda value: (value if value.__class__ is str else text_of(value))[:most]
 
 
 def _replace(old: str, new: str) -> Step:
