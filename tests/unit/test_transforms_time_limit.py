@@ -100,7 +100,7 @@ def test_what_has_no_end_is_interrupted(call):
 def test_what_tidies_up_does_so():
     left.clear()
     with pytest.raises(TookTooLong):
-        SHORT.run(tidy, 0)
+        TimeLimit(0.3).run(tidy, 0)  # long enough to be in its loop by then on any machine
     assert left == ["tidied"]
 
 
@@ -129,22 +129,19 @@ def test_no_alarm_comes_after_a_call_however_close_it_was():
 
 
 def test_an_alarm_of_someone_else_is_there_again_and_no_later():
-    heard = []
-
     def hear(_number, _frame):
-        heard.append(time.monotonic())
+        raise AssertionError("it is not due")
 
     signal.signal(signal.SIGALRM, hear)
-    signal.setitimer(signal.ITIMER_REAL, 0.05, 10)
     begun = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 600, 10)
     with pytest.raises(TookTooLong):
         SHORT.run(spin, 0)
     assert signal.getsignal(signal.SIGALRM) is hear
-    assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 0.05
-    while not heard:
-        time.sleep(0.01)
-    assert heard[0] - begun >= 0.045
-    assert signal.setitimer(signal.ITIMER_REAL, 0)[1] == 10
+    left_s, interval_s = signal.setitimer(signal.ITIMER_REAL, 0)
+    took_s = time.monotonic() - begun
+    assert 600 - took_s - 0.01 <= left_s <= 600 - 0.02 + 0.01
+    assert interval_s == 10
 
 
 def test_an_alarm_of_someone_else_that_fell_due_meanwhile_comes_after_the_call():
