@@ -41,7 +41,7 @@ transform:
   plugin: orders
   file: orders.py
   options: {code: bought}
-  timeout: 50ms
+  timeout: 300ms
 """
 BAD = {"loop": "PLUGIN_TOO_SLOW", "raise": "PLUGIN_RAISED", "wrong": "PLUGIN_OUTPUT"}
 
