@@ -153,7 +153,7 @@ class Converter:
                 each if isinstance(each, Refusal) else LogEntry(each, record, place)
                 for place, each in enumerate(decoded)
             ]
-        return decoded if isinstance(decoded, (Refusal, NotYet)) else LogEntry(decoded, record)
+        return decoded if isinstance(decoded, (Skipped, Refusal, NotYet)) else LogEntry(decoded, record)
 
     @property
     def warnings(self) -> Mapping[tuple[str, str], int]:

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 from pipeline.values import Claim, Commit, NotYet, Outcome, Partition, Polled, Standing
 from schemas.log import Record
 from schemas.refusal import Refusal
-from transforms.base import Kind
+from transforms.base import Kind, Skipped
 
 Fields = Mapping[str, Any]
-Decoded = Fields | list[Fields | Refusal] | Refusal | NotYet
+Decoded = Fields | list[Fields | Refusal] | Skipped | Refusal | NotYet
 """What a value holds: one entry's fields; or several entries in their order, each by itself fields or a refusal; or a refusal of it all.
+
+`Skipped` says why there is no entry where that is on purpose: a setting filters it, or it stands for nothing.
 
 `NotYet` is no answer: the same value is to be asked about again, and everything of its record with it.
 """
@@ -26,7 +28,7 @@ class Decoder(Protocol):
     """Turns a record's value into fields. Never blocks, never raises for what a record can hold; the same value gives the same answer, but for `NotYet`."""
 
     def __call__(self, value: bytes) -> Decoded:
-        """Return the decoded fields, or why there are none. An empty list is a record without an entry; a list never holds a list."""
+        """Return the decoded fields, or why there are none. An empty list is a record without an entry; a list holds no list, and nothing that is skipped."""
         ...
 
 

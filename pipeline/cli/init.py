@@ -8,17 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from pipeline.cli.options import kafka_settings
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.load import load_source
+from pipeline.decode import DecodeContext
 from pipeline.errors import UsageError
 from pipeline.kafka_topics import Topics
+from pipeline.proposal.avro_guess import CONTAINER_MARK, is_confluent
 from pipeline.proposal.candidates import find_candidates
-from pipeline.proposal.format_guess import guess_format
+from pipeline.proposal.format_guess import ENOUGH, Guess, guess_format
 from pipeline.proposal.source_text import Place, write_source
+from pipeline.registry.settings import RegistrySettings
 
 MOST_SAMPLE_BYTES = 64 << 20
+WHOLE = (CONTAINER_MARK, b"\x00")
+"""How a file begins that is one record, since no line of text does so: Avro as a container, or with a schema ID."""
 
 
 @click.command()
@@ -34,6 +40,9 @@ MOST_SAMPLE_BYTES = 64 << 20
     help="Reach the brokers as this source file does, with its security settings.",
 )
 @click.option(
+    "--registry", metavar="URL", default="", help="The Schema Registry, where the records are Avro with a schema ID."
+)
+@click.option(
     "--records", default=1_000, show_default=True, type=click.IntRange(1, 100_000), help="Most records of the sample."
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
@@ -43,6 +52,7 @@ def init(
     topic: str,
     bootstrap_servers: str,
     like: Path | None,
+    registry: str,
     records: int,
     *,
     force: bool,
@@ -58,7 +68,7 @@ def init(
     values = _from_file(sample_file, records) if sample_file else _from_topic(kafka, records)
     if not values:
         raise UsageError(f"{sample_file or topic}: found no record; expected a sample of some hundred")
-    guess = guess_format(values)
+    guess = _guess(values, _registry_url(registry), sample_file or topic)
     candidates = find_candidates(guess.entries)
     text = write_source(Place(name, ",".join(kafka.bootstrap_servers), topic), guess, candidates, len(values))
     _save(source_file, text)
@@ -67,10 +77,39 @@ def init(
     click.echo(
         f"{source_file}: {len(values):,} records, {formats}, {guess.share:.0%} of them read, {len(candidates.rules)} event rules proposed"
     )
+    whole = " --whole" if sample_file and values[0].startswith(WHOLE) else ""
     click.echo(
-        f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}"
-        + (f", and log2mq explain {source_file} --record {sample_file}" if sample_file else "")
+        f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}{whole}"
+        + (f", and log2mq explain {source_file} --record {sample_file}{whole}" if sample_file else "")
     )
+
+
+def _registry_url(written: str) -> str:
+    """Return the URL as it is kept. What was written is not shown: it may hold a password."""
+    if not written:
+        return ""
+    try:
+        return RegistrySettings(url=written).url
+    except ValidationError as error:
+        raise UsageError(f"--registry: found no URL that can be used; {error.errors()[0]['ctx']['error']}") from None
+
+
+def _guess(values: Sequence[bytes], registry: str, sample: object) -> Guess:
+    if is_confluent(values):
+        if not registry:
+            raise UsageError(
+                f"{sample}: found what looks like Avro with a Schema Registry: a zero byte and a schema ID begin the records; "
+                "expected --registry URL, the registry that knows the schemas"
+            )
+    elif registry:
+        raise UsageError(
+            f"--registry: found records in {sample} that do not begin with a zero byte and a schema ID; expected no --registry for them"
+        )
+    guess = guess_format(values, registry, DecodeContext(environment=os.environ))
+    if guess.steps[0]["format"] == "avro" and guess.share < ENOUGH:
+        reason = guess.refusal.reason if guess.refusal else "they hold no entry"
+        raise UsageError(f"{sample}: found records of Avro of which {guess.share:.0%} can be read; {reason}")
+    return guess
 
 
 def _source_name(path: Path) -> str:
@@ -85,7 +124,7 @@ def _kafka(topic: str, bootstrap_servers: str, like: Path | None) -> KafkaSettin
 
 
 def _from_file(path: Path, most: int) -> list[bytes]:
-    """Each line that is not blank is a record."""
+    """Each line that is not blank is a record; or the whole file, where it is no text."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_SAMPLE_BYTES)
@@ -93,6 +132,8 @@ def _from_file(path: Path, most: int) -> list[bytes]:
         raise UsageError(
             f"--file: found {str(path)!r}, which cannot be read ({error.strerror}); expected a file of records"
         ) from None
+    if content.startswith(WHOLE):
+        return [content]
     lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     return [line for line in lines if line.strip()][:most]
 

@@ -10,6 +10,7 @@ from pipeline.decode.text import Base64Text
 from pipeline.interfaces import Decoded, Decoder, Fields
 from pipeline.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.base import Skipped
 from transforms.fault import BadExpression
 from transforms.fields import EVERY, parse_steps, walk
 
@@ -30,7 +31,7 @@ def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
 
     def decode(value: bytes) -> Decoded:
         decoded = before(value)
-        if isinstance(decoded, Refusal | NotYet):
+        if isinstance(decoded, (Skipped, Refusal, NotYet)):  # a tuple: a union would be built anew for each record
             return decoded
         if not isinstance(decoded, list):
             return step(decoded)
@@ -39,7 +40,10 @@ def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
             made = each if isinstance(each, Refusal) else step(each)
             if isinstance(made, NotYet):
                 return made
-            entries += made if isinstance(made, list) else [made]
+            if isinstance(made, list):
+                entries += made
+            elif not isinstance(made, Skipped):
+                entries.append(made)
             if len(entries) > most:
                 return too_many
         return entries
@@ -81,7 +85,7 @@ def field_step(
 
     def step(fields: Fields) -> Decoded:
         found = found_in(fields)
-        if isinstance(found, NotYet):
+        if isinstance(found, (Skipped, NotYet)):
             return found
         if isinstance(found, list):
             return [joined(fields, each) for each in found]

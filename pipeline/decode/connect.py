@@ -12,6 +12,10 @@ from pipeline.decode.json_decoder import JsonOptions, build_json
 from pipeline.decode.json_several import NOT_AN_OBJECT
 from pipeline.decode.limits import DecodeLimits
 from pipeline.interfaces import Decoded, Decoder, Fields
+from transforms.base import Skipped
+
+TOMBSTONE = Skipped("no entry: a tombstone")
+"""What marks a row as gone."""
 
 
 class ConnectOptions(BaseModel):
@@ -40,7 +44,7 @@ def read_connect(options: ConnectOptions, limits: DecodeLimits) -> FieldStep:
     def read(fields: Fields) -> Decoded:
         schema, row = unwrapped(fields)
         if row is None:
-            return []
+            return TOMBSTONE
         if not isinstance(row, dict):
             return NOT_AN_OBJECT
         try:
@@ -59,6 +63,6 @@ def unwrapped(fields: Fields) -> tuple[Any, Any]:
 
 
 def of_json(read: FieldStep, limits: DecodeLimits) -> Decoder:
-    """Return the decoder that reads JSON, and each object of it. `null` is no entry: that is how some write a tombstone."""
+    """Return the decoder that reads JSON, and each object of it. `null` is how some write a tombstone."""
     loads = chained(build_json(JsonOptions(), limits), [read], limits)
-    return lambda value: [] if value.strip() == b"null" else loads(value)
+    return lambda value: TOMBSTONE if value.strip() == b"null" else loads(value)

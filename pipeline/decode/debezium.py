@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.decode.chain import FieldStep
-from pipeline.decode.connect import of_json, unwrapped
+from pipeline.decode.connect import TOMBSTONE, of_json, unwrapped
 from pipeline.decode.connect_types import ColumnType, PlainTypes, Timestamps, UnreadableColumn
 from pipeline.decode.json_decoder import JsonOptions, build_json
 from pipeline.decode.json_several import NOT_AN_OBJECT
@@ -16,6 +17,7 @@ from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match
 from pipeline.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import Refusal
+from transforms.base import Skipped
 
 Operation = Literal["c", "u", "d", "r", "t", "m"]
 """Create, update, delete, read (a row of a snapshot), truncate, message, as `op` has them."""
@@ -26,6 +28,9 @@ ENVELOPE = "debezium"
 """The field that holds what an event says beside its row, where the source file names no other."""
 
 _NO_EVENT = no_match("the object is no change event of Debezium, nor one flattened with __op or __deleted")
+_UNWANTED: Mapping[str, Skipped] = MappingProxyType(
+    {each: Skipped(f"no entry: the operation {each} is not among decode.operations") for each in OPERATIONS}
+)
 _UNAVAILABLE = "__debezium_unavailable_value"
 """What stands for a large value that a change did not touch (PostgreSQL, Oracle)."""
 
@@ -76,7 +81,7 @@ class _ChangeEvents:
         """Read one event, with the schema that came with it or without."""
         schema, payload = unwrapped(fields)
         if payload is None:
-            return []
+            return TOMBSTONE
         if not isinstance(payload, dict):
             return NOT_AN_OBJECT
         try:
@@ -90,7 +95,7 @@ class _ChangeEvents:
 
     def _whole(self, schema: Any, payload: Mapping[str, Any]) -> Decoded:
         if payload["op"] not in self._wanted:
-            return [] if payload["op"] in OPERATIONS else _NO_EVENT
+            return _UNWANTED.get(payload["op"], _NO_EVENT)
         after, before = self._row(schema, payload, "after"), self._row(schema, payload, "before")
         for each in (after, before):
             if isinstance(each, Refusal):
@@ -115,7 +120,7 @@ class _ChangeEvents:
         deleted = str(payload.get("__deleted")).lower() == "true"
         operation = str(payload.get("__op") or ("d" if deleted else ""))
         if operation and operation not in self._wanted:
-            return [] if operation in OPERATIONS else _NO_EVENT
+            return _UNWANTED.get(operation, _NO_EVENT)
         plain = self._plain.of_row(schema, _available(payload))
         row = {name: each for name, each in plain.items() if not name.startswith(_ADDED)}
         said = {name.removeprefix(_ADDED): each for name, each in plain.items() if name.startswith(_ADDED)}

@@ -13,6 +13,7 @@ from pipeline.decode.settings import DecodeStep
 from pipeline.interfaces import Decoded, Decoder, Fields
 from pipeline.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.base import Skipped
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _GZIP_WINDOW = 31  # 15 bits, and a gzip header is expected
@@ -86,7 +87,10 @@ def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
                 made = decoder(line.removesuffix(b"\r"))
                 if isinstance(made, NotYet):
                     return made
-                entries += made if isinstance(made, list) else [made]
+                if isinstance(made, list):
+                    entries += made
+                elif not isinstance(made, Skipped):
+                    entries.append(made)
                 if len(entries) > most:
                     return too_many
         return entries[0] if len(entries) == 1 else entries

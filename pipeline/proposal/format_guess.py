@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from pipeline.decode import DecodeLimits, DecodeStep, build_chain
+from pipeline.decode import DecodeContext, DecodeLimits, DecodeStep, build_chain
 from pipeline.decode.debezium import ENVELOPE
 from pipeline.decode.unpack import unpacked
 from pipeline.interfaces import Fields
-from pipeline.values import NotYet
+from pipeline.patience import answered
+from pipeline.proposal.avro_guess import avro_step
+from pipeline.proposal.delimited_guess import delimited_step
 from schemas.refusal import Refusal
+from transforms.base import Skipped
 
 LIMITS = DecodeLimits()
 
@@ -22,8 +24,9 @@ ENOUGH = 0.8
 _CRI = r"(?P<time>\d{4}-\d\d-\d\dT\S+) (?P<stream>stdout|stderr) (?P<tag>[FP]\S*) (?P<message>.*)"
 """What container runtimes of Kubernetes put before a line."""
 
+_CHANGES: dict[str, Any] = {"format": "debezium", "operations": ["c", "u", "d", "r"]}
 _STRICT: tuple[dict[str, Any], ...] = (
-    {"format": "debezium", "operations": ["c", "u", "d", "r"]},
+    _CHANGES,
     {"format": "json"},
     {"format": "regex", "pattern": _CRI},
     {"format": "xml"},
@@ -35,9 +38,6 @@ _STRICT: tuple[dict[str, Any], ...] = (
     {"format": "java", "layout": "log4j"},
     {"format": "syslog"},
 )
-_DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
-_NULL_TEXTS = ("\\N", "NULL", "null")
-_LEAST_COLUMNS = 3
 _LEAST_PAIRS = 2
 _WRAPPED_IN = ("message", "msg", "log", "line", "payload", "content", "body", "event", "value", "text")
 _INNER = tuple(step for step in _STRICT if step["format"] not in {"debezium", "regex", "syslog"})
@@ -48,15 +48,27 @@ Step = Mapping[str, Any]
 
 
 class Guess(NamedTuple):
-    """Steps as they are written under `decode:`, the entries they made, and the share of the sample that they read."""
+    """Steps as they are written under `decode:`, the entries they made, the share of the sample that they read, and the first refusal of the rest."""
 
     steps: tuple[Step, ...]
     entries: tuple[Fields, ...]
     share: float
+    refusal: Refusal | None = None
 
 
-def guess_format(values: Sequence[bytes]) -> Guess:
-    """Guess how records are decoded. What nothing reads is taken for lines of text."""
+_NOWHERE = DecodeContext()
+
+
+def guess_format(values: Sequence[bytes], registry: str = "", context: DecodeContext = _NOWHERE) -> Guess:
+    """Guess how records are decoded. What nothing reads is taken for lines of text.
+
+    `registry` is the URL of the Schema Registry that is asked for the schemas which records of Avro name.
+
+    Raises:
+        RegistryUnavailable: it does not answer.
+    """
+    if (avro := avro_step(values, registry)) is not None:
+        return _of_avro(values, avro, context)
     before = _before(values)
     for step in _STRICT:
         found = decoded(values, ({**step, **before},), lenient=step["format"] == "java")
@@ -70,48 +82,70 @@ def guess_format(values: Sequence[bytes]) -> Guess:
     ]
     if _are_logfmt(texts):
         return decoded(values, ({"format": "logfmt", **before},))
-    if (columns := _delimited(texts)) is not None:
+    if (columns := delimited_step(texts)) is not None:
         return decoded(values, ({**columns, **before},))
     return decoded(values, ({"format": "regex", "pattern": "(?P<line>.*)", **before},))
 
 
+def _of_avro(values: Sequence[bytes], step: Step, context: DecodeContext) -> Guess:
+    """Decode Avro, and see whether its rows are Debezium's events."""
+    found = decoded(values, (step,), context=context)
+    if found.share < ENOUGH:
+        return found
+    changes = decoded(values, (step, {**_CHANGES, "from": "$"}), context=context)
+    if changes.share >= ENOUGH:
+        found = _of_changes(changes)
+    return _of_the_row(_with_inner(values, found, context))
+
+
 def _of_connect(values: Sequence[bytes], found: Guess) -> Guess:
     """See whether JSON is what Kafka Connect put around rows, and of Debezium's events which operations there are."""
-    first = dict(found.steps[0])
+    first = found.steps[0]
     if first["format"] == "json":
         wrapped = sum(entry.keys() == {"schema", "payload"} for entry in found.entries)
         return decoded(values, ({**first, "format": "connect"},)) if wrapped > len(found.entries) * ENOUGH else found
-    if first["format"] == "debezium":
-        seen = {entry[ENVELOPE].get("op") for entry in found.entries}
-        operations = [each for each in first["operations"] if each in seen]
-        return found._replace(steps=({**first, "operations": operations or ["c", "u"]},))
-    return found
+    return _of_changes(found) if first["format"] == "debezium" else found
+
+
+def _of_changes(found: Guess) -> Guess:
+    """Name the operations that there are."""
+    *before, last = found.steps
+    seen = {entry[ENVELOPE].get("op") for entry in found.entries}
+    operations = [each for each in last["operations"] if each in seen]
+    return found._replace(steps=(*before, {**last, "operations": operations or ["c", "u"]}))
 
 
 def _of_the_row(found: Guess) -> Guess:
-    """Leave the row as it was before out of a change event's fields: it has the same columns, and the same customer's identifiers."""
-    if found.steps[0]["format"] != "debezium":
+    """Leave the row as it was before out of a change event's fields, and an Avro event's own: they have the same columns, and the same customer's identifiers."""
+    if all(step["format"] != "debezium" for step in found.steps):
         return found
-    entries = [
-        {**entry, ENVELOPE: {name: each for name, each in entry[ENVELOPE].items() if name != "before"}}
-        for entry in found.entries
-    ]
+    is_beside = found.steps[0]["format"] != "debezium"
+    entries: list[Fields] = []
+    for entry in found.entries:
+        said = entry[ENVELOPE]
+        own = {"after", *(name for name in said if entry.get(name) == said[name])} if is_beside else set()
+        row = {name: each for name, each in entry.items() if name not in own}
+        entries.append({**row, ENVELOPE: {name: each for name, each in said.items() if name != "before"}})
     return found._replace(entries=tuple(entries))
 
 
-def decoded(values: Sequence[bytes], steps: Sequence[Step], *, lenient: bool = False) -> Guess:
+def decoded(
+    values: Sequence[bytes], steps: Sequence[Step], *, lenient: bool = False, context: DecodeContext = _NOWHERE
+) -> Guess:
     """Decode a sample. `lenient`: lines that continue another one, as stack traces do, are not counted."""
-    decode = build_chain([DecodeStep.model_validate(step) for step in steps], LIMITS)
+    decode = build_chain([DecodeStep.model_validate(step) for step in steps], LIMITS, context)
     entries: list[Fields] = []
-    refused = 0
+    refused: list[Refusal] = []
     for value in values:
-        answer = decode(value)
+        answer = answered(partial(decode, value))
         for each in answer if isinstance(answer, list) else [answer]:
-            if not isinstance(each, Refusal | NotYet):
+            if isinstance(each, Refusal):
+                if not (lenient and entries and value[:1].isspace()):
+                    refused.append(each)
+            elif not isinstance(each, Skipped):
                 entries.append(each)
-            elif not (lenient and entries and value[:1].isspace()):
-                refused += 1
-    return Guess(tuple(steps), tuple(entries), len(entries) / max(len(entries) + refused, 1))
+    share = len(entries) / max(len(entries) + len(refused), 1)
+    return Guess(tuple(steps), tuple(entries), share, refused[0] if refused else None)
 
 
 def _before(values: Sequence[bytes]) -> dict[str, str]:
@@ -150,42 +184,7 @@ def _is_whole_logfmt(entry: Fields) -> bool:
     return pairs >= _LEAST_PAIRS and pairs * 2 > len(entry)
 
 
-def _delimited(texts: Sequence[str]) -> dict[str, Any] | None:
-    """Find the delimiter by which most rows have the same number of columns, and their names in the first row where it has none but names."""
-    for delimiter, name in _DELIMITERS.items():
-        rows = [row for text in texts if (row := _row(text, delimiter))]
-        if not rows:
-            continue
-        columns, often = Counter(map(len, rows)).most_common(1)[0]
-        if columns < _LEAST_COLUMNS or often < len(rows) * ENOUGH:
-            continue
-        first = rows[0]
-        named = len(first) == columns and len(set(first)) == columns and all(_is_a_name(each) for each in first)
-        names = [each.strip() for each in first] if named else [f"column_{number}" for number in range(1, columns + 1)]
-        step: dict[str, Any] = {"format": name, "columns": names, **_null_text(rows)}
-        return step if name == "tsv" or delimiter == "," else {**step, "delimiter": delimiter}
-    return None
-
-
-def _null_text(rows: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Find what databases write where there is no value."""
-    written = {each for row in rows for each in row}
-    return next(({"null_text": each} for each in _NULL_TEXTS if each in written), {})
-
-
-def _row(text: str, delimiter: str) -> list[str]:
-    try:
-        rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
-    except csv.Error:
-        return []
-    return rows[0] if len(rows) == 1 else []
-
-
-def _is_a_name(text: str) -> bool:
-    return text.strip().replace("_", "a").replace("-", "a").replace(" ", "a").isidentifier()
-
-
-def _with_inner(values: Sequence[bytes], outer: Guess) -> Guess:
+def _with_inner(values: Sequence[bytes], outer: Guess, context: DecodeContext = _NOWHERE) -> Guess:
     """Add a step for a field whose text is a format of its own: JSON within JSON, or the line that a shipper wrapped."""
     for name in sorted({name for entry in outer.entries for name in entry}):
         texts = [text for entry in outer.entries if isinstance(text := entry.get(name), str) and text]
@@ -200,9 +199,10 @@ def _with_inner(values: Sequence[bytes], outer: Guess) -> Guess:
             inner = decoded([text.encode() for text in texts], (step,))
             if inner.share >= ENOUGH and texts[0].lstrip()[:1] not in {"[", ""}:
                 further = {**step, "from": name, "into": name, "required": False}
-                return decoded(values, (*outer.steps, further))
+                return decoded(values, (*outer.steps, further), context=context)
         if name.lower() in _WRAPPED_IN and _are_logfmt(texts):
-            return decoded(values, (*outer.steps, {"format": "logfmt", "from": name, "into": name, "required": False}))
+            further = {"format": "logfmt", "from": name, "into": name, "required": False}
+            return decoded(values, (*outer.steps, further), context=context)
     return outer
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.decode import DECODERS, DecodeContext, DecodeLimits, UnknownFormatError, build_decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.base import Skipped
 
 OPTIONS = {
     "json": {},
@@ -49,6 +50,7 @@ GOOD = {
 HOSTILE = {
     "empty": b"",
     "nul": b"\x00",
+    "null": b"null",
     "not UTF-8": b'{"a":"\xff\xfe"}',
     "UTF-16": '{"a":1}'.encode("utf-16"),
     "deep arrays": b"[" * 100_000,
@@ -105,11 +107,14 @@ def decoder(name):
 
 
 def check_answer(answer):
-    """Fields, all named by text, in which nothing breaks when they are written as UTF-8; or a refusal at decoding."""
+    """Fields, all named by text, in which nothing breaks when they are written as UTF-8; or a refusal at decoding; or why it is filtered."""
     if isinstance(answer, list):
-        assert not any(isinstance(each, list) for each in answer)
+        assert not any(isinstance(each, list | Skipped) for each in answer)
         for each in answer:
             check_answer(each)
+        return
+    if isinstance(answer, Skipped):
+        assert answer.why
         return
     if isinstance(answer, Refusal):
         assert answer.stage is Stage.DECODE

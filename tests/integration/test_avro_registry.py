@@ -9,11 +9,13 @@ import time
 
 import fastavro
 import pytest
+from click.testing import CliRunner
 
 from pipeline.build import Hooks, now_ms
+from pipeline.cli.main import cli
 from pipeline.emulator.registry import Registry
 from pipeline.emulator.registry_server import StandInRegistry
-from pipeline.errors import RegistryUnavailable
+from pipeline.errors import RegistryUnavailable, UsageError
 from pipeline.kafka_topics import Topics
 from pipeline.replay import FROM_NAMES, TO_NAMES, Bound, plan
 from pipeline.replay_job import ReplayJob
@@ -178,3 +180,18 @@ def wait_until(condition, limit_s=40):
             return
         time.sleep(0.05)
     raise AssertionError(f"not so within {limit_s} s")
+
+
+def test_init_proposes_a_source_file_from_a_topic_of_avro(avro_source, kafka, place, tmp_path):
+    made = avro_source()
+    kafka.write(made.topic, [paid(number) for number in range(50)])
+    made.save()
+    path = tmp_path / "paid.yaml"
+    asked = ["init", str(path), "--topic", made.topic, "--like", str(made.path)]
+    refused = CliRunner().invoke(cli, asked)
+    assert isinstance(refused.exception, UsageError)
+    assert "expected --registry URL" in str(refused.exception)
+    done = CliRunner().invoke(cli, [*asked, "--registry", place.url])
+    assert done.exit_code == 0, done.output
+    assert "50 records, avro, 100% of them read" in done.output
+    assert f'decode: {{format: avro, registry: "{place.url}"}}' in path.read_text()

@@ -29,8 +29,8 @@ def wrapped(**log):
     return {"message": json.dumps({"type": "paid", "ts": 1_700_000_000, **log})}
 
 
-def explain(tmp_path, content, *options):
-    (tmp_path / "shop.yaml").write_text(SOURCE)
+def explain(tmp_path, content, *options, source=SOURCE):
+    (tmp_path / "shop.yaml").write_text(source)
     (tmp_path / "records").write_text(content)
     result = CliRunner().invoke(
         cli, ["explain", str(tmp_path / "shop.yaml"), "--record", str(tmp_path / "records"), *options]
@@ -46,6 +46,20 @@ def test_each_entry_is_shown_with_what_became_of_it(tmp_path):
     assert '"outBizId": "shop-log-0-0.2"' in said
     assert said.rstrip().splitlines()[-1].startswith("── dead letter: NOT_JSON at decode: entry 1 of 3")
     assert "user-700" not in said
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ('{"op": "d", "before": {"user": "user-7001"}}', "the operation d is not among decode.operations"),
+        ('{"before": null, "after": null, "op": "t"}', "the operation t is not among decode.operations"),
+        ('{"user": "user-7001", "__deleted": "true"}', "the operation d is not among decode.operations"),
+        ("null", "a tombstone"),
+    ],
+)
+def test_a_change_that_is_not_wanted_says_which(tmp_path, record, why):
+    source = SOURCE.replace("  - json\n  - {format: json, from: message, into: log}\n", "  format: debezium\n")
+    assert explain(tmp_path, record, source=source).splitlines()[-1] == f"── filtered: no entry: {why}"
 
 
 def test_a_file_may_be_one_record_whatever_its_lines(tmp_path):

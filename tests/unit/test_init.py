@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 
+import fastavro
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.cli.check import check
 from pipeline.cli.init import init
 from pipeline.config.load import load_source
+from pipeline.decode import DecodeContext
+from pipeline.emulator.registry_server import StandInRegistry
 from pipeline.emulator.sample import SampleKind, SampleSettings, generate
 from pipeline.errors import UsageError
+from pipeline.proposal.avro_guess import is_confluent
 from pipeline.proposal.candidates import find_candidates
 from pipeline.proposal.format_guess import guess_format
 from pipeline.proposal.source_text import Place, write_source
@@ -177,6 +183,165 @@ ANY = st.recursive(
 )  # fmt: skip
 def test_whatever_the_sample_what_is_written_is_right(tmp_path_factory, values):
     proposed(values, tmp_path_factory.mktemp("init"))
+
+
+# --- Avro ------------------------------------------------------------------------------------------------------------------------
+
+ORDER = {
+    "type": "record",
+    "name": "Order",
+    "fields": [
+        {"name": "order_no", "type": "string"},
+        {"name": "user_id", "type": "string"},
+        {"name": "mobile", "type": "string"},
+        {"name": "status", "type": "string"},
+        {"name": "created_at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    ],
+}
+CHANGE = {
+    "type": "record",
+    "name": "Envelope",
+    "fields": [
+        {"name": "before", "type": ["null", ORDER]},
+        {"name": "after", "type": ["null", "Order"]},
+        {"name": "op", "type": "string"},
+        {"name": "ts_ms", "type": ["null", "long"]},
+    ],
+}
+
+
+def change(n):
+    return {**json.loads(changed(n)), "op": "u" if n % 2 else "c"}
+
+
+def confluent(number, schema, values):
+    framed = []
+    for value in values:
+        stream = io.BytesIO(b"\x00" + number.to_bytes(4))
+        stream.seek(0, io.SEEK_END)
+        fastavro.schemaless_writer(stream, schema, value)
+        framed.append(stream.getvalue())
+    return framed
+
+
+def container(values):
+    stream = io.BytesIO()
+    fastavro.writer(stream, ORDER, values)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def registry():
+    with StandInRegistry() as serving:
+        yield serving
+
+
+def test_a_container_file_is_one_record_and_brings_its_schema(tmp_path):
+    sample = tmp_path / "orders.avro"
+    sample.write_bytes(container([order(n) for n in range(60)]))
+    done = run(tmp_path / "shop.yaml", "--file", sample)
+    assert done.exit_code == 0, done.output
+    assert "1 records, avro, 100% of them read" in done.output
+    assert f"check {tmp_path / 'shop.yaml'} --sample {sample} --whole" in done.output
+    text = (tmp_path / "shop.yaml").read_text()
+    assert "decode: {format: avro, encoding: container}" in text
+    assert "out_biz_id: $.order_no" in text
+    assert CliRunner().invoke(check, [str(tmp_path / "shop.yaml"), "--sample", str(sample), "--whole"]).exit_code == 0
+
+
+@pytest.fixture
+def initiated(tmp_path):
+    """Run the command over a file that is one record."""
+
+    def run_over(value, *options):
+        (tmp_path / "orders.bin").write_bytes(value)
+        return run(tmp_path / "shop.yaml", "--file", tmp_path / "orders.bin", *options)
+
+    return run_over
+
+
+def test_records_with_a_schema_id_say_that_a_registry_is_missing(tmp_path, initiated):
+    done = initiated(confluent(7, ORDER, [order(10)])[0])  # which has a byte 10, the end of a line, in it
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == (
+        f"{tmp_path / 'orders.bin'}: found what looks like Avro with a Schema Registry: a zero byte and a schema ID begin the records; "
+        "expected --registry URL, the registry that knows the schemas"
+    )
+    assert not (tmp_path / "shop.yaml").exists()
+
+
+UTF_16 = [f'{{"n":{n}}}'.encode("utf-16-be") for n in range(60)]
+MIXED = confluent(7, ORDER, [order(n) for n in range(60)])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (MIXED[:54] + UTF_16[:6], True),
+        (MIXED[:53] + UTF_16[:7], False),
+        (UTF_16, False),
+        ([b"\x00\x00\x00\x00\x07"], False),
+        ([], False),
+    ],
+)
+def test_nearly_all_records_begin_with_a_zero_byte_and_an_id_that_a_registry_gives(values, expected):
+    assert is_confluent(values) is expected
+
+
+def test_with_a_registry_its_records_are_decoded_and_the_file_names_it(tmp_path, initiated, registry):
+    number = registry.registry.register("orders-value", json.dumps(ORDER))
+    done = initiated(confluent(number, ORDER, [order(1)])[0], "--registry", registry.url + "/")
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "shop.yaml").read_text()
+    assert f'decode: {{format: avro, registry: "{registry.url}"}}' in text
+    for expression in ("event_time: $.created_at", "$.user_id", "out_biz_id: $.order_no", "mobile: $.mobile"):
+        assert expression in text
+
+
+def test_debeziums_events_in_avro_take_two_steps_and_show_no_row_twice(registry):
+    number = registry.registry.register("orders-value", json.dumps(CHANGE))
+    values = confluent(number, CHANGE, [change(n) for n in range(60)])
+    guess = guess_format(values, registry.url, DecodeContext(environment={}))
+    assert guess.steps == (
+        {"format": "avro", "registry": registry.url},
+        {"format": "debezium", "operations": ["c", "u"], "from": "$"},
+    )
+    assert (len(guess.entries), guess.share) == (60, 1.0)
+    assert guess.entries[1] == {**order(1), "debezium": {"op": "u", "ts_ms": 1714528800001}}
+    text = write_source(PLACE, guess, find_candidates(guess.entries), len(values))
+    assert "  - {format: debezium, operations: [c, u], from: $}" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (MIXED[0], "0% can be read; the registry does not know the schema ID 7"),
+        (b"{}", "that do not begin with a zero byte and a schema ID; expected no --registry"),
+        (UTF_16[0], "that do not begin with a zero byte and a schema ID; expected no --registry"),
+    ],
+    ids=["unknown ID", "JSON", "UTF-16"],
+)
+def test_a_registry_that_does_not_help_is_said(initiated, registry, value, says):
+    done = initiated(value, "--registry", registry.url)
+    assert isinstance(done.exception, UsageError)
+    assert says in str(done.exception)
+
+
+@pytest.mark.parametrize("url", ["https://name:password@registry.example", "http://registry.example", "registry"])
+def test_the_url_of_a_registry_is_checked_and_not_shown(initiated, url):
+    done = initiated(MIXED[0], "--registry", url)
+    assert isinstance(done.exception, UsageError)
+    assert "--registry: found no URL that can be used; expected a URL such as" in str(done.exception)
+    assert "password" not in str(done.exception)
+
+
+def test_a_container_that_cannot_be_read_says_why(initiated):
+    done = initiated(container([order(n) for n in range(9)])[:-20])
+    assert isinstance(done.exception, UsageError)
+    assert "found records of Avro of which 0% can be read; " in str(done.exception)
+
+
+# --- the command -----------------------------------------------------------------------------------------------------------------
 
 
 def run(*arguments):
