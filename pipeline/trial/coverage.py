@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pipeline.observe.redact import MOST_CHARACTERS, redact
 from pipeline.trial.tally import is_missing
+from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
 from transforms.fault import Location, Note
 from transforms.fields import Inconvertible, compile_path, is_path
@@ -36,6 +38,7 @@ class RuleCoverage:
         self._had: Counter[tuple[str, Location]] = Counter()
         self._filled: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
+        self._telling: Counter[str] = Counter()
 
     def see(self, entry: LogEntry, trace: RuleTrace) -> None:
         """Take note of what the rule did with an entry."""
@@ -60,6 +63,7 @@ class RuleCoverage:
             self._made += 1
             found = message.wire.get("extendAttributes", {})
             self._filled.update(name for name in self._attributes if found.get(name))
+            self._telling.update(name for name, text in found.items() if redact(text) != text[:MOST_CHARACTERS])
         if trace.refusal is not None and is_missing(trace.refusal):
             self._missing[trace.refusal.reason.removeprefix(f"{self._rule.name}: ")] += 1
 
@@ -84,6 +88,11 @@ class RuleCoverage:
             here = (*self.location, "attributes", name)
             if self._made and not self._filled[name] and here not in without:
                 yield Note(here, f"is empty in all {self._made:,} events that the rule makes")
+
+        for name, count in self._telling.items():
+            here = (*self.location, *(("out_biz_id",) if name == OUT_BIZ_ID else ("attributes", name)))
+            text = f"holds what looks like an identifier of a person in {count:,} of {self._made:,} events: it belongs under identities"
+            yield Note(here, f"{text}, and elsewhere only hashed (hmac)")
 
     @property
     def _things(self) -> str:

@@ -269,3 +269,13 @@ def test_a_plug_in_is_tried_out_too(tmp_path, monkeypatch):
     ]
     assert [note.location for note in notes] == [("transform",)]
     assert "is not unique: 1 event of the sample" in notes[0].text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [("contact", "138 0013 8000 call me on 13800138000", True), ("contact", "wang@example.com", True), ("contact", "order 20261111000138001", False)],
+)  # fmt: skip
+def test_a_value_that_looks_like_an_identifier_is_said_of_its_attribute(check, key, value, says):
+    source = SOURCE.replace("    attributes:", f"    attributes:\n      note: $.{key}", 1)
+    said = check("--sample", "shop.log", source=source, lines=[paid("n1", **{key: value})])
+    assert ("attributes.note: holds what looks like an identifier of a person in 1 of 1 events" in said) is says
