@@ -71,7 +71,7 @@ def warned(said):
 
 
 def described(name):
-    """What stands above the first key of a file, without the marks of a comment."""
+    """What stands above the first key of a file."""
     return (FOLDER / name).read_text(encoding="utf-8").partition("\n\n")[0]
 
 
