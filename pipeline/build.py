@@ -22,6 +22,7 @@ from pipeline.deadletter.share import DeadLetterShare
 from pipeline.decode import DecodeContext, DecodeLimits, build_chain
 from pipeline.dedup import open_store
 from pipeline.dispatch import Dispatch
+from pipeline.errors import UsageError
 from pipeline.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.kafka_producer import KafkaDeadLetters
 from pipeline.kafka_source import KafkaSource
@@ -59,8 +60,14 @@ def build_transform(source: SourceFile, environment: Mapping[str, str]) -> Trans
     if source.transform is not None:
         chosen = source.transform
         return load_plugin(chosen.plugin, chosen.options, file=source.plugin_file, most_ms=chosen.timeout)
-    keys = {name: each.read(environment).reveal().encode() for name, each in source.keys.items()}
-    return compile_mapping(source.mapping, keys)
+    return compile_mapping(source.mapping, {name: _key(source, name, environment) for name in source.keys})
+
+
+def _key(source: SourceFile, name: str, environment: Mapping[str, str]) -> bytes:
+    try:
+        return source.keys[name].read(environment).reveal().encode()
+    except UsageError as error:
+        raise UsageError(source.warning(("keys", name), str(error))) from None
 
 
 def build_converter(

@@ -96,7 +96,9 @@ class EventDefinition(BaseModel):
     name: Annotated[Line, Field(description="Event Name")]
     channel: Annotated[Line, Field(description="Channel Name, or the feature module of a system default event")]
     origin: Annotated[Origin | None, Field(description="Without it, what the channel says")] = None
-    properties: Annotated[list[EventProperty], BeforeValidator(_or_empty)] = Field(default_factory=list)
+    properties: Annotated[
+        list[EventProperty], BeforeValidator(_or_empty), Field(description="Its event extension properties")
+    ] = Field(default_factory=list)
 
     def property_of(self, property_id: str) -> EventProperty | None:
         """Return the property of that ID."""
@@ -108,8 +110,10 @@ class MarketingTask(BaseModel):
 
     model_config = _STRICT
 
-    name: Line
-    events: Annotated[list[Line], BeforeValidator(_or_empty)] = Field(default_factory=list)
+    name: Annotated[Line, Field(description="The task's name")]
+    events: Annotated[
+        list[Line], BeforeValidator(_or_empty), Field(description="The codes of the events that it uses")
+    ] = Field(default_factory=list)
 
 
 class Catalogue(BaseModel):
@@ -117,9 +121,17 @@ class Catalogue(BaseModel):
 
     model_config = _STRICT
 
-    channels: Annotated[list[Channel], BeforeValidator(_or_empty)] = Field(default_factory=list)
-    events: Annotated[list[EventDefinition], BeforeValidator(_or_empty)] = Field(default_factory=list)
-    tasks: Annotated[list[MarketingTask], BeforeValidator(_or_empty)] = Field(default_factory=list)
+    channels: Annotated[
+        list[Channel], BeforeValidator(_or_empty), Field(description="Where events are reported from")
+    ] = Field(default_factory=list)
+    events: Annotated[
+        list[EventDefinition], BeforeValidator(_or_empty), Field(description="The events of these channels")
+    ] = Field(default_factory=list)
+    tasks: Annotated[
+        list[MarketingTask],
+        BeforeValidator(_or_empty),
+        Field(description="Automated marketing tasks: an event that one of them uses cannot be deleted"),
+    ] = Field(default_factory=list)
 
     @cached_property
     def channels_by_name(self) -> Mapping[str, Channel]:

@@ -91,8 +91,8 @@ class ExpectedBody(BaseModel):
 
     model_config = _STRICT
 
-    events: Any = None
-    users: Any = None
+    events: Annotated[Any, Field(description="the call that reports events")] = None
+    users: Annotated[Any, Field(description="the call that reports identities of users")] = None
 
     @model_validator(mode="after")
     def _texts_or_lists(self) -> Self:
@@ -112,7 +112,7 @@ class TestRecord(BaseModel):
     base64: Annotated[str | None, AfterValidator(lambda text: text and _base64(text))] = None
     hex: Annotated[str | None, AfterValidator(lambda text: text and _hex(text))] = None
     file: Annotated[str | None, Field(min_length=1)] = None
-    line: Annotated[int | None, Field(ge=1)] = None
+    line: Annotated[int | None, Field(ge=1, description="which line of the file is the record, from 1")] = None
     without_value: Literal[True] | None = None
     key: str | None = None
     headers: dict[str, str | None] = Field(default_factory=dict)
@@ -165,9 +165,14 @@ def _alias(name: str) -> str:
 class TestCase(TestRecord):
     """One case: a record and what is expected of it, or several records one after the other."""
 
-    name: Annotated[str, Field(min_length=1, max_length=300)]
-    whole: bool | None = None
-    records: Annotated[list[TestRecord] | None, Field(min_length=1)] = None
+    name: Annotated[str, Field(min_length=1, max_length=300, description="what the case shows; each name once")]
+    whole: Annotated[
+        bool | None, Field(description="nothing else is there: no further field, attribute or message")
+    ] = None
+    records: Annotated[
+        list[TestRecord] | None,
+        Field(min_length=1, description="several records, one after the other, each with what is expected of it"),
+    ] = None
 
     def _has_its_values(self) -> None:
         if self.records is None:

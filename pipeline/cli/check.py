@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ import click
 from pipeline.build import build_converter
 from pipeline.cli.online import api_warnings, kafka_warnings
 from pipeline.cli.options import source_argument
-from pipeline.config.load import load_source, missing_credentials, warnings
+from pipeline.config.load import load_source, missing_credentials, unset_keys, warnings
 from pipeline.config.source_file import SourceFile
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.observe.console import output
@@ -54,10 +55,12 @@ def check(
     if sample is None and (whole or records is not None):
         raise UsageError(f"{'--whole' if whole else '--records'}: found no --sample; expected one with it")
     source = load_source(source_file, os.environ, with_credentials=True)
-    build_converter(source, os.environ)
-    count = _warn(warnings(source)) + _warn(missing_credentials(source, os.environ))
+    unset = unset_keys(source, os.environ)
+    environment = {**os.environ, **{name: secrets.token_hex() for name in unset}}
+    build_converter(source, environment)
+    count = _warn(warnings(source)) + _warn([*missing_credentials(source, os.environ), *unset.values()])
     if sample is not None:
-        count += _warn(sample_warnings(source, sample, records or MOST_RECORDS, whole=whole))
+        count += _warn(sample_warnings(source, sample, records or MOST_RECORDS, environment, whole=whole))
     if online:
         count += _warn(kafka_warnings(source)) + _warn(api_warnings(source))
     rules = (
@@ -82,7 +85,9 @@ def _warn(said: list[str]) -> int:
     return len(said)
 
 
-def sample_warnings(source: SourceFile, sample: str, most: int, *, whole: bool) -> list[str]:
+def sample_warnings(
+    source: SourceFile, sample: str, most: int, environment: Mapping[str, str], *, whole: bool
+) -> list[str]:
     """Try the source file over a sample, print what would become of it, and return what that says of the file.
 
     Raises:
@@ -90,7 +95,7 @@ def sample_warnings(source: SourceFile, sample: str, most: int, *, whole: bool) 
         SourceUnavailable: no broker answers, or there is no such topic.
     """
     try:
-        tally, notes = try_out(source, _sampled(source, sample, most, whole=whole), os.environ)
+        tally, notes = try_out(source, _sampled(source, sample, most, whole=whole), environment)
     except SourceUnavailable as error:
         raise SourceUnavailable(f"--sample: there is no file {sample}, so it was taken for a topic: {error}") from None
     if not tally.records:

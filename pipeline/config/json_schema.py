@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from pipeline.cases.models import TestCases
+from pipeline.config.schema_cases import CASES_BESIDE, CASES_INSTEAD
+from pipeline.config.schema_catalogue import CATALOGUE_BESIDE, CATALOGUE_INSTEAD
 from pipeline.config.schema_pieces import (
     ADJUSTED,
     BESIDE,
@@ -26,6 +29,7 @@ from pipeline.config.schema_pieces import (
     ref,
 )
 from pipeline.config.source_file import SourceFile
+from schemas.catalogue import Catalogue
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -67,10 +71,29 @@ SCHEMAS: Mapping[str, SchemaKind] = {
         lambda: {**DEFINITIONS, **decoder_steps()},
         variables=True,
     ),
+    "catalogue": SchemaKind(
+        Catalogue,
+        "An event catalogue of log2mq",
+        (Description("catalogue.md"),),
+        CATALOGUE_INSTEAD,
+        CATALOGUE_BESIDE,
+    ),
+    "test": SchemaKind(
+        TestCases,
+        "Test cases of log2mq",
+        (
+            Description("testing.md", "## Variables and secrets"),
+            Description("testing.md", "## The record", ("cases.", "cases.records.")),
+            Description("testing.md", "## What is expected", ("cases.", "cases.records.")),
+            Description("mapping.md", "## A rule", ("cases.events.", "cases.users.")),
+        ),
+        CASES_INSTEAD,
+        CASES_BESIDE,
+    ),
 }
 """A row for each kind of file."""
 
-_ROW = re.compile(r"^\| (`[^|]+`) \|(?:[^|\\]|\\.)*\| ((?:[^|\\]|\\.)+) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| (`[^|]+`) \|(?:(?:[^|\\]|\\.)*\|)? ((?:[^|\\]|\\.)+) \|$", re.MULTILINE)
 _NAME = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
@@ -199,7 +222,7 @@ def _or_variable(schema: Schema) -> Schema:
 
 
 def _descriptions(described: Sequence[Description], docs: Path) -> dict[str, str]:
-    """Read the tables: a row's first cell names keys, its last one says what they mean."""
+    """Read the tables: a row's first cell names keys (`events[].code` for one of a list's), its last one says what they mean."""
     found: dict[str, str] = {}
     for each in described:
         text = (docs / each.page).read_text(encoding="utf-8")
@@ -209,7 +232,7 @@ def _descriptions(described: Sequence[Description], docs: Path) -> dict[str, str
             plain = _LINK.sub(r"\1", meaning).replace("\\|", "|").removeprefix("required; ").strip()
             for section in each.sections:
                 for name in _NAME.findall(names):
-                    found.setdefault(f"{section}{name}", plain)
+                    found.setdefault(f"{section}{name}".replace("[]", ""), plain)
     return found
 
 

@@ -113,6 +113,18 @@ def missing_credentials(source: SourceFile, environment: Mapping[str, str]) -> l
     return []
 
 
+def unset_keys(source: SourceFile, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that `keys` names and that are not set, each with a warning. That is no fault of the file either."""
+    return {
+        each.env: source.warning(
+            ("keys", name),
+            f"`run` would not start: {each.env} is missing or empty in the environment; what is hashed here is hashed with another key",
+        )
+        for name, each in source.keys.items()
+        if each.env is not None and not environment.get(each.env)
+    }
+
+
 def _validate(content: Any, found: list[Found], without_value: set[Location]) -> SourceFile | None:
     """`without_value`: where a variable has no value, what was put in for it is wrong because of that, which is said already."""
     try:

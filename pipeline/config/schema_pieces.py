@@ -160,6 +160,7 @@ INSTEAD: Mapping[str, Schema] = {
     "decode.registry": {"anyOf": [_TEXT, ref("RegistrySettings")]},
     "decode.schema_file": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "maxItems": 1_000, "items": _TEXT}]},
     "source": {"type": "string", "pattern": f"^{NAME.pattern}$"},
+    "catalogue": {"anyOf": [{**_TEXT, "minLength": 1}, ref("CatalogueSettings"), {"type": "null"}]},
     **{f"{kind}.{key}": schema for kind in ("events", "users", "fragments") for key, schema in _RULE.items()},
 }
 """By dotted key, what stands in place of what the models say: their types are wider there than what is taken."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,9 +33,11 @@ class DemoKafka:
         )
 
     def adapt(self, source: Path, folder: Path) -> Path:
-        """Return a source file that runs here: the given one, or a copy of it in `folder` that pins the version."""
+        """Return a source file that runs here: the given one, or a copy of it in `folder` that pins the version, with what lies beside it."""
         if self.api_version is None:
             return source
+        for beside in source.parent.glob(f"{source.stem}.*"):
+            shutil.copyfile(beside, folder / beside.name)
         copy = folder / source.name
         text = source.read_text(encoding="utf-8")
         copy.write_text(

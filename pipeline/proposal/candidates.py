@@ -55,7 +55,7 @@ _BUSINESS_ID = (
 )
 _IDENTITIES: Mapping[IdMapping, tuple[re.Pattern[str], bool]] = MappingProxyType(
     {
-        IdMapping.MOBILE: (re.compile(r"mobile|phone|tel|cell|手机|电话"), True),
+        IdMapping.MOBILE: (re.compile(r"mobile|phone|tel|cell(?!ed)|手机|电话"), True),
         IdMapping.EMAIL: (re.compile(r"mail|邮箱"), True),
         IdMapping.OPEN_ID: (re.compile(r"open_?id|wx|wechat|fromusername"), False),
         IdMapping.UNION_ID: (re.compile(r"union_?id"), False),
@@ -136,7 +136,7 @@ def _rule(
     fields = survey(entries)
     time = _time(fields, entries)
     customer = _customer(fields, len(entries))
-    business = _business_id(fields, len(entries), customer)
+    business = _business_id(fields, len(entries), {customer, *identities.values()})
     taken = {time.partition(" |")[0], customer, business, *identities.values(), kind.path if kind else ""}
     return Rule(when, len(entries), time, customer, business, _attributes(fields, len(entries), taken))
 
@@ -203,12 +203,12 @@ def _identities(fields: Sequence[Field]) -> dict[IdMapping, str]:
     return found
 
 
-def _business_id(fields: Sequence[Field], entries: int, customer: str) -> str:
+def _business_id(fields: Sequence[Field], entries: int, of_persons: set[str]) -> str:
     for pattern in _BUSINESS_ID:
         fits = [
             each
             for each in fields
-            if each.is_scalar and not _OF_A_LIST.search(each.path) and each.path != customer and each.presence(entries) >= NEARLY_ALL
+            if each.is_scalar and not _OF_A_LIST.search(each.path) and each.path not in of_persons and each.presence(entries) >= NEARLY_ALL
             and not _OF_THE_MACHINE.search(each.name) and each.uniqueness >= MOST  # repeated deliveries of one event are what it is for
             and (pattern.search(each.name) or (each.name in {"no", "id"} and pattern.search(f"{_parent(each.path)}_{each.name}")))
         ]  # fmt: skip

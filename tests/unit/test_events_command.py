@@ -158,7 +158,7 @@ def test_what_a_mapping_uses_fits_it(tmp_path):
 
     example = (Path(__file__).parents[2] / "examples" / "shop-app.yaml").read_text(encoding="utf-8")
     source, path = tmp_path / "shop-app.yaml", tmp_path / "shop-app.catalogue.yaml"
-    source.write_text(example + "\ncatalogue: shop-app.catalogue.yaml\n", encoding="utf-8")
+    source.write_text(example, encoding="utf-8")
     result = CliRunner().invoke(cli, ["events", "import", str(path), "--source", str(source)])
     assert "note: channel 'shop-app': its application type is taken to be app" in result.stderr
     keys = {"SCA_AK_ENV": "a", "SCA_SK_ENV": "b"}

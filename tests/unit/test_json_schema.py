@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.cases.load import load_cases
+from pipeline.catalogue.catalogue_file import EMPTY, read_catalogue
 from pipeline.cli.main import cli
 from pipeline.config.json_schema import SCHEMAS, Description, SchemaKind, shipped, written
 from pipeline.config.load import load_source
@@ -20,13 +22,13 @@ from pipeline.config.schema_pieces import INSTEAD
 from pipeline.config.yaml_file import read_yaml
 from pipeline.decode import DECODERS
 from pipeline.emulator.sample import SampleKind, generate
+from pipeline.errors import UsageError
 from pipeline.proposal.candidates import find_candidates
 from pipeline.proposal.format_guess import guess_format
 from pipeline.proposal.source_text import Place, write_source
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if path.stem.count(".") == 0)
-SOURCE = Draft202012Validator(json.loads(shipped("source")))
+VALIDATORS = {kind: Draft202012Validator(json.loads(shipped(kind))) for kind in SCHEMAS}
 
 GOOD = """\
 source: shop-app
@@ -50,7 +52,8 @@ def test_the_shipped_schema_is_the_one_that_is_made_now(kind):
 
 
 def test_the_command_prints_it_and_knows_its_kinds():
-    assert CliRunner().invoke(cli, ["schema", "source"], standalone_mode=False).output == shipped("source")
+    for kind in ("source", "catalogue", "test"):
+        assert CliRunner().invoke(cli, ["schema", kind], standalone_mode=False).output == shipped(kind)
     refused = CliRunner().invoke(cli, ["schema", "sauce"])
     assert refused.exit_code == 2
     assert "'sauce' is not" in refused.output
@@ -91,8 +94,11 @@ def properties(schema, at=""):
     if isinstance(schema, dict):
         for name, value in schema.items():
             if name == "properties":
-                yield from ((f"{at}.{key}", each) for key, each in value.items())
-            yield from properties(value if name != "if" else None, f"{at}.{name}")  # which only asks
+                for key, each in value.items():
+                    yield f"{at}.{key}", each
+                    yield from properties(each, f"{at}.{key}")
+            elif name != "if":  # which only asks
+                yield from properties(value, f"{at}.{name}")
     elif isinstance(schema, list):
         for place, value in enumerate(schema):
             yield from properties(value, f"{at}[{place}]")
@@ -131,10 +137,10 @@ def test_what_stands_in_place_of_the_models_is_there():
         assert name in {field.alias or each for each, field in model.model_fields.items()}, key
 
 
-def faults(text, tmp_path):
-    path = tmp_path / "source.yaml"
+def faults(text, tmp_path, kind="source"):
+    path = tmp_path / f"{kind}.yaml"
     path.write_text(text, encoding="utf-8")
-    return [f"{each.json_path}: {each.message}" for each in SOURCE.iter_errors(read_yaml(path).content)]
+    return [f"{each.json_path}: {each.message}" for each in VALIDATORS[kind].iter_errors(read_yaml(path).content)]
 
 
 def right():
@@ -143,8 +149,6 @@ def right():
             re.findall(r"```yaml\n(source:.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
         ):
             yield pytest.param(block, id=f"{path.name}-{place}")
-    for path in SOURCES:
-        yield pytest.param(path.read_text(encoding="utf-8"), id=path.name)
     for kind in SampleKind:
         values = [line.value for line in generate(kind, 300, 1)]
         guess = guess_format(values)
@@ -153,15 +157,8 @@ def right():
 
 
 @pytest.mark.parametrize("text", list(right()))
-def test_every_source_file_in_docs_and_examples_and_what_init_writes_is_valid(text, tmp_path):
+def test_every_source_file_in_docs_and_what_init_writes_is_valid(text, tmp_path):
     assert faults(text, tmp_path) == []
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_the_sample_files_name_their_schema(path):
-    first = path.read_text(encoding="utf-8").splitlines()[0]
-    name = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)[1]
-    assert (path.parent / name).resolve() == ROOT / "schemas" / "json" / "source.json"
 
 
 DECODE = [
@@ -190,6 +187,8 @@ MORE = [
     "keys: {crm: {env: KEY}, other: {file: /key}}",
     "event_times: {before: 30d, after: 0}",
     "match: first\notherwise: dead_letter\ntime_zone: UTC",
+    "catalogue: shop.catalogue.yaml",
+    "catalogue: {file: shop.catalogue.yaml, unknown_event: warn}",
 ]  # fmt: skip
 
 
@@ -268,7 +267,134 @@ def test_a_wrong_file_is_not_valid_and_does_not_load(old, new, tmp_path):
     text = GOOD.replace(old, new, 1)
     assert old in GOOD
     assert faults(text, tmp_path)
-    from pipeline.errors import UsageError
-
     with pytest.raises(UsageError):
         load_source(tmp_path / "source.yaml", {})
+
+
+# --- catalogues and test cases ---------------------------------------------------------------------------------------------------
+
+CATALOGUE = """\
+channels:
+  - {name: Shop app, application_type: app, app_key: "28307283"}
+  - {name: Shop on iOS, application_type: app, quick_tracking: true, platform_type: iOS}
+events:
+  - code: pay_order
+    name: Order paid
+    channel: Shop app
+    properties:
+      - {id: amount, name: Amount paid, type: numeric}
+  - {code: follow, name: Followed, channel: Social Interaction, origin: system}
+tasks:
+  - {name: Thanks, events: [pay_order]}
+"""
+
+CASES = """\
+environment: {QA_ORG: org-0001}
+whole: false
+cases:
+  - name: a paid order
+    json: {type: paid, no: n1}
+    key: k1
+    timestamp: 2026-11-11 09:00:00
+    events: [{event_code: pay_order, event_time: 1794326400000, identities: {mobile: "13812345678"}, attributes: {amount: 199, currency: null}}]
+  - name: bytes
+    hex: 7b ff
+    refused: NOT_UTF8
+    reason: bytes
+  - name: twice
+    records:
+      - {base64: e30=, filtered: true}
+      - {text: "{}", duplicate: true}
+      - {file: shop.log, line: 3, body: {users: [{customerId: u1}]}}
+      - {without_value: true, filtered: true}
+"""
+
+
+def pages(start):
+    for page in ("catalogue.md", "testing.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        yield from re.findall(rf"```yaml\n({start}:\n.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize(("kind", "text"), [("catalogue", CATALOGUE), ("test", CASES), *[("catalogue", each) for each in pages("channels")], *[("test", each) for each in pages("cases")]])  # fmt: skip
+def test_catalogues_and_cases_of_the_pages_are_valid(kind, text, tmp_path):
+    assert faults(text, tmp_path, kind) == []
+
+
+def test_a_catalogue_that_events_makes_is_valid(tmp_path):
+    assert faults(EMPTY, tmp_path, "catalogue") == []
+    path = tmp_path / "made.yaml"
+    for words in (
+        ["channel", "add", path, "Shop app", "--application-type", "app", "--app-key", "k1"],
+        ["add", path, "pay", "--name", "Paid", "--channel", "Shop app", "--property", "amount:numeric:Amount"],
+    ):
+        assert CliRunner().invoke(cli, ["events", *map(str, words)]).exit_code == 0
+    assert faults(path.read_text(), tmp_path, "catalogue") == []
+    assert faults("channels:\nevents:\ntasks:\n", tmp_path, "catalogue") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("channels:", "channel:"),
+        ("application_type: app,", "application_type: App,"),
+        ("application_type: app,", "application_type: web, platform_type: iOS,"),
+        (', app_key: "28307283"', ""),
+        ('"28307283"', "28307283"),
+        (", platform_type: iOS", ""),
+        ("application_type: app, quick_tracking", "application_type: third_party_system, quick_tracking"),
+        ("quick_tracking: true", "quick_tracking: yes please"),
+        ("code: pay_order", "event_code: pay_order"),
+        ("    channel: Shop app\n", ""),
+        ("type: numeric", "type: number"),
+        ("type: numeric", "type: numeric, scope: channel"),
+        ("origin: system", "origin: System"),
+        ("[pay_order]", "pay_order"),
+        ("Order paid", '""'),
+    ],
+)
+def test_a_wrong_catalogue_is_not_valid_and_does_not_load(old, new, tmp_path):
+    assert old in CATALOGUE
+    text = CATALOGUE.replace(old, new, 1)
+    assert faults(text, tmp_path, "catalogue")
+    with pytest.raises(UsageError):
+        read_catalogue(tmp_path / "catalogue.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("cases:", "tests:"),
+        ("QA_ORG: org-0001", "QA_ORG: 1"),
+        ("whole: false", "whole: maybe"),
+        ("whole: false", "schemas: {seven: a.avsc}"),
+        ("name: a paid order", "title: a paid order"),
+        ("    key: k1\n", "    text: x\n"),
+        ("    json: {type: paid, no: n1}\n", ""),
+        ("2026-11-11 09:00:00", "yesterday"),
+        ("event_code: pay_order", "eventCode: pay_order"),
+        ("event_time: 1794326400000", "event_time: soon"),
+        ("mobile:", "mobil:"),
+        ("hex: 7b ff", "hex: 7b f"),
+        ("refused: NOT_UTF8", "refused: NOT_UTF16"),
+        ("refused: NOT_UTF8", "filtered: true"),
+        ("    refused: NOT_UTF8\n", ""),
+        ("base64: e30=", "base64: '{}'"),
+        ("base64: e30=, filtered: true", "base64: e30=, filtered: false"),
+        ("duplicate: true", "duplicate: true, filtered: true"),
+        ("duplicate: true", "duplicate: true, events: []"),
+        ("file: shop.log, line: 3", "text: x, line: 3"),
+        ("line: 3", "line: 0"),
+        ("body: {users: [{customerId: u1}]}", "body: {users: {customerId: u1}}"),
+        ("    records:\n", "    text: x\n    records:\n"),
+    ],
+)
+def test_wrong_cases_are_not_valid_and_do_not_load(old, new, tmp_path):
+    assert old in CASES
+    text = CASES.replace(old, new, 1)
+    assert faults(text, tmp_path, "test")
+    (tmp_path / "shop.yaml").write_text(GOOD)
+    (tmp_path / "shop.log").write_text("{}\n{}\n{}\n")
+    load_cases(tmp_path / "shop.yaml", tmp_path / "right.yaml", CASES)
+    with pytest.raises(UsageError):
+        load_cases(tmp_path / "shop.yaml", tmp_path / "test.yaml", text)
