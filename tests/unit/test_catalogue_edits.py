@@ -77,11 +77,11 @@ def saved(written, new):
 @pytest.mark.parametrize(
     ("edit", "old", "new"),
     [
-        (lambda c: edits.edit_event(c, "refund", name="Money: back"), "name: 'Refund'", "name: 'Money: back'"),
+        (lambda c: edits.edit_event(c, "refund", name="Money: back"), "name: 'Refund'", 'name: "Money: back"'),
         (lambda c: edits.edit_event(c, "pay_order", name="Paid"), ">-\n      Order\n      paid\n", "Paid\n"),
         (lambda c: edits.edit_event(c, "pay_order", property_names={"amount": "金额"}), "name: Amount", "name: 金额"),
-        (lambda c: edits.edit_event(c, "pay_order", new_properties=[text_prop("no")]), "type: numeric}]", "type: numeric}, {id: no, name: no, type: text}]"),
-        (lambda c: edits.edit_event(c, "refund", new_properties=[text_prop("no")]), "# of all\n", "# of all\n    properties:\n      - {id: no, name: no, type: text}\n"),
+        (lambda c: edits.edit_event(c, "pay_order", new_properties=[text_prop("no")]), "type: numeric}]", 'type: numeric}, {id: "no", name: "no", type: text}]'),
+        (lambda c: edits.edit_event(c, "refund", new_properties=[text_prop("no")]), "# of all\n", '# of all\n    properties:\n      - {id: "no", name: "no", type: text}\n'),
         (lambda c: edits.delete_event(c, "refund"), "  - code: refund\n    channel: Shop app\n    name: 'Refund'   # of all\n", ""),
         (lambda c: edits.add_channel(c, Channel(name="Till", application_type="third_party_system", app_key="till")), "# on phones\n", "# on phones\n\n- name: Till\n  application_type: third_party_system\n  app_key: till\n"),
         (lambda c: edits.add_event(c, EventDefinition(code="cancel", name="Cancel", channel="Shop app")), "    origin: system\n", "    origin: system\n\n  - code: cancel\n    name: Cancel\n    channel: Shop app\n"),
@@ -164,7 +164,7 @@ events:
 def test_a_new_file_and_one_with_other_line_ends(tmp_path):
     new = read_or_new(tmp_path / "new.yaml")
     new.save(edits.add_channel(new.catalogue, Channel(name="a", application_type="web", app_key="1")))
-    assert "channels:\n  - name: a\n    application_type: web\n    app_key: '1'\nevents: []\n" in new.path.read_text()
+    assert 'channels:\n  - name: a\n    application_type: web\n    app_key: "1"\nevents: []\n' in new.path.read_text()
     path = tmp_path / "windows.yaml"
     path.write_bytes(GOOD.replace("\n", "\r\n").encode())
     written = read_catalogue(path)
