@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from pipeline.config.schema_decoders import decoder_steps
 from pipeline.config.schema_pieces import (
     ADJUSTED,
     BESIDE,
     DEFINITIONS,
     INSTEAD,
     Schema,
-    decoder_steps,
     quantity,
     ref,
 )
@@ -39,7 +39,7 @@ class Description(NamedTuple):
 
 
 class SchemaKind(NamedTuple):
-    """One kind of file: its model, what it is, and where its keys are described. The rest is what no model says; see `schema_pieces`.
+    """One kind of file: its model, what it is, and where its keys are described. The rest is what no model says; see `schema_pieces` and `schema_decoders`.
 
     `variables`: a variable such as ${NAME} may stand for a value in it.
     """

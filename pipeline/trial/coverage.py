@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.trial.tally import is_missing
 from schemas.log import LogEntry
 from transforms.fault import Location, Note
-from transforms.fields import Inconvertible, compile_path, is_path
+from transforms.fields import compile_path, is_path
 from transforms.mapping import Mapper, MappingSettings, RuleTrace
 from transforms.mapping.conditions import COMBINED
 from transforms.mapping.elements import elements_of
@@ -18,6 +18,7 @@ from transforms.mapping.readers import Rejected
 from transforms.mapping.rule import Rule
 from transforms.mapping.trace import unmet
 from transforms.mapping.values import names_element, sources_of
+from transforms.text import Inconvertible
 
 
 class RuleCoverage:
