@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping
 
-from kafka import KafkaConsumer, TopicPartition, errors
+from kafka import TopicPartition
 
 from pipeline.config.kafka_settings import KafkaSettings
-from pipeline.kafka_client import client_settings, unavailable
+from pipeline.kafka_client import client_settings
+from pipeline.kafka_ungrouped import UngroupedConsumer
 from pipeline.values import Partition
 from schemas.log import Record
 
-CLOSE_LIMIT_MS = 2_000
 MOST_AT_ONCE = 500
 
 
-class Tail:
-    """A context manager over one consumer. Every method raises `SourceUnavailable` where the brokers do not answer."""
+class Tail(UngroupedConsumer):
+    """Reads on from where it is told to begin."""
 
     def __init__(
         self, settings: KafkaSettings, environment: Mapping[str, str], starts: Mapping[Partition, int]
     ) -> None:
         """Read each partition from the offset given. Where retention removes records before they are read, reading goes on behind them."""
-        self._settings = settings
         self._partitions = [TopicPartition(*each) for each in starts]
+        super().__init__(
+            settings,
+            client_settings(settings, environment, "log2mq-tap"),
+            auto_offset_reset="earliest",
+            max_poll_records=MOST_AT_ONCE,
+            fetch_max_bytes=settings.fetch_max_bytes,
+            max_partition_fetch_bytes=settings.fetch_max_bytes,
+        )
         with self._asking("connecting"):
-            self._consumer = KafkaConsumer(
-                **client_settings(settings, environment, "log2mq-tap"),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-                isolation_level=settings.isolation_level,
-                max_poll_records=MOST_AT_ONCE,
-                fetch_max_bytes=settings.fetch_max_bytes,
-                max_partition_fetch_bytes=settings.fetch_max_bytes,
-            )
             self._consumer.assign(self._partitions)
             for partition, offset in starts.items():
                 self._consumer.seek(TopicPartition(*partition), offset)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(errors.KafkaError):
-            self._consumer.close(autocommit=False, timeout_ms=CLOSE_LIMIT_MS)
 
     def poll(self, wait_ms: int) -> list[Record]:
         """Return the next records, at most 500; none where none came within `wait_ms`."""
@@ -83,10 +66,3 @@ class Tail:
                 for each in self._partitions
                 if (position := self._consumer.position(each)) is not None
             }
-
-    @contextmanager
-    def _asking(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except errors.KafkaError as error:
-            raise unavailable(self._settings, error, doing) from None

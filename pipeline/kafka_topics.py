@@ -5,48 +5,34 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Self
+from contextlib import suppress
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition, errors
+from kafka import KafkaAdminClient, TopicPartition, errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_client import client_settings, unavailable
 from pipeline.kafka_note import CommitNote
+from pipeline.kafka_ungrouped import UngroupedConsumer
 from pipeline.values import Commit, Partition
 from schemas.log import Record
 
 READ_LIMIT_MS = 10_000
-CLOSE_LIMIT_MS = 2_000
 
 
-class Topics:
-    """A context manager over one connection. Every method raises `SourceUnavailable` where the brokers do not answer."""
+class Topics(UngroupedConsumer):
+    """Asks, and makes topics; with a second connection where that needs an administrator's."""
 
     def __init__(self, settings: KafkaSettings, environment: Mapping[str, str]) -> None:
-        self._settings = settings
         self._common = client_settings(settings, environment, f"{settings.group or 'log2mq'}-questions")
-        try:
-            self._consumer = KafkaConsumer(
-                **self._common, group_id=None, enable_auto_commit=False, auto_offset_reset="none", allow_auto_create_topics=False, metrics_enabled=False,
-                isolation_level=settings.isolation_level, max_partition_fetch_bytes=16 << 20,
-            )  # fmt: skip
-        except errors.KafkaError as error:
-            raise unavailable(settings, error, "connecting") from None
+        super().__init__(settings, self._common, auto_offset_reset="none", max_partition_fetch_bytes=16 << 20)
         self._admin: KafkaAdminClient | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(errors.KafkaError):
-            self._consumer.close(autocommit=False, timeout_ms=CLOSE_LIMIT_MS)
-            if self._admin is not None:
+    def _close(self) -> None:
+        super()._close()
+        if self._admin is not None:
+            with suppress(errors.KafkaError):
                 self._admin.close()
 
     def partitions(self) -> list[Partition]:
@@ -212,10 +198,3 @@ class Topics:
             with self._asking("connecting"):
                 self._admin = KafkaAdminClient(**self._common)
         return self._admin
-
-    @contextmanager
-    def _asking(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except errors.KafkaError as error:
-            raise unavailable(self._settings, error, doing) from None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
-from transforms.fields import Inconvertible
+from transforms.text import Inconvertible
 
 MOST_DIGITS = 1_000
 """No number has more, written without exponent."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible
+from transforms.text import Inconvertible
 from transforms.times import DEFAULT_ZONE, MOST_CHARACTERS, checked_ms, unix_ms, zone_offsets
 
 DIRECTIVES = frozenset("YymdbBHIMSfpzjaA%")

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible
+from transforms.text import Inconvertible
 
 DEFAULT_ZONE = "Asia/Shanghai"
 """The zone of a time that names none (reference, section 8)."""

@@ -11,7 +11,7 @@ from pipeline.cases.compare import ABSENT, Difference
 from pipeline.cases.load import CaseFile
 from pipeline.cases.run import CaseResult, StepResult
 from pipeline.config.faults import dotted
-from pipeline.config.yaml_text import flow_text
+from pipeline.config.yaml_values import flow_text
 from pipeline.observe.masking import escaped
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pipeline.cases.compare import ABSENT, Difference, body_as_expected, iso
 from pipeline.cases.load import CaseFile
 from pipeline.cases.models import EXPECTATIONS
 from pipeline.cases.run import CaseResult, StepResult
-from pipeline.config.yaml_text import NotEditable, YamlText
+from pipeline.config.yaml_editor import YamlEditor
+from pipeline.config.yaml_layout import NotEditable
 from pipeline.errors import UsageError
 
 _SINGLE = str | int | float | bool
@@ -25,39 +22,39 @@ def updated_text(file: CaseFile, results: Sequence[CaseResult]) -> str:
     Raises:
         UsageError: an expectation is written with an anchor or an alias, so that changing it would change another.
     """
-    text = YamlText(file.text)
+    editor = YamlEditor(file.text)
     for result in results:
         for step in result.steps:
             if step.differences:
                 try:
-                    _update(text, step, file.source.time_zone)
+                    _update(editor, step, file.source.time_zone)
                 except NotEditable:
                     raise UsageError(
                         f"{file.path}:{result.case.line}: {result.case.name}: found an expectation written with an anchor or an alias; "
                         "expected it written out, or mended by hand"
                     ) from None
-    return str(text)
+    return editor.text
 
 
-def _update(text: YamlText, step: StepResult, time_zone: str) -> None:
+def _update(editor: YamlEditor, step: StepResult, time_zone: str) -> None:
     """Where single values differ only they are changed; otherwise the expectation is written anew."""
     here = step.step.location
     if all(_is_single(each) for each in step.differences):
         for each in step.differences:
-            text.put((*here, *each.location), None if each.found is ABSENT else each.found)
+            editor.replace((*here, *each.location), None if each.found is ABSENT else each.found)
         return
     if step.differences[0].location == ():
         added = _with_iso_times(step.found.as_expected(), time_zone)
         if body := body_as_expected(step.step.written, step.found):
             added["body"] = body
-        text.rewrite(here, EXPECTATIONS, added or {"events": [], "users": []})
+        editor.rewrite(here, EXPECTATIONS, added or {"events": [], "users": []})
         return
     keys = {str(each.location[0]) for each in step.differences}
     found = {**step.found.messages, "body": body_as_expected(step.step.written, step.found)}
     if step.found.refusal is not None:
         found["reason"] = step.found.refusal.reason
     for key in (key for key in EXPECTATIONS if key in keys):
-        text.rewrite(here, [key], _with_iso_times({key: found[key]}, time_zone))
+        editor.rewrite(here, [key], _with_iso_times({key: found[key]}, time_zone))
 
 
 def _is_single(difference: Difference) -> bool:
@@ -73,27 +70,3 @@ def _is_single(difference: Difference) -> bool:
 def _with_iso_times(expected: dict[str, Any], time_zone: str) -> dict[str, Any]:
     events = [{**each, "event_time": iso(each["event_time"], time_zone)} for each in expected.get("events", ())]
     return {**expected, "events": events} if events else expected
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file at once or not at all; a link stays a link.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    path = path.resolve()
-    try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-            Path(name).chmod(path.stat().st_mode & 0o7777)
-            Path(name).replace(path)
-        except OSError:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
-    except OSError as error:
-        raise UsageError(
-            f"{path}: found a file that cannot be written ({error.strerror}); expected one that can"
-        ) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pipeline.catalogue.rewrite import rewritten
 from pipeline.catalogue.rules import Placed, rule_faults
 from pipeline.config.faults import ConfigFault, from_pydantic
+from pipeline.config.file_writing import replace_file
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_yaml
+from pipeline.config.yaml_layout import NotEditable
 from pipeline.errors import UsageError
 from schemas.catalogue import Catalogue, Channel, EventDefinition, MarketingTask
 
@@ -44,10 +45,10 @@ class CatalogueFile:
         Raises:
             UsageError: the new catalogue breaks a rule, the file is written in a way that cannot be edited in place, or cannot be written.
         """
-        text = rewritten(self.text, self.catalogue, new)
         try:
+            text = rewritten(self.text, self.catalogue, new)
             made = _checked(parse_yaml(self.path, text, CATALOGUE_FILE)).catalogue
-        except UnreadableYaml:
+        except (NotEditable, UnreadableYaml):
             made = None
         except UsageError as error:
             raise UsageError(f"{self.path}: not written, since it would be wrong then:\n{error}") from None
@@ -55,7 +56,7 @@ class CatalogueFile:
             raise UsageError(
                 f"{self.path}: found anchors, aliases or tags at what is to be changed; expected them written out, or the change made by hand"
             )
-        _replace_file(self.path, text)
+        replace_file(self.path, text)
 
 
 def read_catalogue(path: Path) -> CatalogueFile:
@@ -135,23 +136,3 @@ def _valid(content: Any, key: str, model: type[Model]) -> Placed[Model]:
         with suppress(ValidationError):
             valid.append(((key, place), model.model_validate(each)))
     return valid
-
-
-def _replace_file(path: Path, text: str) -> None:
-    """Write beside the file and put that in its place, with its permissions."""
-    target = path.resolve()
-    try:
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with open(descriptor, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - of what mkstemp has opened
-                stream.write(text)
-            Path(beside).chmod(mode)
-            Path(beside).replace(target)
-        except OSError:
-            Path(beside).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(
-            f"{path}: found a place that cannot be written ({error.strerror}); expected one that can"
-        ) from None

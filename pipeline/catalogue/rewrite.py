@@ -14,7 +14,11 @@ from schemas.catalogue import Catalogue, EventDefinition
 
 
 def rewritten(text: str, old: Catalogue, new: Catalogue) -> str:
-    """Return the text of `new`, made from that of `old`, which it is read from. New elements stand behind those that there were."""
+    """Return the text of `new`, made from that of `old`, which it is read from. New elements stand behind those that there were.
+
+    Raises:
+        NotEditable: what is to be changed is written with anchors or aliases.
+    """
     editor = YamlEditor(text)
     pairs = pair_channels(old.channels, new.channels)
     _rename(

@@ -13,7 +13,8 @@ import click
 from pipeline.build import build_converter
 from pipeline.cli.online import api_warnings, kafka_warnings
 from pipeline.cli.options import source_argument
-from pipeline.config.load import load_source, missing_credentials, unset_keys, warnings
+from pipeline.config.doubts import missing_credentials, unset_keys, warnings
+from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.observe.console import output

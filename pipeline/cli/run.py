@@ -11,7 +11,8 @@ from rich.console import Console
 
 from pipeline.build import Hooks, Job
 from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
-from pipeline.config.load import load_source, warnings
+from pipeline.config.doubts import warnings
+from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.job_process import WorkerMain, on_stop_signals
 from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging

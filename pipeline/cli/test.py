@@ -15,8 +15,9 @@ from pipeline.cases.junit import junit_xml
 from pipeline.cases.load import Case, CaseFile, cases_beside, load_cases
 from pipeline.cases.report import Tone, failure_lines
 from pipeline.cases.run import CaseResult, run_cases, unreached_rules
-from pipeline.cases.update import replace_text, updated_text
+from pipeline.cases.update import updated_text
 from pipeline.cli.options import source_argument
+from pipeline.config.file_writing import replace_file
 from pipeline.config.yaml_file import read_yaml
 from pipeline.errors import CasesFailed, UsageError
 
@@ -118,7 +119,7 @@ def _update(source_file: Path, file: CaseFile, results: Sequence[CaseResult]) ->
         raise UsageError(
             f"{file.path}:{wrong[0].line}: {wrong[0].name}: found an expectation that cannot be rewritten; expected it mended by hand"
         )
-    replace_text(file.path, text)
+    replace_file(file.path, text)
     for result in again:
         if result.case.name in failed:
             click.echo(f"updated {file.path}:{result.case.line}: {result.case.name}")

@@ -18,13 +18,13 @@ from pydantic import BaseModel
 from pipeline.cases.models import TestCases
 from pipeline.config.schema_cases import CASES_BESIDE, CASES_INSTEAD
 from pipeline.config.schema_catalogue import CATALOGUE_BESIDE, CATALOGUE_INSTEAD
+from pipeline.config.schema_decoders import decoder_steps
 from pipeline.config.schema_pieces import (
     ADJUSTED,
     BESIDE,
     DEFINITIONS,
     INSTEAD,
     Schema,
-    decoder_steps,
     quantity,
     ref,
 )
@@ -43,7 +43,7 @@ class Description(NamedTuple):
 
 
 class SchemaKind(NamedTuple):
-    """One kind of file: its model, what it is, and where its keys are described. The rest is what no model says; see `schema_pieces`.
+    """One kind of file: its model, what it is, and where its keys are described. The rest is what no model says; see `schema_pieces` and `schema_decoders`.
 
     `variables`: a variable such as ${NAME} may stand for a value in it.
     """

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.config.faults import Found
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, read_yaml
@@ -42,6 +43,17 @@ class _Wrong(Exception):
         self.found = found
         self.expected = expected
         super().__init__(found)
+
+
+def tables_of(content: dict[str, Any], folder: Path, found: list[Found]) -> dict[str, Any]:
+    """Return the tables of the file and those that it names; those whose settings are wrong are left out, which is said elsewhere."""
+    inline, files = content.get("tables"), content.get("table_files")
+    inline = inline if isinstance(inline, dict) else {}
+    named = {}
+    for name, each in files.items() if isinstance(files, dict) else ():
+        with suppress(ValidationError):
+            named[name] = TableFile.model_validate(each)
+    return {**inline, **read_tables(named, folder, inline, found)}
 
 
 def read_tables(

@@ -1,208 +1,198 @@
 """Editing a YAML text in place: what is not edited stays as it is, byte for byte, with its comments, order and quotes.
 
-ruamel.yaml finds where things are and writes what is new. Its own round trip would write the whole file anew: other indents and spaces, and comments
-that stand before a deleted element lost.
+ruamel.yaml finds where things are. Its own round trip would write the whole file anew: other indents and spaces, and comments that stand before a
+deleted element lost.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from pipeline.config.faults import Location
+from pipeline.config.yaml_layout import Span, YamlLayout
+from pipeline.config.yaml_values import block_lines, element_lines, flow_text, scalar_text
 
-INDENT = 2
+
+class _Edit(NamedTuple):
+    """What is put in place of a part of the text. At one place what is inserted comes first, of that what is nested deeper."""
+
+    begin: int
+    end: int
+    outwards: int
+    new: str
+
+
+@dataclass(slots=True)
+class _FlowChange:
+    """What is taken out of a collection in brackets, and what is put at its end."""
+
+    node: Node
+    parts: Sequence[Span]
+    depth: int
+    removed: set[int] = field(default_factory=set)
+    added: list[str] = field(default_factory=list)
 
 
 class YamlEditor:
     """Gathers edits of one text, each by the location in the text as it was given; `text` applies them all.
 
-    The caller reads the result again and compares: what aliases and tags repeat cannot be edited in place.
+    Every method raises `NotEditable` where the location is not there, where it is written with an anchor or an alias, so that an edit would
+    change another place too.
     """
 
     def __init__(self, text: str) -> None:
-        """`text` holds one document whose root is a mapping."""
-        self._text = text
-        self._root: Node = YAML(typ="rt", pure=True).compose(text)
+        """`text` is one document that can be read, whose root is a mapping."""
+        self._layout = YamlLayout(text)
         self._newline = "\r\n" if "\r\n" in text else "\n"
-        self._edits: list[tuple[int, int, str]] = []
+        self._edits: list[_Edit] = []
+        self._flow_changes: dict[int, _FlowChange] = {}
 
     @property
     def text(self) -> str:
-        """The text with all edits."""
-        text = self._text
-        # The last first, so that offsets stay right; those at one place in the order in which they were made.
-        for _, (begin, end, new) in sorted(
-            enumerate(self._edits), key=lambda edit: (edit[1][0], edit[0]), reverse=True
-        ):
-            text = text[:begin] + new + text[end:]
-        return text
+        """The text with all edits. Raises `ValueError` where two of them meet, which is the caller's mistake."""
+        edits = [*self._edits, *(edit for each in self._flow_changes.values() for edit in self._flow_edits(each))]
+        made, place = [], 0
+        for edit in sorted(edits, key=lambda edit: edit[:3]):
+            if edit.begin < place:
+                raise ValueError("two edits meet")
+            made += [self._layout.text[place : edit.begin], edit.new]
+            place = edit.end
+        return "".join([*made, self._layout.text[place:]])
 
-    def replace(self, location: Location, value: str) -> None:
-        """Put another scalar in the place of one."""
-        node = self._node(location)
-        self._edits.append((node.start_mark.index, self._end(node), _flow(value)))
+    def replace(self, location: Location, value: Any) -> None:
+        """Put a scalar in the place of one."""
+        node = self._layout.at(location)
+        self._edit(node.start_mark.index, self._layout.end(node), scalar_text(value), location)
 
-    def append(self, location: Location, items: Sequence[Mapping[str, Any]]) -> None:
-        """Put elements behind the last one of a list; the list's key is added where it is not there."""
+    def rewrite(self, location: Location, removed: Collection[str], added: Mapping[str, Any]) -> None:
+        """Take keys out of a mapping, and put others, at least one, where the first of them was; at its end if none is taken out, or in brackets."""
+        node = self._layout.mapping_at(location)
+        places = [place for place, (key, _) in enumerate(node.value) if key.value in removed]
+        for place in places:
+            self._layout.must_be_alone(node.value[place][1])
+        if node.flow_style:
+            change = self._flow_change(node, location)
+            change.removed.update(places)
+            change.added += [f"{scalar_text(key)}: {flow_text(value)}" for key, value in added.items()]
+        elif places:
+            self._exchange_lines(node, places, added, location)
+        else:
+            lines = block_lines(added)
+            self._insert(self._layout.end(node), lines, self._layout.column(node), location)
+
+    def append(self, location: Location, items: Sequence[Any]) -> None:
+        """Put elements behind the last one of a list, once; the list's key is added where it is not there."""
         if not items:
             return
-        *way, key = location
-        parent = self._node(tuple(way))
-        pair = next((pair for pair in parent.value if pair[0].value == key), None)
+        *way, name = location
+        parent = self._layout.mapping_at(tuple(way))
+        pair = next((pair for pair in parent.value if pair[0].value == name), None)
         if pair is None:
-            self._add_key(parent, str(key), items)
-        elif not isinstance(pair[1], SequenceNode) or not (pair[1].value or parent.flow_style):
-            self._fill(parent, pair[0], pair[1], items)
-        elif pair[1].flow_style:
-            self._append_in_flow(pair[1], items)
+            self._add_list(parent, str(name), items, location)
+            return
+        within = self._layout.at(location)
+        if isinstance(within, SequenceNode) and within.flow_style and (within.value or parent.flow_style):
+            self._flow_change(within, location).added += map(flow_text, items)
+        elif isinstance(within, SequenceNode) and within.value:
+            self._append_lines(within, items, location)
         else:
-            self._append_in_block(pair[1], items, short=parent is not self._root)
+            self._fill(parent, pair, items, location)
 
     def remove(self, location: Location) -> None:
         """Take an element out of a list, with the comments in it and on its lines; those before and behind it stay."""
         *way, place = location
-        within = self._node(tuple(way))
-        element = within.value[int(place)]
+        layout, element = self._layout, self._layout.at(location)
+        layout.must_be_alone(element)
+        within = layout.list_at(tuple(way))
         if within.flow_style:
-            following = within.value[int(place) + 1 :]
-            end = following[0].start_mark.index if following else self._end(element)
-            self._edits.append((element.start_mark.index, end, ""))
+            self._flow_change(within, location[:-1]).removed.add(int(place))
             return
-        begin, end = self._element_line(within, int(place)), self._line_end(self._end(element))
-        before, behind = self._line_before(begin), self._text[end : self._line_end(end)]
-        if end < len(self._text) and not before.strip() and not behind.strip():
-            end = self._line_end(end)  # of two blank lines one stays
-        self._edits.append((begin, end, ""))
+        begin, end = layout.element_line(within, int(place)), layout.next_line(layout.end(element))
+        before, behind = layout.line_before(begin), layout.text[end : layout.next_line(end)]
+        if end < len(layout.text) and not before.strip() and not behind.strip():
+            begin -= len(before)  # of two blank lines one stays
+        self._edit(begin, end, "", location)
 
-    def _node(self, location: Location) -> Any:
-        """Return the node there; the caller knows which kind it is."""
-        node: Any = self._root
-        for step in location:
-            node = (
-                node.value[step]
-                if isinstance(step, int)
-                else next(value for key, value in node.value if key.value == step)
-            )
-        return node
+    def _edit(self, begin: int, end: int, new: str, location: Location) -> None:
+        self._edits.append(_Edit(begin, end, -len(location), new))
 
-    def _end(self, node: Node) -> int:
-        """Return where a node's own text ends: a block's end mark lies behind the comments that follow it."""
-        if isinstance(node, MappingNode) and not node.flow_style:
-            return max(self._end(part) for pair in node.value for part in pair if self._has_text(part))
-        if isinstance(node, SequenceNode) and not node.flow_style:
-            return max(self._end(each) for each in node.value)
-        end: int = node.end_mark.index
-        if isinstance(node, ScalarNode) and node.style in {"|", ">"}:
-            return len(self._text[:end].rstrip())
-        return end
-
-    @staticmethod
-    def _has_text(node: Node) -> bool:
-        return bool(node.end_mark.index > node.start_mark.index)
-
-    def _line_end(self, offset: int) -> int:
-        """Return the offset behind the line's end."""
-        found = self._text.find("\n", offset)
-        return len(self._text) if found < 0 else found + 1
-
-    def _line_before(self, begin: int) -> str:
-        return self._text[self._text.rfind("\n", 0, max(0, begin - 1)) + 1 : begin] if begin else ""
-
-    def _element_line(self, within: Node, place: int) -> int:
-        """Return where the line of an element's dash begins: the last dash in the list's column before the element."""
-        offset = self._text.rfind("\n", 0, within.value[place].start_mark.index) + 1
-        column = within.start_mark.column
-        while offset and (
-            self._text[offset + column : offset + column + 1] != "-" or self._text[offset : offset + column].strip()
-        ):
-            offset = self._text.rfind("\n", 0, offset - 1) + 1
-        return offset
-
-    def _insert(self, offset: int, lines: str) -> None:
+    def _insert(self, offset: int, lines: Sequence[str], column: int, location: Location) -> None:
         """Insert whole lines behind the line of an offset."""
-        at = self._line_end(offset)
-        missing = "" if self._text[:at].endswith("\n") else self._newline
-        self._edits.append((at, at, missing + lines.replace("\n", self._newline)))
+        at = self._layout.next_line(offset)
+        missing = "" if self._layout.text[:at].endswith("\n") else self._newline
+        written = [f"{' ' * column}{line}{self._newline}" if line else self._newline for line in lines]
+        self._edit(at, at, missing + "".join(written), location)
 
-    def _add_key(self, parent: MappingNode, key: str, items: Sequence[Mapping[str, Any]]) -> None:
+    def _exchange_lines(
+        self, node: MappingNode, places: Sequence[int], added: Mapping[str, Any], location: Location
+    ) -> None:
+        layout, parts = self._layout, self._layout.parts(node)
+        text = f"{self._newline}{' ' * layout.column(node)}".join(block_lines(added))
+        first, *others = (parts[place] for place in places)
+        self._edit(first.begin, layout.line_end(first.end), text, location)
+        for each in others:
+            self._edit(layout.line_begin(each.begin), layout.next_line(each.end), "", location)
+
+    def _add_list(self, parent: MappingNode, name: str, items: Sequence[Any], location: Location) -> None:
         if parent.flow_style:
-            at = self._end(parent.value[-1][1]) if parent.value else parent.start_mark.index + 1
-            self._edits.append((at, at, f"{', ' if parent.value else ''}{key}: {_flow_list(items)}"))
+            change = self._flow_change(parent, location[:-1])
+            change.added.append(f"{scalar_text(name)}: {flow_text(list(items))}")
             return
-        column = parent.start_mark.column
-        blank = "\n" if parent is self._root else ""
-        lines = _block(items, column + INDENT, short=parent is not self._root)
-        self._insert(self._end(parent), f"{blank}{' ' * column}{key}:\n{lines}")
+        lines = [f"{scalar_text(name)}:", *(f"  {line}" for line in _list_lines(items, location))]
+        apart = [""] if parent is self._layout.root else []
+        self._insert(self._layout.end(parent), [*apart, *lines], self._layout.column(parent), location)
 
-    def _fill(self, parent: MappingNode, key: Node, value: Node, items: Sequence[Mapping[str, Any]]) -> None:
+    def _fill(self, parent: MappingNode, pair: tuple[Node, Node], items: Sequence[Any], location: Location) -> None:
         """Put elements where there is an empty list or nothing."""
+        key, value = pair
+        begin, end = key.end_mark.index, self._layout.end(value)
         if parent.flow_style:
-            end = self._end(value) if self._has_text(value) else self._end(key)
-            colon = "" if self._has_text(value) else ": "
-            self._edits.append((value.start_mark.index if not colon else end, end, colon + _flow_list(items)))
+            self._edit(begin, end, f": {flow_text(list(items))}", location)
             return
-        if self._has_text(value):
-            begin = len(self._text[: value.start_mark.index].rstrip(" "))
-            self._edits.append((begin, self._end(value), ""))
-        self._insert(self._end(key), _block(items, parent.start_mark.column + INDENT, short=parent is not self._root))
+        if end > value.start_mark.index:
+            self._edit(len(self._layout.text[: value.start_mark.index].rstrip(" ")), end, "", location)
+        self._insert(end, _list_lines(items, location), self._layout.column(parent) + 2, location)
 
-    def _append_in_flow(self, within: Node, items: Sequence[Mapping[str, Any]]) -> None:
-        at = self._end(within.value[-1]) if within.value else within.start_mark.index + 1
-        self._edits.append((at, at, (", " if within.value else "") + _flow_list(items)[1:-1]))
+    def _append_lines(self, within: SequenceNode, items: Sequence[Any], location: Location) -> None:
+        """Put elements behind the last, with a blank line between where the last one has one above it and its comments."""
+        layout = self._layout
+        line = layout.element_line(within, len(within.value) - 1)
+        while (above := layout.line_before(line)).lstrip().startswith("#"):
+            line -= len(above)
+        apart = [""] if len(within.value) > 1 and not above.strip() else []
+        lines = [line for each in items for line in [*apart, *_list_lines([each], location)]]
+        self._insert(layout.end(within), lines, layout.column(within), location)
 
-    def _append_in_block(self, within: Node, items: Sequence[Mapping[str, Any]], *, short: bool) -> None:
-        first = self._element_line(within, len(within.value) - 1)
-        apart = len(within.value) > 1 and not self._above_comments(first).strip()
-        blocks = [_block([each], within.start_mark.column, short=short) for each in items]
-        self._insert(self._end(within), "".join(("\n" if apart else "") + block for block in blocks))
+    def _flow_change(self, node: Node, location: Location) -> _FlowChange:
+        if id(node) not in self._flow_changes:
+            self._flow_changes[id(node)] = _FlowChange(node, self._layout.parts(node), len(location))
+        return self._flow_changes[id(node)]
 
-    def _above_comments(self, begin: int) -> str:
-        """Return the line above those that hold only a comment."""
-        line = self._line_before(begin)
-        while line.lstrip().startswith("#"):
-            begin -= len(line)
-            line = self._line_before(begin)
-        return line
-
-
-def _block(items: Sequence[Mapping[str, Any]], column: int, *, short: bool) -> str:
-    """Write a list, an element a line where `short`; else a key a line, and what is nested in an element an element a line."""
-    lines = _dumped(CommentedSeq([_commented(each, short=short) for each in items])).splitlines()
-    least = len(lines[0]) - len(lines[0].lstrip())
-    return "".join(f"{' ' * column}{line[least:]}\n" for line in lines)
-
-
-def _commented(item: Mapping[str, Any], *, short: bool) -> CommentedMap:
-    made = CommentedMap()
-    for key, value in item.items():
-        is_nested = isinstance(value, list) and all(isinstance(each, Mapping) for each in value)
-        made[key] = CommentedSeq([_commented(each, short=True) for each in value]) if is_nested else value
-    if short:
-        made.fa.set_flow_style()
-    return made
-
-
-def _flow(value: Any) -> str:
-    """Write a value on one line, in a way that is right in a block too."""
-    within = CommentedSeq([value])
-    within.fa.set_flow_style()
-    return _dumped(within).strip()[1:-1].strip()
+    def _flow_edits(self, change: _FlowChange) -> list[_Edit]:
+        """Take out each part up to the next one. Those at the end leave their place, and the comma before it, to what is added."""
+        parts, outwards, added = change.parts, -change.depth, ", ".join(change.added)
+        opening = self._layout.opening(change.node)
+        last = max(set(range(len(parts))) - change.removed, default=-1)
+        edits = [
+            _Edit(parts[each].begin, parts[each + 1].begin, outwards, "") for each in change.removed if each < last
+        ]
+        if not parts:
+            return [_Edit(opening + 1, opening + 1, outwards, added)]
+        end = parts[-1].end
+        if last < len(parts) - 1:
+            until = end if added else self._layout.behind_comma(end)
+            edits.append(_Edit(parts[last + 1].begin, until, outwards, added))
+        elif added:
+            edits.append(_Edit(end, end, outwards, f", {added}"))
+        if self._layout.text[opening] not in "{[":
+            edits += [_Edit(opening, opening, outwards, "{"), _Edit(end, end, outwards, "}")]
+        return edits
 
 
-def _flow_list(items: Sequence[Mapping[str, Any]]) -> str:
-    return f"[{', '.join(map(_flow, items))}]"
-
-
-def _dumped(value: Any) -> str:
-    writer = YAML(typ="rt", pure=True)
-    writer.indent(mapping=INDENT, sequence=2 * INDENT, offset=INDENT)
-    writer.width = 1 << 20
-    stream = io.StringIO()
-    writer.dump(value, stream)
-    return stream.getvalue()
+def _list_lines(items: Sequence[Any], location: Location) -> list[str]:
+    """Write elements; those of a list of the root a key a line."""
+    return [line for each in items for line in element_lines(each, spread=len(location) == 1)]

@@ -14,8 +14,8 @@ from pipeline.decode.text import no_match, text_decoder
 from pipeline.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import Refusal
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible
 from transforms.pattern import Pattern
+from transforms.text import Inconvertible
 from transforms.times import zone
 
 _NO_MATCH = no_match("the text does not begin with a line of decode.layout")

@@ -90,16 +90,8 @@ class _ExactReader:
     def __init__(self, limits: DecodeLimits) -> None:
         self._depth = limits.depth
         self._digits = limits.digits
-        self.too_deep = Refusal(
-            Stage.DECODE,
-            ReasonCode.TOO_DEEP,
-            f"the value is nested deeper than the {limits.depth} levels that limits.depth allows",
-        )
-        self._too_long = Refusal(
-            Stage.DECODE,
-            ReasonCode.NUMBER_TOO_LONG,
-            f"a number has more than the {limits.digits} digits that limits.digits allows",
-        )
+        self.too_deep = limits.too_deep("the value")
+        self._too_long = limits.too_long("a number")
         self._exactly = json.JSONDecoder(
             parse_int=self._integer, parse_float=self._decimal, parse_constant=_refuse_constant
         ).decode

@@ -46,3 +46,19 @@ class DecodeLimits(BaseModel):
             ReasonCode.RECORD_TOO_LARGE,
             f"the value is more than the {self.unpacked} bytes unpacked that limits.record allows",
         )
+
+    def too_deep(self, what: str) -> Refusal:
+        """Return the refusal of what is nested deeper."""
+        return Refusal(
+            Stage.DECODE,
+            ReasonCode.TOO_DEEP,
+            f"{what} is nested deeper than the {self.depth} levels that limits.depth allows",
+        )
+
+    def too_long(self, what: str) -> Refusal:
+        """Return the refusal of a number with more digits."""
+        return Refusal(
+            Stage.DECODE,
+            ReasonCode.NUMBER_TOO_LONG,
+            f"{what} has more than the {self.digits} digits that limits.digits allows",
+        )

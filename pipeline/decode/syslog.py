@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.interfaces import Decoded, Decoder
-from transforms.fields import Inconvertible
+from transforms.text import Inconvertible
 from transforms.times import OffsetOf, iso_moment, since_1970_ms, zone_offsets
 
 Texts = dict[str, Any]

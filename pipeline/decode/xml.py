@@ -30,11 +30,7 @@ class XmlOptions(BaseModel):
 
 def build_xml(options: XmlOptions, limits: DecodeLimits) -> Decoder:
     """Make the decoder. An element with children is an object, a repeated one a list; an attribute is `@name`, text beside either `#text`."""
-    too_deep = Refusal(
-        Stage.DECODE,
-        ReasonCode.TOO_DEEP,
-        f"the text is nested deeper than the {limits.depth} levels that limits.depth allows",
-    )
+    too_deep = limits.too_deep("the text")
 
     def read(text: str) -> Decoded:
         try:

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from transforms.fault import BadExpression
-from transforms.fields import parse_steps, text_or_none
+from transforms.fields import parse_steps
+from transforms.text import text_or_none
 
 MOST_DEPTH = 6
 MOST_FIELDS = 500

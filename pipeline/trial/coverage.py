@@ -11,7 +11,7 @@ from pipeline.trial.tally import is_missing
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
 from transforms.fault import Location, Note
-from transforms.fields import Inconvertible, compile_path, is_path
+from transforms.fields import compile_path, is_path
 from transforms.mapping import Mapper, MappingSettings, RuleTrace
 from transforms.mapping.conditions import COMBINED
 from transforms.mapping.elements import elements_of
@@ -20,6 +20,7 @@ from transforms.mapping.readers import Rejected
 from transforms.mapping.rule import Rule
 from transforms.mapping.trace import unmet
 from transforms.mapping.values import names_element, sources_of
+from transforms.text import Inconvertible
 
 
 class RuleCoverage:

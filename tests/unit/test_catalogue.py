@@ -5,47 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from good_files import GOOD_CATALOGUE, faults_of
 
 from pipeline.catalogue.catalogue_file import read_catalogue
 from pipeline.errors import UsageError
 from schemas.catalogue import Origin
-
-GOOD = """\
-channels:
-  - name: Shop app
-    application_type: app
-    app_key: shop-app
-  - name: Till
-    application_type: third_party_system
-    app_key: till
-  - name: Shop on iOS
-    application_type: app
-    quick_tracking: true
-    platform_type: iOS
-events:
-  - code: pay_order
-    name: Order paid
-    channel: Shop app
-    properties:
-      - {id: amount, name: Amount, type: numeric}
-      - {id: title, name: Title, type: text}
-  - code: app_start
-    name: App started
-    channel: Shop on iOS
-    properties:
-      - {id: uid, name: User, type: text, scope: global}
-  - code: app_stop
-    name: App stopped
-    channel: Shop on iOS
-    properties:
-      - {id: uid, name: User, type: text, scope: global}
-  - code: follow
-    name: Followed
-    channel: Social Interaction
-    origin: system
-tasks:
-  - {name: Thanks, events: [pay_order]}
-"""
 
 
 @pytest.fixture
@@ -58,14 +22,8 @@ def read(tmp_path):
     return read
 
 
-def faults_of(read, text):
-    with pytest.raises(UsageError) as found:
-        read(text)
-    return str(found.value).split("\n")
-
-
 def test_the_origin_of_an_event_is_what_its_channel_says(read):
-    catalogue = read(GOOD)
+    catalogue = read(GOOD_CATALOGUE)
     assert {each.code: catalogue.origin_of(each) for each in catalogue.events} == {
         "pay_order": Origin.CUSTOM,
         "app_start": Origin.QUICK_TRACKING,
@@ -120,14 +78,14 @@ def test_a_catalogue_may_be_empty(read, text):
     ],
 )  # fmt: skip
 def test_a_fault_has_its_line_its_key_and_what_would_be_right(read, old, new, line, says):
-    assert old in GOOD
-    found = faults_of(read, GOOD.replace(old, new, 1))
+    assert old in GOOD_CATALOGUE
+    found = faults_of(read, GOOD_CATALOGUE.replace(old, new, 1))
     assert any(says in each for each in found), found
     assert any(f"shop.catalogue.yaml:{line}: " in each for each in found if says in each), found
 
 
 def test_all_faults_are_said_at_once_in_the_files_order(read):
-    text = GOOD.replace("type: numeric", "type: number").replace("app_key: till", "app_key: shop-app")
+    text = GOOD_CATALOGUE.replace("type: numeric", "type: number").replace("app_key: till", "app_key: shop-app")
     text = text.replace("code: app_stop", "code: app_start").replace("[pay_order]", "[nothing]")
     lines = [int(re.search(r":(\d+): ", each)[1]) for each in faults_of(read, text)]
     assert lines == sorted(lines)

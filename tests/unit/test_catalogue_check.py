@@ -7,17 +7,18 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from good_files import GOOD_CATALOGUE
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from test_catalogue import GOOD
 
 from pipeline.build import build_converter
 from pipeline.catalogue.catalogue_file import parse_catalogue
 from pipeline.catalogue.message_check import MessageCheck, is_number
 from pipeline.catalogue.settings import SETTING_OF, Action, CatalogueSettings
 from pipeline.cli.main import cli
-from pipeline.config.load import load_source, warnings
+from pipeline.config.doubts import warnings
+from pipeline.config.load import load_source
 from pipeline.convert import Converter, Identity
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.errors import UsageError
@@ -35,7 +36,7 @@ KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 
 @pytest.fixture
 def catalogue(tmp_path):
-    return parse_catalogue(tmp_path / "x", GOOD).catalogue
+    return parse_catalogue(tmp_path / "x", GOOD_CATALOGUE).catalogue
 
 
 def message(code="pay_order", source="shop-app", **attributes):
@@ -84,7 +85,7 @@ def test_each_finding_does_what_its_setting_says(catalogue, wire, codes):
 def test_the_quick_look_never_says_otherwise_than_the_whole_one(case, actions):
     wire, _ = case
     settings = CatalogueSettings(file="x", **actions)
-    check = MessageCheck(parse_catalogue("x", GOOD).catalogue, settings)
+    check = MessageCheck(parse_catalogue("x", GOOD_CATALOGUE).catalogue, settings)
     refusal = check(wire, "rule")
     findings = list(check.findings(wire))
     meant = [check.action(each) for each in findings]
@@ -146,7 +147,7 @@ report: {region: cn-shanghai, organization_id: org, access_id: access}
 
 @pytest.fixture
 def load(tmp_path):
-    def load(old="", new="", catalogue=GOOD):
+    def load(old="", new="", catalogue=GOOD_CATALOGUE):
         assert old in SOURCE
         if catalogue is not None:
             (tmp_path / "shop.catalogue.yaml").write_text(catalogue)
@@ -201,11 +202,11 @@ def test_what_is_reported_elsewhere_is_refused_with_its_line_whatever_the_settin
 @pytest.mark.parametrize(
     ("old", "new", "catalogue", "says"),
     [
-        ("catalogue: shop", "catalogue: shp", GOOD, "shop.yaml:4: catalogue.file: found 'shp.catalogue.yaml', which is not there; expected a catalogue file in"),
-        ("catalogue: shop.catalogue.yaml", "catalogue: {fil: x}", GOOD, "catalogue.fil: found unknown key 'fil'; did you mean 'file'?"),
-        ("catalogue: shop.catalogue.yaml", "catalogue: {file: shop.catalogue.yaml, unknown_event: stop}", GOOD, "catalogue.unknown_event: found 'stop'; expected one of 'refuse', 'warn' or 'ignore'"),
-        ("catalogue: shop.catalogue.yaml", "catalogue: ''", GOOD, "catalogue: found"),
-        ("$.user\n", "user\n", GOOD.replace("app_key: till", "app_key: shop-app"), "shop.catalogue.yaml:7: channels[1].app_key: found 'shop-app' a second time"),
+        ("catalogue: shop", "catalogue: shp", GOOD_CATALOGUE, "shop.yaml:4: catalogue.file: found 'shp.catalogue.yaml', which is not there; expected a catalogue file in"),
+        ("catalogue: shop.catalogue.yaml", "catalogue: {fil: x}", GOOD_CATALOGUE, "catalogue.fil: found unknown key 'fil'; did you mean 'file'?"),
+        ("catalogue: shop.catalogue.yaml", "catalogue: {file: shop.catalogue.yaml, unknown_event: stop}", GOOD_CATALOGUE, "catalogue.unknown_event: found 'stop'; expected one of 'refuse', 'warn' or 'ignore'"),
+        ("catalogue: shop.catalogue.yaml", "catalogue: ''", GOOD_CATALOGUE, "catalogue: found"),
+        ("$.user\n", "user\n", GOOD_CATALOGUE.replace("app_key: till", "app_key: shop-app"), "shop.catalogue.yaml:7: channels[1].app_key: found 'shop-app' a second time"),
     ],
 )  # fmt: skip
 def test_a_catalogue_that_is_wrong_is_a_fault_of_the_source_file_too(load, old, new, catalogue, says):

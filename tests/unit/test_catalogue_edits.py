@@ -7,9 +7,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from good_files import GOOD_CATALOGUE
 from hypothesis import given
 from hypothesis import strategies as st
-from test_catalogue import GOOD
 
 from pipeline.catalogue import edits
 from pipeline.catalogue.catalogue_file import parse_catalogue, read_catalogue, read_or_new
@@ -77,11 +77,11 @@ def saved(written, new):
 @pytest.mark.parametrize(
     ("edit", "old", "new"),
     [
-        (lambda c: edits.edit_event(c, "refund", name="Money: back"), "name: 'Refund'", "name: 'Money: back'"),
+        (lambda c: edits.edit_event(c, "refund", name="Money: back"), "name: 'Refund'", 'name: "Money: back"'),
         (lambda c: edits.edit_event(c, "pay_order", name="Paid"), ">-\n      Order\n      paid\n", "Paid\n"),
         (lambda c: edits.edit_event(c, "pay_order", property_names={"amount": "金额"}), "name: Amount", "name: 金额"),
-        (lambda c: edits.edit_event(c, "pay_order", new_properties=[text_prop("no")]), "type: numeric}]", "type: numeric}, {id: no, name: no, type: text}]"),
-        (lambda c: edits.edit_event(c, "refund", new_properties=[text_prop("no")]), "# of all\n", "# of all\n    properties:\n      - {id: no, name: no, type: text}\n"),
+        (lambda c: edits.edit_event(c, "pay_order", new_properties=[text_prop("no")]), "type: numeric}]", 'type: numeric}, {id: "no", name: "no", type: text}]'),
+        (lambda c: edits.edit_event(c, "refund", new_properties=[text_prop("no")]), "# of all\n", '# of all\n    properties:\n      - {id: "no", name: "no", type: text}\n'),
         (lambda c: edits.delete_event(c, "refund"), "  - code: refund\n    channel: Shop app\n    name: 'Refund'   # of all\n", ""),
         (lambda c: edits.add_channel(c, Channel(name="Till", application_type="third_party_system", app_key="till")), "# on phones\n", "# on phones\n\n- name: Till\n  application_type: third_party_system\n  app_key: till\n"),
         (lambda c: edits.add_event(c, EventDefinition(code="cancel", name="Cancel", channel="Shop app")), "    origin: system\n", "    origin: system\n\n  - code: cancel\n    name: Cancel\n    channel: Shop app\n"),
@@ -164,12 +164,12 @@ events:
 def test_a_new_file_and_one_with_other_line_ends(tmp_path):
     new = read_or_new(tmp_path / "new.yaml")
     new.save(edits.add_channel(new.catalogue, Channel(name="a", application_type="web", app_key="1")))
-    assert "channels:\n  - name: a\n    application_type: web\n    app_key: '1'\nevents: []\n" in new.path.read_text()
+    assert 'channels:\n  - name: a\n    application_type: web\n    app_key: "1"\nevents: []\n' in new.path.read_text()
     path = tmp_path / "windows.yaml"
-    path.write_bytes(GOOD.replace("\n", "\r\n").encode())
+    path.write_bytes(GOOD_CATALOGUE.replace("\n", "\r\n").encode())
     written = read_catalogue(path)
     written.save(edits.edit_event(written.catalogue, "pay_order", new_properties=[text_prop("no")]))
-    assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n") == GOOD.count("\n") + 1
+    assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n") == GOOD_CATALOGUE.count("\n") + 1
 
 
 @pytest.mark.parametrize(
@@ -193,9 +193,9 @@ def test_a_new_file_and_one_with_other_line_ends(tmp_path):
     ],
 )  # fmt: skip
 def test_a_difference_is_refused_as_the_console_would(tmp_path, old, new, says):
-    assert old in GOOD
-    before = parse_catalogue(tmp_path / "old", GOOD).catalogue
-    text = GOOD.replace(old, new, 1).replace(", scope: global" if "app_key: ios" in new else "\0", "")
+    assert old in GOOD_CATALOGUE
+    before = parse_catalogue(tmp_path / "old", GOOD_CATALOGUE).catalogue
+    text = GOOD_CATALOGUE.replace(old, new, 1).replace(", scope: global" if "app_key: ios" in new else "\0", "")
     after = parse_catalogue(tmp_path / "new", text).catalogue
     assert changes(before, after)
     refused = [str(each) for each in refusals(before, after)]
@@ -204,7 +204,7 @@ def test_a_difference_is_refused_as_the_console_would(tmp_path, old, new, says):
 
 
 def test_the_order_of_things_is_no_change(tmp_path):
-    catalogue = parse_catalogue(tmp_path / "old", GOOD).catalogue
+    catalogue = parse_catalogue(tmp_path / "old", GOOD_CATALOGUE).catalogue
     turned = with_fields(catalogue, channels=catalogue.channels[::-1], events=catalogue.events[::-1])
     assert changes(catalogue, turned) == []
 
@@ -247,7 +247,7 @@ def test_any_edits_keep_the_file_right_its_order_and_its_comments_and_nothing_of
     tmp_path_factory, data
 ):
     path = tmp_path_factory.mktemp("edits") / "edited.yaml"
-    path.write_text(data.draw(st.sampled_from([WRITTEN, GOOD, "channels:\nevents: # none\n", '{"channels": [], "events": []}\n'])), encoding="utf-8")  # fmt: skip
+    path.write_text(data.draw(st.sampled_from([WRITTEN, GOOD_CATALOGUE, "channels:\nevents: # none\n", '{"channels": [], "events": []}\n'])), encoding="utf-8")  # fmt: skip
     for _ in range(data.draw(st.integers(1, 5))):
         before = read_catalogue(path)
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from good_files import GOOD_CATALOGUE
 from hypothesis import given
 from hypothesis import strategies as st
-from test_catalogue import GOOD
 
 from pipeline.catalogue.catalogue_file import parse_catalogue
 from pipeline.catalogue.changes import changes
@@ -108,17 +108,17 @@ def test_a_table_in_another_character_set_or_none(tmp_path):
 def test_of_a_channel_that_is_known_a_table_needs_the_name_only(tmp_path):
     path = tmp_path / "events.csv"
     path.write_text("channel,event_code,event_name\nShop app,new,New\n")
-    known = parse_catalogue(tmp_path / "x", GOOD).catalogue
+    known = parse_catalogue(tmp_path / "x", GOOD_CATALOGUE).catalogue
     more = read_table(path, "utf-8", known.channels)
     new, kept = merged(known, more)
     assert (more.channels, kept, [each.what for each in changes(known, new)]) == ([], [], ["event 'new' added"])
 
 
 def test_what_is_there_stays_as_it_is_and_the_difference_is_said(tmp_path):
-    known = parse_catalogue(tmp_path / "x", GOOD).catalogue
+    known = parse_catalogue(tmp_path / "x", GOOD_CATALOGUE).catalogue
     other = parse_catalogue(
         tmp_path / "y",
-        GOOD.replace("Order paid", "Paid")
+        GOOD_CATALOGUE.replace("Order paid", "Paid")
         .replace("name: Shop app", "name: Shop")
         .replace("channel: Shop app", "channel: Shop")
         .replace("      - {id: title,", "      - {id: no, name: No, type: text}\n      - {id: title,")
@@ -195,7 +195,7 @@ def test_what_a_mapping_uses_becomes_a_catalogue(mapping):
 
 
 def test_what_is_known_already_keeps_its_names(mapping, tmp_path):
-    known = parse_catalogue(tmp_path / "x", GOOD).catalogue
+    known = parse_catalogue(tmp_path / "x", GOOD_CATALOGUE).catalogue
     made, notes = catalogue_of(mapping, known, Wanted(channel="Till"))
     assert any("event 'app_start' is of origin quick_tracking: no rule may report it" in each for each in notes)
     new, kept = merged(known, made)

@@ -5,30 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from good_files import GOOD_SOURCE, faults_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.load import load_source, missing_credentials, warnings
+from pipeline.config.doubts import missing_credentials, warnings
+from pipeline.config.load import load_source
 from pipeline.config.yaml_file import read_yaml
 from pipeline.errors import UsageError
-
-GOOD = """\
-source: shop-app
-kafka: {bootstrap_servers: "localhost:9092", topics: [shop-app-log]}
-decode: json
-events:
-  - when: {type: paid}
-    event_code: pay_order
-    event_time: $.ts
-    customer_id: $.user
-    out_biz_id: $.no
-    attributes:
-      amount: $.amount | divide(100)
-report:
-  region: cn-shanghai
-  organization_id: org-0001
-  access_id: retailadvqa-cn-test
-"""
 
 
 @pytest.fixture
@@ -41,14 +25,8 @@ def load(tmp_path):
     return load
 
 
-def faults_of(load, text, environment=None):
-    with pytest.raises(UsageError) as found:
-        load(text, environment)
-    return str(found.value).split("\n")
-
-
 def test_a_good_file_is_filled_in(load):
-    source = load(GOOD, {"XDG_STATE_HOME": "/state"})
+    source = load(GOOD_SOURCE, {"XDG_STATE_HOME": "/state"})
     assert source.kafka.group == "log2mq-shop-app"
     assert source.dead_letters.topic == "shop-app-dead"
     assert source.dedup.path == "/state/log2mq/shop-app"
@@ -100,8 +78,8 @@ def test_a_good_file_is_filled_in(load):
     ],
 )  # fmt: skip
 def test_a_fault_has_its_line_its_key_and_what_would_be_right(load, old, new, line, says):
-    assert old in GOOD
-    found = faults_of(load, GOOD.replace(old, new, 1))
+    assert old in GOOD_SOURCE
+    found = faults_of(load, GOOD_SOURCE.replace(old, new, 1))
     assert any(says in each for each in found), found
     assert all(re.match(r".*shop\.yaml:\d+: ", each) for each in found), found
     assert not any("function" in each.partition(": found")[0] for each in found), found
@@ -110,7 +88,7 @@ def test_a_fault_has_its_line_its_key_and_what_would_be_right(load, old, new, li
 
 def test_all_faults_are_said_at_once_in_the_files_order(load):
     text = (
-        GOOD.replace("topics:", "topic:")
+        GOOD_SOURCE.replace("topics:", "topic:")
         .replace("$.ts", "$.ts | tme")
         .replace("cn-shanghai", "cn")
         .replace("org-0001", "${ORG}")
@@ -122,7 +100,9 @@ def test_all_faults_are_said_at_once_in_the_files_order(load):
 
 def test_faults_do_not_hide_one_another(load):
     """A variable without a value is said once; what does not go together is said although something else is wrong as well."""
-    text = GOOD.replace("cn-shanghai", "cn").replace("org-0001", "${ORG}") + "dead_letters: {topic: shop-app-log}\n"
+    text = (
+        GOOD_SOURCE.replace("cn-shanghai", "cn").replace("org-0001", "${ORG}") + "dead_letters: {topic: shop-app-log}\n"
+    )
     found = faults_of(load, text)
     assert sum("report.organization_id" in each for each in found) == 1
     assert any(
@@ -132,10 +112,10 @@ def test_faults_do_not_hide_one_another(load):
 
 def test_the_file_of_the_credentials_is_looked_at_where_it_is_asked_for(tmp_path):
     path = tmp_path / "shop.yaml"
-    path.write_text(GOOD + "  credentials: {file: /no/such/file}\n")
+    path.write_text(GOOD_SOURCE + "  credentials: {file: /no/such/file}\n")
     source = load_source(path, {})
     assert missing_credentials(source, {}) == []
-    line = 1 + GOOD.count("\n")
+    line = 1 + GOOD_SOURCE.count("\n")
     with pytest.raises(
         UsageError, match=rf"shop\.yaml:{line}: report\.credentials\.file: found the file /no/such/file cannot be read"
     ):
@@ -144,7 +124,7 @@ def test_the_file_of_the_credentials_is_looked_at_where_it_is_asked_for(tmp_path
 
 def test_an_environment_without_an_access_key_is_no_fault_of_the_file(tmp_path):
     path = tmp_path / "shop.yaml"
-    path.write_text(GOOD)
+    path.write_text(GOOD_SOURCE)
     source = load_source(path, {}, with_credentials=True)
     (said,) = missing_credentials(source, {"SCA_AK_ENV": "id"})
     assert said.startswith("`run` would not start: SCA_SK_ENV missing or empty in the environment")
@@ -178,14 +158,14 @@ def test_a_file_that_is_not_there(tmp_path):
 @pytest.mark.parametrize("key", ["password: hunter2", "password: {env: A, file: B}"])
 def test_a_secret_is_never_written_in_the_file_nor_repeated(load, key):
     found = faults_of(
-        load, GOOD.replace("]}", f"], security: {{protocol: SASL_SSL, mechanism: PLAIN, username: u, {key}}}}}")
+        load, GOOD_SOURCE.replace("]}", f"], security: {{protocol: SASL_SSL, mechanism: PLAIN, username: u, {key}}}}}")
     )
     assert any("kafka.security.password" in each and "expected" in each for each in found)
     assert "hunter2" not in "".join(found)
 
 
 def test_variables_change_values_and_never_the_structure(load):
-    text = GOOD.replace("org-0001", "${ORG:-org-9}").replace("retailadvqa-cn-test", "$${x}-${ACCESS}")
+    text = GOOD_SOURCE.replace("org-0001", "${ORG:-org-9}").replace("retailadvqa-cn-test", "$${x}-${ACCESS}")
     assert load(text, {"ACCESS": "a"}).report.organization_id == "org-9"
     hostile = "x\nworkspace_id: stolen"
     source = load(text, {"ACCESS": hostile, "ORG": "o"})
@@ -201,7 +181,7 @@ def test_what_is_doubtful_has_its_line_and_key_too(load, tmp_path):
     customer_id: $.user
     out_biz_id: {position: true}
 """
-    text = GOOD.replace("report:", "dedup: {keep: 1h}\nreport:")
+    text = GOOD_SOURCE.replace("report:", "dedup: {keep: 1h}\nreport:")
     said = warnings(load(text.replace("divide(100)", f"divide(100){rules.rstrip()}")))
     file = tmp_path / "shop.yaml"
     assert said == [
@@ -220,7 +200,7 @@ def test_no_file_makes_a_traceback(tmp_path_factory, content):
         load_source(path, {})
 
 
-LINES = GOOD.splitlines(keepends=True)
+LINES = GOOD_SOURCE.splitlines(keepends=True)
 
 
 @given(st.data())
@@ -261,7 +241,7 @@ def test_no_change_of_a_good_file_makes_a_traceback(tmp_path_factory, data):
 def test_a_source_file_knows_its_folder_for_what_it_names_beside_itself(tmp_path):
     path = tmp_path / "sources" / "shop.yaml"
     path.parent.mkdir()
-    path.write_text(GOOD, encoding="utf-8")
+    path.write_text(GOOD_SOURCE, encoding="utf-8")
     assert load_source(path, {}).folder == path.parent
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from test_catalogue import GOOD
+from good_files import GOOD_CATALOGUE
 
 from pipeline.catalogue.catalogue_file import read_catalogue
 from pipeline.cli import events_rows
@@ -17,7 +17,7 @@ from pipeline.errors import UsageError
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "shop.catalogue.yaml"
-    path.write_text(GOOD, encoding="utf-8")
+    path.write_text(GOOD_CATALOGUE, encoding="utf-8")
     return path
 
 
@@ -54,7 +54,9 @@ def test_on_a_terminal_the_list_fits_80_columns(file, monkeypatch):
     from rich.console import Console
 
     monkeypatch.setattr(events_rows, "output", lambda: Console(width=80, force_terminal=True, color_system=None))
-    file.write_text(GOOD.replace("Order paid", "An order of very many words that was paid at last, in all colours"))
+    file.write_text(
+        GOOD_CATALOGUE.replace("Order paid", "An order of very many words that was paid at last, in all colours")
+    )
     for words in (("list", file), ("channel", "list", file), ("show", file, "pay_order")):
         shown = events(*words)
         assert "─" in shown
@@ -115,26 +117,26 @@ def test_a_catalogue_made_from_nothing_by_commands(tmp_path):
 )  # fmt: skip
 def test_what_is_wrong_is_a_sentence_and_changes_nothing(file, words, says):
     assert says in events(*(file if word == "FILE" else word for word in words))
-    assert file.read_text(encoding="utf-8") == GOOD
+    assert file.read_text(encoding="utf-8") == GOOD_CATALOGUE
 
 
 def test_a_difference_is_shown_and_what_the_console_refuses_ends_with_a_sentence_each(file, tmp_path):
     new = tmp_path / "new.yaml"
-    new.write_text(GOOD.replace("Order paid", "Paid").replace("Amount, type: numeric", "Amount, type: text"))
+    new.write_text(GOOD_CATALOGUE.replace("Order paid", "Paid").replace("Amount, type: numeric", "Amount, type: text"))
     result = CliRunner().invoke(cli, ["events", "diff", str(file), str(new)])
     assert result.stdout.splitlines() == [
         "~ event 'pay_order': name changed from 'Order paid' to 'Paid'",
         "~ event 'pay_order': property 'amount': type changed from numeric to text (refused)",
     ]
     assert str(result.exception).startswith(f"{new}: the console would refuse: event 'pay_order': property 'amount'")
-    new.write_text(GOOD.replace("Order paid", "Paid"))
+    new.write_text(GOOD_CATALOGUE.replace("Order paid", "Paid"))
     assert "1 change, nothing that the console would refuse" in events("diff", file, new)
     assert events("diff", file, file) == "no change\n"
 
 
 def test_an_event_deleted_that_a_task_still_uses_is_refused_by_diff(file, tmp_path):
     new = tmp_path / "new.yaml"
-    before, _, after = GOOD.partition("  - code: pay_order")
+    before, _, after = GOOD_CATALOGUE.partition("  - code: pay_order")
     new.write_text(before + "  - code: app_start" + after.partition("  - code: app_start")[2])
     said = events("diff", file, new)
     assert "event 'pay_order' deleted: the automated marketing tasks Thanks use it" in said

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from pipeline.build import build_converter
-from pipeline.config.load import load_source, warnings
+from pipeline.config.doubts import warnings
+from pipeline.config.load import load_source
 from pipeline.errors import UsageError
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode

@@ -13,11 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible
 from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
 from transforms.mapping.known import Known
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
+from transforms.text import Inconvertible
 
 KNOWN = Known({"level": {"1": "silver", "true": "yes"}}, {"crm": b"secret"})
 ARGUMENTS = {"text": "'a'", "integer": "2", "number": "3", "any": "'x'", "table": "'level'", "key": "'crm'"}

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible
+from transforms.text import Inconvertible
 from transforms.time_formats import DIRECTIVES, format_reader
 from transforms.times import EPOCHS, LEAST_MS, MOST_MS, epoch_ms, iso_reader, zone_offsets
 

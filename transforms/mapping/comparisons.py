@@ -11,9 +11,10 @@ from typing import Any
 
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible, Value, text_or_none
+from transforms.fields import Value
 from transforms.numbers import number_of
 from transforms.pattern import Pattern, PatternError
+from transforms.text import Inconvertible, text_or_none
 
 Test = Callable[[LogEntry], bool]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode
-from transforms.fields import Inconvertible, Value
+from transforms.fields import Value
 from transforms.mapping.comparisons import Test
 from transforms.mapping.readers import Rejected
+from transforms.text import Inconvertible
 
 MOST_ELEMENTS = 1_000
 """A list of more is no order's items."""

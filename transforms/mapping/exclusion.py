@@ -11,10 +11,10 @@ from typing import Any
 
 from schemas.log import LogEntry, RawRecord
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible, text_or_none
 from transforms.mapping.comparisons import comparison, equal
 from transforms.mapping.formula import Alternative, Formula, Literal
 from transforms.numbers import MOST_DIGITS, number_of
+from transforms.text import Inconvertible, text_or_none
 
 _EXACT_BELOW = 2**53
 """Below this a number and its text name each other, whichever type it was decoded to."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible, Value, compile_path
+from transforms.fields import Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal, Step
 from transforms.mapping.known import Known
+from transforms.text import Inconvertible
 
 MOST_EXPRESSION_CHARACTERS = 2_000
 MOST_FUNCTIONS = 20

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible, text_of, text_or_none
 from transforms.numbers import added, divided, fixed, multiplied, number_of, plain, rounded, total, whole
 from transforms.pattern import Pattern, PatternError
+from transforms.text import Inconvertible, text_of, text_or_none
 from transforms.time_formats import format_reader
 from transforms.times import EPOCHS, iso_reader, zone
 

@@ -10,12 +10,13 @@ from typing import Any
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Message, Skipped
-from transforms.fields import Inconvertible, Value, compile_path, text_or_none
+from transforms.fields import Value, compile_path
 from transforms.mapping.comparisons import Test
 from transforms.mapping.elements import elements_of
 from transforms.mapping.readers import Rejected
 from transforms.mapping.rule import Make, Rule
 from transforms.mapping.trace import RuleTrace, trace_rule
+from transforms.text import Inconvertible, text_or_none
 
 _NO_RULE = Skipped("no rule matched")
 _NO_RULE_REFUSED = Refusal(Stage.TRANSFORM, ReasonCode.NO_RULE_MATCHED, "no rule matched")

@@ -9,7 +9,8 @@ from schemas.customer import IdMapping
 from schemas.identity import normalise
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode
-from transforms.fields import Inconvertible, Value, text_or_none
+from transforms.fields import Value
+from transforms.text import Inconvertible, text_or_none
 from transforms.times import DEFAULT_ZONE, LEAST_MS, MOST_MS, epoch_ms, iso_reader
 
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from schemas.log import LogEntry
 from schemas.refusal import Refusal, Stage
 from transforms.base import Message
-from transforms.fields import Inconvertible
 from transforms.mapping.conditions import Part
 from transforms.mapping.elements import elements_of
 from transforms.mapping.readers import Rejected
 from transforms.mapping.rule import Rule
+from transforms.text import Inconvertible
 
 
 class Finding(NamedTuple):

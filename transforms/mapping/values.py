@@ -15,9 +15,10 @@ from typing import Any
 
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
-from transforms.fields import Inconvertible, Value, is_path, text_or_none
+from transforms.fields import Value, is_path
 from transforms.mapping.expressions import compile_expression, functions_in
 from transforms.mapping.known import Known
+from transforms.text import Inconvertible, text_or_none
 
 FIRST_OF = "first_of"
 MOST_CHOICES = 20

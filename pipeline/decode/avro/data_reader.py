@@ -65,16 +65,8 @@ class DataReader:
             ReasonCode.TOO_MANY_ENTRIES,
             f"the data holds more values without a byte of their own than the {limits.entries} that limits.entries allows",
         )
-        self._too_deep = Refusal(
-            Stage.DECODE,
-            ReasonCode.TOO_DEEP,
-            f"the data is nested deeper than the {limits.depth} levels that limits.depth allows",
-        )
-        self._too_long = Refusal(
-            Stage.DECODE,
-            ReasonCode.NUMBER_TOO_LONG,
-            f"a decimal has more than the {limits.digits} digits that limits.digits allows",
-        )
+        self._too_deep = limits.too_deep("the data")
+        self._too_long = limits.too_long("a decimal")
 
     def all_of(self, content: bytes, start: int = 0) -> Any:
         """Read the one datum that begins at `start` and fills the rest; or return why there is none."""

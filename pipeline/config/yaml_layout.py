@@ -1,0 +1,161 @@
+"""Where the parts of a YAML text stand. ruamel.yaml finds them; what its marks leave open is settled here.
+
+A block's end mark lies behind the comments that follow it, and an alias is the node that it stands for, with the marks of that one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from pipeline.config.faults import Location
+
+_ALIAS = re.compile(r"\s*:\s*\*[^\s,\[\]{}]+")
+_COMMA = re.compile(r"(?:\s|#[^\n]*+)*+,")
+
+
+class NotEditable(Exception):
+    """The place cannot be changed alone: mostly it is written with an anchor or an alias, so that changing it would change it elsewhere too."""
+
+
+class Span(NamedTuple):
+    """From where in the text to where."""
+
+    begin: int
+    end: int
+
+
+class YamlLayout:
+    """One text that can be read, and its nodes. Every method raises `NotEditable` for what is not written where it seems to be."""
+
+    def __init__(self, text: str) -> None:
+        """`text` is one document."""
+        self.text = text
+        self.root: Node = YAML(typ="rt", pure=True).compose(text)
+        self._uses: Counter[int] = Counter()
+        self._count_uses(self.root)
+
+    def at(self, location: Location) -> Node:
+        """Return the node at a location, which neither it nor what it is in share with another location."""
+        node = self.root
+        for step in location:
+            inner: Node | None = None
+            if isinstance(node, MappingNode):
+                inner = next((value for key, value in node.value if key.value == step), None)
+            elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+                inner = node.value[step]
+            if inner is None or self._uses[id(inner)] > 1:
+                raise NotEditable(f"{location} is not written there alone")
+            node = inner
+        return node
+
+    def mapping_at(self, location: Location) -> MappingNode:
+        """Return the mapping at a location."""
+        node = self.at(location)
+        if not isinstance(node, MappingNode):
+            raise NotEditable(f"{location} is no mapping")
+        return node
+
+    def list_at(self, location: Location) -> SequenceNode:
+        """Return the list at a location."""
+        node = self.at(location)
+        if not isinstance(node, SequenceNode):
+            raise NotEditable(f"{location} is no list")
+        return node
+
+    def must_be_alone(self, node: Node) -> None:
+        """Refuse what cannot be taken out: it, or something in it, stands elsewhere too."""
+        if self._is_shared(node):
+            raise NotEditable("a part of it is not written there alone")
+
+    def parts(self, node: Node) -> list[Span]:
+        """Return where the pairs of a mapping, or the elements of a list, stand."""
+        if isinstance(node, MappingNode):
+            return [Span(key.start_mark.index, self.pair_end(key, value)) for key, value in node.value]
+        if any(self._uses[id(each)] > 1 for each in node.value):
+            raise NotEditable("it has an alias among its elements")
+        return [Span(each.start_mark.index, self.end(each)) for each in node.value]
+
+    def end(self, node: Node) -> int:
+        """Return where a node's own text ends."""
+        begin, end = int(node.start_mark.index), int(node.end_mark.index)
+        if not isinstance(node, MappingNode | SequenceNode) or node.flow_style or not node.value:
+            return begin + len(self.text[begin:end].rstrip(" \t\r\n"))
+        last = node.value[-1]
+        ended = self.pair_end(*last) if isinstance(node, MappingNode) else self.end(last)
+        is_alias = isinstance(node, SequenceNode) and self._uses[id(last)] > 1
+        if is_alias or not begin <= ended <= end:
+            raise NotEditable("it ends with an alias")
+        return ended
+
+    def pair_end(self, key: Node, value: Node) -> int:
+        """Return where a key's value ends, or its colon where there is none."""
+        alias = _ALIAS.match(self.text, key.end_mark.index)
+        return alias.end() if alias is not None else self.end(value)
+
+    def opening(self, node: Node) -> int:
+        """Return where a flow collection's bracket is, behind its anchor or tag; its begin where it has none, as the pair in `[a: 1]`."""
+        begin = int(node.start_mark.index)
+        if self.text[begin] in "&!":
+            return self.text.index("{" if isinstance(node, MappingNode) else "[", begin)
+        return begin
+
+    def behind_comma(self, offset: int) -> int:
+        """Return the offset behind the comma that comes next, where one does."""
+        found = _COMMA.match(self.text, offset)
+        return offset if found is None else found.end()
+
+    def column(self, node: Node) -> int:
+        """Return the column of a block's keys or dashes."""
+        if isinstance(node, MappingNode):
+            return int(node.value[0][0].start_mark.column)
+        if self.text[node.start_mark.index] != "-":
+            raise NotEditable("it begins with an anchor or a tag")
+        return int(node.start_mark.column)
+
+    def element_line(self, node: Node, place: int) -> int:
+        """Return where the line of an element's dash begins: the last dash in the list's column before the element."""
+        offset, column = self.line_begin(node.value[place].start_mark.index), self.column(node)
+        while self.text[offset + column : offset + column + 1] != "-" or self.text[offset : offset + column].strip():
+            if offset <= node.start_mark.index:
+                raise NotEditable("it begins on the line of another element")
+            offset = self.line_begin(offset - 1)
+        return offset
+
+    def line_begin(self, offset: int) -> int:
+        """Return where the line of an offset begins."""
+        return self.text.rfind("\n", 0, max(offset, 0)) + 1
+
+    def line_before(self, begin: int) -> str:
+        """Return the line before the one that begins there."""
+        return self.text[self.line_begin(begin - 1) : begin]
+
+    def line_end(self, offset: int) -> int:
+        """Return where the line of an offset ends, before what ends it."""
+        found = self.text.find("\n", offset)
+        end = len(self.text) if found < 0 else found
+        return end - 1 if self.text[:end].endswith("\r") else end
+
+    def next_line(self, offset: int) -> int:
+        """Return where the line after that of an offset begins."""
+        found = self.text.find("\n", offset)
+        return len(self.text) if found < 0 else found + 1
+
+    def _count_uses(self, node: Node) -> None:
+        self._uses[id(node)] += 1
+        if self._uses[id(node)] == 1:
+            for inner in _inner(node):
+                self._count_uses(inner)
+
+    def _is_shared(self, node: Node) -> bool:
+        return self._uses[id(node)] > 1 or any(map(self._is_shared, _inner(node)))
+
+
+def _inner(node: Node) -> list[Node]:
+    if isinstance(node, MappingNode):
+        return [value for _, value in node.value]
+    return list(node.value) if isinstance(node, SequenceNode) else []

@@ -1,0 +1,60 @@
+"""How values are written in YAML, so that every reader of YAML reads the same: plain where a text cannot be mistaken, else as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+FLOW_COLUMNS = 100
+"""A mapping or list of plain values that fits within is written on one line."""
+
+_PLAIN = re.compile(r"[^\W\d_](?:[\w.\-]| (?=[\w.\-])){0,80}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?[+\-]\d\d:\d\d")
+"""What YAML 1.2 reads as a text without quotes: words, or a time."""
+_MEANT_OTHERWISE = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def scalar_text(value: Any) -> str:
+    """Write a text, a number, true, false or null."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _MEANT_OTHERWISE:
+        return value
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def flow_text(value: Any) -> str:
+    """Write a value on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{scalar_text(key)}: {flow_text(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow_text, value)) + "]"
+    return scalar_text(value)
+
+
+def block_lines(value: Mapping[str, Any], *, spread: bool = True) -> list[str]:
+    """Write a mapping's lines, a key each; what is short and holds nothing nested is on one line. `spread`: likewise of the elements of its lists."""
+    lines = []
+    for key, each in value.items():
+        name = scalar_text(key)
+        if _is_short(each):
+            lines.append(f"{name}: {flow_text(each)}")
+        elif isinstance(each, list):
+            lines += [f"{name}:", *(f"  {line}" for item in each for line in element_lines(item, spread=spread))]
+        else:
+            lines += [f"{name}:", *(f"  {line}" for line in block_lines(each, spread=spread))]
+    return lines
+
+
+def element_lines(item: Any, *, spread: bool) -> list[str]:
+    """Write the lines of a list's element, with its dash: a mapping a key a line where it is to be `spread`, or else is not short."""
+    is_block = isinstance(item, Mapping) and len(item) > 0 and (spread or not _is_short(item))
+    first, *rest = block_lines(item, spread=False) if is_block else [flow_text(item)]
+    return [f"- {first}", *(f"  {line}" for line in rest)]
+
+
+def _is_short(value: Any) -> bool:
+    if not isinstance(value, Mapping | list) or not value:
+        return True
+    inner = list(value.values()) if isinstance(value, Mapping) else value
+    return len(flow_text(value)) <= FLOW_COLUMNS and not any(isinstance(each, Mapping | list) for each in inner)
