@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeline.catalogue.catalogue_file import read_catalogue
 from pipeline.catalogue.mapping_check import mapping_findings
 from pipeline.config.decode_faults import decode_faults
-from pipeline.config.faults import Found, Location, from_pydantic
+from pipeline.config.faults import ConfigFault, Found, Location, from_pydantic
 from pipeline.config.fragments import placed_at, put_in
 from pipeline.config.interpolate import interpolate
 from pipeline.config.source_file import SourceFile
@@ -39,6 +39,8 @@ def load_source(
         written = read_yaml(path)
     except UnreadableYaml as unreadable:
         raise UsageError(str(unreadable.fault)) from None
+    if (other := _another_kind(written.content)) is not None:
+        raise UsageError(str(ConfigFault(str(path), 1, "", *other)))
     found: list[Found] = []
     content, origins = put_in(interpolate(written.content, environment, found), found)
     without_value = {location for location, _, _ in found}
@@ -62,6 +64,17 @@ def load_source(
     if catalogue is not None:
         source = source.with_catalogue(catalogue, doubts)
     return _with_defaults(source, environment)
+
+
+def _another_kind(content: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Say what was found, and what would be right, where this is no source file but one that lies beside it."""
+    if "kafka" in content or "source" in content:
+        return None
+    if "channels" in content:
+        return "found an event catalogue", "expected a source file; `log2mq events check` looks at a catalogue"
+    if "cases" in content:
+        return "found test cases", "expected a source file; `log2mq test NAME.yaml` runs the cases of NAME.test.yaml"
+    return None
 
 
 def _validate(content: Any, found: list[Found], without_value: set[Location]) -> SourceFile | None:

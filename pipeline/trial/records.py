@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -24,27 +24,28 @@ class Sampled(NamedTuple):
 
 
 def file_records(source: SourceFile, path: Path, most: int) -> Iterator[Sampled]:
-    """Return the first lines of a file that are not blank, each as a record of the source's first topic written now.
+    """Return the first lines of a file that are not blank, each as a record of the source's first topic, written when the file was.
 
     Raises:
         UsageError: the file cannot be read.
     """
     with _open(path) as stream:
+        written_ms = _written_ms(stream)
         number = found = 0
         while found < most and (line := _line(stream, source.limits.record)):
             number += 1
             value = line.removesuffix(b"\n").removesuffix(b"\r")
             if value.strip():
                 found += 1
-                yield Sampled(_record(source, value, number - 1), f"{path}:{number}")
+                yield Sampled(_record(source, value, number - 1, written_ms), f"{path}:{number}")
 
 
 def whole_record(source: SourceFile, path: Path) -> Iterator[Sampled]:
     """Return a file as one record. Raises as `file_records` does."""
     with _open(path) as stream:
-        value = stream.read(MOST_WHOLE_BYTES)
+        value, written_ms = stream.read(MOST_WHOLE_BYTES), _written_ms(stream)
     if value.strip():
-        yield Sampled(_record(source, value, 0), str(path))
+        yield Sampled(_record(source, value, 0, written_ms), str(path))
 
 
 def topic_records(source: SourceFile, topic: str, most: int, environment: Mapping[str, str]) -> Iterator[Sampled]:
@@ -59,9 +60,14 @@ def topic_records(source: SourceFile, topic: str, most: int, environment: Mappin
             yield Sampled(record, f"{record.topic}:{record.partition}:{record.offset}")
 
 
-def _record(source: SourceFile, value: bytes, offset: int) -> Record:
+def _written_ms(stream: BinaryIO) -> int:
+    """Return when a file was written last: the best that is known of when its lines were."""
+    return os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
+
+
+def _record(source: SourceFile, value: bytes, offset: int, written_ms: int) -> Record:
     topic = (source.kafka.topics or (f"{source.source}-log",))[0]
-    return RawRecord(topic, 0, offset, time.time_ns() // 1_000_000, None, value)
+    return RawRecord(topic, 0, offset, written_ms, None, value)
 
 
 def _line(stream: BinaryIO, limit: int) -> bytes:

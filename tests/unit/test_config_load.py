@@ -252,3 +252,15 @@ def test_a_time_without_quotes_stays_as_it_is_written(written, tmp_path):
     path = tmp_path / "times.yaml"
     path.write_text(f"at: {written}\nall: [{written}]\n")
     assert read_yaml(path).content == {"at": written, "all": [written]}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("channels: []\nevents: []\n", "shop.yaml:1: found an event catalogue; expected a source file; `log2mq events check`"),
+        ("cases: []\n", "shop.yaml:1: found test cases; expected a source file; `log2mq test NAME.yaml`"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_kind_is_called_by_its_name(load, text, says):
+    (found,) = faults_of(load, text)
+    assert says in found

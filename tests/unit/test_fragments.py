@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config.doubts import warnings
 from pipeline.config.fragments import put_in
 from pipeline.config.load import load_source
 from pipeline.errors import UsageError
@@ -106,3 +107,10 @@ def test_whatever_is_written_there_is_an_answer(fragments, events, users):
             assert not any(isinstance(rule, dict) and "use" in rule for rule in whole[kind])
     assert all(len(location) >= 3 for location in origins)
     assert all(len(fault) == 3 for fault in faults)
+
+
+def test_a_warning_about_a_fragment_names_the_rule_that_uses_it(load):
+    said = warnings(load(GOOD.replace("level: $.level", "tel: $.phone")))
+    assert any(
+        "shop.yaml:11: fragments.app.attributes.tel: in events[0]: is $.phone, a mobile number" in each for each in said
+    )
