@@ -31,7 +31,7 @@ with atheris.instrument_imports(include=["pipeline.decode", "pipeline.convert", 
     from transforms.mapping.functions import FUNCTIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contract"))
-from test_decode_contract import GOOD, OPTIONS
+from test_decode_contract import CONTEXT, GOOD, OPTIONS
 
 SLOWEST_S = 0.1
 MOST_GROWTH_BYTES = 96 << 20
@@ -44,11 +44,13 @@ ARGUMENTS = {"text": "'a'", "integer": "2", "number": "100", "any": "'x'", "tabl
 STEPS = {
     "json, json": [{"format": "json", "split": "lines"}, {"format": "json", "from": "message", "required": False}],
     "json, logfmt": ["json", {"format": "logfmt", "from": "message", "into": "inner"}],
+    "avro, debezium": [{"format": "avro", **OPTIONS["avro"]}, {"format": "debezium", "from": "$", "required": False}],
     "zstd or gzip": [{"format": "json", "compression": "auto", "charset": "gb18030", "invalid_characters": "replace"}],
 }
 RECORDS = {
     "json, json": b'{"message":"{\\"a\\":1}"}\n{"a":"b","ts":1794326400}\n',
     "json, logfmt": b'{"message":"at=info msg=\\"a b\\" n=7","ts":1794326400}',
+    "avro, debezium": GOOD["avro"],
     "zstd or gzip": b'{"a":"\xc4\xe3\xba\xc3"}',
 }
 FIELDS = b'{"a":"2026-11-11 00:00:00","b":{"c":[1,2.5,"x"]},"ts":1794326400123,"user":{"id":"u","phone":"13800000000","mail":"a@b.cn"},"no":17}'
@@ -92,7 +94,9 @@ def converters():
     def made(steps, rule):
         settings = {"events": [rule], "tables": {"t": {"a": 1}}, "identities": {"impossible": "leave_out"}}
         chain = build_chain(
-            [DecodeStep.model_validate({"format": each} if isinstance(each, str) else each) for each in steps], limits
+            [DecodeStep.model_validate({"format": each} if isinstance(each, str) else each) for each in steps],
+            limits,
+            CONTEXT,
         )
         return Converter(chain, compile_mapping(MappingSettings.model_validate(settings), {"k": b"secret"}), identity)
 
