@@ -121,6 +121,18 @@ def open_consumer(
     return consumer
 
 
+def keep_joining(consumer: KafkaConsumer) -> None:
+    """Let a join that a `poll` began and did not see the end of be finished by the next ones. Called before each `poll`.
+
+    kafka-python 3.0.12 forgets it where the join was due to the leader's own metadata (a partition or a topic of the pattern was added): its reason
+    is gone once the leader has made the assignment, so no later `poll` takes the answer in. The member then has no new partitions, sends no
+    heartbeats, and is put out of the group, all without an error.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to it
+    if coordinator is not None and coordinator.rejoining:
+        coordinator.request_rejoin()
+
+
 def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS) -> None:
     """Close a consumer that is of no more use, whatever state it is in."""
     try:

@@ -122,11 +122,16 @@ def test_brokers_that_stay_away_are_noticed_and_given_up(kafka, caplog):
         own = TestKafka(broker.bootstrap_servers)
         topic = own.topic(1)
         own.write(topic, values(b"v", 5))
-        source = open_source(own, topic, give_up_after="8s")
+        source = open_source(own, topic, give_up_after="5m")  # a broker may take its time to start again
         poll_until(source, lambda _, records: len(records) == 5)
         broker.restart(at_once=True)
         own.write(topic, values(b"w", 5))
-        poll_until(source, lambda _, records: len(records) == 5, limit_s=60)  # an outage within the limit is waited out
+        poll_until(
+            source, lambda _, records: len(records) == 5, limit_s=120
+        )  # an outage within the limit is waited out
+        source.close()
+        source = open_source(own, topic, give_up_after="8s")
+        poll_until(source, lambda _, records: len(records) == 10, limit_s=60)
         broker.halt()
         began = time.monotonic()
         with pytest.raises(SourceUnavailable, match="reading for 8 s: no broker answers"):
@@ -222,3 +227,20 @@ def _write_neither(kafka, topic):
     producer = Producer({"bootstrap.servers": kafka.servers})
     producer.produce(topic)
     producer.flush(10)
+
+
+def test_a_join_that_outlasts_its_poll_is_finished_by_the_next(kafka, opened, monkeypatch):
+    """A partition was added, so the leader joins anew; polls are too short for the brokers' answer."""
+    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 500)
+    topic = kafka.topic(1)
+    source = opened(topic)
+    poll_until(source, lambda events, _: any(isinstance(each, Assigned) for each in events))
+    asking = KafkaAdminClient(bootstrap_servers=kafka.servers)
+    asking.create_partitions({topic: 2})
+    asking.close()
+    kafka.write(topic, values(b"v", 3), partition=1)
+    read, until = [], time.monotonic() + 60
+    while len(read) < 3:
+        assert time.monotonic() < until, "the new partition is not read"
+        read += [record for batch in source.poll(1, {}).records.values() for record in batch]
+    assert {record.partition for record in read} == {1}
