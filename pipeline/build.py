@@ -26,6 +26,7 @@ from pipeline.errors import UsageError
 from pipeline.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.kafka_producer import KafkaDeadLetters
 from pipeline.kafka_source import KafkaSource
+from pipeline.one_cpu import OneCpu
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.senders import Senders
@@ -117,6 +118,8 @@ class Job:
         with ExitStack() as stack:
             stack.callback(gc.set_threshold, *gc.get_threshold())
             gc.set_threshold(*COLLECT_AFTER)
+            if self._file.limits.cpu == "one":
+                stack.enter_context(OneCpu())
             make_reporter = self.make_reporter()  # first: without credentials nothing needs to be opened
             store = self.open_store()
             stack.callback(store.close)

@@ -10,6 +10,7 @@ import orjson
 
 from pipeline.catalogue.message_check import MessageCheck
 from pipeline.interfaces import Decoder
+from pipeline.tickets import Parcel
 from pipeline.values import Claim, NotYet
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -26,18 +27,10 @@ _NO_ENTRY = Skipped("no entry")
 _NO_VALUE = Refusal(Stage.READ, ReasonCode.NO_VALUE, "the record has no value")
 
 
-class Draft(NamedTuple):
-    """One message made from a record, not yet claimed."""
-
-    kind: Kind
-    body: bytes
-    claim: Claim
-
-
 class Partly(NamedTuple):
     """A record of several entries of which some were refused: what the others became is reported, and the record goes to the dead letters."""
 
-    drafts: list[Draft]
+    parcels: list[Parcel]
     refusal: Refusal
 
 
@@ -87,38 +80,38 @@ class Converter:
         self._scope_fields = tuple(SCOPE_FIELDS[name] for name in scope if name in SCOPE_FIELDS)
         self._origins: dict[tuple[str, int], int] = {}
 
-    def __call__(self, record: Record) -> list[Draft] | Partly | Skipped | Refusal | NotYet:
+    def __call__(self, record: Record) -> list[Parcel] | Partly | Skipped | Refusal | NotYet:
         """Convert one record. One bad entry never costs the others of its record. `NotYet`: ask again later."""
         decoded = self.decode(record)
         if isinstance(decoded, LogEntry):
-            drafts = self._draft(decoded)
-            return _tell_repeats_apart(drafts) if isinstance(drafts, list) and len(drafts) > 1 else drafts
-        return self._draft_each(decoded) if isinstance(decoded, list) else decoded
+            parcels = self._convert(decoded)
+            return _tell_repeats_apart(parcels) if isinstance(parcels, list) and len(parcels) > 1 else parcels
+        return self._convert_each(decoded) if isinstance(decoded, list) else decoded
 
-    def _draft_each(self, entries: Sequence[LogEntry | Refusal]) -> list[Draft] | Partly | Skipped | Refusal:
-        drafts: list[Draft] = []
+    def _convert_each(self, entries: Sequence[LogEntry | Refusal]) -> list[Parcel] | Partly | Skipped | Refusal:
+        parcels: list[Parcel] = []
         refused: list[tuple[int, Refusal]] = []
         filtered = _NO_ENTRY
         for place, entry in enumerate(entries):
-            answer = entry if isinstance(entry, Refusal) else self._draft(entry)
+            answer = entry if isinstance(entry, Refusal) else self._convert(entry)
             if isinstance(answer, Refusal):
                 refused.append((place, answer))
             elif isinstance(answer, Skipped):
                 filtered = answer
             else:
-                drafts += answer
-        drafts = _tell_repeats_apart(drafts)
+                parcels += answer
+        parcels = _tell_repeats_apart(parcels)
         if not refused:
-            return drafts or filtered
+            return parcels or filtered
         refusal = _summed_up(refused, len(entries))
-        return Partly(drafts, refusal) if drafts else refusal
+        return Partly(parcels, refusal) if parcels else refusal
 
-    def _draft(self, entry: LogEntry) -> list[Draft] | Skipped | Refusal:
+    def _convert(self, entry: LogEntry) -> list[Parcel] | Skipped | Refusal:
         messages = self.transform(entry)
         if isinstance(messages, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each entry
             return messages
         origin, check = self._origin(entry.record), self.check
-        drafts = []
+        parcels = []
         for message in messages:
             kind, wire, rule = message
             if check is not None and kind is _EVENT and (refusal := check(wire, rule)) is not None:
@@ -131,8 +124,9 @@ class Converter:
                     ReasonCode.EVENT_TOO_LARGE,
                     f"one message is {len(body)} bytes of JSON, report.batch.bytes allows {self._most_message_bytes}",
                 )
-            drafts.append(Draft(kind, body, self._claim(kind, wire, origin)))
-        return drafts
+            claim = self._event_claim(wire, origin) if kind is _EVENT else self._user_claim(wire, origin)
+            parcels.append(Parcel(kind, body, claim))
+        return parcels
 
     def decode(self, record: Record) -> LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | NotYet:
         """Decode a record's value, unless it has none or is too large to be touched. A list is several entries, in their order."""
@@ -160,15 +154,16 @@ class Converter:
         """How often each finding of the catalogue's check was let pass since the start, records read again included."""
         return dict(self.check.warnings) if self.check is not None else {}
 
-    def _claim(self, kind: Kind, wire: dict[str, Any], origin: bytes) -> Claim:
-        if kind is _EVENT:
-            # Lengths go before the parts, so that no two different lists of parts give one text.
-            text = self._event_prefix
-            for name in self._scope_fields:
-                part = wire.get(name, "")
-                text += f"{len(part)}:{part}"
-            text += wire["extendAttributes"]["outBizId"]
-            return Claim(blake2b(text.encode(), digest_size=16).digest(), NO_DIGEST, origin)
+    def _event_claim(self, wire: dict[str, Any], origin: bytes) -> Claim:
+        # Lengths go before the parts, so that no two different lists of parts give one text.
+        text = self._event_prefix
+        for name in self._scope_fields:
+            part = wire.get(name, "")
+            text += f"{len(part)}:{part}"
+        text += wire["extendAttributes"]["outBizId"]
+        return Claim(blake2b(text.encode(), digest_size=16).digest(), NO_DIGEST, origin)
+
+    def _user_claim(self, wire: dict[str, Any], origin: bytes) -> Claim:
         customer = wire["customerId"]
         text = f"{self._user_prefix}{customer}"
         if not self._users_once:
@@ -194,12 +189,11 @@ def _summed_up(refused: Sequence[tuple[int, Refusal]], entries: int) -> Refusal:
     return first._replace(reason=f"entry {place} of {entries}, counted from 0: {first.reason}{others}")
 
 
-def _tell_repeats_apart(drafts: list[Draft]) -> list[Draft]:
+def _tell_repeats_apart(parcels: list[Parcel]) -> list[Parcel]:
     """Where one record makes the same message twice, the second is a duplicate and no re-read: give it an origin of its own."""
     seen: set[bytes] = set()
-    for place, draft in enumerate(drafts):
-        if draft.claim.key in seen:
-            other = bytes(255 - byte for byte in draft.claim.origin)
-            drafts[place] = draft._replace(claim=draft.claim._replace(origin=other))
-        seen.add(draft.claim.key)
-    return drafts
+    for parcel in parcels:
+        if parcel.claim.key in seen:
+            parcel.claim = parcel.claim._replace(origin=bytes(255 - byte for byte in parcel.claim.origin))
+        seen.add(parcel.claim.key)
+    return parcels

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from pipeline.books import Books, Ending, Tally, decode_books, encode_books
+from pipeline.books import Books, Ending, decode_books, encode_books
 from pipeline.values import Commit, Partition
 from schemas.log import Record
 
@@ -19,9 +19,9 @@ class PartitionOffsets:
 
     __slots__ = (
         "_ended",
+        "_inherited",
         "_lifetime",
         "_lifetime_lost",
-        "_session",
         "_session_lost",
         "_unfinished",
         "closed",
@@ -29,6 +29,7 @@ class PartitionOffsets:
         "partition",
         "position",
         "read",
+        "unfinished_bytes",
         "until",
     )
 
@@ -38,11 +39,12 @@ class PartitionOffsets:
         self.position = start.offset
         self.committed = start.offset
         self.read = 0
+        self.unfinished_bytes = 0  # what its records in flight count for against `limits.in_flight`
         self._unfinished: deque[int] = deque()  # ascending; an offset leaves when all before it have ended
         self._ended: dict[int, Ending] = {}  # ended, but behind an unfinished one
-        self._session: Tally = {}
         self._session_lost = 0
         self._lifetime, self._lifetime_lost, self.until = decode_books(start.metadata)
+        self._inherited = dict(self._lifetime)  # what others had done before
 
     def begin(self, records: Sequence[Record]) -> None:
         """Take note of records just read, in ascending order of offset."""
@@ -58,17 +60,16 @@ class PartitionOffsets:
 
     def end(self, offset: int, ending: Ending) -> None:
         """Take note that a record is finished. Each offset ends once."""
-        self._session[ending] = self._session.get(ending, 0) + 1
         unfinished = self._unfinished
         if unfinished[0] != offset:
             self._ended[offset] = ending
             return
         unfinished.popleft()
-        self._lifetime[ending] = self._lifetime.get(ending, 0) + 1
-        ended = self._ended
+        lifetime, ended = self._lifetime, self._ended
+        lifetime[ending] = lifetime.get(ending, 0) + 1
         while ended and unfinished and (following := ended.pop(unfinished[0], None)) is not None:
             unfinished.popleft()
-            self._lifetime[following] = self._lifetime.get(following, 0) + 1
+            lifetime[following] = lifetime.get(following, 0) + 1
 
     def lose(self, count: int, resumed_at: int) -> None:
         """Take note of offsets that retention removed before they were read."""
@@ -94,7 +95,8 @@ class PartitionOffsets:
         """What this process did with the partition. Records handed back unfinished when it was revoked count as not read."""
         in_flight = 0 if self.closed else self.in_flight
         read = self.read - self.in_flight if self.closed else self.read
-        return Books.of(self._session, read=read, in_flight=in_flight, lost=self._session_lost)
+        tally = Counter(self._ended.values()) + (Counter(self._lifetime) - Counter(self._inherited))
+        return Books.of(tally, read=read, in_flight=in_flight, lost=self._session_lost)
 
     def lifetime_books(self) -> Books:
         """What all processes of the group did below the offset that may be committed."""
@@ -143,6 +145,11 @@ class Offsets:
     def in_flight(self) -> int:
         """Records read and not finished, in all partitions owned."""
         return sum(offsets.in_flight for offsets in self.owned.values())
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """What the records in flight count for, in all partitions owned."""
+        return sum(offsets.unfinished_bytes for offsets in self.owned.values())
 
     def books(self) -> dict[Partition, Books]:
         """This process's books per partition, current and former."""

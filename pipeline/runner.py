@@ -102,7 +102,6 @@ class Runner:
         self._on_lost = on_lost
         self._has_ended = has_ended
         self._burying: dict[tuple[str, int, int], list[Ticket]] = {}
-        self._weight = 0  # bytes unfinished
         self._ended_since_commit = 0
         self._paused: set[Partition] = set()
         self._held: dict[Partition, tuple[int, str]] = {}  # until when, and why; each is paused too
@@ -189,33 +188,34 @@ class Runner:
 
     def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> NotYet | None:
         """Convert a record, and add what it became to those that ask to be reported; or return why that cannot be done now."""
-        drafts = self._convert(record)
+        parcels = self._convert(record)
         refusal = None
-        if not isinstance(drafts, list):
-            if isinstance(drafts, NotYet):
-                return drafts
+        if not isinstance(parcels, list):
+            if isinstance(parcels, NotYet):
+                return parcels
             self._share.read()
-            if isinstance(drafts, Skipped):
+            if isinstance(parcels, Skipped):
                 self._end(record.offset, offsets, FILTERED)
                 return None
-            if isinstance(drafts, Refusal):
+            if isinstance(parcels, Refusal):
                 ticket = Ticket(record, offsets, 0)
-                ticket.refusal = drafts
+                ticket.refusal = parcels
                 self._bury(ticket)
                 return None
-            drafts, refusal = drafts
+            parcels, refusal = parcels
         else:
             self._share.read()
-        weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES * len(drafts)
-        self._weight += weight
+        weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES * len(parcels)
+        offsets.unfinished_bytes += weight
         ticket = Ticket(record, offsets, weight)
-        ticket.open = len(drafts)
-        if len(drafts) == 1 and refusal is None:
-            asking.append(Parcel(ticket, *drafts[0]))
+        ticket.open = len(parcels)
+        for parcel in parcels:
+            parcel.ticket = ticket
+        if len(parcels) == 1 and refusal is None:
+            asking += parcels
             return None
         ticket.counts = [0] * 7
         ticket.refusal = refusal
-        parcels = [Parcel(ticket, *draft) for draft in drafts]
         users = [parcel for parcel in parcels if parcel.kind is Kind.USER]
         if users and len(users) < len(parcels):
             # Identities reach the API no later than the events that need them (reference, section 8).
@@ -281,21 +281,23 @@ class Runner:
     def _close(self, parcel: Parcel, ended: tuple[int, Ending]) -> None:
         """A message has ended; perhaps its record has too."""
         ticket = parcel.ticket
-        ticket.open -= 1
         column, alone = ended
-        if ticket.counts is not None:
-            ticket.counts[column] += 1
+        if ticket.counts is None:  # its only one, as most are
+            ticket.offsets.unfinished_bytes -= ticket.weight
+            self._end(ticket.record.offset, ticket.offsets, alone)
+            return
+        ticket.open -= 1
+        ticket.counts[column] += 1
         if ticket.gated is not None and ticket.open == len(ticket.gated):
             self._desk.ask(ticket.gated)
             ticket.gated = None
         if ticket.open:
             return
-        self._weight -= ticket.weight
-        ticket.weight = 0
+        ticket.offsets.unfinished_bytes -= ticket.weight
         if ticket.refusal is not None:
             self._bury(ticket)
         else:
-            self._end(ticket.record.offset, ticket.offsets, alone if ticket.counts is None else ticket.ending())
+            self._end(ticket.record.offset, ticket.offsets, ticket.ending())
 
     def _bury(self, ticket: Ticket) -> None:
         """Hand a refused record to the dead letters; it ends when they have it for good."""
@@ -316,11 +318,7 @@ class Runner:
     def _drop_stale(self) -> None:
         """Let go of everything unsent that belongs to partitions taken away; what is being sent keeps its claim until its outcome."""
         self._desk.drop_stale()
-        dropped = self._dispatch.drop_stale()
-        self._desk.release(dropped)
-        for parcel in dropped:
-            self._weight -= parcel.ticket.weight
-            parcel.ticket.weight = 0
+        self._desk.release(self._dispatch.drop_stale())
 
     # --- out -----------------------------------------------------------------------------------------------------------------
 
@@ -356,14 +354,11 @@ class Runner:
 
     def _hold_or_resume(self) -> None:
         """Pause what has too much unfinished, so that a stuck head does not fill memory; polling goes on for the heartbeats."""
-        pace, ready = self._pace, self._dispatch.ready
+        pace, ready, weight = self._pace, self._dispatch.ready, self.offsets.unfinished_bytes
         full = (
-            self._stopping
-            or bool(self._dispatch.halt)
-            or self._weight > pace.in_flight_bytes
-            or ready > pace.ready_batches
+            self._stopping or bool(self._dispatch.halt) or weight > pace.in_flight_bytes or ready > pace.ready_batches
         )
-        empty = not self._stopping and self._weight <= pace.in_flight_bytes // 2 and ready <= pace.ready_batches // 4
+        empty = not self._stopping and weight <= pace.in_flight_bytes // 2 and ready <= pace.ready_batches // 4
         hold = [
             p
             for p, o in self.offsets.owned.items()

@@ -10,8 +10,9 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from pipeline.convert import Converter, Draft, Partly
+from pipeline.convert import Converter, Partly
 from pipeline.patience import answered
+from pipeline.tickets import Parcel
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped
@@ -37,15 +38,15 @@ class Passing(NamedTuple):
     """One record that passes, and what the source file makes of it. Nothing of it is reported or remembered."""
 
     record: Record
-    answer: list[Draft] | Partly | Skipped | Refusal
+    answer: list[Parcel] | Partly | Skipped | Refusal
 
     @property
-    def drafts(self) -> Sequence[Draft]:
+    def drafts(self) -> Sequence[Parcel]:
         """Return the messages it becomes."""
         return (
             self.answer
             if isinstance(self.answer, list)
-            else self.answer.drafts
+            else self.answer.parcels
             if isinstance(self.answer, Partly)
             else ()
         )

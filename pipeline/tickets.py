@@ -39,12 +39,15 @@ class Ticket:
 
 
 class Parcel:
-    """One message on its way: its JSON object as bytes, and the claim it is reported under."""
+    """One message on its way: its JSON object as bytes, and the claim it is reported under.
+
+    Made from a record before there is a ticket for that; the loop sets `ticket` when it takes the record in.
+    """
 
     __slots__ = ("body", "claim", "kind", "ticket")
+    ticket: Ticket
 
-    def __init__(self, ticket: Ticket, kind: Kind, body: bytes, claim: Claim) -> None:
-        self.ticket = ticket
+    def __init__(self, kind: Kind, body: bytes, claim: Claim) -> None:
         self.kind = kind
         self.body = body
         self.claim = claim

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from pipeline.convert import Converter, Draft, Partly
+from pipeline.convert import Converter, Partly
 from pipeline.interfaces import DedupStore
 from pipeline.report.payload import encode_bytes, form_body, json_array
+from pipeline.tickets import Parcel
 from pipeline.values import Standing
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry, Record
@@ -71,8 +72,8 @@ def counted(messages: Mapping[str, Sequence[Any]]) -> str:
 def convert_record(converter: Converter, record: Record, store: DedupStore, now_ms: int) -> FoundRecord:
     """Convert a record as the job does. What it reports is remembered in the store, as after the API's yes."""
     answer = converter(record)
-    drafts: Sequence[Draft] = (
-        answer if isinstance(answer, list) else answer.drafts if isinstance(answer, Partly) else ()
+    drafts: Sequence[Parcel] = (
+        answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else ()
     )
     reported = []
     for draft in drafts:

@@ -15,7 +15,7 @@ from pipeline.build import build_converter
 from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.convert import Converter, Draft, Partly
+from pipeline.convert import Converter, Partly
 from pipeline.errors import UsageError
 from pipeline.kafka_topics import Topics
 from pipeline.observe.masking import Masking, Unmasked, identifiers
@@ -23,6 +23,7 @@ from pipeline.patience import answered
 from pipeline.report.credentials import Credentials, CredentialsSource
 from pipeline.report.explain import explain_request
 from pipeline.secret import Secret
+from pipeline.tickets import Parcel
 from pipeline.values import Partition
 from schemas.log import LogEntry, RawRecord, Record
 from schemas.refusal import Refusal
@@ -61,14 +62,14 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     source = load_source(source_file, os.environ)
     record = read_record(source, place, 0 if whole else line)
     converter = build_converter(source, os.environ)
-    answer: list[Draft] | Partly | Skipped | Refusal = answered(lambda: converter(record))
+    answer: list[Parcel] | Partly | Skipped | Refusal = answered(lambda: converter(record))
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
     decoded: LogEntry | list[LogEntry | Refusal] | Skipped | Refusal = answered(lambda: converter.decode(record))
     if isinstance(decoded, Skipped | Refusal):
         _refused(decoded)
         return
     entries = decoded if isinstance(decoded, list) else [decoded]
-    drafts = answer if isinstance(answer, list) else answer.drafts if isinstance(answer, Partly) else []
+    drafts = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
     show = Unmasked() if show_identifiers else Masking(identifiers(converter, entries, drafts))
     _entries(source, converter, entries, show)
     if isinstance(answer, Skipped | Refusal):
@@ -91,7 +92,7 @@ def _entries(source: SourceFile, converter: Converter, entries: Sequence[LogEntr
             _verdicts(converter, entry)
 
 
-def _messages(source: SourceFile, drafts: Sequence[Draft], show: Unmasked) -> None:
+def _messages(source: SourceFile, drafts: Sequence[Parcel], show: Unmasked) -> None:
     for draft in drafts:
         _title(f"{draft.kind.value} message")
         click.echo(show(json.loads(draft.body)))

@@ -64,7 +64,7 @@ class DeadLetterSettings(BaseModel):
 
 
 class LimitSettings(BaseModel):
-    """What bounds one record, and all unfinished ones."""
+    """What bounds one record, all unfinished ones, and a process."""
 
     model_config = _STRICT
 
@@ -74,6 +74,7 @@ class LimitSettings(BaseModel):
     depth: Annotated[int, Field(ge=1, le=500)] = 64
     digits: Annotated[int, Field(ge=20, le=4_000)] = 1_000
     entries: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    cpu: Literal["one", "any"] = "one"
 
 
 class CommitSettings(BaseModel):

@@ -7,7 +7,7 @@ from array import array
 from itertools import accumulate
 from typing import Any
 
-_OPENING_OBJECT, _OPENING_ARRAY = b"{["
+_NOT_OPENING = bytes(byte for byte in range(256) if byte not in b"{[")
 _BRACKET_STEPS = bytes(1 if byte in b"{[" else 255 for byte in range(256))  # 255 is -1 as a signed byte
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{[]}")
 
@@ -17,7 +17,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 def opened(text: bytes) -> int:
     """Count the brackets that open, in strings too: no JSON text nests deeper."""
-    return text.count(_OPENING_OBJECT) + text.count(_OPENING_ARRAY)
+    return len(text.translate(None, _NOT_OPENING))
 
 
 def deeper(container: Any, most: int) -> bool:

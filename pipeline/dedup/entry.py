@@ -21,10 +21,10 @@ NEVER = bytes(LAYOUT.size)
 """An entry that expired long ago: the same as none."""
 
 
-def confirmed_entries(claims: Sequence[Claim], until_ms: int) -> list[tuple[bytes, bytes]]:
-    """Write confirmed entries, sorted by key; of equal keys the last one stands."""
-    until, digest_and_origin = until_ms.to_bytes(8), {key: digest + origin for key, digest, origin in claims}
-    return [(key, until + digest_and_origin[key]) for key in sorted(digest_and_origin)]
+def confirmed_entries(claims: Sequence[Claim], until_ms: int) -> dict[bytes, bytes]:
+    """Write confirmed entries by key; of equal keys the last one stands."""
+    until = until_ms.to_bytes(8)
+    return {key: until + digest + origin for key, digest, origin in claims}
 
 
 def expires_ms(value: bytes) -> int:

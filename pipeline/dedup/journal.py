@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,16 +34,15 @@ class Journal:
         self._end = 0
         self._unsynced = False
 
-    def append(self, round_number: int, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        """Write entries (key, value) to the file of a round. Durable at the next `sync`.
+    def append(self, round_number: int, entries: bytes) -> None:
+        """Write entries, key and value in a row, to the file of a round. Durable at the next `sync`.
 
         Raises:
             OSError: the disk is full or broken; the file then ends before these entries.
         """
         if round_number != self._round:
             self._begin(round_number)
-        body = b"".join([key + value for key, value in entries])
-        frame = memoryview(_HEADER.pack(_MAGIC, len(entries), zlib.crc32(body)) + body)
+        frame = memoryview(_HEADER.pack(_MAGIC, len(entries) // _ENTRY_BYTES, zlib.crc32(entries)) + entries)
         self._unsynced = True
         try:
             written = 0

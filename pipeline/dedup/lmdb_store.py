@@ -1,8 +1,8 @@
 """The embedded dedup store: one folder, shared by all processes of one host. The only importer of lmdb.
 
 What must survive the machine is in the durable table and the journals; what need only survive a process is in the tables of this boot
-(`recent_tables`). `confirm` writes the latter and appends to the journal, `sync` flushes the journal: one small sequential write,
-whatever the size of the store. `sweep` moves recent confirmations to the durable table in large sorted slices, since writing single
+(`recent_tables`). `confirm` appends to the log there and to the journal, `sync` flushes the journal: small sequential writes, whatever
+the size of the store. `sweep` moves recent confirmations to the durable table in large sorted slices, since writing single
 batches there costs a page, and waits for the disk, for each key. After a crash of the machine, opening the store reads the journals.
 
 The durable table is opened with LMDB's full flushing, which keeps it intact through any crash. The tables of this boot are written
@@ -26,7 +26,8 @@ from pipeline.dedup import confirmed_table, recent_tables
 from pipeline.dedup.confirmed_table import ConfirmedTable
 from pipeline.dedup.entry import answer, confirmed_entries, owner_number
 from pipeline.dedup.journal import Journal, read_journals
-from pipeline.dedup.recent_tables import RecentTables, Round
+from pipeline.dedup.recent_entries import RecentEntries
+from pipeline.dedup.recent_tables import RecentTables
 from pipeline.dedup.round_mover import RoundMover
 from pipeline.dedup.store_folder import StoreFolder, set_aside
 from pipeline.errors import StoreUnavailable
@@ -41,9 +42,6 @@ FIRST_BYTES = 16 << 20
 
 OPENING_BYTES = 1 << 20
 """Room demanded for the small files."""
-
-MOST_RECENT = 250_000
-"""Confirmations of one round beyond which `confirm` itself moves them, if sweeping does not keep up."""
 
 SWEPT_AT_ONCE = 2_000
 RECOVERED_AT_ONCE = 50_000
@@ -66,7 +64,7 @@ class LmdbStore:
         self._lease_ms = lease_ms
         self._max_bytes = max(max_bytes // mmap.PAGESIZE, 16) * mmap.PAGESIZE
         self._environments: list[Any] = []
-        self._seen = Round(0)
+        self._round = 0  # what was current when `claim` asked last
         self._is_open = True
         with self._explained("opened"):
             self._folder = StoreFolder(folder)
@@ -96,11 +94,12 @@ class LmdbStore:
             confirmed = self._look_up(keys)  # before the lock, since it is the longest part
             with self._recent.begin(write=True) as changing:
                 state = self._tables.round(changing)
-                if state.number != self._seen.number:
+                if state.number != self._round:
                     # A round has ended, perhaps since `confirmed` was read: what it held is in the durable table only now.
                     confirmed = self._look_up(keys)
-                confirmed.update(self._tables.confirmed(changing, keys, state, self._seen))
-                self._seen = state
+                    self._round = state.number
+                self._entries.catch_up(changing, state)
+                confirmed.update(self._entries.get(keys))
                 standings, granted = answer(claims, self._tables.held(changing, keys, now_ms), confirmed, now_ms)
                 self._tables.hold(changing, granted, self._owner)
         return standings
@@ -113,18 +112,19 @@ class LmdbStore:
         with self._explained("written"):
             with self._recent.begin(write=True) as changing:
                 state = self._tables.round(changing)
-                self._journal.append(state.number, entries)
-                gathered = self._tables.confirm(changing, entries, state)
-                self._tables.let_go(changing, [key for key, _ in entries], self._owner)
-            if gathered > MOST_RECENT:
-                self._mover.move_all(now_ms)
+                self._entries.catch_up(changing, state)
+                written = b"".join([key + value for key, value in entries.items()])
+                self._journal.append(state.number, written)
+                part = self._tables.append(changing, state, written)
+                self._tables.let_go(changing, entries, self._owner)
+            self._entries.add(part, entries)
+            self._mover.move_if_full(now_ms)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back."""
         if claims:
-            keys = sorted({claim.key for claim in claims})
             with self._explained("written"), self._recent.begin(write=True) as changing:
-                self._tables.let_go(changing, keys, self._owner)
+                self._tables.let_go(changing, {claim.key for claim in claims}, self._owner)
 
     def renew(self, now_ms: int) -> None:
         """Keep the lease: one write, whatever the number of claims."""
@@ -243,7 +243,10 @@ class LmdbStore:
             meminit=False,
         )
         self._tables = RecentTables(self._recent)
-        self._mover = RoundMover(self._recent, self._tables, self._confirmed, self._change_durable, self._folder.recent)
+        self._entries = RecentEntries(self._tables)
+        self._mover = RoundMover(
+            self._recent, self._tables, self._entries, self._confirmed, self._change_durable, self._folder.recent
+        )
 
     def _open(self, path: Path, **options: Any) -> Any:
         # Mapped as well. Never opened later: closing any file of it would end the locks that this process holds on it.

@@ -48,7 +48,7 @@ class MemoryStore:
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark as reported."""
         confirmed = self._table.confirmed
-        for key, value in confirmed_entries(claims, now_ms + self._keep_ms):
+        for key, value in confirmed_entries(claims, now_ms + self._keep_ms).items():
             confirmed.pop(key, None)  # so that it is put at the end
             confirmed[key] = value
         self.release(claims)

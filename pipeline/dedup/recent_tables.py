@@ -3,29 +3,29 @@
 They are never flushed. The kernel keeps them through the death of any process; a crash of the machine ends every claim anyway, and what
 was confirmed is in the journals.
 
-Confirmations gather in the table of the current *round*. When the round before has been moved to the durable table, the current one is
-frozen and the next begins. So every confirmed key is at any moment in the current, the frozen or the durable table, and a newer entry is
-never overtaken by an older one: the frozen table does not change, and its successor is moved only after it.
+Confirmations gather in the log of the current *round*. When the round before has been moved to the durable table, the current one is
+frozen and the next begins. So every confirmed key is at any moment in the current, the frozen or the durable one, and a newer entry is
+never overtaken by an older one: the frozen log does not change, and its successor is moved only after it. A log is a row of parts, each
+the entries of one `confirm`: a tree of keys in no order would be written a page a key.
 
 Every method takes a transaction of the environment; this file opens none.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
+
+from pipeline.dedup.entry import KEY_BYTES, LAYOUT
 
 Transaction = Any
 """An `lmdb.Transaction`: the package itself has its door in `lmdb_store`."""
 
-Entries = Sequence[tuple[bytes, bytes]]
-
 DATABASES = 5
-LEAST_SLICE = 4_000
-SLICES = 16
-"""A frozen table is moved in so many slices, unless it is small. A slice is a range of keys, so it touches few pages of the durable table."""
+
+_ENTRY = struct.Struct(f"{KEY_BYTES}s{LAYOUT.size}s")
 
 _MOVED = b"\xff" * 17
 """Sorts after every key."""
@@ -68,7 +68,7 @@ class RecentTables:
         self._claims = environment.open_db(b"claims")
         self._leases = environment.open_db(b"leases")
         self._meta = environment.open_db(b"meta")
-        self._confirmed = (environment.open_db(b"confirmed-0"), environment.open_db(b"confirmed-1"))
+        self._logs = (environment.open_db(b"log-0"), environment.open_db(b"log-1"))
         self._orphans_from = b""
 
     def round(self, transaction: Transaction) -> Round:
@@ -102,12 +102,13 @@ class RecentTables:
         if keys:
             transaction.cursor(self._claims).putmulti([(key, owner) for key in sorted(keys)])
 
-    def let_go(self, transaction: Transaction, keys: Sequence[bytes], owner: bytes) -> None:
-        """Delete those claims under the sorted keys that are the owner's."""
-        delete, claims = transaction.delete, self._claims
-        for key, holder in transaction.cursor(claims).getmulti(keys):
-            if holder == owner:
-                delete(key, db=claims)
+    def let_go(self, transaction: Transaction, keys: Iterable[bytes], owner: bytes) -> None:
+        """Delete those claims under the keys that are the owner's."""
+        claims = transaction.cursor(self._claims)
+        for key in keys:
+            holder = claims.pop(key)
+            if holder is not None and holder != owner:
+                claims.put(key, holder)
 
     def living(self, transaction: Transaction, now_ms: int) -> set[bytes]:
         """Return the owners whose lease has not ended."""
@@ -142,38 +143,25 @@ class RecentTables:
 
     # --- recent confirmations --------------------------------------------------------------------------------------------------
 
-    def confirmed(self, transaction: Transaction, keys: Sequence[bytes], state: Round, seen: Round) -> Entries:
-        """Return what was confirmed lately under the sorted keys; where a key comes twice, the later entry is the newer.
+    def append(self, transaction: Transaction, state: Round, entries: bytes) -> int:
+        """Write entries, key and value in a row, as the next part of the current round's log; return the part's number."""
+        cursor = transaction.cursor(self._logs[state.number % 2])
+        part = int.from_bytes(cursor.key()) + 1 if cursor.last() else 1
+        cursor.put(part.to_bytes(8), entries, append=True)
+        return part
 
-        What had been moved in the state `seen`, before the durable table was read, is left out: it was found there.
-        """
-        moved = bisect_left(keys, state.moved_to) if state == seen else 0
-        found: list[tuple[bytes, bytes]] = []
-        if moved < len(keys):
-            found += transaction.cursor(self._confirmed[1 - state.number % 2]).getmulti(keys[moved:])
-        found += transaction.cursor(self._confirmed[state.number % 2]).getmulti(keys)
-        return found
-
-    def confirm(self, transaction: Transaction, entries: Entries, state: Round) -> int:
-        """Write confirmations to the current round, and return how many it holds."""
-        current = self._confirmed[state.number % 2]
-        transaction.cursor(current).putmulti(entries)
-        return int(transaction.stat(current)["entries"])
-
-    def frozen_slice(self, transaction: Transaction, state: Round) -> list[tuple[bytes, bytes]]:
-        """Return the next slice to move."""
-        frozen = self._confirmed[1 - state.number % 2]
-        most = max(LEAST_SLICE, transaction.stat(frozen)["entries"] // SLICES)
-        cursor = transaction.cursor(frozen)
-        return list(islice(cursor.iternext(), most)) if cursor.set_range(state.moved_to) else []
-
-    def current_entries(self, transaction: Transaction, state: Round) -> int:
-        """Return how many confirmations the current round holds."""
-        return int(transaction.stat(self._confirmed[state.number % 2])["entries"])
+    def read_log(self, transaction: Transaction, number: int, after: int, entries: dict[bytes, bytes]) -> int:
+        """Add the parts of a round's log after one to `entries`, the later over the earlier; return the last part's number."""
+        cursor = transaction.cursor(self._logs[number % 2])
+        if cursor.set_range((after + 1).to_bytes(8)):
+            for part, content in cursor:
+                entries.update(_ENTRY.iter_unpack(content))
+                after = int.from_bytes(part)
+        return after
 
     def begin_round(self, transaction: Transaction, state: Round, now_ms: int) -> Round:
         """Forget the frozen round, which has been moved; freeze the current one and begin the next."""
-        transaction.drop(self._confirmed[1 - state.number % 2], delete=False)
+        transaction.drop(self._logs[1 - state.number % 2], delete=False)
         following = Round(state.number + 1, now_ms, now_ms, b"")
         self.set_round(transaction, following)
         return following

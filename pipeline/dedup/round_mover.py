@@ -9,11 +9,21 @@ from typing import Any, Protocol
 from pipeline.dedup.confirmed_table import ConfirmedTable
 from pipeline.dedup.entry import expires_ms
 from pipeline.dedup.journal import forget_rounds
+from pipeline.dedup.recent_entries import RecentEntries
 from pipeline.dedup.recent_tables import RecentTables, Round
 
 EVERY_MS = 900
 ROUND_MS = 10_000
 ROUND_ENTRIES = 50_000
+
+MOST_RECENT = 100_000
+"""Confirmations of one round beyond which `confirm` itself moves the round before, if sweeping does not keep up. Every process keeps two
+rounds in memory, at about 180 bytes an entry."""
+
+SLICES = 16
+LEAST_SLICE = 4_000
+"""A frozen round is moved in so many slices, unless it is small or the current one fills faster. A slice is a range of keys, so it touches
+few pages of the durable table."""
 
 
 class ChangeDurable(Protocol):
@@ -28,18 +38,26 @@ class RoundMover:
     """Ends rounds and moves what is frozen."""
 
     def __init__(
-        self, environment: Any, tables: RecentTables, confirmed: ConfirmedTable, change: ChangeDurable, journals: Path
+        self,
+        environment: Any,
+        tables: RecentTables,
+        entries: RecentEntries,
+        confirmed: ConfirmedTable,
+        change: ChangeDurable,
+        journals: Path,
     ) -> None:
         """`environment` holds `tables`; `change` writes to `confirmed`; `journals` is the folder of this boot's journals."""
         self._environment = environment
         self._tables = tables
+        self._entries = entries
         self._confirmed = confirmed
         self._change = change
         self._journals = journals
 
     def move_if_due(self, now_ms: int) -> int:
         """Take one step, unless a process did so less than `EVERY_MS` ago. Returns how many entries were left behind as expired."""
-        state, gathered = self._look()
+        state = self._look()
+        gathered = len(self._entries)
         if 0 <= now_ms - state.moved_ms < EVERY_MS:
             return 0
         if state.is_moved:
@@ -48,19 +66,22 @@ class RoundMover:
             return 0
         return self._move_slice(now_ms)
 
-    def move_all(self, now_ms: int) -> None:
-        """Freeze the current round, once what was frozen before is moved."""
-        target = self._look()[0].number + 1
-        while (state := self._look()[0]).number < target:
+    def move_if_full(self, now_ms: int) -> None:
+        """Freeze the current round if it holds too much, once what was frozen before is moved."""
+        if len(self._entries) <= MOST_RECENT:
+            return
+        target = self._look().number + 1
+        while (state := self._look()).number < target:
             if state.is_moved:
                 self._begin_round(state, now_ms)
             else:
                 self._move_slice(now_ms)
 
-    def _look(self) -> tuple[Round, int]:
+    def _look(self) -> Round:
         with self._environment.begin() as reading:
             state = self._tables.round(reading)
-            return state, self._tables.current_entries(reading, state)
+            self._entries.catch_up(reading, state)
+            return state
 
     def _begin_round(self, expected: Round, now_ms: int) -> None:
         with self._environment.begin(write=True) as changing:
@@ -69,14 +90,18 @@ class RoundMover:
             following = self._tables.begin_round(changing, expected, now_ms)
         forget_rounds(self._journals, following.number - 1)
 
+    def _slice_size(self) -> int:
+        """A frozen round is moved before the current one is full."""
+        frozen, filled = self._entries.frozen, len(self._entries) / MOST_RECENT
+        return max(LEAST_SLICE, int(frozen * max(1 / SLICES, filled)))
+
     def _move_slice(self, now_ms: int) -> int:
         steps: list[tuple[Round, Round]] = []
 
         def move(changing: Any) -> int:
             # Looked up under the durable table's lock: no process can put an older round's entries over a newer's.
-            with self._environment.begin() as reading:
-                state = self._tables.round(reading)
-                entries = [] if state.is_moved else self._tables.frozen_slice(reading, state)
+            state = self._look()
+            entries = [] if state.is_moved else self._entries.unmoved(state, self._slice_size())
             living = [entry for entry in entries if expires_ms(entry[1]) > now_ms]
             self._confirmed.put(changing, living)
             steps.append((state, state.moved(entries[-1][0] if entries else None, now_ms)))

@@ -2,7 +2,7 @@
 
 <folder>/opening.lock   held while a process opens the store
 <folder>/confirmed/     the durable table of what was reported
-<folder>/boot-<id>/     claims, leases, recent confirmations and journals of one boot of the machine
+<folder>/boot-<id>-2/   claims, leases, recent confirmations and journals of one boot of the machine
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pipeline.errors import StoreUnavailable
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _UNKNOWN_BOOT = "unknown"
+
+LAYOUT = 2
+"""Of the tables of a boot. What another version left is taken in as a former boot's: the journals of all are the same."""
 
 _open_here: set[Path] = set()
 """Folders open in this process. LMDB's locks belong to the process, so opening one twice would break them."""
@@ -43,7 +46,7 @@ class StoreFolder:
         self.survives_only_this_boot = boot != _UNKNOWN_BOOT
         """Whether what lies in `recent` is told apart from what another boot left. If not, it must be written through to the disk."""
         self.confirmed = self.path / "confirmed"
-        self.recent = self.path / f"boot-{boot}"
+        self.recent = self.path / f"boot-{boot}-{LAYOUT}"
 
     @contextmanager
     def opening(self) -> Iterator[None]:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.convert import Converter, Draft
+from pipeline.convert import Converter
 from pipeline.observe.redact import MASK, redact
+from pipeline.tickets import Parcel
 from schemas.log import LogEntry
 from schemas.refusal import Refusal
 from transforms.mapping import Mapper
@@ -87,7 +88,7 @@ class Masking(Unmasked):
         return text
 
 
-def identifiers(converter: Converter, entries: Sequence[LogEntry | Refusal], drafts: Sequence[Draft] = ()) -> set[str]:
+def identifiers(converter: Converter, entries: Sequence[LogEntry | Refusal], drafts: Sequence[Parcel] = ()) -> set[str]:
     """Return the identifiers in messages, and those that any rule would read from an entry, whether it matched or not."""
     found = {each for draft in drafts for each in _in_message(json.loads(draft.body))}
     if isinstance(mapper := converter.transform, Mapper):

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from pipeline.books import Fate
-from pipeline.convert import Converter, Draft, Partly
+from pipeline.convert import Converter, Partly
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.observe.masking import Masking, identifiers
 from pipeline.observe.redact import mask_tokens
+from pipeline.tickets import Parcel
 from pipeline.trial.records import Sampled
 from pipeline.values import Standing
 from schemas.log import LogEntry
@@ -95,7 +96,7 @@ class Counter:
         """Count a record. `decoded` are its entries, `rules` names the rules that made its messages, in their order."""
         answer = self._converter(sampled.record)
         self.tally.records += 1
-        drafts = answer if isinstance(answer, list) else answer.drafts if isinstance(answer, Partly) else []
+        drafts = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
         names = rules if len(rules) == len(drafts) else [""] * len(drafts)
         reported = [self._report(draft, name, sampled.place) for draft, name in zip(drafts, names, strict=True)]
         match answer:
@@ -112,7 +113,7 @@ class Counter:
             group = self.tally.fates[fate, code] = Group(Example(sampled.place, reason, shown))
         group.count += 1
 
-    def _report(self, draft: Draft, rule: str, place: str) -> bool:
+    def _report(self, draft: Parcel, rule: str, place: str) -> bool:
         """Count a message; return whether it would be reported."""
         granted = self._reported.claim([draft.claim], 0)[0] is Standing.GRANTED
         if granted:
@@ -126,7 +127,7 @@ class Counter:
         counts.duplicate += not granted
         return granted
 
-    def _compare(self, draft: Draft, wire: dict[str, Any], rule: str, place: str) -> None:
+    def _compare(self, draft: Parcel, wire: dict[str, Any], rule: str, place: str) -> None:
         content = b"".join(
             blake2b(orjson.dumps(wire.get(name), option=orjson.OPT_SORT_KEYS), digest_size=_DIGEST_BYTES).digest()
             for name in _CONTENT
@@ -143,7 +144,7 @@ class Counter:
             )
             clash.count += 1
 
-    def _shown(self, sampled: Sampled, decoded: Decoded, drafts: Sequence[Draft]) -> str:
+    def _shown(self, sampled: Sampled, decoded: Decoded, drafts: Sequence[Parcel]) -> str:
         """Show what a record holds: its message where it makes one, else its fields, else what can be shown of its bytes."""
         entries = [each for each in decoded if isinstance(each, LogEntry)]
         show = Masking(identifiers(self._converter, entries, drafts))

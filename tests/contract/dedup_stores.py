@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from pipeline.dedup import recent_tables
+from pipeline.dedup import round_mover
 from pipeline.dedup.lmdb_store import LmdbStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.dedup.redis_store import RedisStore
@@ -35,7 +35,7 @@ def open_lmdb(folder, owner="a", now_ms=NOW, **more):
 
 def serve_lmdb(pipe):
     """A process with one LMDB store: LMDB allows one opening a process, so every second owner lives in one of these."""
-    recent_tables.LEAST_SLICE = 2  # so that a few keys are moved in many steps
+    round_mover.LEAST_SLICE = 2  # so that a few keys are moved in many steps
     store = None
     while (request := pipe.recv()) is not None:
         verb, arguments = request

@@ -56,7 +56,7 @@ def stores(request, tmp_path, monkeypatch):
             made = MemoryStores()
         case "lmdb":
             monkeypatch.setattr(
-                "pipeline.dedup.recent_tables.LEAST_SLICE", 2
+                "pipeline.dedup.round_mover.LEAST_SLICE", 2
             )  # so that a few keys are moved in many steps
             made = LmdbStores(tmp_path, request.getfixturevalue("other_process"))
         case _:

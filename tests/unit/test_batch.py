@@ -17,7 +17,9 @@ OFFSETS = PartitionOffsets(Partition("log", 0), Commit(0, ""))
 
 def parcel(number, size=10, offsets=OFFSETS):
     ticket = Ticket(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
-    return Parcel(ticket, Kind.EVENT, b"x" * size, Claim(number.to_bytes(16), bytes(8), bytes(8)))
+    made = Parcel(Kind.EVENT, b"x" * size, Claim(number.to_bytes(16), bytes(8), bytes(8)))
+    made.ticket = ticket
+    return made
 
 
 @given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 10), st.integers(20, 200))

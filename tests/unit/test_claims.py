@@ -16,7 +16,9 @@ LEASE_MS = 5_000
 def parcel(offset, key=b"order-1", offsets=None):
     offsets = offsets or PartitionOffsets(Partition("log", 0), Commit(0, ""))
     ticket = Ticket(RawRecord("log", 0, offset, -1, None, b""), offsets, 0)
-    return Parcel(ticket, Kind.EVENT, b"{}", Claim(key.ljust(16), bytes(8), offset.to_bytes(8)))
+    made = Parcel(Kind.EVENT, b"{}", Claim(key.ljust(16), bytes(8), offset.to_bytes(8)))
+    made.ticket = ticket
+    return made
 
 
 def desk(table, owner="here", now_ms=0):

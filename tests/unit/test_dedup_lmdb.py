@@ -107,7 +107,7 @@ def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monk
     store = opened(tmp_path)
     assert in_a_process(confirm_many, tmp_path, range(20_000)) > 1 << 19
     if writes_first:
-        monkeypatch.setattr("pipeline.dedup.lmdb_store.MOST_RECENT", 1_000)
+        monkeypatch.setattr("pipeline.dedup.round_mover.MOST_RECENT", 1_000)
     else:
         assert set(store.claim(claims_of(range(20_000)), NOW + 1)) == {REREAD}
     store.confirm(claims_of(range(20_000, 40_000)), NOW + 60_000)
@@ -156,7 +156,7 @@ def test_a_full_store_says_so_and_forgets_nothing(opened, tmp_path):
 
 
 def test_confirming_faster_than_anybody_sweeps_moves_them_at_once(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.MOST_RECENT", 1_000)
+    monkeypatch.setattr("pipeline.dedup.round_mover.MOST_RECENT", 1_000)
     store = opened(tmp_path)
     for start in range(0, 10_000, 500):
         store.confirm(claims_of(range(start, start + 500)), NOW)

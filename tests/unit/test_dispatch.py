@@ -44,7 +44,9 @@ def parcels(count, offsets=None):
     made = []
     for number in range(count):
         ticket = Ticket(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
-        made.append(Parcel(ticket, Kind.EVENT, str(number).encode(), Claim(number.to_bytes(16), bytes(8), bytes(8))))
+        parcel = Parcel(Kind.EVENT, str(number).encode(), Claim(number.to_bytes(16), bytes(8), bytes(8)))
+        parcel.ticket = ticket
+        made.append(parcel)
     return made
 
 

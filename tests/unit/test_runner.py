@@ -247,7 +247,7 @@ class World:
         )
         runner = Runner(
             parts,
-            Pace(unfinished_records=40, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
+            Pace(40, 40_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
             self.clock,
         )
         runner.name = name
