@@ -27,11 +27,12 @@ from pipeline.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.kafka_producer import KafkaDeadLetters
 from pipeline.kafka_source import KafkaSource
 from pipeline.one_cpu import OneCpu
+from pipeline.pace import Pace
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.senders import Senders
 from pipeline.retry import Backoff, Breaker
-from pipeline.runner import Pace, Parts, Runner
+from pipeline.runner import Parts, Runner
 from pipeline.status import Status
 from pipeline.values import LostToRetention
 from transforms.base import Kind, Transform

@@ -7,7 +7,7 @@ One thread owns all state here. The HTTP calls run elsewhere and come back as va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.books import FILTERED, REFUSED, Ending, Fate
@@ -18,6 +18,8 @@ from pipeline.dispatch import Dispatch, Settled
 from pipeline.errors import DestinationHalt, Log2mqError, RegistryUnavailable
 from pipeline.interfaces import DeadLetters, DedupStore, Source
 from pipeline.offsets import Offsets, PartitionOffsets
+from pipeline.pace import Pace
+from pipeline.pauses import Pauses
 from pipeline.status import Status
 from pipeline.tickets import Parcel, Ticket
 from pipeline.values import (
@@ -48,19 +50,6 @@ SYNC_EVERY_MS = 200
 
 RECORDS_AT_ONCE = 250
 """Records taken between two looks at the senders: so many keep them busy, and are few enough to stay in the processor's cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How much may be unfinished, and how often the slow things are done. Times in ms, sizes in bytes."""
-
-    unfinished_records: int = 20_000  # per partition
-    in_flight_bytes: int = 32 << 20
-    ready_batches: int = 32
-    commit_records: int = 20_000
-    commit_every_ms: int = 1_000
-    lease_ms: int = 15_000
-    grace_ms: int = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +92,13 @@ class Runner:
         self._has_ended = has_ended
         self._burying: dict[tuple[str, int, int], list[Ticket]] = {}
         self._ended_since_commit = 0
-        self._paused: set[Partition] = set()
-        self._held: dict[Partition, tuple[int, str]] = {}  # until when, and why; each is paused too
         self._stopping = False
         self._unsynced = False
         self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
         self._next: dict[str, int] = {}
         self._renewed_ms = clock()  # opening the store took the lease
         self.offsets = Offsets()
+        self._pauses = Pauses(parts.source, self.offsets, pace)
 
     def stop(self) -> None:
         """Read nothing more, finish what is in flight within the grace time, commit, and return from `run`. Safe in a signal handler."""
@@ -149,7 +137,7 @@ class Runner:
         self._move_on(now_ms)
         self._commit_if_due(now_ms)
         self._sync_if_due(now_ms)
-        self._hold_or_resume()
+        self._adjust_pauses(now_ms)
         self._tick(now_ms)
 
     # --- in ------------------------------------------------------------------------------------------------------------------
@@ -158,11 +146,11 @@ class Runner:
         match event:
             case Assigned(start):
                 self.offsets.assign(start)
-                self._let_go(start)
+                self._pauses.let_go(start)
                 self._drop_stale()
             case Revoked(partitions):
                 self.offsets.revoke(partitions)
-                self._let_go(partitions)
+                self._pauses.let_go(partitions)
                 self._drop_stale()
             case LostToRetention(partition, first, last, resumed_at):
                 if (offsets := self.offsets.owned.get(partition)) is not None:
@@ -182,9 +170,11 @@ class Runner:
                         break
                 self._desk.ask(asking)
                 self._move_on(self._clock())
-                if partition in self._held:
+                if self._pauses.is_held(partition):
                     break
-        self.offsets.advance({each: position for each, position in polled.positions.items() if each not in self._held})
+        self.offsets.advance(
+            {each: position for each, position in polled.positions.items() if not self._pauses.is_held(each)}
+        )
 
     def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> NotYet | None:
         """Convert a record, and add what it became to those that ask to be reported; or return why that cannot be done now."""
@@ -231,16 +221,7 @@ class Runner:
         offsets.put_back(records)
         if not_yet.is_lost:
             raise RegistryUnavailable(not_yet.reason)
-        self._source.seek(partition, records[0].offset)
-        self._source.pause([partition])
-        self._paused.add(partition)
-        self._held[partition] = (self._clock() + not_yet.after_ms, not_yet.reason)
-
-    def _let_go(self, partitions: Iterable[Partition]) -> None:
-        """Forget what held partitions that are another's now, or begin anew."""
-        for each in partitions:
-            self._paused.discard(each)
-            self._held.pop(each, None)
+        self._pauses.hold(partition, records[0].offset, self._clock() + not_yet.after_ms, not_yet.reason)
 
     # --- on ------------------------------------------------------------------------------------------------------------------
 
@@ -352,32 +333,9 @@ class Runner:
             self._store.sync()
             self._unsynced = False
 
-    def _hold_or_resume(self) -> None:
-        """Pause what has too much unfinished, so that a stuck head does not fill memory; polling goes on for the heartbeats."""
-        pace, ready, weight = self._pace, self._dispatch.ready, self.offsets.unfinished_bytes
-        full = (
-            self._stopping or bool(self._dispatch.halt) or weight > pace.in_flight_bytes or ready > pace.ready_batches
-        )
-        empty = not self._stopping and weight <= pace.in_flight_bytes // 2 and ready <= pace.ready_batches // 4
-        hold = [
-            p
-            for p, o in self.offsets.owned.items()
-            if p not in self._paused and (full or o.in_flight > pace.unfinished_records)
-        ]
-        if self._held:
-            now_ms = self._clock()
-            self._held = {partition: why for partition, why in self._held.items() if why[0] > now_ms}
-        free = [
-            p
-            for p in self._paused
-            if empty and p not in self._held and self.offsets.owned[p].in_flight <= pace.unfinished_records // 2
-        ]
-        if hold:
-            self._source.pause(hold)
-            self._paused.update(hold)
-        if free:
-            self._source.resume(free)
-            self._paused.difference_update(free)
+    def _adjust_pauses(self, now_ms: int) -> None:
+        dispatch = self._dispatch
+        self._pauses.adjust(dispatch.ready, now_ms, reads_no_more=self._stopping, is_halted=bool(dispatch.halt))
 
     def _keep_lease(self, now_ms: int) -> None:
         """Renew in time; and where that was missed (a long pause of the process), ask anew for whatever was not sent: another may have it."""
@@ -409,7 +367,7 @@ class Runner:
         """Wait for outcomes where nothing may be read, and return how long to wait for records, in ms."""
         if self._dispatch.is_idle and not self._desk.has_work and not self._burying:
             return IDLE_POLL_MS
-        if self._dispatch.sending and len(self._paused) == len(self.offsets.owned):
+        if self._dispatch.sending and self._pauses.cover_all:
             self._dispatch.wait(BUSY_POLL_MS / 1000)
             return 0
         return BUSY_POLL_MS
@@ -421,7 +379,7 @@ class Runner:
 
     def _finish(self) -> None:
         """Finish what is in flight, as far as the grace time allows."""
-        self._hold_or_resume()
+        self._adjust_pauses(self._clock())
         until_ms = self._clock() + self._pace.grace_ms
         while not self._is_idle() and self._clock() < until_ms:
             self.turn()
@@ -452,7 +410,7 @@ class Runner:
             rests_until_ms=self._dispatch.rests_until_ms(),
             warnings=self._convert.warnings,
             stopping=self._stopping,
-            held=next((reason for _, reason in self._held.values()), ""),
+            held=self._pauses.reason,
         )
 
 

@@ -233,7 +233,9 @@ def test_json_is_taken_or_refused_as_by_the_standard_library(value, place, byte)
     if not isinstance(found, dict) or re.search(r"\\u[dD][89a-fA-F]", text.decode()):
         return  # half a surrogate pair, which the standard library takes (RFC 8259, section 8.2)
     if isinstance(answer, Refusal) and answer.code is ReasonCode.NUMBER_TOO_LONG:
-        assert re.search(rb"[0-9][eE][+-]?[0-9]*[1-9][0-9]{2}", text)  # an exponent has made a number of too many digits
+        assert re.search(
+            rb"[0-9][eE][+-]?[0-9]*[1-9][0-9]{2}", text
+        )  # an exponent has made a number of too many digits
         return
     assert json.dumps(answer, sort_keys=True, default=float) == json.dumps(found, sort_keys=True)
 
