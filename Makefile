@@ -41,6 +41,7 @@ schemas: $(STAMP) ## Write the JSON Schemas anew, from the models and the tables
 
 bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries, and weigh it while a million records wait
 	$(BIN)/python bench/mapping.py
+	$(BIN)/python bench/dedup.py
 	$(BIN)/python bench/whole_job.py
 	$(BIN)/python bench/waiting.py
 

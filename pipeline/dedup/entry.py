@@ -27,6 +27,11 @@ def confirmed_entries(claims: Sequence[Claim], until_ms: int) -> dict[bytes, byt
     return {key: until + digest + origin for key, digest, origin in claims}
 
 
+def end_of(now_ms: int) -> bytes:
+    """Return what sorts after every confirmed entry that ends by `now_ms`, and before all others."""
+    return now_ms.to_bytes(8) + b"\xff" * LAYOUT.size
+
+
 def expires_ms(value: bytes) -> int:
     """Return when a confirmed entry ends, in Unix ms."""
     return int.from_bytes(value[:8])

@@ -8,7 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from pipeline.dedup.recent_tables import RecentTables, Round, Transaction
+from pipeline.dedup.entry import KEY_BYTES
+from pipeline.dedup.recent_tables import ENTRY, RecentTables, Round, Transaction
 
 
 class RecentEntries:
@@ -20,7 +21,9 @@ class RecentEntries:
         self._last = 0  # the last part read of the current round's log
         self._current: dict[bytes, bytes] = {}
         self._frozen: dict[bytes, bytes] = {}
-        self._sorted: list[bytes] = []  # the frozen keys, sorted when first asked for
+        self._sorted = (
+            b""  # the frozen entries in a row by key, made when first asked for: one after the other in memory
+        )
 
     def __len__(self) -> int:
         """Count the keys of the current round."""
@@ -36,7 +39,7 @@ class RecentEntries:
         if state.number != self._round:
             before, read_to = (self._current, self._last) if state.number == self._round + 1 else ({}, 0)
             self._tables.read_log(transaction, state.number - 1, read_to, before)
-            self._frozen, self._sorted = before, []
+            self._frozen, self._sorted = before, b""
             self._current, self._last, self._round = {}, 0, state.number
         self._last = self._tables.read_log(transaction, state.number, self._last, self._current)
 
@@ -52,9 +55,21 @@ class RecentEntries:
         self._current.update(entries)
         self._last = part
 
-    def unmoved(self, state: Round, most: int) -> list[tuple[bytes, bytes]]:
-        """Return the next frozen entries to move, sorted, at most so many."""
+    def unmoved(self, state: Round) -> int:
+        """Count the frozen entries that are still to be moved."""
+        return len(self._frozen) - self._moved(state)
+
+    def next_unmoved(self, state: Round, most: int) -> list[tuple[bytes, bytes]]:
+        """Return the next of them, sorted, at most so many."""
+        moved = self._moved(state)
+        return list(ENTRY.iter_unpack(self._sorted[moved * ENTRY.size : (moved + most) * ENTRY.size]))
+
+    def _moved(self, state: Round) -> int:
         if not self._sorted:
-            self._sorted = sorted(self._frozen)
-        begun = bisect_left(self._sorted, state.moved_to)
-        return [(key, self._frozen[key]) for key in self._sorted[begun : begun + most]]
+            self._sorted = b"".join(sorted(map(b"".join, self._frozen.items())))
+        ordered = self._sorted
+        return bisect_left(
+            range(len(self._frozen)),
+            state.moved_to,
+            key=lambda place: ordered[place * ENTRY.size : place * ENTRY.size + KEY_BYTES],
+        )

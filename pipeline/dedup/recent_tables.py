@@ -25,7 +25,8 @@ Transaction = Any
 
 DATABASES = 5
 
-_ENTRY = struct.Struct(f"{KEY_BYTES}s{LAYOUT.size}s")
+ENTRY = struct.Struct(f"{KEY_BYTES}s{LAYOUT.size}s")
+"""Key and value of a confirmation, as they lie in a log."""
 
 _MOVED = b"\xff" * 17
 """Sorts after every key."""
@@ -155,7 +156,7 @@ class RecentTables:
         cursor = transaction.cursor(self._logs[number % 2])
         if cursor.set_range((after + 1).to_bytes(8)):
             for part, content in cursor:
-                entries.update(_ENTRY.iter_unpack(content))
+                entries.update(ENTRY.iter_unpack(content))
                 after = int.from_bytes(part)
         return after
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.dedup.confirmed_table import ConfirmedTable
-from pipeline.dedup.entry import expires_ms
+from pipeline.dedup.entry import end_of
 from pipeline.dedup.journal import forget_rounds
 from pipeline.dedup.recent_entries import RecentEntries
 from pipeline.dedup.recent_tables import RecentTables, Round
@@ -16,9 +16,9 @@ EVERY_MS = 900
 ROUND_MS = 10_000
 ROUND_ENTRIES = 50_000
 
-MOST_RECENT = 100_000
-"""Confirmations of one round beyond which `confirm` itself moves the round before, if sweeping does not keep up. Every process keeps two
-rounds in memory, at about 180 bytes an entry."""
+MOST_RECENT = 150_000
+"""Confirmations of one round beyond which `confirm` itself moves the round before, if sweeping does not keep up. The more, the fewer pages of
+the durable table are written; but every process keeps two rounds in memory, at about 180 bytes an entry."""
 
 SLICES = 16
 LEAST_SLICE = 4_000
@@ -90,10 +90,11 @@ class RoundMover:
             following = self._tables.begin_round(changing, expected, now_ms)
         forget_rounds(self._journals, following.number - 1)
 
-    def _slice_size(self) -> int:
-        """A frozen round is moved before the current one is full."""
-        frozen, filled = self._entries.frozen, len(self._entries) / MOST_RECENT
-        return max(LEAST_SLICE, int(frozen * max(1 / SLICES, filled)))
+    def _slice_size(self, state: Round) -> int:
+        """A frozen round is moved by the time the current one is full."""
+        frozen, unmoved = self._entries.frozen, self._entries.unmoved(state)
+        due = int(frozen * len(self._entries) / MOST_RECENT) - (frozen - unmoved)
+        return max(LEAST_SLICE, frozen // SLICES, due)
 
     def _move_slice(self, now_ms: int) -> int:
         steps: list[tuple[Round, Round]] = []
@@ -101,8 +102,9 @@ class RoundMover:
         def move(changing: Any) -> int:
             # Looked up under the durable table's lock: no process can put an older round's entries over a newer's.
             state = self._look()
-            entries = [] if state.is_moved else self._entries.unmoved(state, self._slice_size())
-            living = [entry for entry in entries if expires_ms(entry[1]) > now_ms]
+            entries = [] if state.is_moved else self._entries.next_unmoved(state, self._slice_size(state))
+            ended = end_of(now_ms)
+            living = [entry for entry in entries if entry[1] > ended]
             self._confirmed.put(changing, living)
             steps.append((state, state.moved(entries[-1][0] if entries else None, now_ms)))
             return len(entries) - len(living)

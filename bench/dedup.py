@@ -1,0 +1,87 @@
+"""What the embedded dedup store costs: CPU a key by verb, on a new store and where a million keys are known.
+
+    python bench/dedup.py [--known 1000000] [--count 200000] [--rounds 3]
+
+Batches of 500 new keys, claimed and confirmed; every 4,000 keys a sync, every 20,000 (a second at 20,000 a second) a sweep. The clock that
+the store is given is the bench's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.dedup.lmdb_store import LmdbStore
+from pipeline.values import Claim
+
+BATCH, SYNC_EVERY, SWEEP_EVERY = 500, 4_000, 20_000
+BEGAN_MS = 1_700_000_000_000
+
+
+class Timed:
+    """CPU by verb, in seconds, and the longest call of each by the wall clock."""
+
+    def __init__(self) -> None:
+        self.cpu: dict[str, float] = {}
+        self.longest: dict[str, float] = {}
+
+    @contextmanager
+    def verb(self, name: str) -> Iterator[None]:
+        """Time one call."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        yield
+        self.cpu[name] = self.cpu.get(name, 0.0) + time.process_time() - cpu
+        self.longest[name] = max(self.longest.get(name, 0.0), time.perf_counter() - wall)
+
+
+def report(store: LmdbStore, count: int, now_ms: int) -> tuple[Timed, int]:
+    """Claim and confirm `count` new keys, as the job does; return what it cost, and the time it is then."""
+    timed = Timed()
+    for done in range(0, count, BATCH):
+        claims = [Claim(os.urandom(16), bytes(8), os.urandom(8)) for _ in range(BATCH)]
+        with timed.verb("claim"):
+            store.claim(claims, now_ms)
+        with timed.verb("confirm"):
+            store.confirm(claims, now_ms)
+        if done % SYNC_EVERY == 0:
+            with timed.verb("sync"):
+                store.sync()
+        if done % SWEEP_EVERY == 0:
+            now_ms += 1_000
+            store.renew(now_ms)
+            with timed.verb("sweep"):
+                store.sweep(now_ms)
+    return timed, now_ms
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--known", type=int, default=1_000_000)
+    parser.add_argument("--count", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    for known in (0, arguments.known):
+        rounds = []
+        for _ in range(arguments.rounds):
+            with tempfile.TemporaryDirectory(prefix="log2mq-bench-") as folder:
+                store = LmdbStore(
+                    Path(folder), "bench", keep_ms=10**9, lease_ms=15_000, max_bytes=8 << 30, now_ms=BEGAN_MS
+                )
+                _, now_ms = report(store, known, BEGAN_MS)
+                rounds.append(report(store, arguments.count, now_ms)[0])
+                store.close()
+        print(f"{known:,} keys known: CPU a key in us, least to most of {arguments.rounds} rounds")
+        for verb in rounds[0].cpu:
+            costs = sorted(each.cpu[verb] / arguments.count * 1e6 for each in rounds)
+            longest = max(each.longest[verb] for each in rounds) * 1000
+            print(f"  {verb:8} {costs[0]:5.2f} to {costs[-1]:5.2f}   the longest call took {longest:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
