@@ -97,6 +97,11 @@ def added(summand: int | Decimal) -> Calculation:
     return lambda value: plain(_WIDE.add(number_of(value), by))
 
 
+def magnitude(value: Any) -> int | Decimal:
+    """Leave the sign away. `abs` would round to 28 digits."""
+    return plain(number_of(value).copy_abs())
+
+
 def total(values: Sequence[Any]) -> int | Decimal:
     """Sum up, exactly."""
     found = Decimal(0)
@@ -106,9 +111,9 @@ def total(values: Sequence[Any]) -> int | Decimal:
 
 
 def fixed(places: int) -> Calculation:
-    """Write with exactly so many decimal places, rounded half up, as on a bill: `12` is `12.00`."""
+    """Write with exactly so many decimal places, rounded half up, as on a bill: `12` is `12.00`, and `-0.001` is `0.00`."""
     round_to = rounded(places)
-    return lambda value: f"{round_to(value):f}"
+    return lambda value: f"{_WIDE.plus(round_to(value)):f}"  # plus: zero loses its sign
 
 
 def rounded(places: int) -> Calculation:

@@ -74,6 +74,24 @@ def test_dividing_is_exact_where_the_quotient_has_an_end(number, divisor):
     assert Fraction(call(f"divide({divisor})", number)) == Fraction(number, divisor)
 
 
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=4) | st.integers(-(10**60), 10**60))
+def test_a_magnitude_is_exact(number):
+    assert Fraction(call("abs", str(number))) == abs(Fraction(number))
+
+
+def test_nothing_is_not_less_than_nothing():
+    assert call("fixed(2)", "-0.004") == "0.00"
+    assert call("fixed(0)", "-0.4") == "0"
+    assert call("fixed(2)", "-0.005") == "-0.01"
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "红\ud800"])
+def test_half_a_surrogate_pair_is_never_cut_into_bytes(text):
+    for pattern in (".", "(.+)", "[^a]", "b|(.)"):
+        found = call(f"extract('{pattern}')", text)
+        assert found is None or found.encode()
+
+
 def test_a_quotient_without_an_end_is_cut():
     assert str(call("divide(3)", 1)) == "0." + "3" * 28
 
@@ -156,6 +174,7 @@ def test_a_bar_in_quotes_is_no_pipe():
         ("round(31)", "round(31)", "30"), ("round(-1)", "round(-1)", "30"), ("lookup('lvl')", "unknown table 'lvl'", "'level'"), ("lookup(1)", "lookup(1)", "name of a table"), ("trim trim", "trim trim", "a function"),
         ("split(',' 1)", "split(',' 1)", "comma"), ("split(',',)", "split(',',)", "after each comma"), ("default(x)", "the argument 'x'", "in quotes"), ("time('epoch', 'UTC')", "with a zone", "none"),
         ("time('iso', 'Asia/Shangai')", "unknown time zone", "'Asia/Shanghai'"), ("time('iso', '../etc')", "unknown time zone", "IANA"), ("trim" + " | trim" * 20, "21 functions", "at most 20"),
+        ("time('yyyy-MM-dd HH:mm:ss')", "no format", "'epoch_s'"), ("time('')", "no format", "'%Y-%m-%d %H:%M:%S'"), ("extract('\\C')", "\\C", "single byte"), ("extract('a\\\\\\C')", "\\C", "single byte"), ("default('\ud800')", "surrogate", "text"),
         ("Trim", "'Trim'", "a function"), ("truncate(١)", "truncate", "a function"), ("prefix('" + "x" * 2000 + "')", "2,000 characters", "shorter"),
     ],
 )  # fmt: skip

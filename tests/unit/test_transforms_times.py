@@ -113,7 +113,16 @@ def test_seconds_milli_micro_and_nanoseconds_are_told_apart(milliseconds, rest):
             with pytest.raises(Inconvertible):
                 EPOCHS[other](number)
         with pytest.raises(Inconvertible):
+            EPOCHS["epoch_s"](number)
+        with pytest.raises(Inconvertible):
             EPOCHS[name](milliseconds // 1000)
+    assert EPOCHS["epoch_s"](milliseconds // 1000) == milliseconds // 1000 * 1000
+    assert EPOCHS["epoch_s"](Decimal(milliseconds) / 1000) == milliseconds
+
+
+def test_a_long_fraction_is_cut_off_and_never_rounded_up():
+    text = "1794326400.999" + "9" * 40
+    assert epoch_ms(text) == EPOCHS["epoch_s"](text) == epoch_ms(Decimal(text)) == 1_794_326_400_999
 
 
 ANYTHING = (
@@ -178,6 +187,13 @@ def test_every_directive_that_is_offered_can_be_read():
         pattern = f"%{each} {beside.get(each, '%Y-%m-%d')}"
         written = datetime(2026, 11, 11, tzinfo=UTC).strftime(pattern)
         assert format_reader(pattern, "UTC")(written) == 1_794_355_200_000
+
+
+@pytest.mark.parametrize("name", ["GMT+8", "UTC+8", "+08:00", "Etc/GMT+80"])
+def test_a_distance_from_utc_is_no_name_and_near_to_none(name):
+    with pytest.raises(BadExpression) as bad:
+        zone_offsets(name)
+    assert bad.value.expected == "an IANA name such as Asia/Shanghai (UTC+8) or UTC"
 
 
 def test_a_near_zone_is_named():

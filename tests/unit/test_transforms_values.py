@@ -114,6 +114,7 @@ def test_a_text_without_expressions_is_the_constant_it_is(text):
         ("$item[*].a", "every element within an element", "for_each"),
         ("$index.a", "'$index.a'", "$index alone"),
         ("$items.a", "no path", "$.order"),
+        ("{{ $.a }}\ud800", "surrogate", "text"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_says_what_would_be_right(written, found, expected):

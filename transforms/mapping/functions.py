@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from transforms.fault import BadExpression
-from transforms.numbers import added, divided, fixed, multiplied, number_of, plain, rounded, total, whole
+from transforms.numbers import added, divided, fixed, magnitude, multiplied, number_of, plain, rounded, total, whole
 from transforms.pattern import Pattern, PatternError
 from transforms.text import Inconvertible, text_of, text_or_none
 from transforms.time_formats import format_reader
@@ -55,6 +55,11 @@ def _time(pattern: str, zone_name: str | None = None, *, without_zone: str) -> S
     zone(where)
     if pattern == "iso":
         return iso_reader(where)
+    if "%" not in pattern:
+        names = ", ".join(f"'{name}'" for name in ("iso", *EPOCHS))
+        raise BadExpression(
+            f"time({pattern!r}), which is no format", f"{names}, or a format such as '%Y-%m-%d %H:%M:%S'"
+        )
     return format_reader(pattern, where)
 
 
@@ -191,7 +196,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "time": Function(
             _time,
             ("text", "text?"),
-            "read a time: a strptime format, 'iso', 'epoch', 'epoch_ms', 'epoch_us' or 'epoch_ns', and the zone where the text has none",
+            "read a time: a strptime format, 'iso', 'epoch', 'epoch_s', 'epoch_ms', 'epoch_us' or 'epoch_ns', and the zone where the text has none",
             takes_zone=True,
         ),
         "default": Function(_default, ("any",), "another value where there is none, or an empty text", takes_null=True),
@@ -215,7 +220,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "fixed": Function(
             _places("fixed", fixed), ("integer",), "write with exactly so many decimal places, rounded half up"
         ),
-        "abs": Function(lambda: lambda value: plain(abs(number_of(value))), (), "without its sign"),
+        "abs": Function(lambda: magnitude, (), "without its sign"),
         "add": Function(added, ("number",), "add, exactly; subtract with a negative number"),
         "multiply": Function(multiplied, ("number",), "multiply, exactly"),
         "divide": Function(_divide, ("number",), "divide; cents to yuan is divide(100)"),

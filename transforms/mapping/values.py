@@ -41,6 +41,7 @@ def compile_value(written: Any, known: Known) -> Value:
         return lambda _: constant
     if isinstance(written, Mapping):
         return _first_of([compile_value(each, known) for each in _choices(written)])
+    _must_be_text(written)
     if is_path(written):
         return compile_expression(written, known)
     return _template(written, known)
@@ -90,8 +91,7 @@ def constant_of(written: Any) -> Any:
         BadExpression: it is nothing that JSON can hold, or a list or mapping with a path in it, which would be reported as it is written.
     """
     if isinstance(written, str):
-        if not written.isprintable() and any("\ud800" <= each <= "\udfff" for each in written):
-            raise BadExpression("half of a surrogate pair", "text")
+        _must_be_text(written)
         return written[1:] if written.startswith(("$$", "@@")) else written
     if isinstance(written, float) and not isfinite(written):
         raise BadExpression(f"{written}", "a number")
@@ -107,6 +107,11 @@ def constant_of(written: Any) -> Any:
             constant_of(each)
         return written
     raise BadExpression(f"a {type(written).__name__}", "a text (in quotes), a number, true or false")
+
+
+def _must_be_text(written: str) -> None:
+    if not written.isprintable() and any("\ud800" <= each <= "\udfff" for each in written):
+        raise BadExpression("half of a surrogate pair", "text")
 
 
 def constant_text(written: Any) -> str | None:
