@@ -45,6 +45,14 @@ def compile_expression(written: str, known: Known) -> Value:
     return value
 
 
+def source_in(written: str) -> str:
+    """Return the path that an expression begins with; it need not be right."""
+    try:
+        return _split_pipe(written)[0].strip()
+    except BadExpression:
+        return written.strip()
+
+
 def functions_in(written: str) -> list[str]:
     """Return the names of the functions of an expression, in their order; it need not be right."""
     try:

@@ -16,7 +16,7 @@ from typing import Any
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Value, is_path
-from transforms.mapping.expressions import compile_expression, functions_in
+from transforms.mapping.expressions import compile_expression, functions_in, source_in
 from transforms.mapping.known import Known
 from transforms.text import Inconvertible, text_or_none
 
@@ -72,7 +72,7 @@ def functions_of(written: Any) -> list[str]:
 
 def sources_of(written: Any) -> list[str]:
     """Return the paths that the expressions begin with: where the values stand in the entry, before any function."""
-    return [each.partition("|")[0].strip() for each in expressions_of(written)]
+    return [source_in(each) for each in expressions_of(written)]
 
 
 def names_element(written: Any) -> bool:
