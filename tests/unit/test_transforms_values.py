@@ -13,7 +13,7 @@ from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped
 from transforms.fault import BadExpression, MappingFaults
 from transforms.fields import compile_path
-from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
+from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, rule_notes
 from transforms.mapping.known import Known
 from transforms.mapping.values import compile_value, is_constant
 from transforms.testing import check_transform, entry
@@ -215,6 +215,25 @@ def test_conditions_that_combine_entry_and_element_are_asked_of_each_element():
 
 
 @pytest.mark.parametrize(
+    "when",
+    [
+        {"type": "paid", "$item.qty": {"gt": 0}},
+        {"all": [{"type": "paid"}, {"$item.qty": {"gt": 0}}]},
+        {"all": [{"type": {"exists": True}}, {"all": [{"type": "paid", "$item.qty": {"gt": 0}}]}]},
+        {"all": [{"type": "paid", "$item.qty": {"exists": True}}, {"$item.qty": {"gt": 0}}]},
+    ],
+)
+def test_what_must_hold_of_the_entry_decides_whether_the_rule_matches_wherever_it_stands(when):
+    made = mapper({**EACH, "when": when}, {**RULE, "event_code": "other"}, match="first")
+    assert [message.wire["extendAttributes"].get("sku") for message in made(paid(ITEMS))] == ["a", "c"]
+    (other,) = made(entry({**GOOD, "type": "seen", "order": {"items": ITEMS}}))
+    assert other.wire["eventCode"] == "other"
+    assert isinstance(made(paid([{"qty": 0}])), Skipped)
+    settings = MappingSettings.model_validate({"events": [{**EACH, "when": when}, RULE], "match": "first"})
+    assert rule_notes(settings) == []
+
+
+@pytest.mark.parametrize(
     ("changed", "location", "found"),
     [
         ({"for_each": None}, ("when",), "$item or $index"),
@@ -222,6 +241,8 @@ def test_conditions_that_combine_entry_and_element_are_asked_of_each_element():
         ({"for_each": "$item.x"}, ("for_each",), "$item.x"),
         ({"for_each": "items"}, ("for_each",), "the constant 'items'"),
         ({"when": {"$item.qty": {"gtt": 0}}}, ("when", "$item.qty"), "unknown comparison"),
+        ({"when": {"all": [{"type": "paid"}, {"$item.qty": {"gtt": 0}}]}}, ("when", "all", 1, "$item.qty"), "unknown comparison"),
+        ({"when": {"all": {"$item.qty": 0}}}, ("when", "all"), "no list of conditions"),
     ],
 )  # fmt: skip
 def test_an_element_outside_for_each_is_a_fault(changed, location, found):
