@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from transforms.base import Skipped
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping
+from transforms.mapping.comparisons import _NAMES_ELSEWHERE, OPERATORS
 from transforms.mapping.conditions import compile_condition
 from transforms.mapping.trace import unmet
 from transforms.testing import entry
@@ -136,6 +137,24 @@ def test_a_wrong_condition_says_where_and_what(when, location, found):
     (fault,) = faults.value.faults
     assert fault.location == ("when", *location)
     assert found in fault.found
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        ("eq", "the value alone, such as type: paid"), ("==", "the value alone"), ("gte", "'ge'"), ("<=", "'le'"), ("!=", "'ne'"), ("regex", "'matches'"), ("startswith", "'prefix'"), ("containz", "'contains'"),
+        ("no", "a field of an object is asked by its path, such as order.type"),
+    ],
+)  # fmt: skip
+def test_a_comparison_of_another_tool_gets_the_right_one(written, right):
+    with pytest.raises(MappingFaults) as faults:
+        compile_condition({"order": {written: 1}}, ())
+    assert right in faults.value.faults[0].expected
+
+
+def test_what_other_tools_call_a_comparison_is_none_here_and_what_it_names_is():
+    assert not _NAMES_ELSEWHERE.keys() & set(OPERATORS)
+    assert set(_NAMES_ELSEWHERE.values()) <= set(OPERATORS)
 
 
 def test_all_faults_of_a_condition_come_at_once():

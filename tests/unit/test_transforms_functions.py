@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.fault import BadExpression
+from transforms.mapping.expressions import _NAMES_ELSEWHERE, _VALUES_ELSEWHERE
 from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
 from transforms.mapping.known import Known
 from transforms.mapping.values import compile_value
@@ -174,6 +175,8 @@ def test_a_bar_in_quotes_is_no_pipe():
         ("round(31)", "round(31)", "30"), ("round(-1)", "round(-1)", "30"), ("lookup('lvl')", "unknown table 'lvl'", "'level'"), ("lookup(1)", "lookup(1)", "name of a table"), ("trim trim", "trim trim", "a function"),
         ("split(',' 1)", "split(',' 1)", "comma"), ("split(',',)", "split(',',)", "after each comma"), ("default(x)", "the argument 'x'", "in quotes"), ("time('epoch', 'UTC')", "with a zone", "none"),
         ("time('iso', 'Asia/Shangai')", "unknown time zone", "'Asia/Shanghai'"), ("time('iso', '../etc')", "unknown time zone", "IANA"), ("trim" + " | trim" * 20, "21 functions", "at most 20"),
+        ("int", "'int'", "'integer'"), ("substring(1, 2)", "'substring'", "'extract'"), ("uppercase", "'uppercase'", "'upper'"), ("concat('a')", "'concat'", "{{ $.a }}"), ("coalesce(1)", "'coalesce'", "first_of"), ("sha1", "'sha1'", "'sha256'"),
+        ("replace('", "not closed", "YAML takes the rest for a comment"),
         ("time('yyyy-MM-dd HH:mm:ss')", "no format", "'epoch_s'"), ("time('')", "no format", "'%Y-%m-%d %H:%M:%S'"), ("extract('\\C')", "\\C", "single byte"), ("extract('a\\\\\\C')", "\\C", "single byte"), ("default('\ud800')", "surrogate", "text"),
         ("Trim", "'Trim'", "a function"), ("truncate(١)", "truncate", "a function"), ("prefix('" + "x" * 2000 + "')", "2,000 characters", "shorter"),
     ],
@@ -183,6 +186,12 @@ def test_a_wrong_call_says_what_would_be_right(expression, found, expected):
         compile_value(f"$.v | {expression}", KNOWN)
     assert found in bad.value.found
     assert expected in bad.value.expected
+
+
+@pytest.mark.parametrize("names", [_NAMES_ELSEWHERE, _VALUES_ELSEWHERE])
+def test_what_other_tools_call_a_function_is_none_here_and_what_it_names_is(names):
+    assert not names.keys() & FUNCTIONS.keys()
+    assert set(_NAMES_ELSEWHERE.values()) <= FUNCTIONS.keys()
 
 
 @given(st.text(max_size=40))

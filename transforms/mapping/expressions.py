@@ -93,7 +93,10 @@ def _split_pipe(text: str) -> list[str]:
             parts.append(text[begun:place])
             begun = place + 1
     if quote:
-        raise BadExpression(f"{text!r}, where a quote is not closed", f"another {quote}")
+        expected = (
+            f"another {quote}; where a text has ` #` in it, quotes around all of it: YAML takes the rest for a comment"
+        )
+        raise BadExpression(f"{text!r}, where a quote is not closed", expected)
     return [*parts, text[begun:]]
 
 
@@ -106,8 +109,7 @@ def compile_call(text: str, known: Known) -> tuple[str, Step]:
     name, arguments = _parse_call(text.strip())
     function = FUNCTIONS.get(name)
     if function is None:
-        near = difflib.get_close_matches(name, FUNCTIONS, n=1)
-        raise BadExpression(f"unknown function {name!r}", f"{near[0]!r}" if near else f"one of {', '.join(FUNCTIONS)}")
+        raise BadExpression(f"unknown function {name!r}", _right_function(name))
     least = sum(not kind.endswith("?") for kind in function.arguments)
     if not least <= len(arguments) <= len(function.arguments):
         wanted = ", ".join(function.arguments)
@@ -117,6 +119,43 @@ def compile_call(text: str, known: Known) -> tuple[str, Step]:
         for kind, each in zip(function.arguments, arguments, strict=False)
     ]
     return name, function.build(*given, **({"without_zone": known.time_zone} if function.takes_zone else {}))
+
+
+_NAMES_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("substring", "substr", "slice"), "extract"),
+    "left": "truncate",
+    **dict.fromkeys(("int", "to_int", "to_integer", "floor"), "integer"),
+    **dict.fromkeys(("float", "decimal", "to_number", "to_float", "to_decimal"), "number"),
+    **dict.fromkeys(("str", "to_string", "text"), "string"),
+    **dict.fromkeys(("strip", "trim_space"), "trim"),
+    **dict.fromkeys(("len", "size", "count"), "length"),
+    **dict.fromkeys(("regex", "regexp", "match", "capture"), "extract"),
+    **dict.fromkeys(("date", "datetime", "to_time", "strptime", "timestamp", "parse_time"), "time"),
+    **dict.fromkeys(("minus", "subtract", "plus"), "add"),
+    **dict.fromkeys(("map", "enum", "table"), "lookup"),
+    "urldecode": "url_decode",
+}
+"""What functions of this kind are called in other tools, where the name alone is not near."""
+_VALUES_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("concat", "format", "append"), "a template such as '{{ $.a }}-{{ $.b }}', or prefix and suffix"),
+    **dict.fromkeys(
+        ("coalesce", "or", "first_of", "if_null"), "{first_of: [$.a, $.b]} in place of the expression, or default"
+    ),
+    **dict.fromkeys(("if", "case", "when"), "two rules with their own `when`, or lookup"),
+}
+
+
+def _right_function(name: str) -> str:
+    """Say which function is meant, or what else does what is wanted."""
+    if name in _VALUES_ELSEWHERE:
+        return _VALUES_ELSEWHERE[name]
+    begun = [each for each in FUNCTIONS if len(name) > 2 and (each.startswith(name) or name.startswith(each))]  # noqa: PLR2004 - enough to mean one
+    near = (
+        [_NAMES_ELSEWHERE[name]]
+        if name in _NAMES_ELSEWHERE
+        else begun or difflib.get_close_matches(name, FUNCTIONS, n=1)
+    )
+    return repr(near[0]) if near else f"one of {', '.join(FUNCTIONS)}"
 
 
 def _argument(name: str, kind: str, value: Literal, known: Known) -> Any:
