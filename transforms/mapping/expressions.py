@@ -61,6 +61,12 @@ def functions_in(written: str) -> list[str]:
         return []
 
 
+def names_in(written: str, function: str) -> list[str]:
+    """Return what the calls of a function name: the tables of `lookup`, the keys of `hmac`."""
+    calls = [_parse_call(call.strip()) for call in _split_pipe(written)[1:]]
+    return [str(arguments[0]) for name, arguments in calls if name == function]
+
+
 def _then(value: Value, name: str, step: Step) -> Value:
     if FUNCTIONS[name].takes_null:
 
