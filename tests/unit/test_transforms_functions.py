@@ -9,9 +9,11 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 import pytest
+import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from transforms.characters import _PLAIN
 from transforms.fault import BadExpression
 from transforms.mapping.expressions import _NAMES_ELSEWHERE, _VALUES_ELSEWHERE
 from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
@@ -118,9 +120,33 @@ def test_what_is_no_number_is_refused(value):
         call("number", value)
 
 
+CHARACTERS = st.sampled_from(
+    ["a", " ", "é", "e\u0301", "o\u0302\u0323", "红", "。", "각", "\u1100\u1161\u11a8", "กำ", "क्षि", "நி", "\r\n", "👍🏽", "❤\ufe0f", "👨\u200d👩\u200d👧", "🇨🇳", "🇯🇵", "1\ufe0f\u20e3", "𠮷", "葛\U000e0100"]
+)  # fmt: skip
+
+
+@given(st.lists(CHARACTERS, max_size=30), st.integers(1, 20))
+def test_a_text_is_cut_between_characters_as_a_reader_sees_them(characters, most):
+    assert call(f"truncate({most})", "".join(characters)) == "".join(characters[:most])
+
+
 @given(st.text(max_size=50), st.integers(1, 20))
-def test_a_text_is_cut_by_characters(text, most):
-    assert call(f"truncate({most})", text) == text[:most]
+def test_whatever_the_text_its_beginning_is_kept_and_twice_is_as_once(text, most):
+    kept = call(f"truncate({most})", text)
+    assert text.startswith(kept)
+    assert len(kept) >= min(len(text), most)
+    assert call(f"truncate({most})", kept) == kept
+
+
+def test_no_two_of_the_plain_characters_are_one():
+    for code in range(0x20, 0x10000):
+        each = chr(code)
+        if _PLAIN.fullmatch(each):
+            assert [len(found) for found in regex.findall(r"\X", f"a{each}{each}a")] == [1, 1, 1, 1]
+
+
+def test_marks_upon_marks_do_not_make_a_text_that_has_no_end():
+    assert len(call("truncate(3)", "e" + "\u0301" * 100_000)) < 100
 
 
 @given(

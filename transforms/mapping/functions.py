@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
+from transforms.characters import MOST, first_characters
 from transforms.fault import BadExpression
 from transforms.numbers import added, divided, fixed, magnitude, multiplied, number_of, plain, rounded, total, whole
 from transforms.pattern import Pattern, PatternError
@@ -64,9 +65,9 @@ def _time(pattern: str, zone_name: str | None = None, *, without_zone: str) -> S
 
 
 def _truncate(most: int) -> Step:
-    if most < 1:
-        raise BadExpression(f"truncate({most})", "a number of characters from 1")
-    return lambda value: (value if value.__class__ is str else text_of(value))[:most]
+    if not 1 <= most <= MOST:
+        raise BadExpression(f"truncate({most})", f"a number of characters from 1 to {MOST}")
+    return _on_text(first_characters(most))
 
 
 def _replace(old: str, new: str) -> Step:
@@ -203,7 +204,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "trim": Function(lambda: _on_text(str.strip), (), "remove white space at both ends"),
         "lower": Function(lambda: _on_text(str.lower), (), "lower case"),
         "upper": Function(lambda: _on_text(str.upper), (), "upper case"),
-        "truncate": Function(_truncate, ("integer",), "keep the first characters (characters, not bytes)"),
+        "truncate": Function(_truncate, ("integer",), "keep the first characters (as a reader sees them, not bytes)"),
         "replace": Function(_replace, ("text", "text"), "replace a text by another, everywhere"),
         "split": Function(
             _split,
@@ -244,7 +245,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             lambda: _of_list(lambda values: plain(max(map(number_of, values)))), (), "the greatest number of a list"
         ),
         "unique": Function(lambda: _of_list(_unique), (), "a list without repetitions"),
-        "length": Function(_length, (), "how many characters, elements or fields"),
+        "length": Function(_length, (), "how many code points, elements or fields"),
         "url_decode": Function(lambda: _on_text(unquote_plus), (), "decode %XX and +"),
         "query": Function(_query, ("text",), "one parameter of a URL's query string"),
     }
