@@ -172,6 +172,7 @@ def test_options_are_read_by_the_plug_ins_model(shop, options, says):
         ({"code": "import json\njson.loads('')"}, 6, "which cannot be imported (JSONDecodeError at shop.py:2)"),
         ({"code": "import not_there"}, 6, "which cannot be imported (ModuleNotFoundError at shop.py:1): No module named 'not_there'"),
         ({"code": "import sys\nsys.exit(3)"}, 6, "which cannot be imported (SystemExit at shop.py:2): 3"),
+        ({"code": "class Panic(BaseException): pass\nraise Panic('in Rust')"}, 6, "which cannot be imported (Panic at shop.py:2): in Rust"),
         ({"code": "\0"}, 6, "null bytes"),
         ({"code": "def orders(options):\n    options['channel'] + 1"}, 7, "transform.options: found the plug-in 'orders', which does not take these options (TypeError at shop.py:2)"),
         ({"code": "def orders():\n    pass"}, 7, "transform.options: found the plug-in 'orders', which does not take these options (TypeError"),

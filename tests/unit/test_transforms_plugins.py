@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from itertools import repeat
 
@@ -30,6 +31,18 @@ def leave(_):
     raise SystemExit(3)
 
 
+class Panic(BaseException):
+    """What a library written in Rust raises (`pyo3_runtime.PanicException`)."""
+
+
+def panic(_):
+    raise Panic(SECRET)
+
+
+def cancelled(_):
+    raise asyncio.CancelledError
+
+
 def interrupted(_):
     yield EVENT
     raise ValueError(SECRET)
@@ -42,7 +55,7 @@ def deep(_):
 @pytest.mark.parametrize(
     ("convert", "code", "said"),
     [
-        (lambda _: {}[SECRET], ReasonCode.PLUGIN_RAISED, "raised KeyError at test_transforms_plugins.py:"), (leave, ReasonCode.PLUGIN_RAISED, "raised SystemExit"), (interrupted, ReasonCode.PLUGIN_RAISED, "raised ValueError"), (deep, ReasonCode.PLUGIN_RAISED, "raised RecursionError"),
+        (lambda _: {}[SECRET], ReasonCode.PLUGIN_RAISED, "raised KeyError at test_transforms_plugins.py:"), (leave, ReasonCode.PLUGIN_RAISED, "raised SystemExit"), (panic, ReasonCode.PLUGIN_RAISED, "raised Panic at test_transforms_plugins.py:"), (cancelled, ReasonCode.PLUGIN_RAISED, "raised CancelledError"), (interrupted, ReasonCode.PLUGIN_RAISED, "raised ValueError"), (deep, ReasonCode.PLUGIN_RAISED, "raised RecursionError"),
         (lambda _: Own(number=SECRET + "x"), ReasonCode.PLUGIN_RAISED, "raised ValidationError"),
         (lambda _: [EventMessage(customer_id="", event_code="e", event_time=SECRET, extend_attributes={"outBizId": "b"})], ReasonCode.PLUGIN_RAISED, " (customer_id, event_time)"),
         (lambda _: [EventMessage(customer_id="c", event_code="e", event_time=1, extend_attributes={SECRET: 5, "outBizId": "b"})], ReasonCode.PLUGIN_RAISED, "(extend_attributes)"),
