@@ -108,6 +108,10 @@ def shop(tmp_path):
     return load
 
 
+def plugin_modules():
+    return {name for name in sys.modules if name.startswith("log2mq_plugin_")}
+
+
 def record(text):
     return RawRecord("t", 0, 0, -1, None, text.encode())
 
@@ -179,13 +183,13 @@ def test_options_are_read_by_the_plug_ins_model(shop, options, says):
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_a_fault_with_its_place(shop, tmp_path, change, line, says):
-    before = set(sys.modules)
+    before = plugin_modules()
     with pytest.raises(UsageError) as found:
         shop(**change)
     (fault,) = str(found.value).split("\n")
     assert fault.startswith(f"{tmp_path}/shop.yaml:{line}: transform.")
     assert says.format(folder=tmp_path) in fault
-    assert line != 6 or set(sys.modules) == before
+    assert line != 6 or plugin_modules() == before
 
 
 def test_a_changed_file_is_read_anew_and_nothing_is_left_beside_it(shop, tmp_path):
