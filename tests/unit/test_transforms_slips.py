@@ -28,6 +28,50 @@ def test_a_bound_that_is_a_number_in_quotes(operator, bound):
         assert f"{operator} {bound!r} compares texts" in text
 
 
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("{{ order.no }}", "{{"),
+        ("no {{ $.order.no }", "{{"),
+        ("{{ $.a }} {{ b }}", "{{"),
+        ("no $.order.no }}", "$.o"),
+        ("order $.order.no", "$.o"),
+        ("{{ $.order.no }}-$.line", "$.l"),
+        ("{{ $.order.no }}", ""),
+        ("$.order.no | replace('{{', '')", ""),
+        ("for US$.50", ""),
+        ("from $9.90", ""),
+        ("$$.90", ""),
+    ],
+)
+def test_an_expression_outside_its_braces_or_without_its_beginning(written, found):
+    said = notes(attributes={"a": written})
+    assert len(said) == bool(found)
+    for location, text in said:
+        assert location == ("events", 0, "attributes", "a")
+        assert text.startswith(f"is reported with {found!r} in it")
+
+
+@pytest.mark.parametrize(
+    ("condition", "path"),
+    [
+        ("$.user.id", "$.user.id"),
+        (["a", "$.b"], "$.b"),
+        ({"ne": "@key"}, "@key"),
+        ({"prefix": "$item.a"}, "$item.a"),
+        ("$9.90", ""),
+        ("@zhang", ""),
+        ("$", ""),
+    ],
+)
+def test_a_path_that_a_field_is_compared_with(condition, path):
+    said = notes(when={"all": [{"owner": condition}]})
+    assert len(said) == bool(path)
+    for location, text in said:
+        assert location == ("events", 0, "when", "all", 0, "owner")
+        assert text == f"compares with the text {path!r} itself: a field is not compared with another"
+
+
 @pytest.mark.parametrize("condition", [{"gt": 10}, {"ge": "2026-11-11"}, {"prefix": "10"}, "10", ["10"], {"ne": "10"}])
 def test_other_texts_and_numbers_are_no_slip(condition):
     assert notes(when={"amount": condition}) == []

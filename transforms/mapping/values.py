@@ -63,6 +63,11 @@ def expressions_of(written: Any) -> list[str]:
     return []
 
 
+def text_around(written: Any) -> str:
+    """Return what of a text is no expression: what is reported as it stands there."""
+    return _PLACE.sub("", written) if isinstance(written, str) and not is_path(written) else ""
+
+
 def functions_of(written: Any) -> list[str]:
     """Return the functions that what is one expression ends with, in their order; those of the first of several."""
     if isinstance(written, Mapping) and written.keys() == {FIRST_OF}:
