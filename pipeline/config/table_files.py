@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.config.faults import Found
-from pipeline.config.yaml_file import FileKind, UnreadableYaml, read_yaml
+from pipeline.config.yaml_file import FileKind, UnreadableYaml, read_yaml, reason
 from pipeline.decode.settings import Charset
 
 MOST_BYTES = 64 << 20
@@ -100,8 +100,8 @@ def _text(path: Path, charset: str) -> str:
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise _Wrong(0, f"a file that cannot be read ({error.strerror})", "a CSV or YAML file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        raise _Wrong(0, f"a file that cannot be read ({reason(error)})", "a CSV or YAML file") from None
     if len(content) > MOST_BYTES:
         raise _Wrong(0, f"more than {MOST_BYTES >> 20} MiB", "a smaller table")
     try:

@@ -145,8 +145,8 @@ def read_text(path: Path, kind: FileKind) -> str:
             content = stream.read(kind.most_bytes + 1)
     except IsADirectoryError:
         raise _unreadable(path, 0, "", "a folder", kind.name) from None
-    except OSError as error:
-        raise _unreadable(path, 0, "", f"a file that cannot be opened ({error.strerror})", kind.name) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        raise _unreadable(path, 0, "", f"a file that cannot be opened ({reason(error)})", kind.name) from None
     if len(content) > kind.most_bytes:
         raise _unreadable(path, 0, "", f"more than {kind.most_bytes >> 20} MiB", f"{kind.name} of a few kilobytes")
     try:
@@ -155,6 +155,11 @@ def read_text(path: Path, kind: FileKind) -> str:
         raise _unreadable(
             path, content[: error.start].count(b"\n") + 1, "", "bytes that are not UTF-8", "UTF-8 text"
         ) from None
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return why a file cannot be opened, in the words of the system."""
+    return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> Any:

@@ -58,6 +58,8 @@ def test_a_mapping_looks_up_in_them_wherever_the_job_is_started(load, monkeypatc
     ("change", "says"),
     [
         ({"text": GOOD.replace("cities.csv", "towns.csv")}, "shop.yaml:6: table_files.city.file: found tables/towns.csv: a file that cannot be read (No such file or directory)"),
+        ({"text": GOOD.replace("tables/cities.csv", '"a\\0.csv"')}, "a file that cannot be read (embedded null"),
+        ({"text": GOOD.replace("shops.yaml", '"a\\0.yaml"')}, "a file that cannot be opened (embedded null"),
         ({"text": GOOD.replace("cities.csv", "cities.xlsx")}, "tables/cities.xlsx: a file of another kind; expected its name to end in .csv, .tsv, .yaml or .yml"),
         ({"text": GOOD.replace("key: code", "key: cod")}, "tables/cities.csv:1: no column 'cod'; expected one of name, code"),
         ({"text": GOOD.replace("key: code", "kye: code")}, "table_files.city.kye: found unknown key 'kye'; did you mean 'key'?"),
