@@ -9,6 +9,7 @@ from itertools import repeat
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from pipeline.config.source_file import LimitSettings
 from schemas.customer import CustomerId, CustomerMessage
 from schemas.event import EventMessage
 from schemas.refusal import ReasonCode
@@ -85,6 +86,14 @@ def test_the_interrupt_of_a_person_is_not_caught():
 
     with pytest.raises(KeyboardInterrupt):
         Plugin("mine", convert)(entry({}))
+
+
+@pytest.mark.parametrize("wrap", [lambda each: {"a": each}, lambda each: [each]])
+def test_a_record_nested_as_deep_as_a_setting_allows_is_no_crash(wrap):
+    deep = 1
+    for _ in range(LimitSettings.model_fields["depth"].metadata[1].le - 1):
+        deep = wrap(deep)
+    assert Plugin("mine", lambda _: None)(entry({"deep": deep})) == Skipped("plug-in mine")
 
 
 @pytest.mark.parametrize("nothing", [None, [], (), iter(())])
