@@ -57,6 +57,11 @@ def test_a_field_is_known_by_its_last_name(path, what):
         assert what in text
 
 
+def test_functions_behind_the_first_of_several_count():
+    assert not notes({"who": {"first_of": ["$.phone", "$.tel"], "then": "trim | hmac('k')"}})
+    assert len(notes({"who": {"first_of": ["$.phone", "$.x"], "then": "trim"}})) == 1
+
+
 def test_a_path_that_is_an_identity_anywhere_is_one_here():
     users = [{"customer_id": "$.user", "identities": {"open_id": "$.wx | trim"}}]
     ((location, text),) = notes({"channel": "$.c", "who": {"first_of": ["$.x", "$.wx"]}}, users)

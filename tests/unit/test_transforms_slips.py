@@ -102,7 +102,7 @@ def test_a_path_without_its_beginning(written, meant):
 def test_a_table_or_key_that_nothing_names():
     used = {
         "attributes": {"a": "x{{ $.a | lookup('t') | trim }}"},
-        "out_biz_id": ["$.a", "$.b | hmac('k')"],
+        "out_biz_id": ["$.a", {"first_of": ["$.b", "$.c"], "then": "trim | hmac('k')"}],
     }
     tables = {"t": {"1": "a"}, "u": {}}
     assert [each.location for each in notes(**used, keys=["k", "l"], tables=tables)] == [("tables", "u"), ("keys", "l")]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -37,7 +37,21 @@ def compile_expression(written: str, known: Known) -> Value:
     if len(written) > MOST_EXPRESSION_CHARACTERS:
         raise BadExpression("an expression of more than 2,000 characters", "a shorter one")
     path, *calls = _split_pipe(written)
-    value = compile_path(path.strip())
+    return _called(compile_path(path.strip()), calls, known)
+
+
+def compile_calls(value: Value, written: Any, known: Known) -> Value:
+    """Compile functions behind a value, with `|` between.
+
+    Raises:
+        BadExpression: they are no text, or a function or its arguments are wrong.
+    """
+    if not isinstance(written, str) or len(written) > MOST_EXPRESSION_CHARACTERS:
+        raise BadExpression(f"then: {written!r}"[:100], "functions such as trim | truncate(60)")
+    return _called(value, _split_pipe(written), known)
+
+
+def _called(value: Value, calls: Sequence[str], known: Known) -> Value:
     if len(calls) > MOST_FUNCTIONS:
         raise BadExpression(f"{len(calls)} functions in one expression", f"at most {MOST_FUNCTIONS}")
     for call in calls:

@@ -4,6 +4,7 @@
 $.order.amount | divide(100)                    an expression: a path, with functions behind it
 订单 {{ $.order.no }} of {{ $.user.name }}        a template
 {first_of: [$.user.mobile, $.order.phone]}      the first that has a value
+{first_of: [...], then: trim | lower}           likewise, with functions behind it
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Value, is_path
-from transforms.mapping.expressions import compile_expression, functions_in, source_in
+from transforms.mapping.expressions import compile_calls, compile_expression, functions_in, source_in
 from transforms.mapping.known import Known
 from transforms.text import Inconvertible, text_or_none
 
 FIRST_OF = "first_of"
+THEN = "then"
 MOST_CHOICES = 20
 MOST_PLACES = 50
 
@@ -40,7 +42,8 @@ def compile_value(written: Any, known: Known) -> Value:
         constant = constant_of(written)
         return lambda _: constant
     if isinstance(written, Mapping):
-        return _first_of([compile_value(each, known) for each in _choices(written)])
+        first = _first_of([compile_value(each, known) for each in _choices(written)])
+        return compile_calls(first, written[THEN], known) if THEN in written else first
     _must_be_text(written)
     if is_path(written):
         return compile_expression(written, known)
@@ -53,14 +56,19 @@ def is_constant(written: Any) -> bool:
 
 
 def expressions_of(written: Any) -> list[str]:
-    """Return the expressions in what stands for a value, in their order; none in a constant."""
+    """Return the expressions in what stands for a value, in their order, with all the functions that they go through; none in a constant."""
     if isinstance(written, str):
         if is_path(written):
             return [written]
         return [found[1] for found in _PLACE.finditer(written)]
-    if isinstance(written, Mapping) and written.keys() == {FIRST_OF}:
-        return [each for one in _choices(written) for each in expressions_of(one)]
+    if _is_first_of(written):
+        behind = f" | {written[THEN]}" if THEN in written else ""
+        return [f"{each}{behind}" for one in _choices(written) for each in expressions_of(one)]
     return []
+
+
+def _is_first_of(written: Any) -> bool:
+    return isinstance(written, Mapping) and FIRST_OF in written and written.keys() <= {FIRST_OF, THEN}
 
 
 def text_around(written: Any) -> str:
@@ -70,8 +78,9 @@ def text_around(written: Any) -> str:
 
 def functions_of(written: Any) -> list[str]:
     """Return the functions that what is one expression ends with, in their order; those of the first of several."""
-    if isinstance(written, Mapping) and written.keys() == {FIRST_OF}:
-        return functions_of(_choices(written)[0])
+    if _is_first_of(written):
+        behind = functions_in(f"$ | {written[THEN]}") if THEN in written else []
+        return [*functions_of(_choices(written)[0]), *behind]
     return functions_in(written) if isinstance(written, str) and is_path(written) else []
 
 
