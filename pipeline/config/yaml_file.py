@@ -37,7 +37,7 @@ class _Constructor(RoundTripConstructor):
     knows none, and what ruamel.yaml makes of one has lost its zone.
     """
 
-    def construct_mapping(self, node: MappingNode, maptyp: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - ruamel.yaml's
+    def construct_mapping(self, node: MappingNode, maptyp: Any, deep: bool = False) -> Any:  # type: ignore[override]  # noqa: FBT001, FBT002 - as its parent's
         for key, _ in node.value:
             if isinstance(key, ScalarNode) and key.tag != _MERGE:
                 key.tag = _TEXT
