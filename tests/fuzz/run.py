@@ -67,7 +67,7 @@ def mappings():
         "event_code": "$.type | default('e')",
         "event_time": "$.ts",
         "customer_id": "$.user.id",
-        "out_biz_id": ["$.no", {"first_of": ["$.a", "x"]}],
+        "out_biz_id": ["$.no", {"first_of": ["$.a", "x"], "then": "trim | truncate(5)"}],
         "identities": {"mobile": "$.user.phone", "email": "$.user.mail"},
     }
     for name, function in FUNCTIONS.items():

@@ -23,7 +23,7 @@ def local(*parts):
 
 FORMATS = [
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y%m%d%H%M%S", "%d/%b/%Y:%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%y%m%d %H%M%S",
-    "%Y年%m月%d日 %H时%M分%S秒", "%A, %d %B %Y %I:%M:%S %p", "%S.%M.%H %j %Y", "57 %Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S 100%%",
+    "%Y年%m月%d日 %H时%M分%S秒", "%A, %d %B %Y %I:%M:%S %p", "%S.%M.%H %j %Y", "57 %Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S 100%%", "%A %d %H%M%S %B %Y",
 ]  # fmt: skip
 ZONES = ["Asia/Shanghai", "UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"]
 NAIVE = st.datetimes(local(2000, 1, 3), local(2099, 12, 28))
@@ -64,6 +64,16 @@ def test_what_was_read_before_changes_nothing_of_what_is_read_next(text, moment)
             result(used, warm)
         for each in (text, shifted[:-2] + "34", shifted[:-2] + "05", plain):
             assert result(used, each) == result(new, each)
+
+
+def test_names_that_are_not_equally_long_before_the_seconds_shift_nothing():
+    """Thursday and November are as long together as Wednesday and October; the seconds stand elsewhere."""
+    pattern = "%A %d %H%M%S %B %Y"
+    read = format_reader(pattern, "UTC")
+    for day in (local(2026, 11, 12, 11, 11, 11), local(2026, 10, 7, 11, 11, 11)):
+        for number in range(60):
+            for moment in (day.replace(second=number), day.replace(minute=number)):
+                assert read(moment.strftime(pattern)) == ms(moment.replace(tzinfo=UTC))
 
 
 def result(read, text):
