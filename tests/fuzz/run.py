@@ -72,7 +72,7 @@ def mappings():
     }
     for name, function in FUNCTIONS.items():
         given = ", ".join(ARGUMENTS[kind] for kind in function.arguments if not kind.endswith("?"))
-        call = "time('%Y-%m-%d %H:%M:%S')" if name == "time" else f"{name}({given})"
+        call = {"time": "time('%Y-%m-%d %H:%M:%S')", "identity": "identity('mobile')"}.get(name, f"{name}({given})")
         yield {
             **base,
             "attributes": {"all": f"$.a | {call}", "each": f"$.b.c | {call}", "text": f"<{{{{ $.b.c[*] | {call} }}}}>"},

@@ -24,11 +24,15 @@ from transforms.text import Inconvertible
 
 KNOWN = Known({"level": {"1": "silver", "true": "yes"}}, {"crm": b"secret"})
 ARGUMENTS = {"text": "'a'", "integer": "2", "number": "3", "any": "'x'", "table": "'level'", "key": "'crm'"}
-CALLS = {"time": "time('%Y-%m-%d')"} | {
-    name: f"{name}({', '.join(ARGUMENTS[kind.rstrip('?')] for kind in function.arguments)})"
-    for name, function in FUNCTIONS.items()
-    if name != "time"
-}
+CALLS = (
+    {"time": "time('%Y-%m-%d')"}
+    | {
+        name: f"{name}({', '.join(ARGUMENTS[kind.rstrip('?')] for kind in function.arguments)})"
+        for name, function in FUNCTIONS.items()
+        if name != "time"
+    }
+    | {"identity": "identity('mobile')"}
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -174,6 +178,12 @@ def test_hashes_are_those_of_the_text_s_utf_8():
     assert call("md5", 12) == hashlib.md5(b"12").hexdigest()
 
 
+def test_a_hash_of_an_identity_is_the_same_wherever_it_comes_from():
+    written = ["13800138000", 13800138000, "+86 138-0013-8000", "008613800138000"]
+    assert len({call("identity('mobile') | hmac('crm')", each) for each in written}) == 1
+    assert call("identity('mobile') | hmac('crm')", "12345") is None
+
+
 def test_functions_follow_one_another_and_a_missing_value_passes_them_by():
     assert call("split(',', 1) | trim | upper | prefix('x')", "a, b ,c") == "xB"
     assert call("split(',', 9) | trim | default('none') | upper", "a") == "NONE"
@@ -203,6 +213,7 @@ def test_a_bar_in_quotes_is_no_pipe():
         ("time('iso', 'Asia/Shangai')", "unknown time zone", "'Asia/Shanghai'"), ("time('iso', '../etc')", "unknown time zone", "IANA"), ("trim" + " | trim" * 20, "21 functions", "at most 20"),
         ("int", "'int'", "'integer'"), ("substring(1, 2)", "'substring'", "'extract'"), ("uppercase", "'uppercase'", "'upper'"), ("concat('a')", "'concat'", "{{ $.a }}"), ("coalesce(1)", "'coalesce'", "first_of"), ("sha1", "'sha1'", "'sha256'"),
         ("replace('", "not closed", "YAML takes the rest for a comment"),
+        ("identity('mobil')", "identity('mobil')", "'mobile'"), ("identity('zz')", "identity('zz')", "one of oneid"),
         ("time('yyyy-MM-dd HH:mm:ss')", "no format", "'epoch_s'"), ("time('')", "no format", "'%Y-%m-%d %H:%M:%S'"), ("extract('\\C')", "\\C", "single byte"), ("extract('a\\\\\\C')", "\\C", "single byte"), ("default('\ud800')", "surrogate", "text"),
         ("Trim", "'Trim'", "a function"), ("truncate(١)", "truncate", "a function"), ("prefix('" + "x" * 2000 + "')", "2,000 characters", "shorter"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from math import isfinite
@@ -10,7 +9,7 @@ from operator import ge, gt, le, lt
 from typing import Any
 
 from schemas.log import LogEntry
-from transforms.fault import BadExpression
+from transforms.fault import BadExpression, nearest
 from transforms.fields import Value
 from transforms.numbers import number_of
 from transforms.pattern import Pattern, PatternError
@@ -137,10 +136,10 @@ def _right_comparison(name: str) -> str:
     """Say which comparison is meant, or how it is written without one."""
     if name in _EQUALITY:
         return "the value alone, such as type: paid"
-    near = [_NAMES_ELSEWHERE[name]] if name in _NAMES_ELSEWHERE else difflib.get_close_matches(name, OPERATORS, n=1)
-    if near:
-        return repr(near[0])
-    return f"one of {', '.join(OPERATORS)}; a field of an object is asked by its path, such as order.type"
+    if name in _NAMES_ELSEWHERE:
+        return repr(_NAMES_ELSEWHERE[name])
+    otherwise = f"one of {', '.join(OPERATORS)}; a field of an object is asked by its path, such as order.type"
+    return nearest(name, OPERATORS, otherwise)
 
 
 def _check_expected(name: str, expected: Any) -> None:

@@ -5,14 +5,13 @@ $.order.amount | divide(100) | round(2)
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from schemas.log import LogEntry
-from transforms.fault import BadExpression
+from transforms.fault import BadExpression, nearest
 from transforms.fields import Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal, Step
 from transforms.mapping.known import Known
@@ -169,13 +168,10 @@ def _right_function(name: str) -> str:
     """Say which function is meant, or what else does what is wanted."""
     if name in _VALUES_ELSEWHERE:
         return _VALUES_ELSEWHERE[name]
+    if name in _NAMES_ELSEWHERE:
+        return repr(_NAMES_ELSEWHERE[name])
     begun = [each for each in FUNCTIONS if len(name) > 2 and (each.startswith(name) or name.startswith(each))]  # noqa: PLR2004 - enough to mean one
-    near = (
-        [_NAMES_ELSEWHERE[name]]
-        if name in _NAMES_ELSEWHERE
-        else begun or difflib.get_close_matches(name, FUNCTIONS, n=1)
-    )
-    return repr(near[0]) if near else f"one of {', '.join(FUNCTIONS)}"
+    return repr(begun[0]) if begun else nearest(name, FUNCTIONS, f"one of {', '.join(FUNCTIONS)}")
 
 
 def _argument(name: str, kind: str, value: Literal, known: Known) -> Any:
@@ -192,9 +188,8 @@ def _argument(name: str, kind: str, value: Literal, known: Known) -> Any:
             there: Mapping[str, Any] = known.tables if kind == "table" else known.keys
             if value in there:
                 return there[value]
-            near = difflib.get_close_matches(value, there, n=1)
             raise BadExpression(
-                f"unknown {kind} {value!r}", f"{near[0]!r}" if near else f"a {kind} defined under `{kind}s:`"
+                f"unknown {kind} {value!r}", nearest(value, there, f"a {kind} defined under `{kind}s:`")
             )
     raise BadExpression(
         f"{name}({value!r})", f"{f'a name of a {kind}' if kind in {'table', 'key'} else 'a ' + kind} as its argument"

@@ -6,12 +6,15 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
+from schemas.customer import IdMapping
+from schemas.identity import normalise
 from transforms.characters import MOST, first_characters
-from transforms.fault import BadExpression
+from transforms.fault import BadExpression, nearest
 from transforms.numbers import added, divided, fixed, magnitude, multiplied, number_of, plain, rounded, total, whole
 from transforms.pattern import Pattern, PatternError
 from transforms.text import Inconvertible, text_of, text_or_none
@@ -67,7 +70,8 @@ def _time(pattern: str, zone_name: str | None = None, *, without_zone: str) -> S
 def _truncate(most: int) -> Step:
     if not 1 <= most <= MOST:
         raise BadExpression(f"truncate({most})", f"a number of characters from 1 to {MOST}")
-    return _on_text(first_characters(most))
+    first = first_characters(most)
+    return lambda value: value if value.__class__ is str and len(value) <= most else first(text_of(value))
 
 
 def _replace(old: str, new: str) -> Step:
@@ -126,6 +130,13 @@ def _hmac(key: bytes) -> Step:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def _identity(kind: str) -> Step:
+    kinds = {each.value: each for each in IdMapping}
+    if kind not in kinds:
+        raise BadExpression(f"identity({kind!r})", nearest(kind, kinds, f"one of {', '.join(kinds)}"))
+    return _on_text(partial(normalise, kinds[kind]))
 
 
 def _of_list(take: Callable[[list[Any]], Any]) -> Step:
@@ -233,6 +244,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "hash": Function(lambda: _on_text(_sha256), (), "SHA-256, in hex"),
         "sha256": Function(lambda: _on_text(_sha256), (), "likewise, by its name"),
         "hmac": Function(_hmac, ("key",), "HMAC-SHA-256 with a secret of `keys:`, in hex"),
+        "identity": Function(
+            _identity, ("text",), "as an identity of that type is reported; no value where it cannot be one"
+        ),
         "md5": Function(lambda: _on_text(_md5), (), "MD5, in hex"),
         "extract": Function(_extract, ("text",), "the part that a pattern of RE2 matches, or its first group"),
         "first": Function(lambda: _of_list(lambda values: values[0]), (), "the first of a list"),
