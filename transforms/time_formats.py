@@ -87,6 +87,7 @@ def _minute_by_minute(pattern: str, zone_name: str) -> Reader:
     written = _render(_PROBE, pattern)
     place = written.find(_SECOND) if "%S" in pattern and written.count(_SECOND) == 1 else -1
     end, length = place + 2, len(written)
+    at_end = end == length
     before = pattern.partition("%S")[0]
     minutes: dict[str, int] = {}
 
@@ -106,7 +107,7 @@ def _minute_by_minute(pattern: str, zone_name: str) -> Reader:
         if value.__class__ is not str or len(value) != length:
             return slowly(value)[1]
         second = _SECONDS_MS.get(value[place:end])
-        minute = value[:place] + value[end:]
+        minute = value[:place] if at_end else value[:place] + value[end:]
         known = minutes.get(minute)
         if known is not None and second is not None:
             return known + second
