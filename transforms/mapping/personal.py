@@ -28,7 +28,11 @@ _ENDINGS: Mapping[str, str] = {
     **dict.fromkeys(("邮箱", "邮箱地址", "邮件", "邮件地址"), _EMAIL),
 }
 """Chinese runs words together, the one that counts at the end."""
-_NUMBER = frozenset({"no", "num", "number", "address", "addr"})
+_BEHIND: Mapping[str, str] = {
+    **dict.fromkeys(("no", "num", "number"), _MOBILE),
+    **dict.fromkeys(("address", "addr"), _EMAIL),
+}
+"""What may stand behind the word that counts: `mail_address` is one, but `mailNo` is a parcel's."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_A-Za-z]+")
 
 
@@ -94,8 +98,8 @@ def _by_name(steps: _Steps) -> str:
     """Say what a field holds by its last name: `userPhone`, `mobile_no`, but not `phone_model`, which is a device."""
     name = next((step for step in reversed(steps) if isinstance(step, str)), "")
     words = [word.lower() for word in _WORD.findall(name)]
-    while len(words) > 1 and words[-1] in _NUMBER:
-        words.pop()
+    only = _BEHIND.get(words.pop(), "") if len(words) > 1 and words[-1] in _BEHIND else ""
     last = words[-1] if words else ""
     ending = next((what for ending, what in _ENDINGS.items() if last.endswith(ending)), "")
-    return ending or _WORDS.get(last) or _WORDS.get(last.removesuffix("s"), "")
+    found = ending or _WORDS.get(last) or _WORDS.get(last.removesuffix("s"), "")
+    return found if only in {"", found} else ""
