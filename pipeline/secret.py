@@ -88,7 +88,7 @@ class SecretSource(BaseModel):
             try:
                 with Path(str(self.file)).open("rb") as stream:
                     text = stream.read(_MOST_BYTES).decode().rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:
                 raise UsageError(f"the secret in {place} cannot be read: {type(error).__name__}") from None
         if not text:
             raise UsageError(f"{place} is empty or not set; expected a secret")

@@ -24,6 +24,7 @@ DOORS = {
     "xmltodict": ("pipeline/decode/xml.py",),
     "ua_parser": ("pipeline/decode/user_agent.py",),
     "re2": ("transforms/pattern.py",),
+    "regex": ("transforms/characters.py",),
     "starlette": ("pipeline/emulator/*.py",),
     "uvicorn": ("pipeline/emulator/*.py",),
     "jgo": ("pipeline/emulator/*.py",),
@@ -32,7 +33,7 @@ DOORS = {
     "click": ("pipeline/cli/*.py",),
 }
 
-SCHEMAS_AND_TRANSFORMS_MAY_TAKE = {"pydantic", "pydantic_core", "orjson", "re2"}
+SCHEMAS_AND_TRANSFORMS_MAY_TAKE = {"pydantic", "pydantic_core", "orjson", "re2", "regex"}
 
 BROAD_EXCEPT_ALLOWED = {
     "transforms/plugins.py": "a plug-in's call",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -35,6 +36,12 @@ class MappingFaults(Exception):
                 for fault in self.faults
             )
         )
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Return the known name that is nearest to one that is none, in quotes; or what is said where none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return repr(near[0]) if near else otherwise
 
 
 class BadExpression(ValueError):

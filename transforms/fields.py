@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -10,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from schemas.log import LogEntry
-from transforms.fault import BadExpression
+from transforms.fault import BadExpression, nearest
 
 Value = Callable[[LogEntry], Any]
 """What a path, a constant or a pipe compiles to: the value it has in an entry, None where there is none. Raises `Inconvertible` only."""
@@ -76,8 +75,7 @@ def compile_path(text: str) -> Value:
             return PLACES[text]
         if text.startswith(_HEADER) and len(text) > len(_HEADER):
             return _header(text[len(_HEADER) :])
-        near = difflib.get_close_matches(text, PLACES, n=1)
-        raise BadExpression(f"{text!r}", f"{near[0]!r}" if near else f"one of {', '.join(PLACES)} or @headers.NAME")
+        raise BadExpression(f"{text!r}", nearest(text, PLACES, f"one of {', '.join(PLACES)} or @headers.NAME"))
     found = _ELEMENT.match(text)
     if found is None:
         return _compile_steps(parse_steps(text))

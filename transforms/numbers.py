@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
@@ -20,6 +20,9 @@ _SHORT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[])
 """For a quotient without an end, such as 1/3: 28 digits, as Python's own default."""
 _SHORT_EXACT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[Inexact])
 """Most quotients are exact in few digits; looking for thousands takes eight times as long."""
+
+_SHORT_INTEGER = 10**18
+_POWERS_OF_TEN: Mapping[int | Decimal, int] = {10**places: places for places in range(1, 7)}
 
 Calculation = Callable[[Any], Any]
 
@@ -74,6 +77,23 @@ def multiplied(factor: int | Decimal) -> Calculation:
 
 def divided(divisor: int | Decimal) -> Calculation:
     """Divide, exactly where the quotient has an end, else to 28 digits."""
+    return _shifted(divisor) if divisor in _POWERS_OF_TEN else _divided(divisor)
+
+
+def _shifted(divisor: int | Decimal) -> Calculation:
+    """Divide by a power of ten, as cents to yuan: a number that is no long one needs its point moved only, in half the time."""
+    whole, places = int(divisor), _POWERS_OF_TEN[divisor]
+    other = _divided(divisor)
+
+    def step(value: Any) -> Any:
+        if value.__class__ is int and -_SHORT_INTEGER < value < _SHORT_INTEGER:
+            return Decimal(value).scaleb(-places, _SHORT) if value % whole else value // whole
+        return other(value)
+
+    return step
+
+
+def _divided(divisor: int | Decimal) -> Calculation:
     by = Decimal(divisor)
     divide_short = _SHORT_EXACT.divide
 
@@ -97,6 +117,11 @@ def added(summand: int | Decimal) -> Calculation:
     return lambda value: plain(_WIDE.add(number_of(value), by))
 
 
+def magnitude(value: Any) -> int | Decimal:
+    """Leave the sign away. `abs` would round to 28 digits."""
+    return plain(number_of(value).copy_abs())
+
+
 def total(values: Sequence[Any]) -> int | Decimal:
     """Sum up, exactly."""
     found = Decimal(0)
@@ -106,9 +131,9 @@ def total(values: Sequence[Any]) -> int | Decimal:
 
 
 def fixed(places: int) -> Calculation:
-    """Write with exactly so many decimal places, rounded half up, as on a bill: `12` is `12.00`."""
+    """Write with exactly so many decimal places, rounded half up, as on a bill: `12` is `12.00`, and `-0.001` is `0.00`."""
     round_to = rounded(places)
-    return lambda value: f"{round_to(value):f}"
+    return lambda value: f"{_WIDE.plus(round_to(value)):f}"  # plus: zero loses its sign
 
 
 def rounded(places: int) -> Calculation:

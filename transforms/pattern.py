@@ -11,6 +11,7 @@ from collections import Counter
 import re2
 
 _NAME = re.compile(r"(?<!\\)\(\?P?<(\w+)>")
+_ONE_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 _HINT = "the syntax is RE2's: no look-around, no back-references, named groups are (?P<name>...)"
 
 
@@ -27,6 +28,10 @@ class Pattern:
 
     def __init__(self, expression: str, *, whole: bool = True) -> None:
         """`whole`: the pattern must match the whole text, otherwise any part of it. Raises `PatternError`."""
+        if _ONE_BYTE.search(expression):
+            raise PatternError(
+                r"the pattern does not compile: \C is a single byte, a part of a character; . is a character"
+            )
         options = re2.Options()
         options.log_errors = False
         try:
@@ -51,17 +56,20 @@ class Pattern:
         return tuple(name for name, _ in self._named)
 
     def holds(self, text: str) -> bool:
-        """Whether the pattern matches. Half a surrogate pair matches nothing."""
+        """Whether the pattern matches."""
         return self._find(_bytes(text)) is not None
 
     def part(self, text: str) -> str | None:
-        """Return what the first group matched, or all that matched where there is no group; None where nothing matches."""
+        """Return what the first group matched, or all that matched where there is no group; None where nothing matches.
+
+        Half a surrogate pair is no UTF-8, and so three characters to RE2: what matched of it is U+FFFD.
+        """
         content = _bytes(text)
         found = self._find(content)
         if found is None:
             return None
         start, end = found.span(1 if self._expression.groups else 0)
-        return content[start:end].decode() if start >= 0 else None
+        return content[start:end].decode(errors="replace") if start >= 0 else None
 
     def named(self, text: bytes) -> dict[str, str] | None:
         """Return what the named groups matched, without those that took no part; None where nothing matches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -111,4 +112,7 @@ def _type(annotation: Any) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return ""
-    return "made by the plug-in" if field.default_factory is not None else repr(field.default)
+    if field.default_factory is not None:
+        return "made by the plug-in"
+    default = field.default
+    return json.dumps(default) if default is None or isinstance(default, bool) else repr(default)  # as YAML writes them

@@ -23,6 +23,8 @@ GROUP = "log2mq.transforms"
 MOST_LOADING_S = 30.0
 """An import, or a factory's call, that takes longer is taken to have no end."""
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 PluginTransform = Callable[[LogEntry], Iterable[EventMessage | CustomerMessage] | None]
 
 
@@ -133,9 +135,18 @@ def _annotations(call: Callable[..., Any]) -> list[Any]:
 
 
 def copied(value: Any) -> Any:
-    """Copy what JSON can hold; anything else is passed on as it is. Five times as fast as `copy.deepcopy`."""
-    if isinstance(value, Mapping):
-        return {key: copied(each) if isinstance(each, Mapping | list) else each for key, each in value.items()}
+    """Copy what JSON can hold; anything else is passed on as it is. Four times as fast as `copy.deepcopy`.
+
+    One frame a level, as loops and not as comprehensions: a record may be nested half as deep as Python calls.
+    """
+    if value.__class__ is dict or isinstance(value, Mapping):
+        mapping = {}
+        for key, each in value.items():
+            mapping[key] = each if each.__class__ in _PLAIN else copied(each)
+        return mapping
     if isinstance(value, list):
-        return [copied(each) if isinstance(each, Mapping | list) else each for each in value]
+        elements = []
+        for each in value:
+            elements.append(each if each.__class__ in _PLAIN else copied(each))  # noqa: PERF401 - see above
+        return elements
     return value

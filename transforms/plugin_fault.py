@@ -55,7 +55,9 @@ def called(call: Callable[[Any], Any], argument: Any, location: Location, what: 
         return TimeLimit(most_s).run(call, argument)
     except TookTooLong:
         raise one_fault(location, f"{what} (it takes longer than {most_s:g} s)", "code that comes to an end") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's own code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plug-in's own code; a panic in Rust is no `Exception`
         options = argument if isinstance(argument, Mapping) else {}
         said = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
         found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {said}" if said else "")

@@ -82,7 +82,9 @@ class Plugin:
             messages = None if made is None else self._read(made)
         except ValidationError as error:
             return self._invalid(ReasonCode.PLUGIN_RAISED, f"raised ValidationError{_at(error)}", error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's call
+        except (TookTooLong, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plug-in's call; a panic in Rust or a cancelled task is no `Exception`
             return self._refuse(ReasonCode.PLUGIN_RAISED, f"raised {type(error).__name__}{_at(error)}")
         return messages or self._skipped
 

@@ -6,6 +6,8 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,7 @@ def json_entries(path: Path) -> list[LogEntry]:
     entries = []
     for number, line in enumerate(filter(str.strip, path.read_text(encoding="utf-8").splitlines())):
         try:
-            fields = json.loads(line)
+            fields = json.loads(line, parse_float=_decimal)
         except ValueError:
             fields = None
         _require(
@@ -82,6 +84,12 @@ def json_entries(path: Path) -> list[LogEntry]:
         )
         entries.append(entry(fields, offset=number, value=line.encode()))
     return entries
+
+
+def _decimal(text: str) -> float | Decimal:
+    """Read a number as the decoder does: where a float is not the number that is written, exactly."""
+    near, exact = float(text), Decimal(text)
+    return near if isfinite(near) and Decimal(repr(near)) == exact else exact
 
 
 def check_golden(transform: Transform, entries: Iterable[LogEntry], path: Path, *, update: bool = False) -> None:

@@ -9,6 +9,8 @@ from schemas.attribute import attribute_string
 
 _PLAIN_INTEGER = 10**18
 """Below this `str` writes an integer as the rule of attributes does."""
+_LEAST_PLAIN, _MOST_PLAIN = 1e-4, 1e16
+"""Between these `repr` writes a float without an exponent."""
 
 
 class Inconvertible(Exception):
@@ -26,18 +28,19 @@ def text_or_none(value: Any) -> str | None:
     kind = value.__class__
     if kind is str:
         return value  # type: ignore[no-any-return]  # its class is str
-    if value is None:
-        return None
-    if kind is int and -_PLAIN_INTEGER < value < _PLAIN_INTEGER:
-        return str(value)
     if kind is float:
-        text = repr(value)
-        if "e" not in text and "n" not in text:  # neither an exponent nor nan or inf
-            return text if text[-2:] != ".0" else (text[:-2] if value else "0")
-    if kind is Decimal:
+        if _LEAST_PLAIN <= value < _MOST_PLAIN or -_MOST_PLAIN < value <= -_LEAST_PLAIN:
+            text = repr(value)
+            return text if text[-1] != "0" else text[:-2]  # a zero at the end is that of `.0`
+    elif kind is int:
+        if -_PLAIN_INTEGER < value < _PLAIN_INTEGER:
+            return str(value)
+    elif kind is Decimal:
         text = str(value)
-        if "." in text and text[-1] != "0" and "E" not in text:  # a plain fraction
-            return text
+        if "." in text and "E" not in text and (text[-1] != "0" or (text := text.rstrip("0").rstrip(".")) != "-0"):
+            return text  # a plain fraction
+    elif value is None:
+        return None
     try:
         return attribute_string(value)
     except TypeError:

@@ -81,12 +81,14 @@ def _minute_by_minute(pattern: str, zone_name: str) -> Reader:
     """Remember what the text without its seconds comes to: log lines come many a minute, and `strptime` takes 6 us.
 
     Only a text that is written as `strftime` writes it is remembered: then every directive has its full width, so the seconds are
-    where they are in any other, and nothing but them differs.
+    where they are in any other, and nothing but them differs; but for names of days and months before them, which are not equally long.
     """
     offset_ms = zone_offsets(zone_name)
     written = _render(_PROBE, pattern)
     place = written.find(_SECOND) if "%S" in pattern and written.count(_SECOND) == 1 else -1
     end, length = place + 2, len(written)
+    at_end = end == length
+    before = pattern.partition("%S")[0]
     minutes: dict[str, int] = {}
 
     def slowly(value: Any) -> tuple[datetime, int]:
@@ -105,12 +107,12 @@ def _minute_by_minute(pattern: str, zone_name: str) -> Reader:
         if value.__class__ is not str or len(value) != length:
             return slowly(value)[1]
         second = _SECONDS_MS.get(value[place:end])
-        minute = value[:place] + value[end:]
+        minute = value[:place] if at_end else value[:place] + value[end:]
         known = minutes.get(minute)
         if known is not None and second is not None:
             return known + second
         moment, milliseconds = slowly(value)
-        if second is not None and _render(moment, pattern) == value:
+        if second is not None and _render(moment, pattern) == value and len(_render(moment, before)) == place:
             if len(minutes) >= _MOST_MINUTES:
                 minutes.clear()
             minutes[minute] = milliseconds - second

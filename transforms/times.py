@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -23,8 +24,13 @@ MOST_MS = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 _SECONDS_BELOW, _MS_BELOW, _US_BELOW = 10**11, 10**14, 10**17
 """Numbers below are seconds, milliseconds, microseconds; above the last nanoseconds. Each unit's times from 2000 to 2099 lie far from the next one's."""
 
+_OFFSET = re.compile(r"[+-]\d")
+"""A distance from UTC, which no name is near to: `GMT+8` is not `GMT+0`."""
+
 MOST_CHARACTERS = 64
 _MOST_PLACES = 20
+_CUT = Context(prec=40, rounding=ROUND_DOWN)
+"""What is less than a millisecond is cut off, however long the fraction is."""
 
 
 def zone(name: str) -> ZoneInfo:
@@ -36,8 +42,8 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.8)
-        expected = f"{near[0]!r}, an IANA name" if near else "an IANA name such as Asia/Shanghai or UTC"
+        near = [] if _OFFSET.search(name) else difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.8)
+        expected = f"{near[0]!r}, an IANA name" if near else "an IANA name such as Asia/Shanghai (UTC+8) or UTC"
         raise BadExpression(f"unknown time zone {name!r}", expected) from None
 
 
@@ -60,10 +66,14 @@ def epoch_ms(value: Any) -> int:
     """
     number: int | Decimal = value if value.__class__ is int else _number(value)
     if number < _SECONDS_BELOW:
-        return checked_ms(int(number * 1000))
+        return _from_seconds(number)
     if number < _MS_BELOW:
         return checked_ms(int(number))
     return checked_ms(int(number) // (1_000 if number < _US_BELOW else 1_000_000))
+
+
+def _from_seconds(number: int | Decimal) -> int:
+    return checked_ms(int(_CUT.multiply(number, 1000)) if isinstance(number, Decimal) else number * 1000)
 
 
 def _unit_reader(per_ms: int) -> Callable[[Any], int]:
@@ -74,6 +84,7 @@ def _unit_reader(per_ms: int) -> Callable[[Any], int]:
 EPOCHS: Mapping[str, Callable[[Any], int]] = MappingProxyType(
     {
         "epoch": epoch_ms,
+        "epoch_s": lambda value: _from_seconds(value if value.__class__ is int else _number(value)),
         "epoch_ms": _unit_reader(1),
         "epoch_us": _unit_reader(1_000),
         "epoch_ns": _unit_reader(1_000_000),

@@ -14,6 +14,7 @@ import zstandard
 
 from pipeline.cases.models import TestRecord
 from pipeline.config.source_file import SourceFile
+from pipeline.config.yaml_file import reason
 from pipeline.decode import DecodeStep
 from schemas.log import RawRecord
 
@@ -90,10 +91,10 @@ def _from_file(path: Path, line: int | None) -> bytes:
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_FILE_BYTES)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise NoRecord(
             "file",
-            f"found {str(path)!r}, which cannot be read ({error.strerror})",
+            f"found {str(path)!r}, which cannot be read ({reason(error)})",
             "expected a file, relative to the folder of the cases",
         ) from None
     if line is None:

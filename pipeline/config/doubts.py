@@ -9,8 +9,8 @@ from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
-from transforms.fault import Note
-from transforms.mapping import out_biz_id_notes, personal_notes, rule_notes
+from transforms.fault import Location, Note
+from transforms.mapping import out_biz_id_notes, personal_notes, rule_notes, slip_notes
 
 ONE_DAY_MS = 86_400_000
 
@@ -32,14 +32,29 @@ def _notes(source: SourceFile) -> list[Note]:
         text = "is latest: a new group passes over the records that are already there"
         notes.append(Note(("kafka", "start"), text))
     if source.transform is None:
-        notes += sorted(
-            [*rule_notes(source.mapping), *out_biz_id_notes(source.mapping), *personal_notes(source.mapping)],
-            key=lambda note: note.location[:2],
-        )
+        notes += sorted(_of_mapping(source), key=lambda note: note.location[:2])
     if (file := source.plugin_file) is not None and (file.stat().st_mode | file.parent.stat().st_mode) & stat.S_IWOTH:
         text = f"is {file}, which everybody on this machine may write, it or its folder: the job runs what stands there"
         notes.append(Note(("transform", "file"), text))
     return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.doubts)]
+
+
+def _of_mapping(source: SourceFile) -> list[Note]:
+    mapping = source.mapping
+    slips = [
+        each._replace(location=("table_files", *each.location[1:])) if _is_a_table_file(each.location, source) else each
+        for each in slip_notes(mapping, source.keys)
+    ]
+    unused = [
+        Note(("fragments", name), "puts nothing into any rule: none names it under `use`, or none has its keys to take")
+        for name in source.fragments
+        if name not in source.used_fragments
+    ]
+    return [*rule_notes(mapping), *out_biz_id_notes(mapping), *personal_notes(mapping), *slips, *unused]
+
+
+def _is_a_table_file(location: Location, source: SourceFile) -> bool:
+    return location[0] == "tables" and location[1] in source.table_files
 
 
 def missing_credentials(source: SourceFile, environment: Mapping[str, str]) -> list[str]:

@@ -46,6 +46,8 @@ def put_in(content: Mapping[str, Any], faults: list[Found]) -> tuple[dict[str, A
     known = fragments if isinstance(fragments, dict) else {}
     origins: dict[Location, Location] = {}
     whole = dict(content)
+    if known:
+        whole["fragments"] = {name: _without_use(name, each, faults) for name, each in known.items()}
     for kind, model in _RULES.items():
         rules = content.get(kind)
         if isinstance(rules, list):
@@ -96,6 +98,19 @@ def _whole(
     if conditions:
         made["when"] = _all_of(conditions, (*here, "when"), origins)
     return made
+
+
+def _without_use(name: str, fragment: Any, faults: list[Found]) -> Any:
+    if not isinstance(fragment, dict) or USE not in fragment:
+        return fragment
+    faults.append(
+        (
+            ("fragments", name, USE),
+            "found `use` in a fragment",
+            "expected it in rules, which may name several: use: [a, b]",
+        )
+    )
+    return {key: value for key, value in fragment.items() if key != USE}
 
 
 def _all_of(

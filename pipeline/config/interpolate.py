@@ -39,6 +39,9 @@ def interpolate(
             )
             return ""
         value = environment.get(name)
+        if value is not None and not _is_text(value):
+            faults.append((location, f"found ${{{name}}}, whose value is no UTF-8 text", "expected text"))
+            return ""
         if value is not None and (value or default is None):
             return value
         if default is None:
@@ -53,6 +56,15 @@ def interpolate(
         return default
 
     return _VARIABLE.sub(replace, content)
+
+
+def _is_text(value: str) -> bool:
+    """Whether a variable's value can be sent anywhere: bytes that are no UTF-8 come from the environment as half surrogate pairs."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def required_variables(content: Any, location: Location = ()) -> Iterator[tuple[str, Location]]:

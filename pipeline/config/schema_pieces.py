@@ -66,7 +66,8 @@ DEFINITIONS: Mapping[str, Schema] = {
                 "minItems": 1,
                 "maxItems": MOST_CHOICES,
                 "items": ref("value"),
-            }
+            },
+            "then": {"description": "functions for what was found, with | between: trim | lower", "type": "string", "minLength": 1},
         },
     },
     "out_biz_id": {

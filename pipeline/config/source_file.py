@@ -144,6 +144,11 @@ class SourceFile(BaseModel):
         placed._path, placed._lines, placed._origins = path, lines, origins  # noqa: SLF001 - its own
         return placed
 
+    @property
+    def used_fragments(self) -> frozenset[str]:
+        """The fragments of which some rule has a part."""
+        return frozenset(str(origin[1]) for origin in self._origins.values() if origin[0] == "fragments")
+
     def warning(self, location: Location, text: str) -> str:
         """Return a warning with its place in the file: `shop.yaml:12: events[0].out_biz_id: ...`."""
         here = placed_at(location, self._origins)

@@ -13,13 +13,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.config.faults import Found
-from pipeline.config.yaml_file import FileKind, UnreadableYaml, read_yaml
+from pipeline.config.yaml_file import FileKind, UnreadableYaml, read_yaml, reason
 from pipeline.decode.settings import Charset
 
 MOST_BYTES = 64 << 20
 MOST_ROWS = 1_000_000
 
 _DELIMITERS: Mapping[str, str] = MappingProxyType({".csv": ",", ".tsv": "\t"})
+_OTHER_DELIMITERS = ",;\t|"
 _YAML = (".yaml", ".yml")
 _TABLE = FileKind("a table", "one mapping of keys to values", 1 << 20, 50_000)
 
@@ -99,8 +100,8 @@ def _text(path: Path, charset: str) -> str:
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise _Wrong(0, f"a file that cannot be read ({error.strerror})", "a CSV or YAML file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        raise _Wrong(0, f"a file that cannot be read ({reason(error)})", "a CSV or YAML file") from None
     if len(content) > MOST_BYTES:
         raise _Wrong(0, f"more than {MOST_BYTES >> 20} MiB", "a smaller table")
     try:
@@ -115,9 +116,12 @@ def _keyed(table: TableFile, rows: Any) -> dict[str, Any]:
     of_key, of_value = _column(table.key, 0, header), _column(table.value, 1, header)
     found: dict[str, Any] = {}
     for line, row in _filled(rows):
-        if len(row) <= max(of_key, of_value):
-            raise _Wrong(line, f"a row of {len(row)} columns", f"as many as the header has, {len(header)}")
-        key, value = row[of_key].strip(), row[of_value]
+        if len(row) <= max(of_key, of_value) or any(map(str.strip, row[len(header) :])):
+            expected = (
+                f"as many as the header has, {len(header)}; a text with a delimiter in it stands in double quotes"
+            )
+            raise _Wrong(line, f"a row of {len(row)} columns", expected)
+        key, value = row[of_key].strip(), row[of_value].strip()
         if found.get(key, value) != value:
             raise _Wrong(line, f"the key {key!r} a second time, with another value", "each key once")
         found[key] = value
@@ -133,11 +137,17 @@ def _filled(rows: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _column(name: str | None, otherwise: int, header: Sequence[str]) -> int:
+    names = [each.strip() for each in header]
+    if len(names) == 1 and any(mark in names[0] for mark in _OTHER_DELIMITERS):
+        raise _Wrong(
+            1, f"one column, {names[0][:200]!r}", "columns parted by commas in a .csv file, by tabs in a .tsv file"
+        )
     if name is None:
-        if len(header) <= otherwise:
-            raise _Wrong(1, f"{len(header)} columns", "a header line with at least two")
+        if len(names) <= otherwise:
+            raise _Wrong(1, f"{len(names)} columns", "a header line with at least two")
         return otherwise
-    stripped = [each.strip() for each in header]
-    if name not in stripped:
-        raise _Wrong(1, f"no column {name!r}", f"one of {', '.join(stripped)[:200]}" if header else "a header line")
-    return stripped.index(name)
+    if name not in names:
+        raise _Wrong(1, f"no column {name!r}", f"one of {', '.join(names)[:200]}" if names else "a header line")
+    if names.count(name) > 1:
+        raise _Wrong(1, f"{names.count(name)} columns {name!r}", "each name once")
+    return names.index(name)

@@ -5,6 +5,7 @@ Nothing of YAML's power reaches the job: no tags that make objects, no duplicate
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +15,43 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from pipeline.config.faults import ConfigFault, Found, Location, dotted, line_of
+from pipeline.config.yaml_faults import explained
 
 MOST_DEPTH = 60
 
+_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+_LEADING_ZERO = re.compile(r"[-+]?0\d")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class _Constructor(RoundTripConstructor):
-    """Times stay the text they are written as: YAML 1.2 knows no times, and what ruamel.yaml makes of one has lost its zone."""
+    """Keeps as the text that is written what would lose something as a value.
+
+    Every key: `010` and `1.10` are keys of a table, not the numbers 10 and 1.1. Numbers with leading zeros: `007` is a code. Times: YAML 1.2
+    knows none, and what ruamel.yaml makes of one has lost its zone.
+    """
+
+    def construct_mapping(self, node: MappingNode, maptyp: Any, deep: bool = False) -> Any:  # type: ignore[override]  # noqa: FBT001, FBT002 - as its parent's
+        for key, _ in node.value:
+            if isinstance(key, ScalarNode) and key.tag != _MERGE:
+                key.tag = _TEXT
+        return super().construct_mapping(node, maptyp, deep)
+
+    def construct_yaml_int(self, node: ScalarNode) -> Any:
+        return self.construct_scalar(node) if _LEADING_ZERO.match(node.value) else super().construct_yaml_int(node)
+
+    def construct_yaml_float(self, node: ScalarNode) -> Any:
+        return self.construct_scalar(node) if _LEADING_ZERO.match(node.value) else super().construct_yaml_float(node)
 
 
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+_Constructor.add_constructor("tag:yaml.org,2002:float", _Constructor.construct_yaml_float)
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_scalar)
 
 
@@ -90,14 +118,11 @@ def parse_yaml(path: Path, text: str, kind: FileKind = SOURCE_FILE) -> YamlFile:
         key = str(error.problem).partition('"')[2].partition('"')[0]
         raise _unreadable(path, line, key, "the same key a second time", "each key once") from None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise _unreadable(
-            path,
-            mark.line + 1 if mark else 1,
-            "",
-            f"YAML that cannot be read ({error.problem or error.context})",
-            "YAML 1.2",
-        ) from None
+        line, found, expected = explained(error)
+        raise _unreadable(path, line, "", f"YAML that cannot be read ({found})", expected) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _unreadable(path, line, "", f"the character U+{error.character:04X}", "text without it") from None
     except (YAMLError, ValueError, RecursionError, TypeError, AttributeError, KeyError, IndexError) as error:
         raise _unreadable(path, 1, "", f"YAML that cannot be read ({type(error).__name__})", "YAML 1.2") from None
     if len(documents) != 1 or not isinstance(documents[0], CommentedMap):
@@ -120,8 +145,8 @@ def read_text(path: Path, kind: FileKind) -> str:
             content = stream.read(kind.most_bytes + 1)
     except IsADirectoryError:
         raise _unreadable(path, 0, "", "a folder", kind.name) from None
-    except OSError as error:
-        raise _unreadable(path, 0, "", f"a file that cannot be opened ({error.strerror})", kind.name) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        raise _unreadable(path, 0, "", f"a file that cannot be opened ({reason(error)})", kind.name) from None
     if len(content) > kind.most_bytes:
         raise _unreadable(path, 0, "", f"more than {kind.most_bytes >> 20} MiB", f"{kind.name} of a few kilobytes")
     try:
@@ -130,6 +155,11 @@ def read_text(path: Path, kind: FileKind) -> str:
         raise _unreadable(
             path, content[: error.start].count(b"\n") + 1, "", "bytes that are not UTF-8", "UTF-8 text"
         ) from None
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return why a file cannot be opened, in the words of the system."""
+    return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> Any:
@@ -142,11 +172,14 @@ def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> A
     if isinstance(value, CommentedMap):
         plain = {}
         for key in value:
-            name = str(key) if not isinstance(key, bool) else str(key).lower()
-            here = (*location, name)
             line = value.lc.data.get(key) if value.lc.data else None
-            read.lines[here] = line[0] + 1 if line else read.line_of(location)
-            plain[name] = _plain(value[key], here, read, left)
+            at = line[0] + 1 if line else read.line_of(location)
+            if not isinstance(key, str):
+                expected = 'a text; a template stands in quotes: "{{ $.order.no }}"'
+                raise _unreadable(read.path, at, dotted(location), "a key that is no text", expected)
+            here = (*location, str(key))
+            read.lines[here] = at
+            plain[_text(key, here, read)] = _plain(value[key], here, read, left)
         return plain
     if isinstance(value, CommentedSeq):
         items = []
@@ -157,15 +190,27 @@ def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> A
             items.append(_plain(each, here, read, left))
         return items
     if isinstance(value, TaggedScalar):
-        return str(value.value)
+        return _text(value.value, location, read)
     if value is None or isinstance(value, bool):
         return value
-    for kind in (int, float, str):
+    if isinstance(value, ScalarBoolean):  # one with an anchor; an int to Python
+        return bool(value)
+    for kind in (int, float):
         if isinstance(value, kind):
             return kind(value)
-    if value.__class__.__name__ == "ScalarBoolean":
-        return bool(value)
-    return str(value)  # dates and the like: as they are written in ISO form
+    if isinstance(value, str):
+        return _text(value, location, read)
+    expected = "a text, a number, true, false, a list or a mapping"
+    raise _unreadable(
+        read.path, read.line_of(location), dotted(location), "a value of a kind that is none here", expected
+    )
+
+
+def _text(value: str, location: Location, read: YamlFile) -> str:
+    """Return a plain text. Half a surrogate pair, which an escape can write, could be sent nowhere."""
+    if _SURROGATE.search(value):
+        raise _unreadable(read.path, read.line_of(location), "", "half of a surrogate pair", "text")
+    return str(value)
 
 
 def _unreadable(path: Path, line: int, key: str, found: str, expected: str) -> UnreadableYaml:

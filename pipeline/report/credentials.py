@@ -93,7 +93,7 @@ class CredentialsSource:
 def _stamp_of(path: Path) -> _Stamp | None:
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return status.st_mtime_ns, status.st_ino, status.st_size
 
@@ -103,7 +103,7 @@ def _parse(path: Path) -> dict[str, str]:
         with path.open("rb") as stream:
             text = stream.read(_MOST_BYTES).decode("utf-8-sig")
             mode = os.fstat(stream.fileno()).st_mode
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"credentials: the file {path} cannot be read ({type(error).__name__}); expected UTF-8 text"
         ) from None

@@ -15,7 +15,7 @@ from transforms.fields import compile_path, is_path
 from transforms.mapping import Mapper, MappingSettings, RuleTrace
 from transforms.mapping.conditions import COMBINED
 from transforms.mapping.elements import elements_of
-from transforms.mapping.models import EventRule, UserRule
+from transforms.mapping.models import EventRule, UserRule, values_of
 from transforms.mapping.readers import Rejected
 from transforms.mapping.rule import Rule
 from transforms.mapping.trace import unmet
@@ -153,14 +153,6 @@ def _condition_paths(when: Mapping[str, Any], location: Location) -> Iterator[tu
 
 def _value_paths(rule: EventRule | UserRule, location: Location) -> Iterator[tuple[str, Location]]:
     """Return the paths of everything that a rule reads, each with its key. What it wants of the entry before any element is left to `when`."""
-    for key, written in rule:
-        if key in {"when", "for_each"}:
-            continue
-        here = (*location, key)
-        if key in {"identities", "attributes"}:
-            for name, each in written.items():
-                yield from ((path, (*here, str(name))) for path in dict.fromkeys(sources_of(each)))
-            continue
-        parts = written.get("content") if isinstance(written, dict) else written
-        for each in parts if isinstance(parts, list) else [written]:
-            yield from ((path, here) for path in dict.fromkeys(sources_of(each)))
+    for (key, *inner), written in values_of(rule):
+        if key != "for_each":
+            yield from ((path, (*location, key, *inner)) for path in dict.fromkeys(sources_of(written)))

@@ -67,12 +67,12 @@ def mappings():
         "event_code": "$.type | default('e')",
         "event_time": "$.ts",
         "customer_id": "$.user.id",
-        "out_biz_id": ["$.no", {"first_of": ["$.a", "x"]}],
+        "out_biz_id": ["$.no", {"first_of": ["$.a", "x"], "then": "trim | truncate(5)"}],
         "identities": {"mobile": "$.user.phone", "email": "$.user.mail"},
     }
     for name, function in FUNCTIONS.items():
         given = ", ".join(ARGUMENTS[kind] for kind in function.arguments if not kind.endswith("?"))
-        call = "time('%Y-%m-%d %H:%M:%S')" if name == "time" else f"{name}({given})"
+        call = {"time": "time('%Y-%m-%d %H:%M:%S')", "identity": "identity('mobile')"}.get(name, f"{name}({given})")
         yield {
             **base,
             "attributes": {"all": f"$.a | {call}", "each": f"$.b.c | {call}", "text": f"<{{{{ $.b.c[*] | {call} }}}}>"},

@@ -250,6 +250,7 @@ WRONG = {
     "no hex": ("hex: 0g", "expected bytes in hexadecimal digits"),
     "no base64": ("base64: a", "expected bytes in base64"),
     "no such file": ("file: none.log", "which cannot be read"),
+    "no name of a file": ('file: "a\\0.log"', "which cannot be read"),
     "a line of nothing": ("{text: a, line: 1}", "line without file"),
     "a value beside records": ("{text: a, records: [{text: b}]}", "found text beside records"),
     "a body that is none": ("{text: a, body: {events: 1}}", "expected a list of messages"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.config.load import load_source
+from pipeline.config.yaml_file import parse_yaml
 from schemas.attribute import attribute_string
 from transforms.mapping.conditions import OPERATORS
 from transforms.mapping.functions import FUNCTIONS
@@ -32,6 +34,26 @@ def test_the_example_of_each_function_holds(expression, of, gives):
     found = compile_value(expression, KNOWN)(entry({"v": json.loads(of)}))
     wanted = json.loads(gives)
     assert attribute_string(found) == attribute_string(wanted)
+
+
+def tasks():
+    section = PAGE.partition("### Common tasks")[2].partition("### Tables")[0]
+    for line in section.splitlines():
+        cells = [each.strip() for each in line.replace("\\|", "\0").strip("|").split("|")]
+        if len(cells) == 4 and cells[1].startswith("`"):
+            yield [cells[0], *(each.replace("\0", "|").strip("`") for each in cells[1:])]
+
+
+def test_the_tasks_are_found():
+    assert len(list(tasks())) == 12
+
+
+@pytest.mark.parametrize(("task", "written", "of", "gives"), list(tasks()), ids=lambda each: each)
+def test_the_example_of_each_task_holds(task, written, of, gives):
+    tables = parse_yaml(Path("page"), re.search(r"`(tables: \{state.*)`", PAGE)[1]).content["tables"]
+    value = parse_yaml(Path("page"), f"v: {written}").content["v"] if written.startswith("{first_of") else written
+    found = compile_value(value, Known(tables, {"crm": b"secret"}))(entry(json.loads(of)))
+    assert attribute_string(found) == attribute_string(json.loads(gives))
 
 
 def test_every_function_has_an_example():

@@ -74,6 +74,7 @@ def test_conditions_on_the_same_field_must_all_hold(load):
         ("{type: paid}", "{type: {gtt: 1}}", "shop.yaml:18: events[0].when.type"),
         ("{type: paid}", "{env: {gtt: 1}}", "shop.yaml:18: events[0].when.env"),
         ("use: app", "use: ap", "shop.yaml:22: users[0].use: found unknown fragment 'ap'; did you mean 'app'?"),
+        ("event_source_code: shop-app", "use: order", "shop.yaml:7: fragments.app.use: found `use` in a fragment; expected it in rules, which may name several: use: [a, b]"),
         ("use: app", "use: {a: b}", "shop.yaml:22: users[0].use: found something else; expected the name of a fragment"),
         ("use: app", "use: []", "shop.yaml:22: users[0].use: found something else"),
         ("mobile: $.user.phone", "mobil: $.user.phone", "shop.yaml:10: fragments.app.identities.mobil"),
@@ -101,12 +102,28 @@ def test_whatever_is_written_there_is_an_answer(fragments, events, users):
     content = {"fragments": fragments, "events": events, "users": users}
     faults = []
     whole, origins = put_in(content, faults)
-    assert whole["fragments"] == fragments
+    if isinstance(fragments, dict):
+        assert whole["fragments"].keys() == fragments.keys()
+        assert not any(isinstance(each, dict) and "use" in each for each in whole["fragments"].values())
+    else:
+        assert whole["fragments"] == fragments
     for kind in ("events", "users"):
         if isinstance(content[kind], list):
             assert not any(isinstance(rule, dict) and "use" in rule for rule in whole[kind])
     assert all(len(location) >= 3 for location in origins)
     assert all(len(fault) == 3 for fault in faults)
+
+
+def test_fragments_do_not_name_each_other_not_even_in_a_circle(load):
+    circle = GOOD.replace("    when: {env: live}\n", "    use: order\n").replace(
+        "    out_biz_id", "    use: app\n    out_biz_id"
+    )
+    with pytest.raises(UsageError) as error:
+        load(circle)
+    assert [line.partition(": found")[0].rpartition(": ")[2] for line in str(error.value).split("\n")] == [
+        "fragments.app.use",
+        "fragments.order.use",
+    ]
 
 
 def test_a_warning_about_a_fragment_names_the_rule_that_uses_it(load):

@@ -108,6 +108,10 @@ def shop(tmp_path):
     return load
 
 
+def plugin_modules():
+    return {name for name in sys.modules if name.startswith("log2mq_plugin_")}
+
+
 def record(text):
     return RawRecord("t", 0, 0, -1, None, text.encode())
 
@@ -172,19 +176,20 @@ def test_options_are_read_by_the_plug_ins_model(shop, options, says):
         ({"code": "import json\njson.loads('')"}, 6, "which cannot be imported (JSONDecodeError at shop.py:2)"),
         ({"code": "import not_there"}, 6, "which cannot be imported (ModuleNotFoundError at shop.py:1): No module named 'not_there'"),
         ({"code": "import sys\nsys.exit(3)"}, 6, "which cannot be imported (SystemExit at shop.py:2): 3"),
+        ({"code": "class Panic(BaseException): pass\nraise Panic('in Rust')"}, 6, "which cannot be imported (Panic at shop.py:2): in Rust"),
         ({"code": "\0"}, 6, "null bytes"),
         ({"code": "def orders(options):\n    options['channel'] + 1"}, 7, "transform.options: found the plug-in 'orders', which does not take these options (TypeError at shop.py:2)"),
         ({"code": "def orders():\n    pass"}, 7, "transform.options: found the plug-in 'orders', which does not take these options (TypeError"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_a_fault_with_its_place(shop, tmp_path, change, line, says):
-    before = set(sys.modules)
+    before = plugin_modules()
     with pytest.raises(UsageError) as found:
         shop(**change)
     (fault,) = str(found.value).split("\n")
     assert fault.startswith(f"{tmp_path}/shop.yaml:{line}: transform.")
     assert says.format(folder=tmp_path) in fault
-    assert line != 6 or set(sys.modules) == before
+    assert line != 6 or plugin_modules() == before
 
 
 def test_a_changed_file_is_read_anew_and_nothing_is_left_beside_it(shop, tmp_path):

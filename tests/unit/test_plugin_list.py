@@ -81,7 +81,7 @@ def test_each_is_listed_with_what_it_does_or_why_it_cannot(installed):
         "  Orders as events.",
         "  options:",
         "    channel  one of app, h5, required",
-        "    skus     list[str] | None, default None",
+        "    skus     list[str] | None, default null",
         "    words    dict[str, int], default made by the plug-in  words for numbers",
     ]
     assert "hello" not in done.stdout

@@ -72,7 +72,7 @@ def test_the_command_lists_it(installed):
         "  options:",
         "    channel        text, required               the channel's APP_KEY",
         "    event_code     text, default 'buy_item'     the event's code in Quick Audience",
-        "    with_identity  true or false, default True  report the buyer's mobile number too",
+        "    with_identity  true or false, default true  report the buyer's mobile number too",
     ]
 
 

@@ -82,8 +82,9 @@ def test_a_file_without_usable_credentials_is_a_usage_error_that_keeps_the_secre
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(tmp_path):
-    with pytest.raises(UsageError, match="missing-file"):
-        from_file(tmp_path / "missing-file")
+    for name in ("missing-file", "a\0file"):
+        with pytest.raises(UsageError, match=name):
+            from_file(tmp_path / name)
 
 
 def test_a_changed_file_is_read_again(tmp_path):

@@ -68,6 +68,7 @@ def test_where_it_may_come_from(tmp_path):
     [
         ({"env": "NAME"}, "the environment variable NAME is empty or not set"),
         ({"file": "/nowhere/at-all"}, "the secret in the file /nowhere/at-all cannot be read"),
+        ({"file": "a\0b"}, "the secret in the file a\0b cannot be read"),
         ({"file": "/dev/null"}, "the file /dev/null is empty"),
     ],
 )

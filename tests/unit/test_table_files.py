@@ -58,6 +58,8 @@ def test_a_mapping_looks_up_in_them_wherever_the_job_is_started(load, monkeypatc
     ("change", "says"),
     [
         ({"text": GOOD.replace("cities.csv", "towns.csv")}, "shop.yaml:6: table_files.city.file: found tables/towns.csv: a file that cannot be read (No such file or directory)"),
+        ({"text": GOOD.replace("tables/cities.csv", '"a\\0.csv"')}, "a file that cannot be read (embedded null"),
+        ({"text": GOOD.replace("shops.yaml", '"a\\0.yaml"')}, "a file that cannot be opened (embedded null"),
         ({"text": GOOD.replace("cities.csv", "cities.xlsx")}, "tables/cities.xlsx: a file of another kind; expected its name to end in .csv, .tsv, .yaml or .yml"),
         ({"text": GOOD.replace("key: code", "key: cod")}, "tables/cities.csv:1: no column 'cod'; expected one of name, code"),
         ({"text": GOOD.replace("key: code", "kye: code")}, "table_files.city.kye: found unknown key 'kye'; did you mean 'key'?"),
@@ -65,6 +67,9 @@ def test_a_mapping_looks_up_in_them_wherever_the_job_is_started(load, monkeypatc
         ({"text": GOOD.replace('level: {"1"', 'city: {"1"')}, "table_files.city: found a second table 'city'"),
         ({"cities": "name,code\na,1\nb,1\n"}, "tables/cities.csv:3: the key '1' a second time, with another value"),
         ({"cities": "name,code\na\n"}, "tables/cities.csv:2: a row of 1 columns; expected as many as the header has, 2"),
+        ({"cities": "name,code\n上海, China,021\n"}, "tables/cities.csv:2: a row of 3 columns; expected as many as the header has, 2; a text with a delimiter in it stands in double quotes"),
+        ({"cities": "name,code,code\na,1,2\n"}, "tables/cities.csv:1: 2 columns 'code'; expected each name once"),
+        ({"cities": "name;code\na;1\n"}, "tables/cities.csv:1: one column, 'name;code'; expected columns parted by commas in a .csv file"),
         ({"cities": 'name,code\n"a,1\n'}, "a row that cannot be read"),
         ({"cities": "名,code\n".encode("gb18030")}, "tables/cities.csv:1: bytes that are no utf-8; expected the charset"),
         ({"cities": ""}, "tables/cities.csv:1: no column 'code'; expected a header line"),
@@ -81,7 +86,19 @@ def test_what_is_wrong_names_its_file_and_line(load, change, says):
 CELLS = st.text(st.characters(codec="gb18030", exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 
 
-@given(st.dictionaries(CELLS.map(str.strip), CELLS, max_size=6), st.sampled_from(["utf-8", "gb18030"]))
+@pytest.mark.parametrize(
+    "cities",
+    [
+        "name, code\n上海, 021\n",
+        "name,code,\n上海,021,\n",
+        b"\xef\xbb\xbfcode,name\r\n021,\xe4\xb8\x8a\xe6\xb5\xb7\r\n",
+    ],
+)
+def test_blanks_around_cells_delimiters_behind_them_and_a_byte_order_mark_are_no_part_of_them(load, cities):
+    assert load(cities=cities).tables["city"] == {"021": "上海"}
+
+
+@given(st.dictionaries(CELLS.map(str.strip), CELLS.map(str.strip), max_size=6), st.sampled_from(["utf-8", "gb18030"]))
 def test_what_the_format_s_own_writer_writes_is_read_back(tmp_path_factory, table, charset):
     folder = tmp_path_factory.mktemp("tables")
     for name, delimiter in (("t.csv", ","), ("t.tsv", "\t")):

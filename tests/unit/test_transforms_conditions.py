@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from transforms.base import Skipped
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping
+from transforms.mapping.comparisons import _NAMES_ELSEWHERE, OPERATORS
 from transforms.mapping.conditions import compile_condition
 from transforms.mapping.trace import unmet
 from transforms.testing import entry
@@ -127,6 +128,7 @@ def test_values_compare_as_a_person_would(when, found, wanted):
         ({"a": {}}, ("a",), "empty condition"), ({"a": []}, ("a",), "empty list"), ({"a": [[1]]}, ("a",), "in: [1]"), ({"a": {"gt": float("nan")}}, ("a",), "gt: nan"), ({"a": float("inf")}, ("a",), "inf"),
         ({"a": {"gt": True}}, ("a",), "gt: True"), ({"a": {"exists": "yes"}}, ("a",), "exists: 'yes'"), ({"a": {"prefix": 1}}, ("a",), "prefix: 1"), ({"a": {"in": "x"}}, ("a",), "in: 'x'"), ({"a": {"ne": {"b": 1}}}, ("a",), "ne: {'b': 1}"),
         ({"not": {}}, ("not",), "no mapping"), ({"not": [{"a": 1}]}, ("not",), "no mapping"), ({"any": []}, ("any",), "no list"), ({"all": [{}]}, ("all",), "no list"), ({"any": [{"a": 1}, {"b..c": 1}]}, ("any", 1, "b..c"), "no path"),
+        ({"$.a | lower": "x"}, ("$.a | lower",), "'$.a | lower'"), ({"a|lower": "x"}, ("a|lower",), "'$.a|lower'"),
         ({"not": {"any": [{"a": {"eq": 1}}]}}, ("not", "any", 0, "a"), "unknown comparison 'eq'"),
     ],
 )  # fmt: skip
@@ -136,6 +138,31 @@ def test_a_wrong_condition_says_where_and_what(when, location, found):
     (fault,) = faults.value.faults
     assert fault.location == ("when", *location)
     assert found in fault.found
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        ("eq", "the value alone, such as type: paid"), ("==", "the value alone"), ("gte", "'ge'"), ("<=", "'le'"), ("!=", "'ne'"), ("regex", "'matches'"), ("startswith", "'prefix'"), ("containz", "'contains'"),
+        ("no", "a field of an object is asked by its path, such as order.type"),
+    ],
+)  # fmt: skip
+def test_a_comparison_of_another_tool_gets_the_right_one(written, right):
+    with pytest.raises(MappingFaults) as faults:
+        compile_condition({"order": {written: 1}}, ())
+    assert right in faults.value.faults[0].expected
+
+
+def test_a_function_in_a_condition_is_none_and_a_bar_in_a_name_is():
+    with pytest.raises(MappingFaults) as faults:
+        compile_condition({"$.a | lower": "x"}, ())
+    assert faults.value.faults[0].expected == "a path alone: conditions know no functions"
+    assert holds({"$.a['b|c']": "x"}, entry({"a": {"b|c": "x"}}))
+
+
+def test_what_other_tools_call_a_comparison_is_none_here_and_what_it_names_is():
+    assert not _NAMES_ELSEWHERE.keys() & set(OPERATORS)
+    assert set(_NAMES_ELSEWHERE.values()) <= set(OPERATORS)
 
 
 def test_all_faults_of_a_condition_come_at_once():

@@ -9,10 +9,13 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 import pytest
+import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from transforms.characters import _PLAIN
 from transforms.fault import BadExpression
+from transforms.mapping.expressions import _NAMES_ELSEWHERE, _VALUES_ELSEWHERE
 from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
 from transforms.mapping.known import Known
 from transforms.mapping.values import compile_value
@@ -21,11 +24,15 @@ from transforms.text import Inconvertible
 
 KNOWN = Known({"level": {"1": "silver", "true": "yes"}}, {"crm": b"secret"})
 ARGUMENTS = {"text": "'a'", "integer": "2", "number": "3", "any": "'x'", "table": "'level'", "key": "'crm'"}
-CALLS = {"time": "time('%Y-%m-%d')"} | {
-    name: f"{name}({', '.join(ARGUMENTS[kind.rstrip('?')] for kind in function.arguments)})"
-    for name, function in FUNCTIONS.items()
-    if name != "time"
-}
+CALLS = (
+    {"time": "time('%Y-%m-%d')"}
+    | {
+        name: f"{name}({', '.join(ARGUMENTS[kind.rstrip('?')] for kind in function.arguments)})"
+        for name, function in FUNCTIONS.items()
+        if name != "time"
+    }
+    | {"identity": "identity('mobile')"}
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -74,6 +81,24 @@ def test_dividing_is_exact_where_the_quotient_has_an_end(number, divisor):
     assert Fraction(call(f"divide({divisor})", number)) == Fraction(number, divisor)
 
 
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=4) | st.integers(-(10**60), 10**60))
+def test_a_magnitude_is_exact(number):
+    assert Fraction(call("abs", str(number))) == abs(Fraction(number))
+
+
+def test_nothing_is_not_less_than_nothing():
+    assert call("fixed(2)", "-0.004") == "0.00"
+    assert call("fixed(0)", "-0.4") == "0"
+    assert call("fixed(2)", "-0.005") == "-0.01"
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "红\ud800"])
+def test_half_a_surrogate_pair_is_never_cut_into_bytes(text):
+    for pattern in (".", "(.+)", "[^a]", "b|(.)"):
+        found = call(f"extract('{pattern}')", text)
+        assert found is None or found.encode()
+
+
 def test_a_quotient_without_an_end_is_cut():
     assert str(call("divide(3)", 1)) == "0." + "3" * 28
 
@@ -99,9 +124,33 @@ def test_what_is_no_number_is_refused(value):
         call("number", value)
 
 
+CHARACTERS = st.sampled_from(
+    ["a", " ", "é", "e\u0301", "o\u0302\u0323", "红", "。", "각", "\u1100\u1161\u11a8", "กำ", "क्षि", "நி", "\r\n", "👍🏽", "❤\ufe0f", "👨\u200d👩\u200d👧", "🇨🇳", "🇯🇵", "1\ufe0f\u20e3", "𠮷", "葛\U000e0100"]
+)  # fmt: skip
+
+
+@given(st.lists(CHARACTERS, max_size=30), st.integers(1, 20))
+def test_a_text_is_cut_between_characters_as_a_reader_sees_them(characters, most):
+    assert call(f"truncate({most})", "".join(characters)) == "".join(characters[:most])
+
+
 @given(st.text(max_size=50), st.integers(1, 20))
-def test_a_text_is_cut_by_characters(text, most):
-    assert call(f"truncate({most})", text) == text[:most]
+def test_whatever_the_text_its_beginning_is_kept_and_twice_is_as_once(text, most):
+    kept = call(f"truncate({most})", text)
+    assert text.startswith(kept)
+    assert len(kept) >= min(len(text), most)
+    assert call(f"truncate({most})", kept) == kept
+
+
+def test_no_two_of_the_plain_characters_are_one():
+    for code in range(0x20, 0x10000):
+        each = chr(code)
+        if _PLAIN.fullmatch(each):
+            assert [len(found) for found in regex.findall(r"\X", f"a{each}{each}a")] == [1, 1, 1, 1]
+
+
+def test_marks_upon_marks_do_not_make_a_text_that_has_no_end():
+    assert len(call("truncate(3)", "e" + "\u0301" * 100_000)) < 100
 
 
 @given(
@@ -127,6 +176,12 @@ def test_a_small_record_cannot_be_blown_up():
 def test_hashes_are_those_of_the_text_s_utf_8():
     assert call("hash", "红") == hashlib.sha256("红".encode()).hexdigest()
     assert call("md5", 12) == hashlib.md5(b"12").hexdigest()
+
+
+def test_a_hash_of_an_identity_is_the_same_wherever_it_comes_from():
+    written = ["13800138000", 13800138000, "+86 138-0013-8000", "008613800138000"]
+    assert len({call("identity('mobile') | hmac('crm')", each) for each in written}) == 1
+    assert call("identity('mobile') | hmac('crm')", "12345") is None
 
 
 def test_functions_follow_one_another_and_a_missing_value_passes_them_by():
@@ -156,6 +211,10 @@ def test_a_bar_in_quotes_is_no_pipe():
         ("round(31)", "round(31)", "30"), ("round(-1)", "round(-1)", "30"), ("lookup('lvl')", "unknown table 'lvl'", "'level'"), ("lookup(1)", "lookup(1)", "name of a table"), ("trim trim", "trim trim", "a function"),
         ("split(',' 1)", "split(',' 1)", "comma"), ("split(',',)", "split(',',)", "after each comma"), ("default(x)", "the argument 'x'", "in quotes"), ("time('epoch', 'UTC')", "with a zone", "none"),
         ("time('iso', 'Asia/Shangai')", "unknown time zone", "'Asia/Shanghai'"), ("time('iso', '../etc')", "unknown time zone", "IANA"), ("trim" + " | trim" * 20, "21 functions", "at most 20"),
+        ("int", "'int'", "'integer'"), ("substring(1, 2)", "'substring'", "'extract'"), ("uppercase", "'uppercase'", "'upper'"), ("concat('a')", "'concat'", "{{ $.a }}"), ("coalesce(1)", "'coalesce'", "first_of"), ("sha1", "'sha1'", "'sha256'"),
+        ("replace('", "not closed", "YAML takes the rest for a comment"),
+        ("identity('mobil')", "identity('mobil')", "'mobile'"), ("identity('zz')", "identity('zz')", "one of oneid"),
+        ("time('yyyy-MM-dd HH:mm:ss')", "no format", "'epoch_s'"), ("time('')", "no format", "'%Y-%m-%d %H:%M:%S'"), ("extract('\\C')", "\\C", "single byte"), ("extract('a\\\\\\C')", "\\C", "single byte"), ("default('\ud800')", "surrogate", "text"),
         ("Trim", "'Trim'", "a function"), ("truncate(١)", "truncate", "a function"), ("prefix('" + "x" * 2000 + "')", "2,000 characters", "shorter"),
     ],
 )  # fmt: skip
@@ -164,6 +223,12 @@ def test_a_wrong_call_says_what_would_be_right(expression, found, expected):
         compile_value(f"$.v | {expression}", KNOWN)
     assert found in bad.value.found
     assert expected in bad.value.expected
+
+
+@pytest.mark.parametrize("names", [_NAMES_ELSEWHERE, _VALUES_ELSEWHERE])
+def test_what_other_tools_call_a_function_is_none_here_and_what_it_names_is(names):
+    assert not names.keys() & FUNCTIONS.keys()
+    assert set(_NAMES_ELSEWHERE.values()) <= FUNCTIONS.keys()
 
 
 @given(st.text(max_size=40))

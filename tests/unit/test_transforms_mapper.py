@@ -147,6 +147,21 @@ def test_a_time_far_from_that_of_its_record_is_refused(written, off_ms, refused)
     assert isinstance(rule(entry({**GOOD, "ts": NOON_MS + off_ms})), list), "a topic that keeps no times refuses none"
 
 
+@pytest.mark.parametrize("written", [True, False, {"id": "o1"}, ["o1"], {}, []])
+@pytest.mark.parametrize("kind", ["open_id", "oneid", "taobao_nick", "mobile"])
+def test_an_identity_is_no_truth_value_object_or_list(kind, written):
+    rule = {**RULE, "identities": {kind: "$.it"}}
+    fields = {**GOOD, "it": written}
+    assert mapper(rule)(entry(fields)).code is ReasonCode.IDENTITY_INVALID
+    (message,) = mapper(rule, identities={"impossible": "leave_out"})(entry(fields))
+    assert "customerIdList" not in message.wire
+
+
+def test_an_identifier_whose_key_holds_a_bar_is_known_as_one():
+    made = mapper({**RULE, "identities": {"oneid": "$['a|b'] | trim"}})
+    assert made.identifiers(entry({**GOOD, "a|b": "x"})) == {"u1", "x"}
+
+
 def test_a_time_without_a_zone_is_in_that_of_the_source():
     text = "2026-11-11 12:00:00"
     for written in ("$.ts", "$.ts | time('iso')", "$.ts | time('%Y-%m-%d %H:%M:%S')"):

@@ -37,7 +37,7 @@ TIMES = list(rows("Times", 2))
 
 
 def test_the_tables_are_found():
-    assert (len(PATHS), len(CONDITIONS), len(TIMES)) == (8, 19, 11)
+    assert (len(PATHS), len(CONDITIONS), len(TIMES)) == (9, 19, 11)
 
 
 @pytest.mark.parametrize(("path", "_is", "example", "of", "gives"), PATHS)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from itertools import repeat
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from pipeline.config.source_file import LimitSettings
 from schemas.customer import CustomerId, CustomerMessage
 from schemas.event import EventMessage
 from schemas.refusal import ReasonCode
@@ -30,6 +32,18 @@ def leave(_):
     raise SystemExit(3)
 
 
+class Panic(BaseException):
+    """What a library written in Rust raises (`pyo3_runtime.PanicException`)."""
+
+
+def panic(_):
+    raise Panic(SECRET)
+
+
+def cancelled(_):
+    raise asyncio.CancelledError
+
+
 def interrupted(_):
     yield EVENT
     raise ValueError(SECRET)
@@ -42,7 +56,7 @@ def deep(_):
 @pytest.mark.parametrize(
     ("convert", "code", "said"),
     [
-        (lambda _: {}[SECRET], ReasonCode.PLUGIN_RAISED, "raised KeyError at test_transforms_plugins.py:"), (leave, ReasonCode.PLUGIN_RAISED, "raised SystemExit"), (interrupted, ReasonCode.PLUGIN_RAISED, "raised ValueError"), (deep, ReasonCode.PLUGIN_RAISED, "raised RecursionError"),
+        (lambda _: {}[SECRET], ReasonCode.PLUGIN_RAISED, "raised KeyError at test_transforms_plugins.py:"), (leave, ReasonCode.PLUGIN_RAISED, "raised SystemExit"), (panic, ReasonCode.PLUGIN_RAISED, "raised Panic at test_transforms_plugins.py:"), (cancelled, ReasonCode.PLUGIN_RAISED, "raised CancelledError"), (interrupted, ReasonCode.PLUGIN_RAISED, "raised ValueError"), (deep, ReasonCode.PLUGIN_RAISED, "raised RecursionError"),
         (lambda _: Own(number=SECRET + "x"), ReasonCode.PLUGIN_RAISED, "raised ValidationError"),
         (lambda _: [EventMessage(customer_id="", event_code="e", event_time=SECRET, extend_attributes={"outBizId": "b"})], ReasonCode.PLUGIN_RAISED, " (customer_id, event_time)"),
         (lambda _: [EventMessage(customer_id="c", event_code="e", event_time=1, extend_attributes={SECRET: 5, "outBizId": "b"})], ReasonCode.PLUGIN_RAISED, "(extend_attributes)"),
@@ -72,6 +86,14 @@ def test_the_interrupt_of_a_person_is_not_caught():
 
     with pytest.raises(KeyboardInterrupt):
         Plugin("mine", convert)(entry({}))
+
+
+@pytest.mark.parametrize("wrap", [lambda each: {"a": each}, lambda each: [each]])
+def test_a_record_nested_as_deep_as_a_setting_allows_is_no_crash(wrap):
+    deep = 1
+    for _ in range(LimitSettings.model_fields["depth"].metadata[1].le - 1):
+        deep = wrap(deep)
+    assert Plugin("mine", lambda _: None)(entry({"deep": deep})) == Skipped("plug-in mine")
 
 
 @pytest.mark.parametrize("nothing", [None, [], (), iter(())])

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pipeline.decode.json_decoder import JsonOptions, build_json
+from pipeline.decode.limits import DecodeLimits
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Message, Skipped
 from transforms.testing import check_golden, check_transform, entry, json_entries
@@ -91,3 +95,18 @@ def test_entries_are_read_from_lines_of_json(tmp_path):
     path.write_text('{"a": 1}\n[2]\n', encoding="utf-8")
     with pytest.raises(AssertionError, match="no JSON object in line 2"):
         json_entries(path)
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers()
+)
+def test_numbers_of_a_file_are_those_that_the_decoder_makes(tmp_path_factory, number):
+    path = tmp_path_factory.mktemp("numbers") / "numbers.jsonl"
+    line = f'{{"a": {number}}}'
+    path.write_text(f"{line}\n")
+    decoded = build_json(JsonOptions(), DecodeLimits(digits=4_000))(line.encode())
+    if not isinstance(decoded, Refusal):
+        (made,) = json_entries(path)
+        assert (made.fields, type(made.fields["a"])) == (decoded, type(decoded["a"]))

@@ -23,7 +23,7 @@ def local(*parts):
 
 FORMATS = [
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y%m%d%H%M%S", "%d/%b/%Y:%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%y%m%d %H%M%S",
-    "%Y年%m月%d日 %H时%M分%S秒", "%A, %d %B %Y %I:%M:%S %p", "%S.%M.%H %j %Y", "57 %Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S 100%%",
+    "%Y年%m月%d日 %H时%M分%S秒", "%A, %d %B %Y %I:%M:%S %p", "%S.%M.%H %j %Y", "57 %Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S 100%%", "%A %d %H%M%S %B %Y",
 ]  # fmt: skip
 ZONES = ["Asia/Shanghai", "UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"]
 NAIVE = st.datetimes(local(2000, 1, 3), local(2099, 12, 28))
@@ -64,6 +64,16 @@ def test_what_was_read_before_changes_nothing_of_what_is_read_next(text, moment)
             result(used, warm)
         for each in (text, shifted[:-2] + "34", shifted[:-2] + "05", plain):
             assert result(used, each) == result(new, each)
+
+
+def test_names_that_are_not_equally_long_before_the_seconds_shift_nothing():
+    """Thursday and November are as long together as Wednesday and October; the seconds stand elsewhere."""
+    pattern = "%A %d %H%M%S %B %Y"
+    read = format_reader(pattern, "UTC")
+    for day in (local(2026, 11, 12, 11, 11, 11), local(2026, 10, 7, 11, 11, 11)):
+        for number in range(60):
+            for moment in (day.replace(second=number), day.replace(minute=number)):
+                assert read(moment.strftime(pattern)) == ms(moment.replace(tzinfo=UTC))
 
 
 def result(read, text):
@@ -113,7 +123,16 @@ def test_seconds_milli_micro_and_nanoseconds_are_told_apart(milliseconds, rest):
             with pytest.raises(Inconvertible):
                 EPOCHS[other](number)
         with pytest.raises(Inconvertible):
+            EPOCHS["epoch_s"](number)
+        with pytest.raises(Inconvertible):
             EPOCHS[name](milliseconds // 1000)
+    assert EPOCHS["epoch_s"](milliseconds // 1000) == milliseconds // 1000 * 1000
+    assert EPOCHS["epoch_s"](Decimal(milliseconds) / 1000) == milliseconds
+
+
+def test_a_long_fraction_is_cut_off_and_never_rounded_up():
+    text = "1794326400.999" + "9" * 40
+    assert epoch_ms(text) == EPOCHS["epoch_s"](text) == epoch_ms(Decimal(text)) == 1_794_326_400_999
 
 
 ANYTHING = (
@@ -178,6 +197,13 @@ def test_every_directive_that_is_offered_can_be_read():
         pattern = f"%{each} {beside.get(each, '%Y-%m-%d')}"
         written = datetime(2026, 11, 11, tzinfo=UTC).strftime(pattern)
         assert format_reader(pattern, "UTC")(written) == 1_794_355_200_000
+
+
+@pytest.mark.parametrize("name", ["GMT+8", "UTC+8", "+08:00", "Etc/GMT+80"])
+def test_a_distance_from_utc_is_no_name_and_near_to_none(name):
+    with pytest.raises(BadExpression) as bad:
+        zone_offsets(name)
+    assert bad.value.expected == "an IANA name such as Asia/Shanghai (UTC+8) or UTC"
 
 
 def test_a_near_zone_is_named():

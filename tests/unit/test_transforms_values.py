@@ -13,7 +13,7 @@ from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped
 from transforms.fault import BadExpression, MappingFaults
 from transforms.fields import compile_path
-from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
+from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, rule_notes
 from transforms.mapping.known import Known
 from transforms.mapping.values import compile_value, is_constant
 from transforms.testing import check_transform, entry
@@ -88,6 +88,10 @@ def test_lists_are_worked_on_by_functions():
         ({"first_of": ["$.a", "$.b", "c"]}, {}, "c"),
         ({"first_of": ["$.a", "{{ $.b }}!"]}, {"b": "b"}, "b!"),
         ({"first_of": ["$.a"]}, {"a": 0}, 0),
+        ({"first_of": ["$.a", "$.b"], "then": "trim | upper"}, {"a": "", "b": " b "}, "B"),
+        ({"first_of": ["{{ $.a }}|{{ $.b }}"], "then": "split('|', 1)"}, {"a": "x", "b": "y"}, "y"),
+        ({"first_of": ["$.a"], "then": "default('none')"}, {}, "none"),
+        ({"first_of": [{"first_of": ["$.a"], "then": "integer"}, 1], "then": "add(1)"}, {"a": "2"}, 3),
         ({"first_of": ["$.a"]}, {}, None),
     ],
 )  # fmt: skip
@@ -110,10 +114,15 @@ def test_a_text_without_expressions_is_the_constant_it_is(text):
         ("{{ $.a }}" * 51, "more than 50 expressions", "fewer"),
         ({"first_of": []}, "first_of: []", "1 to 20"),
         ({"first_of": "$.a"}, "first_of", "a list"),
+        ({"first_of": ["$.a"], "then": ["trim"]}, "then: ['trim']", "trim | truncate(60)"),
+        ({"first_of": ["$.a"], "then": "$.b"}, "'$.b'", "no paths"),
+        ({"first_of": ["$.a"], "then": ""}, "nothing behind", "a function"),
+        ({"first_of": ["$.a"], "then": "trimm"}, "unknown function 'trimm'", "'trim'"),
         (["$.a"], "inside a list", "first_of"),
         ("$item[*].a", "every element within an element", "for_each"),
         ("$index.a", "'$index.a'", "$index alone"),
         ("$items.a", "no path", "$.order"),
+        ("{{ $.a }}\ud800", "surrogate", "text"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_says_what_would_be_right(written, found, expected):
@@ -214,6 +223,25 @@ def test_conditions_that_combine_entry_and_element_are_asked_of_each_element():
 
 
 @pytest.mark.parametrize(
+    "when",
+    [
+        {"type": "paid", "$item.qty": {"gt": 0}},
+        {"all": [{"type": "paid"}, {"$item.qty": {"gt": 0}}]},
+        {"all": [{"type": {"exists": True}}, {"all": [{"type": "paid", "$item.qty": {"gt": 0}}]}]},
+        {"all": [{"type": "paid", "$item.qty": {"exists": True}}, {"$item.qty": {"gt": 0}}]},
+    ],
+)
+def test_what_must_hold_of_the_entry_decides_whether_the_rule_matches_wherever_it_stands(when):
+    made = mapper({**EACH, "when": when}, {**RULE, "event_code": "other"}, match="first")
+    assert [message.wire["extendAttributes"].get("sku") for message in made(paid(ITEMS))] == ["a", "c"]
+    (other,) = made(entry({**GOOD, "type": "seen", "order": {"items": ITEMS}}))
+    assert other.wire["eventCode"] == "other"
+    assert isinstance(made(paid([{"qty": 0}])), Skipped)
+    settings = MappingSettings.model_validate({"events": [{**EACH, "when": when}, RULE], "match": "first"})
+    assert rule_notes(settings) == []
+
+
+@pytest.mark.parametrize(
     ("changed", "location", "found"),
     [
         ({"for_each": None}, ("when",), "$item or $index"),
@@ -221,6 +249,8 @@ def test_conditions_that_combine_entry_and_element_are_asked_of_each_element():
         ({"for_each": "$item.x"}, ("for_each",), "$item.x"),
         ({"for_each": "items"}, ("for_each",), "the constant 'items'"),
         ({"when": {"$item.qty": {"gtt": 0}}}, ("when", "$item.qty"), "unknown comparison"),
+        ({"when": {"all": [{"type": "paid"}, {"$item.qty": {"gtt": 0}}]}}, ("when", "all", 1, "$item.qty"), "unknown comparison"),
+        ({"when": {"all": {"$item.qty": 0}}}, ("when", "all"), "no list of conditions"),
     ],
 )  # fmt: skip
 def test_an_element_outside_for_each_is_a_fault(changed, location, found):

@@ -6,6 +6,7 @@ from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.out_biz_id import out_biz_id_notes
 from transforms.mapping.personal import personal_notes
 from transforms.mapping.reach import rule_notes
+from transforms.mapping.slips import slip_notes
 from transforms.mapping.trace import RuleTrace
 from transforms.mapping.values import constant_text, functions_of
 
@@ -20,4 +21,5 @@ __all__ = [
     "out_biz_id_notes",
     "personal_notes",
     "rule_notes",
+    "slip_notes",
 ]

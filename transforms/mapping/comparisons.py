@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from math import isfinite
 from operator import ge, gt, le, lt
 from typing import Any
 
 from schemas.log import LogEntry
-from transforms.fault import BadExpression
+from transforms.fault import BadExpression, nearest
 from transforms.fields import Value
 from transforms.numbers import number_of
 from transforms.pattern import Pattern, PatternError
@@ -113,8 +112,34 @@ def comparison(value: Value, name: str, argument: Any) -> Test:
             return _matching(value, argument)
     if name in OPERATORS:
         raise BadExpression(f"{name}: {argument!r}", _WANTED.get(name, "a text or a number"))
-    near = difflib.get_close_matches(name, OPERATORS, n=1)
-    raise BadExpression(f"unknown comparison {name!r}", f"{near[0]!r}" if near else f"one of {', '.join(OPERATORS)}")
+    raise BadExpression(f"unknown comparison {name!r}", _right_comparison(name))
+
+
+_NAMES_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("!=", "<>", "neq", "not"), "ne"),
+    **dict.fromkeys((">",), "gt"),
+    **dict.fromkeys((">=", "gte", "min"), "ge"),
+    **dict.fromkeys(("<",), "lt"),
+    **dict.fromkeys(("<=", "lte", "max"), "le"),
+    **dict.fromkeys(("regex", "regexp", "pattern", "match", "like", "~", "=~"), "matches"),
+    **dict.fromkeys(("starts_with", "startswith", "begins_with"), "prefix"),
+    **dict.fromkeys(("ends_with", "endswith"), "suffix"),
+    **dict.fromkeys(("one_of", "any_of", "any"), "in"),
+    **dict.fromkeys(("nin", "none_of"), "not_in"),
+    **dict.fromkeys(("present", "is_null", "null", "defined"), "exists"),
+}
+"""What comparisons are called in other tools, where the name alone is not near, or near to another."""
+_EQUALITY = frozenset({"eq", "=", "==", "equals", "equal", "is"})
+
+
+def _right_comparison(name: str) -> str:
+    """Say which comparison is meant, or how it is written without one."""
+    if name in _EQUALITY:
+        return "the value alone, such as type: paid"
+    if name in _NAMES_ELSEWHERE:
+        return repr(_NAMES_ELSEWHERE[name])
+    otherwise = f"one of {', '.join(OPERATORS)}; a field of an object is asked by its path, such as order.type"
+    return nearest(name, OPERATORS, otherwise)
 
 
 def _check_expected(name: str, expected: Any) -> None:

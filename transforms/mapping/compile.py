@@ -13,7 +13,7 @@ from transforms.base import Kind
 from transforms.fault import BadExpression, Fault, Location, MappingFaults
 from transforms.fields import Value, compile_path
 from transforms.mapping.conditions import Condition, compile_condition
-from transforms.mapping.elements import Make, for_each
+from transforms.mapping.elements import Make, for_each, parted
 from transforms.mapping.known import NOTHING, Known, Tables
 from transforms.mapping.mapper import Mapper
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
@@ -129,11 +129,10 @@ class _Compiler:
                 Fault((*location, "for_each"), f"{rule.for_each!r}", "a list of the entry, such as $.order.items")
             )
         elements = self._varying(rule.for_each, (*location, "for_each"), "$.order.items")
-        about_entry = {key: each for key, each in when.items() if not names_element({key: each})}
-        about_element = {key: each for key, each in when.items() if key not in about_entry}
-        of_element = self._condition(about_element, location)
-        make_each = for_each(elements, of_element.holds, make)
-        return Rule(name, kind, self._condition(about_entry, location), make_each, personal, elements, of_element)
+        of_entry = of_element = self._condition(when, location)
+        if of_entry.parts:  # else there is none, or it has faults
+            of_entry, of_element = (compile_condition(each, (*location, "when")) for each in parted(when))
+        return Rule(name, kind, of_entry, for_each(elements, of_element.holds, make), personal, elements, of_element)
 
     def _condition(self, when: Mapping[str, Any], location: Location) -> Condition:
         try:

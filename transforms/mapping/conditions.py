@@ -64,6 +64,14 @@ def _full_path(name: str) -> str:
     return name if is_path(name) else f"$.{name}"
 
 
+def _asked(name: str) -> Value:
+    try:
+        return compile_path(_full_path(name))
+    except BadExpression as bad:
+        expected = "a path alone: conditions know no functions" if "|" in name else bad.expected
+        raise BadExpression(bad.found, expected) from None
+
+
 def _only_texts(expected: Any) -> frozenset[str]:
     """The texts of which one is asked for; none where something else would do as well."""
     wanted = [expected] if isinstance(expected, str) else expected
@@ -80,7 +88,7 @@ def _parts(written: Mapping[str, Any], location: Location, faults: list[Fault]) 
             if name in COMBINED:
                 parts.append(_combine(name, expected, here, faults))
             else:
-                parts += _expectation(name, compile_path(_full_path(name)), expected, here, faults)
+                parts += _expectation(name, _asked(name), expected, here, faults)
         except BadExpression as bad:
             faults.append(Fault(here, bad.found, bad.expected))
     return parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from schemas.refusal import ReasonCode
 from transforms.fields import Value
 from transforms.mapping.comparisons import Test
 from transforms.mapping.readers import Rejected
+from transforms.mapping.values import names_element
 from transforms.text import Inconvertible
 
 MOST_ELEMENTS = 1_000
@@ -26,6 +27,23 @@ class ElementEntry(LogEntry):
 
 
 Make = Callable[[LogEntry], dict[str, Any] | None]
+
+
+def parted(when: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Part a condition that compiles: what it asks of the entry, which decides whether the rule matches, and what of an element. Both must hold."""
+    of_entry: dict[str, Any] = {}
+    of_element: dict[str, Any] = {}
+    for name, expected in when.items():
+        if not names_element({name: expected}):
+            of_entry[name] = expected
+        elif name == "all":
+            parts = [parted(each) for each in expected]
+            of_element[name] = [part for _, part in parts if part]
+            if entry_parts := [part for part, _ in parts if part]:
+                of_entry[name] = entry_parts
+        else:
+            of_element[name] = expected
+    return of_entry, of_element
 
 
 def elements_of(entry: LogEntry, value: Value) -> Iterator[ElementEntry]:

@@ -5,14 +5,13 @@ $.order.amount | divide(100) | round(2)
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from schemas.log import LogEntry
-from transforms.fault import BadExpression
+from transforms.fault import BadExpression, nearest
 from transforms.fields import Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal, Step
 from transforms.mapping.known import Known
@@ -37,12 +36,34 @@ def compile_expression(written: str, known: Known) -> Value:
     if len(written) > MOST_EXPRESSION_CHARACTERS:
         raise BadExpression("an expression of more than 2,000 characters", "a shorter one")
     path, *calls = _split_pipe(written)
-    value = compile_path(path.strip())
+    return _called(compile_path(path.strip()), calls, known)
+
+
+def compile_calls(value: Value, written: Any, known: Known) -> Value:
+    """Compile functions behind a value, with `|` between.
+
+    Raises:
+        BadExpression: they are no text, or a function or its arguments are wrong.
+    """
+    if not isinstance(written, str) or len(written) > MOST_EXPRESSION_CHARACTERS:
+        raise BadExpression(f"then: {written!r}"[:100], "functions such as trim | truncate(60)")
+    return _called(value, _split_pipe(written), known)
+
+
+def _called(value: Value, calls: Sequence[str], known: Known) -> Value:
     if len(calls) > MOST_FUNCTIONS:
         raise BadExpression(f"{len(calls)} functions in one expression", f"at most {MOST_FUNCTIONS}")
     for call in calls:
         value = _then(value, *compile_call(call, known))
     return value
+
+
+def source_in(written: str) -> str:
+    """Return the path that an expression begins with; it need not be right."""
+    try:
+        return _split_pipe(written)[0].strip()
+    except BadExpression:
+        return written.strip()
 
 
 def functions_in(written: str) -> list[str]:
@@ -51,6 +72,12 @@ def functions_in(written: str) -> list[str]:
         return [_parse_call(call.strip())[0] for call in _split_pipe(written)[1:]]
     except BadExpression:
         return []
+
+
+def names_in(written: str, function: str) -> list[str]:
+    """Return what the calls of a function name: the tables of `lookup`, the keys of `hmac`."""
+    calls = [_parse_call(call.strip()) for call in _split_pipe(written)[1:]]
+    return [str(arguments[0]) for name, arguments in calls if name == function]
 
 
 def _then(value: Value, name: str, step: Step) -> Value:
@@ -85,7 +112,10 @@ def _split_pipe(text: str) -> list[str]:
             parts.append(text[begun:place])
             begun = place + 1
     if quote:
-        raise BadExpression(f"{text!r}, where a quote is not closed", f"another {quote}")
+        expected = (
+            f"another {quote}; where a text has ` #` in it, quotes around all of it: YAML takes the rest for a comment"
+        )
+        raise BadExpression(f"{text!r}, where a quote is not closed", expected)
     return [*parts, text[begun:]]
 
 
@@ -98,8 +128,7 @@ def compile_call(text: str, known: Known) -> tuple[str, Step]:
     name, arguments = _parse_call(text.strip())
     function = FUNCTIONS.get(name)
     if function is None:
-        near = difflib.get_close_matches(name, FUNCTIONS, n=1)
-        raise BadExpression(f"unknown function {name!r}", f"{near[0]!r}" if near else f"one of {', '.join(FUNCTIONS)}")
+        raise BadExpression(f"unknown function {name!r}", _right_function(name))
     least = sum(not kind.endswith("?") for kind in function.arguments)
     if not least <= len(arguments) <= len(function.arguments):
         wanted = ", ".join(function.arguments)
@@ -109,6 +138,40 @@ def compile_call(text: str, known: Known) -> tuple[str, Step]:
         for kind, each in zip(function.arguments, arguments, strict=False)
     ]
     return name, function.build(*given, **({"without_zone": known.time_zone} if function.takes_zone else {}))
+
+
+_NAMES_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("substring", "substr", "slice"), "extract"),
+    "left": "truncate",
+    **dict.fromkeys(("int", "to_int", "to_integer", "floor"), "integer"),
+    **dict.fromkeys(("float", "decimal", "to_number", "to_float", "to_decimal"), "number"),
+    **dict.fromkeys(("str", "to_string", "text"), "string"),
+    **dict.fromkeys(("strip", "trim_space"), "trim"),
+    **dict.fromkeys(("len", "size", "count"), "length"),
+    **dict.fromkeys(("regex", "regexp", "match", "capture"), "extract"),
+    **dict.fromkeys(("date", "datetime", "to_time", "strptime", "timestamp", "parse_time"), "time"),
+    **dict.fromkeys(("minus", "subtract", "plus"), "add"),
+    **dict.fromkeys(("map", "enum", "table"), "lookup"),
+    "urldecode": "url_decode",
+}
+"""What functions of this kind are called in other tools, where the name alone is not near."""
+_VALUES_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("concat", "format", "append"), "a template such as '{{ $.a }}-{{ $.b }}', or prefix and suffix"),
+    **dict.fromkeys(
+        ("coalesce", "or", "first_of", "if_null"), "{first_of: [$.a, $.b]} in place of the expression, or default"
+    ),
+    **dict.fromkeys(("if", "case", "when"), "two rules with their own `when`, or lookup"),
+}
+
+
+def _right_function(name: str) -> str:
+    """Say which function is meant, or what else does what is wanted."""
+    if name in _VALUES_ELSEWHERE:
+        return _VALUES_ELSEWHERE[name]
+    if name in _NAMES_ELSEWHERE:
+        return repr(_NAMES_ELSEWHERE[name])
+    begun = [each for each in FUNCTIONS if len(name) > 2 and (each.startswith(name) or name.startswith(each))]  # noqa: PLR2004 - enough to mean one
+    return repr(begun[0]) if begun else nearest(name, FUNCTIONS, f"one of {', '.join(FUNCTIONS)}")
 
 
 def _argument(name: str, kind: str, value: Literal, known: Known) -> Any:
@@ -125,9 +188,8 @@ def _argument(name: str, kind: str, value: Literal, known: Known) -> Any:
             there: Mapping[str, Any] = known.tables if kind == "table" else known.keys
             if value in there:
                 return there[value]
-            near = difflib.get_close_matches(value, there, n=1)
             raise BadExpression(
-                f"unknown {kind} {value!r}", f"{near[0]!r}" if near else f"a {kind} defined under `{kind}s:`"
+                f"unknown {kind} {value!r}", nearest(value, there, f"a {kind} defined under `{kind}s:`")
             )
     raise BadExpression(
         f"{name}({value!r})", f"{f'a name of a {kind}' if kind in {'table', 'key'} else 'a ' + kind} as its argument"

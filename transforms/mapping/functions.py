@@ -6,12 +6,16 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
-from transforms.fault import BadExpression
-from transforms.numbers import added, divided, fixed, multiplied, number_of, plain, rounded, total, whole
+from schemas.customer import IdMapping
+from schemas.identity import normalise
+from transforms.characters import MOST, first_characters
+from transforms.fault import BadExpression, nearest
+from transforms.numbers import added, divided, fixed, magnitude, multiplied, number_of, plain, rounded, total, whole
 from transforms.pattern import Pattern, PatternError
 from transforms.text import Inconvertible, text_of, text_or_none
 from transforms.time_formats import format_reader
@@ -55,13 +59,19 @@ def _time(pattern: str, zone_name: str | None = None, *, without_zone: str) -> S
     zone(where)
     if pattern == "iso":
         return iso_reader(where)
+    if "%" not in pattern:
+        names = ", ".join(f"'{name}'" for name in ("iso", *EPOCHS))
+        raise BadExpression(
+            f"time({pattern!r}), which is no format", f"{names}, or a format such as '%Y-%m-%d %H:%M:%S'"
+        )
     return format_reader(pattern, where)
 
 
 def _truncate(most: int) -> Step:
-    if most < 1:
-        raise BadExpression(f"truncate({most})", "a number of characters from 1")
-    return lambda value: (value if value.__class__ is str else text_of(value))[:most]
+    if not 1 <= most <= MOST:
+        raise BadExpression(f"truncate({most})", f"a number of characters from 1 to {MOST}")
+    first = first_characters(most)
+    return lambda value: value if value.__class__ is str and len(value) <= most else first(text_of(value))
 
 
 def _replace(old: str, new: str) -> Step:
@@ -120,6 +130,13 @@ def _hmac(key: bytes) -> Step:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def _identity(kind: str) -> Step:
+    kinds = {each.value: each for each in IdMapping}
+    if kind not in kinds:
+        raise BadExpression(f"identity({kind!r})", nearest(kind, kinds, f"one of {', '.join(kinds)}"))
+    return _on_text(partial(normalise, kinds[kind]))
 
 
 def _of_list(take: Callable[[list[Any]], Any]) -> Step:
@@ -191,14 +208,14 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "time": Function(
             _time,
             ("text", "text?"),
-            "read a time: a strptime format, 'iso', 'epoch', 'epoch_ms', 'epoch_us' or 'epoch_ns', and the zone where the text has none",
+            "read a time: a strptime format, 'iso', 'epoch', 'epoch_s', 'epoch_ms', 'epoch_us' or 'epoch_ns', and the zone where the text has none",
             takes_zone=True,
         ),
         "default": Function(_default, ("any",), "another value where there is none, or an empty text", takes_null=True),
         "trim": Function(lambda: _on_text(str.strip), (), "remove white space at both ends"),
         "lower": Function(lambda: _on_text(str.lower), (), "lower case"),
         "upper": Function(lambda: _on_text(str.upper), (), "upper case"),
-        "truncate": Function(_truncate, ("integer",), "keep the first characters (characters, not bytes)"),
+        "truncate": Function(_truncate, ("integer",), "keep the first characters (as a reader sees them, not bytes)"),
         "replace": Function(_replace, ("text", "text"), "replace a text by another, everywhere"),
         "split": Function(
             _split,
@@ -215,7 +232,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "fixed": Function(
             _places("fixed", fixed), ("integer",), "write with exactly so many decimal places, rounded half up"
         ),
-        "abs": Function(lambda: lambda value: plain(abs(number_of(value))), (), "without its sign"),
+        "abs": Function(lambda: magnitude, (), "without its sign"),
         "add": Function(added, ("number",), "add, exactly; subtract with a negative number"),
         "multiply": Function(multiplied, ("number",), "multiply, exactly"),
         "divide": Function(_divide, ("number",), "divide; cents to yuan is divide(100)"),
@@ -227,6 +244,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "hash": Function(lambda: _on_text(_sha256), (), "SHA-256, in hex"),
         "sha256": Function(lambda: _on_text(_sha256), (), "likewise, by its name"),
         "hmac": Function(_hmac, ("key",), "HMAC-SHA-256 with a secret of `keys:`, in hex"),
+        "identity": Function(
+            _identity, ("text",), "as an identity of that type is reported; no value where it cannot be one"
+        ),
         "md5": Function(lambda: _on_text(_md5), (), "MD5, in hex"),
         "extract": Function(_extract, ("text",), "the part that a pattern of RE2 matches, or its first group"),
         "first": Function(lambda: _of_list(lambda values: values[0]), (), "the first of a list"),
@@ -239,7 +259,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             lambda: _of_list(lambda values: plain(max(map(number_of, values)))), (), "the greatest number of a list"
         ),
         "unique": Function(lambda: _of_list(_unique), (), "a list without repetitions"),
-        "length": Function(_length, (), "how many characters, elements or fields"),
+        "length": Function(_length, (), "how many code points, elements or fields"),
         "url_decode": Function(lambda: _on_text(unquote_plus), (), "decode %XX and +"),
         "query": Function(_query, ("text",), "one parameter of a URL's query string"),
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.customer import IdMapping
+from transforms.fault import Location
 from transforms.times import DEFAULT_ZONE
 
 Expression = Any
@@ -40,6 +42,16 @@ class UserRule(BaseModel):
     for_each: Expression = None
     customer_id: Expression
     identities: Annotated[dict[IdMapping, Expression], Field(min_length=1)]
+
+
+def values_of(rule: EventRule | UserRule) -> Iterator[tuple[Location, Any]]:
+    """Yield every value that a rule reads but its conditions, with its place in the rule; of an `out_biz_id` each part."""
+    for key, written in rule:
+        if key in {"identities", "attributes"}:
+            yield from (((key, str(name)), each) for name, each in written.items())
+        elif key != "when":
+            parts = written.get("content") if isinstance(written, dict) else written
+            yield from (((key,), each) for each in (parts if isinstance(parts, list) else [written]))
 
 
 class IdentitySettings(BaseModel):

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transforms.fault import Location, Note
+from transforms.mapping.elements import parted
 from transforms.mapping.exclusion import excluding, implies, possible
 from transforms.mapping.formula import Formula, TooManyAlternatives, either, formula_of
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
-from transforms.mapping.values import names_element
 
 
 def rule_notes(settings: MappingSettings) -> list[Note]:
@@ -26,7 +26,7 @@ def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool)
     """Of each earlier rule where it is the one that matches; None where that cannot be told."""
     for place, rule in enumerate(rules):
         location: Location = (key, place)
-        whole, entry = _formula(rule.when), _formula(entry_part(rule))
+        whole, entry = _formula(rule.when), _formula(_of_entry(rule))
         if whole is not None and not possible(whole):
             notes.append(Note((*location, "when"), f"can never hold: {_why(whole)}"))
         elif first_only and entry is not None and (taken := _taken_before(entry, asked)):
@@ -55,12 +55,10 @@ def _formula(when: Mapping[str, Any] | None) -> Formula | None:
         return None
 
 
-def entry_part(rule: EventRule | UserRule) -> Mapping[str, Any]:
-    """Return the conditions that decide whether a rule matches an entry; with `for_each` those about an element only choose among its elements."""
+def _of_entry(rule: EventRule | UserRule) -> Mapping[str, Any]:
+    """Return the conditions that decide whether a rule matches an entry."""
     when = rule.when or {}
-    if rule.for_each is None:
-        return when
-    return {name: expected for name, expected in when.items() if not names_element({name: expected})}
+    return when if rule.for_each is None else parted(when)[0]
 
 
 def _taken_before(entry: Formula, asked: Sequence[Formula | None]) -> str:

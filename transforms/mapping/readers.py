@@ -105,12 +105,14 @@ def identities(
         found = []
         for kind, name, value in named:
             try:
-                text = text_or_none(value(entry))
+                there = value(entry)
+                possible = not isinstance(there, (bool, Mapping, list))  # their JSON would pass for an opaque ID
+                text = text_or_none(there) if possible else None
             except Inconvertible as error:
                 raise Rejected(ReasonCode.FUNCTION_FAILED, f"identities.{name}: {error}") from None
-            if not text or text.isspace():
+            if possible and (not text or text.isspace()):
                 continue
-            normal = normalise(kind, text)
+            normal = normalise(kind, text) if text else None
             if normal is not None:
                 found.append({"customerId": normal, "idMapping": name})
             elif refuse_impossible:

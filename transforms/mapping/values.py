@@ -4,6 +4,7 @@
 $.order.amount | divide(100)                    an expression: a path, with functions behind it
 订单 {{ $.order.no }} of {{ $.user.name }}        a template
 {first_of: [$.user.mobile, $.order.phone]}      the first that has a value
+{first_of: [...], then: trim | lower}           likewise, with functions behind it
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Value, is_path
-from transforms.mapping.expressions import compile_expression, functions_in
+from transforms.mapping.expressions import compile_calls, compile_expression, functions_in, source_in
 from transforms.mapping.known import Known
 from transforms.text import Inconvertible, text_or_none
 
 FIRST_OF = "first_of"
+THEN = "then"
 MOST_CHOICES = 20
 MOST_PLACES = 50
 
@@ -40,7 +42,9 @@ def compile_value(written: Any, known: Known) -> Value:
         constant = constant_of(written)
         return lambda _: constant
     if isinstance(written, Mapping):
-        return _first_of([compile_value(each, known) for each in _choices(written)])
+        first = _first_of([compile_value(each, known) for each in _choices(written)])
+        return compile_calls(first, written[THEN], known) if THEN in written else first
+    _must_be_text(written)
     if is_path(written):
         return compile_expression(written, known)
     return _template(written, known)
@@ -52,26 +56,37 @@ def is_constant(written: Any) -> bool:
 
 
 def expressions_of(written: Any) -> list[str]:
-    """Return the expressions in what stands for a value, in their order; none in a constant."""
+    """Return the expressions in what stands for a value, in their order, with all the functions that they go through; none in a constant."""
     if isinstance(written, str):
         if is_path(written):
             return [written]
         return [found[1] for found in _PLACE.finditer(written)]
-    if isinstance(written, Mapping) and written.keys() == {FIRST_OF}:
-        return [each for one in _choices(written) for each in expressions_of(one)]
+    if _is_first_of(written):
+        behind = f" | {written[THEN]}" if THEN in written else ""
+        return [f"{each}{behind}" for one in _choices(written) for each in expressions_of(one)]
     return []
+
+
+def _is_first_of(written: Any) -> bool:
+    return isinstance(written, Mapping) and FIRST_OF in written and written.keys() <= {FIRST_OF, THEN}
+
+
+def text_around(written: Any) -> str:
+    """Return what of a text is no expression: what is reported as it stands there."""
+    return _PLACE.sub("", written) if isinstance(written, str) and not is_path(written) else ""
 
 
 def functions_of(written: Any) -> list[str]:
     """Return the functions that what is one expression ends with, in their order; those of the first of several."""
-    if isinstance(written, Mapping) and written.keys() == {FIRST_OF}:
-        return functions_of(_choices(written)[0])
+    if _is_first_of(written):
+        behind = functions_in(f"$ | {written[THEN]}") if THEN in written else []
+        return [*functions_of(_choices(written)[0]), *behind]
     return functions_in(written) if isinstance(written, str) and is_path(written) else []
 
 
 def sources_of(written: Any) -> list[str]:
     """Return the paths that the expressions begin with: where the values stand in the entry, before any function."""
-    return [each.partition("|")[0].strip() for each in expressions_of(written)]
+    return [source_in(each) for each in expressions_of(written)]
 
 
 def names_element(written: Any) -> bool:
@@ -90,8 +105,7 @@ def constant_of(written: Any) -> Any:
         BadExpression: it is nothing that JSON can hold, or a list or mapping with a path in it, which would be reported as it is written.
     """
     if isinstance(written, str):
-        if not written.isprintable() and any("\ud800" <= each <= "\udfff" for each in written):
-            raise BadExpression("half of a surrogate pair", "text")
+        _must_be_text(written)
         return written[1:] if written.startswith(("$$", "@@")) else written
     if isinstance(written, float) and not isfinite(written):
         raise BadExpression(f"{written}", "a number")
@@ -107,6 +121,11 @@ def constant_of(written: Any) -> Any:
             constant_of(each)
         return written
     raise BadExpression(f"a {type(written).__name__}", "a text (in quotes), a number, true or false")
+
+
+def _must_be_text(written: str) -> None:
+    if not written.isprintable() and any("\ud800" <= each <= "\udfff" for each in written):
+        raise BadExpression("half of a surrogate pair", "text")
 
 
 def constant_text(written: Any) -> str | None:
