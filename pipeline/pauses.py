@@ -27,10 +27,6 @@ class Pauses:
         self._paused.add(partition)
         self._held[partition] = (until_ms, reason)
 
-    def is_held(self, partition: Partition) -> bool:
-        """Whether a record of it cannot be read yet."""
-        return partition in self._held
-
     @property
     def reason(self) -> str:
         """Why a record cannot be read yet, or nothing."""

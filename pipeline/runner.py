@@ -48,6 +48,10 @@ SWEEP_EVERY_MS = 1_000
 SYNC_EVERY_MS = 200
 """A rebalance commits what was finished then; what came after is read again, and recognised. Waiting for the disk more often costs more."""
 
+TAKE_IN_MS = 1_000
+"""How long records of one poll are taken in, where each takes long (a slow plug-in). The rest is handed back and read again: a member that does
+not poll is put out of its group, and claims end with their lease."""
+
 RECORDS_AT_ONCE = 250
 """Records taken between two looks at the senders: so many keep them busy, and are few enough to stay in the processor's cache."""
 
@@ -133,7 +137,7 @@ class Runner:
         for event in polled.events:
             self._source_event(event)
             self._durable = {}  # of an epoch that may have ended
-        self._take_in(polled)
+        self._take_in(polled, now_ms + TAKE_IN_MS)
         self._move_on(now_ms)
         self._commit_if_due(now_ms)
         self._sync_if_due(now_ms)
@@ -157,7 +161,9 @@ class Runner:
                     offsets.lose(max(0, last - first + 1), resumed_at)
                 self._on_lost(event)
 
-    def _take_in(self, polled: Polled) -> None:
+    def _take_in(self, polled: Polled, until_ms: int) -> None:
+        unread: set[Partition] = set()  # partitions of which something was handed back
+        clock = self._clock
         for partition, records in polled.records.items():
             if (offsets := self.offsets.owned.get(partition)) is None:
                 continue  # a partition not ours (any more): its owner reads these
@@ -165,16 +171,20 @@ class Runner:
             for begun in range(0, len(records), RECORDS_AT_ONCE):
                 asking: list[Parcel] = []
                 for place, record in enumerate(records[begun : begun + RECORDS_AT_ONCE], begun):
+                    if clock() >= until_ms:
+                        offsets.put_back(records[place:])
+                        self._source.seek(partition, record.offset)
+                        unread.add(partition)
+                        break
                     if (not_yet := self._take_record(record, offsets, asking)) is not None:
                         self._hold(partition, offsets, records[place:], not_yet)
+                        unread.add(partition)
                         break
                 self._desk.ask(asking)
                 self._move_on(self._clock())
-                if self._pauses.is_held(partition):
+                if partition in unread:
                     break
-        self.offsets.advance(
-            {each: position for each, position in polled.positions.items() if not self._pauses.is_held(each)}
-        )
+        self.offsets.advance({each: position for each, position in polled.positions.items() if each not in unread})
 
     def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> NotYet | None:
         """Convert a record, and add what it became to those that ask to be reported; or return why that cannot be done now."""

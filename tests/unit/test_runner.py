@@ -419,6 +419,29 @@ def test_a_record_that_cannot_be_read_yet_holds_its_partition_and_no_other():
     assert set(world.api.taken.values()) == {1}
 
 
+def test_what_takes_long_is_handed_back_so_that_the_member_polls_in_time():
+    world = World([[value(number) for number in range(40)], [value(number) for number in range(100, 140)]], _Even())
+    runner = world.begin(0)
+    decode = runner._convert._decode
+
+    def slowly(raw):
+        world.clock.now_ms += 700  # a plug-in at its limit
+        return decode(raw)
+
+    runner._convert._decode = slowly
+    world.rebalance(0)
+    longest_ms = 0
+    while not world.group.is_done():
+        before_ms = world.clock.now_ms
+        runner.turn()
+        longest_ms = max(longest_ms, world.clock.now_ms - before_ms)
+    assert longest_ms < 2_500  # one second, and the record that was begun in it
+    status = runner.status()
+    status.total.check()
+    assert (status.total.read, status.total.reported, status.total.in_flight) == (80, 80, 0)
+    assert set(world.api.taken.values()) == {1}
+
+
 def test_what_waiting_will_not_mend_stops_the_job_with_all_before_it_committed():
     world = World([[value(number) for number in range(20)]], _Even())
     runner = world.begin(0)
