@@ -7,7 +7,7 @@ from transforms.mapping.out_biz_id import out_biz_id_notes
 from transforms.mapping.personal import personal_notes
 from transforms.mapping.reach import rule_notes
 from transforms.mapping.trace import RuleTrace
-from transforms.mapping.values import constant_text, functions_of
+from transforms.mapping.values import constant_text, constant_texts, functions_of
 
 __all__ = [
     "EventRule",
@@ -16,6 +16,7 @@ __all__ = [
     "RuleTrace",
     "compile_mapping",
     "constant_text",
+    "constant_texts",
     "functions_of",
     "out_biz_id_notes",
     "personal_notes",

@@ -15,7 +15,7 @@ from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal, Step
-from transforms.mapping.known import Known
+from transforms.mapping.known import Known, Tables
 from transforms.text import Inconvertible
 
 MOST_EXPRESSION_CHARACTERS = 2_000
@@ -51,6 +51,23 @@ def functions_in(written: str) -> list[str]:
         return [_parse_call(call.strip())[0] for call in _split_pipe(written)[1:]]
     except BadExpression:
         return []
+
+
+def constants_in(written: str, tables: Tables) -> list[Any]:
+    """Return the constants that an expression can come to: what its last lookup has in its table, and the defaults behind; it need not be right."""
+    found: list[Any] = []
+    try:
+        for name, arguments in map(_parse_call, (call.strip() for call in _split_pipe(written)[1:])):
+            match name, arguments:
+                case "lookup", [str() as table, *otherwise]:
+                    found = [*tables.get(table, {}).values(), *otherwise]
+                case "default", [otherwise]:
+                    found.append(otherwise)
+                case _:
+                    found = []
+    except BadExpression:
+        return []
+    return found
 
 
 def _then(value: Value, name: str, step: Step) -> Value:
