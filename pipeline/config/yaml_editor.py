@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pipeline.config.faults import Location
-from pipeline.config.yaml_layout import Span, YamlLayout
+from pipeline.config.yaml_layout import NotEditable, Span, YamlLayout
 from pipeline.config.yaml_values import block_lines, element_lines, flow_text, scalar_text
 
 
@@ -64,9 +64,12 @@ class YamlEditor:
         return "".join([*made, self._layout.text[place:]])
 
     def replace(self, location: Location, value: Any) -> None:
-        """Put a scalar in the place of one."""
+        """Put a scalar in the place of one; a text in quotes stays in such."""
         node = self._layout.at(location)
-        self._edit(node.start_mark.index, self._layout.end(node), scalar_text(value), location)
+        begin, end = node.start_mark.index, self._layout.end(node)
+        if end == begin:
+            raise NotEditable(node, "nothing")
+        self._edit(begin, end, scalar_text(value, node.style if isinstance(node, ScalarNode) else None), location)
 
     def rewrite(self, location: Location, removed: Collection[str], added: Mapping[str, Any]) -> None:
         """Take keys out of a mapping, and put others, at least one, where the first of them was; at its end if none is taken out, or in brackets."""
@@ -95,7 +98,8 @@ class YamlEditor:
             self._add_list(parent, str(name), items, location)
             return
         within = self._layout.at(location)
-        if isinstance(within, SequenceNode) and within.flow_style and (within.value or parent.flow_style):
+        in_brackets = isinstance(within, SequenceNode) and within.flow_style
+        if in_brackets and (within.value or parent.flow_style or self._layout.has_comment(within)):
             self._flow_change(within, location).added += map(flow_text, items)
         elif isinstance(within, SequenceNode) and within.value:
             self._append_lines(within, items, location)
@@ -149,11 +153,11 @@ class YamlEditor:
     def _fill(self, parent: MappingNode, pair: tuple[Node, Node], items: Sequence[Any], location: Location) -> None:
         """Put elements where there is an empty list or nothing."""
         key, value = pair
-        begin, end = key.end_mark.index, self._layout.end(value)
+        begin, end = key.end_mark.index, self._layout.pair_end(key, value)
         if parent.flow_style:
             self._edit(begin, end, f": {flow_text(list(items))}", location)
             return
-        if end > value.start_mark.index:
+        if value.start_mark.index < value.end_mark.index:
             self._edit(len(self._layout.text[: value.start_mark.index].rstrip(" ")), end, "", location)
         self._insert(end, _list_lines(items, location), self._layout.column(parent) + 2, location)
 
@@ -165,7 +169,8 @@ class YamlEditor:
             line -= len(above)
         apart = [""] if len(within.value) > 1 and not above.strip() else []
         lines = [line for each in items for line in [*apart, *_list_lines([each], location)]]
-        self._insert(layout.end(within), lines, layout.column(within), location)
+        column = layout.column(within)
+        self._insert(layout.comments_end(layout.end(within), column), lines, column, location)
 
     def _flow_change(self, node: Node, location: Location) -> _FlowChange:
         if id(node) not in self._flow_changes:
@@ -173,22 +178,24 @@ class YamlEditor:
         return self._flow_changes[id(node)]
 
     def _flow_edits(self, change: _FlowChange) -> list[_Edit]:
-        """Take out each part up to the next one. Those at the end leave their place, and the comma before it, to what is added."""
-        parts, outwards, added = change.parts, -change.depth, ", ".join(change.added)
-        opening = self._layout.opening(change.node)
-        last = max(set(range(len(parts))) - change.removed, default=-1)
-        edits = [
-            _Edit(parts[each].begin, parts[each + 1].begin, outwards, "") for each in change.removed if each < last
-        ]
+        """Take each part out. Those at the end leave their place to what is added; if nothing is, no comma stays that was not there."""
+        layout, parts, outwards, added = self._layout, change.parts, -change.depth, ", ".join(change.added)
+        opening = layout.opening(change.node)
         if not parts:
             return [_Edit(opening + 1, opening + 1, outwards, added)]
-        end = parts[-1].end
-        if last < len(parts) - 1:
-            until = end if added else self._layout.behind_comma(end)
-            edits.append(_Edit(parts[last + 1].begin, until, outwards, added))
+        last, end = max(set(range(len(parts))) - change.removed, default=-1), parts[-1].end
+        edits = [
+            _Edit(*layout.element_extent(parts[each]), outwards, "")
+            for each in change.removed
+            if each < last or not added
+        ]
+        if added and last < len(parts) - 1:
+            edits.append(_Edit(parts[last + 1].begin, end, outwards, added))
         elif added:
             edits.append(_Edit(end, end, outwards, f", {added}"))
-        if self._layout.text[opening] not in "{[":
+        elif 0 <= last < len(parts) - 1 and layout.behind_comma(end) == end:
+            edits.append(_Edit(*layout.comma_behind(parts[last].end), outwards, ""))
+        if layout.text[opening] not in "{[":
             edits += [_Edit(opening, opening, outwards, "{"), _Edit(end, end, outwards, "}")]
         return edits
 

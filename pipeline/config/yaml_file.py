@@ -160,12 +160,21 @@ def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> A
         return str(value.value)
     if value is None or isinstance(value, bool):
         return value
-    for kind in (int, float, str):
+    if isinstance(value, str):
+        return _whole(str(value))
+    for kind in (int, float):
         if isinstance(value, kind):
             return kind(value)
     if value.__class__.__name__ == "ScalarBoolean":
         return bool(value)
     return str(value)  # dates and the like: as they are written in ISO form
+
+
+def _whole(text: str) -> str:
+    """Put the halves of a character together, which JSON writes as two escapes; ruamel.yaml leaves them apart."""
+    if text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _unreadable(path: Path, line: int, key: str, found: str, expected: str) -> UnreadableYaml:
