@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pipeline.config.faults import Location
 from pipeline.config.yaml_layout import NotEditable, Span, YamlLayout
-from pipeline.config.yaml_values import block_lines, element_lines, flow_text, scalar_text
+from pipeline.config.yaml_values import block_lines, element_lines, flow_text, json_text, scalar_text
 
 
 class _Edit(NamedTuple):
@@ -48,6 +48,7 @@ class YamlEditor:
         """`text` is one document that can be read, whose root is a mapping."""
         self._layout = YamlLayout(text)
         self._newline = "\r\n" if "\r\n" in text else "\n"
+        self._flow_text = json_text if self._layout.is_json else flow_text
         self._edits: list[_Edit] = []
         self._flow_changes: dict[int, _FlowChange] = {}
 
@@ -69,7 +70,8 @@ class YamlEditor:
         begin, end = node.start_mark.index, self._layout.end(node)
         if end == begin:
             raise NotEditable(node, "nothing")
-        self._edit(begin, end, scalar_text(value, node.style if isinstance(node, ScalarNode) else None), location)
+        quote = node.style if isinstance(node, ScalarNode) else None
+        self._edit(begin, end, json_text(value) if self._layout.is_json else scalar_text(value, quote), location)
 
     def rewrite(self, location: Location, removed: Collection[str], added: Mapping[str, Any]) -> None:
         """Take keys out of a mapping, and put others, at least one, where the first of them was; at its end if none is taken out, or in brackets."""
@@ -80,7 +82,7 @@ class YamlEditor:
         if node.flow_style:
             change = self._flow_change(node, location)
             change.removed.update(places)
-            change.added += [f"{scalar_text(key)}: {flow_text(value)}" for key, value in added.items()]
+            change.added.append(self._flow_text(added)[1:-1])
         elif places:
             self._exchange_lines(node, places, added, location)
         else:
@@ -100,7 +102,7 @@ class YamlEditor:
         within = self._layout.at(location)
         in_brackets = isinstance(within, SequenceNode) and within.flow_style
         if in_brackets and (within.value or parent.flow_style or self._layout.has_comment(within)):
-            self._flow_change(within, location).added += map(flow_text, items)
+            self._flow_change(within, location).added += map(self._flow_text, items)
         elif isinstance(within, SequenceNode) and within.value:
             self._append_lines(within, items, location)
         else:
@@ -144,7 +146,7 @@ class YamlEditor:
     def _add_list(self, parent: MappingNode, name: str, items: Sequence[Any], location: Location) -> None:
         if parent.flow_style:
             change = self._flow_change(parent, location[:-1])
-            change.added.append(f"{scalar_text(name)}: {flow_text(list(items))}")
+            change.added.append(self._flow_text({name: list(items)})[1:-1])
             return
         lines = [f"{scalar_text(name)}:", *(f"  {line}" for line in _list_lines(items, location))]
         apart = [""] if parent is self._layout.root else []
@@ -155,7 +157,7 @@ class YamlEditor:
         key, value = pair
         begin, end = key.end_mark.index, self._layout.pair_end(key, value)
         if parent.flow_style:
-            self._edit(begin, end, f": {flow_text(list(items))}", location)
+            self._edit(begin, end, f": {self._flow_text(list(items))}", location)
             return
         if value.start_mark.index < value.end_mark.index:
             self._edit(len(self._layout.text[: value.start_mark.index].rstrip(" ")), end, "", location)
@@ -179,8 +181,11 @@ class YamlEditor:
 
     def _flow_edits(self, change: _FlowChange) -> list[_Edit]:
         """Take each part out. Those at the end leave their place to what is added; if nothing is, no comma stays that was not there."""
-        layout, parts, outwards, added = self._layout, change.parts, -change.depth, ", ".join(change.added)
-        opening = layout.opening(change.node)
+        layout, parts, outwards = self._layout, change.parts, -change.depth
+        opening, apart = layout.opening(change.node), ", "
+        if parts and (indent := layout.indent_of_line_alone(parts[-1])) is not None:
+            apart = f",{self._newline}{indent}"
+        added = apart.join(change.added)
         if not parts:
             return [_Edit(opening + 1, opening + 1, outwards, added)]
         last, end = max(set(range(len(parts))) - change.removed, default=-1), parts[-1].end
@@ -192,7 +197,7 @@ class YamlEditor:
         if added and last < len(parts) - 1:
             edits.append(_Edit(parts[last + 1].begin, end, outwards, added))
         elif added:
-            edits.append(_Edit(end, end, outwards, f", {added}"))
+            edits.append(_Edit(end, end, outwards, apart + added))
         elif 0 <= last < len(parts) - 1 and layout.behind_comma(end) == end:
             edits.append(_Edit(*layout.comma_behind(parts[last].end), outwards, ""))
         if layout.text[opening] not in "{[":

@@ -50,6 +50,12 @@ class YamlLayout:
         self._uses: Counter[int] = Counter()
         self._count_uses(self.root)
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the text is JSON, as far as its first key shows."""
+        in_brackets = isinstance(self.root, MappingNode) and self.root.flow_style
+        return in_brackets and len(self.root.value) > 0 and self.root.value[0][0].style == '"'
+
     def at(self, location: Location) -> Node:
         """Return the node at a location, which neither it nor what it is in share with another location."""
         node = self.root
@@ -150,6 +156,12 @@ class YamlLayout:
         if not self.text[begin : part.begin].strip() and (not rest or rest.startswith("#")):
             return Span(begin, next_line)
         return Span(part.begin, end if end == part.end else self._behind_blanks(end))
+
+    def indent_of_line_alone(self, part: Span) -> str | None:
+        """Return what stands before an element in brackets that begins a line and ends one; None of another."""
+        begin, end = self.line_begin(part.begin), self.behind_comma(part.end)
+        before, rest = self.text[begin : part.begin], self.text[end : self.next_line(end)]
+        return before if not before.strip() and not rest.strip() else None
 
     def _behind_blanks(self, offset: int) -> int:
         found = _BLANKS.match(self.text, offset)

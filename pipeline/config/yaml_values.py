@@ -24,7 +24,7 @@ def scalar_text(value: Any, quote: str | None = None) -> str:
             return "'" + value.replace("'", "''") + "'"
         if quote != '"' and _PLAIN.fullmatch(value) and value.lower() not in _MEANT_OTHERWISE:
             return value
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return json_text(value)
 
 
 def flow_text(value: Any) -> str:
@@ -34,6 +34,11 @@ def flow_text(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(flow_text, value)) + "]"
     return scalar_text(value)
+
+
+def json_text(value: Any) -> str:
+    """Write a value as JSON, on one line."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def block_lines(value: Mapping[str, Any], *, spread: bool = True) -> list[str]:

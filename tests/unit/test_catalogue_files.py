@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -204,3 +205,17 @@ def test_with_anchors_an_edit_is_right_or_refused_with_its_line(data, old, chanc
         return
     assert parse_catalogue(Path("x.yaml"), text).catalogue == new
     assert is_part(re.findall(r"# .*", made.text), re.findall(r"# .*", text))
+
+
+@given(catalogues(), st.sampled_from([None, 2]), st.booleans())
+def test_a_catalogue_that_is_json_stays_json(old, indent, ascii_only):
+    old = old.model_copy(update={"tasks": []})
+    text = json.dumps(old.model_dump(mode="json", exclude_defaults=True), indent=indent, ensure_ascii=ascii_only)
+    for event in old.events:
+        for new in (
+            edits.edit_event(old, event.code, name="new"),
+            edits.edit_event(old, event.code, new_properties=[EventProperty(id="new", name="new", type="text")]),
+            edits.add_event(old, EventDefinition(code="new", name="new", channel=event.channel)),
+            edits.delete_event(old, event.code),
+        ):
+            assert Catalogue.model_validate(json.loads(rewritten(text, old, new))) == new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from copy import deepcopy
 from pathlib import Path
 
@@ -216,6 +217,13 @@ def test_what_an_alias_stands_for_is_not_changed_behind_its_back(location):
         ("a: [\n  1, # one\n  2, # two\n]", [1], [], "a: [\n  1, # one\n]"),
         ("a: [\n  1, # one\n  2 # two\n]", [1], [], "a: [\n  1 # one\n]"),
         ("a: [\n  1,\n  # about 2\n  2,\n]", [0], [], "a: [\n  # about 2\n  2,\n]"),
+        (
+            "a: [\n  {b: 1},\n  {b: 2}\n]\nb: 1",
+            [],
+            [{"b": 3}, 4],
+            "a: [\n  {b: 1},\n  {b: 2},\n  {b: 3},\n  4\n]\nb: 1",
+        ),
+        ("a: [\n  1,\n  2,\n]", [1], [3, 4], "a: [\n  1,\n  3,\n  4,\n]"),
         ("a: [\n  {b: 1},\n  {b: 2}\n]\nb: 1", [1], [], "a: [\n  {b: 1}\n]\nb: 1"),
         ("a: [\n  # none yet\n]\nb: 1", [], [1], "a: [1\n  # none yet\n]\nb: 1"),
         ("a:\n- 1\n  # of 1\n# of b\nb: 2", [], [3], "a:\n- 1\n  # of 1\n- 3\n# of b\nb: 2"),
@@ -291,6 +299,23 @@ def test_what_is_in_the_way_has_its_line():
     with pytest.raises(NotEditable) as found:
         YamlEditor("b: 1\na: &x\n  c: 1\nd: *x\n").replace(("d", "c"), 2)
     assert found.value.line == 2
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_is_json_stays_json(indent):
+    before = {"a": [{"b": "x", "c": [1]}, {"b": "y"}], "d": {}}
+    edited = YamlEditor(json.dumps(before, indent=indent))
+    edited.replace(("a", 0, "b"), "z\u0085")
+    edited.append(("a", 0, "c"), ["店"])
+    edited.append(("a",), [{"b": "no", "e": None}])
+    edited.remove(("a", 1))
+    edited.append(("f",), [{"g": 1.5}])
+    edited.rewrite(("d",), [], {"h": True, "i": "1"})
+    assert json.loads(edited.text) == {
+        "a": [{"b": "z\u0085", "c": [1, "店"]}, {"b": "no", "e": None}],
+        "d": {"h": True, "i": "1"},
+        "f": [{"g": 1.5}],
+    }
 
 
 def test_several_keys_of_one_mapping_in_brackets_are_exchanged():
