@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,26 @@ from pipeline.catalogue.rules import did_you_mean
 from pipeline.catalogue.table import CHANNEL_COLUMNS, COLUMNS, EVENT_COLUMNS, PROPERTY_COLUMNS
 from pipeline.config.faults import ConfigFault, Location, line_of, shown
 from pipeline.errors import UsageError
-from schemas.catalogue import Catalogue, Channel, Origin
+from schemas.catalogue import ApplicationType, Catalogue, Channel, Origin, PropertyScope, PropertyType
 
 MOST_BYTES = 16 << 20
 
 DELIMITERS = (",", "\t", ";")
 """What may stand between cells: the first line shows which. No column's name has one of them."""
 
+_WORDS_OF: Mapping[str, type[StrEnum]] = {
+    "application_type": ApplicationType,
+    "origin": Origin,
+    "property_type": PropertyType,
+    "property_scope": PropertyScope,
+}
+_OF_CONSOLE = {
+    "collected_by_quick_tracking": "quick_tracking",
+    "custom_event": "custom",
+    "system_default_event": "system",
+    "event_property": "event",
+    "global_property": "global",
+}
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -119,7 +134,7 @@ class _Reading:
 
     def row(self, names: Sequence[str], written: Sequence[str], line: int) -> None:
         """Take a row in; one without any text counts for nothing."""
-        cells = {name: each for name, each in zip(names, written, strict=False) if each}
+        cells = {name: _meant(name, each) for name, each in zip(names, written, strict=False) if each}
         if len(written) > len(names):
             self.fault(line, "", f"found {len(written)} cells", f"expected {len(names)}, as many as there are columns")
         elif cells:
@@ -174,6 +189,15 @@ def _values(cells: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, A
     if "quick_tracking" in values:
         values["quick_tracking"] = _BOOLEANS.get(values["quick_tracking"].lower(), values["quick_tracking"])
     return values
+
+
+def _meant(column: str, written: str) -> str:
+    """Return the word of a catalogue file that a word of the console stands for; other texts as they are."""
+    if column not in _WORDS_OF:
+        return written
+    word = re.sub(r"[ _-]+", "_", written.lower())
+    word = _OF_CONSOLE.get(word, word)
+    return word if word in set(_WORDS_OF[column]) else written
 
 
 def _column(location: Location) -> str:

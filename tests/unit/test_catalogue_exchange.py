@@ -134,6 +134,23 @@ def test_rows_of_one_channel_or_event_say_it_together(tmp_path):
     ]
 
 
+def test_a_table_may_have_the_words_of_the_console(tmp_path):
+    path = tmp_path / "events.csv"
+    rows = [
+        "a,Mini Program,,YES,WeChat,e,E,Collected by Quick Tracking,p,P,Numeric,Global Property",
+        "b,Third-party System,k,No,,f,F,Custom Event,q,Q,Text,Event Property",
+        "Social Interaction,,,,,g,G,System Default Event,,,,",
+    ]
+    path.write_text("\n".join([HEADER, *rows]))
+    read = read_table(path, "utf-8")
+    assert [each.application_type for each in read.channels] == ["mini_program", "third_party_system"]
+    assert [str(read.origin_of(each)) for each in read.events] == ["quick_tracking", "custom", "system"]
+    assert [(one.type, one.scope) for each in read.events for one in each.properties] == [
+        ("numeric", "global"),
+        ("text", "event"),
+    ]
+
+
 def test_a_known_channel_may_stand_alone_or_with_a_part_of_what_is_known(tmp_path):
     known = parse_catalogue(tmp_path / "x", GOOD_CATALOGUE).catalogue
     path = tmp_path / "events.csv"
