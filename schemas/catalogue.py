@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
@@ -16,8 +17,10 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 def _one_line(text: str) -> str:
-    if text != text.strip() or not text.isprintable():
-        raise ValueError(f"{text!r}; expected a text of one line without white space around it")
+    if text != text.strip() or not all(each.isprintable() or category(each) == "Zs" for each in text):
+        raise ValueError(
+            f"{text!r}; expected a text of one line, without white space around it or characters that do not show"
+        )
     return text
 
 

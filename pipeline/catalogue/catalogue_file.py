@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.catalogue.rewrite import rewritten
 from pipeline.catalogue.rules import Placed, rule_faults
-from pipeline.config.faults import ConfigFault, from_pydantic
+from pipeline.config.faults import ConfigFault, Found, dotted, from_pydantic
 from pipeline.config.file_writing import replace_file
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_yaml
 from pipeline.config.yaml_layout import NotEditable
@@ -28,35 +29,47 @@ channels: []
 events: []
 """
 
+_OTHER_KINDS = {"source": "a source file", "kafka": "a source file", "cases": "test cases"}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueFile:
-    """A catalogue that is right, and the text that it was read from."""
+    """A catalogue that is right, and the text that it was read from; `is_new` where that text is in no file yet."""
 
     path: Path
     catalogue: Catalogue
     text: str
+    is_new: bool = False
 
     def save(self, new: Catalogue) -> None:
         """Write another catalogue into the file: comments, order and whatever did not change stay. All of it is written, or nothing.
 
         Raises:
-            UsageError: the new catalogue breaks a rule, the file is written in a way that cannot be edited in place, or cannot be written.
+            UsageError: the new catalogue breaks a rule, the file is written in a way that cannot be edited in place, was changed since it was read,
+                or cannot be written.
         """
+        channels, events, tasks = new.channels, new.events, new.tasks
+        broken = rule_faults(
+            _placed("channels", channels), _placed("events", events), _placed("tasks", tasks), new.channels_by_name
+        )
+        if broken:
+            raise UsageError("\n".join(f"{self.path}: not written: {_named(each, new)}" for each in broken))
         try:
             text = rewritten(self.text, self.catalogue, new)
-            made = _checked(parse_yaml(self.path, text, CATALOGUE_FILE)).catalogue
-        except (NotEditable, UnreadableYaml):
+            made = parse_catalogue(self.path, text).catalogue
+        except NotEditable as found:
+            raise UsageError(
+                f"{self.path}:{found.line}: found {found}; expected it written out, or the change made by hand"
+            ) from None
+        except UsageError:
             made = None
-        except UsageError as error:
-            raise UsageError(f"{self.path}: not written, since it would be wrong then:\n{error}") from None
         if made != new:
             raise UsageError(
-                f"{self.path}: found anchors, aliases or tags at what is to be changed; expected them written out, or the change made by hand"
+                f"{self.path}: found YAML that cannot be changed at this place alone; expected it written plainly, or the change made by hand"
             )
-        replace_file(self.path, text)
+        replace_file(self.path, text, None if self.is_new else self.text)
 
 
 def read_catalogue(path: Path) -> CatalogueFile:
@@ -73,7 +86,9 @@ def read_catalogue(path: Path) -> CatalogueFile:
 
 def read_or_new(path: Path) -> CatalogueFile:
     """Read a catalogue, or begin one where there is none. Raises as `read_catalogue` does."""
-    return read_catalogue(path) if path.exists() else parse_catalogue(path, EMPTY)
+    if os.path.lexists(path):
+        return read_catalogue(path)
+    return replace(parse_catalogue(path, EMPTY), is_new=True)
 
 
 def parse_catalogue(path: Path, text: str) -> CatalogueFile:
@@ -108,21 +123,49 @@ def _checked(written: YamlFile) -> CatalogueFile:
 
 
 def catalogue_faults(written: YamlFile) -> list[ConfigFault]:
-    """Return every fault of a catalogue, in the file's order. What is wrong by itself does not hide what is wrong between the others."""
-    content = written.content
+    """Return every fault of a catalogue, in the file's order; one only where it is another kind of file, such as lie beside it."""
+    if "channels" not in written.content:
+        for key, kind in _OTHER_KINDS.items():
+            if key in written.content:
+                return written.placed(
+                    [((key,), f"found {kind}", "expected an event catalogue, such as NAME.catalogue.yaml")]
+                )
+    return written.placed(content_faults(written.content))
+
+
+def content_faults(content: Any) -> list[Found]:
+    """Return every fault of what a catalogue file holds. What is wrong by itself does not hide what is wrong between the others."""
     try:
         Catalogue.model_validate(content)
         found = []
     except ValidationError as error:
         found = [from_pydantic(each, Catalogue, content) for each in error.errors()]
     channels = _valid(content, "channels", Channel)
-    found += rule_faults(
+    return found + rule_faults(
         channels,
         _valid(content, "events", EventDefinition),
         _valid(content, "tasks", MarketingTask),
         [str(each.get("name")) for each in _listed(content, "channels") if isinstance(each, Mapping)],
     )
-    return written.placed(found)
+
+
+def _placed(key: str, listed: Sequence[Model]) -> Placed[Model]:
+    return [((key, place), each) for place, each in enumerate(listed)]
+
+
+def _named(found: Found, catalogue: Catalogue) -> str:
+    """Say a fault of what is in no file yet: by names, where one in a file has line and key."""
+    (kind, place, *rest), what, expected = found
+    if kind == "events":
+        event = catalogue.events[int(place)]
+        here = f"event {event.code!r}"
+        if rest[0] == "properties" and len(rest) > 1:
+            here += f": property {event.properties[int(rest[1])].id!r}"
+            del rest[:2]
+    else:
+        named = catalogue.channels if kind == "channels" else catalogue.tasks
+        here = f"{str(kind).removesuffix('s')} {named[int(place)].name!r}"
+    return ": ".join(each for each in (here, dotted(rest), f"{what}; {expected}") if each)
 
 
 def _listed(content: Any, key: str) -> list[Any]:

@@ -38,7 +38,7 @@ class Change(NamedTuple):
 
 
 def changes(old: Catalogue, new: Catalogue) -> list[Change]:
-    """Return every change, channels before events. `new` need not keep to the rules between channels and events."""
+    """Return every change: of channels, events and tasks. `new` need not keep to the rules between them."""
     pairs = pair_channels(old.channels, new.channels)
     found = [change for place, one in enumerate(old.channels) for change in _channel(one, pairs.get(place), old, new)]
     kept = {id(each) for each in pairs.values()}
@@ -48,7 +48,7 @@ def changes(old: Catalogue, new: Catalogue) -> list[Change]:
         after = new.events_by_code.get(event.code)
         found += [_deleted(event, old, new)] if after is None else _event(event, after, old, new, became)
     found += [_added(each, new) for each in new.events if each.code not in old.events_by_code]
-    return found
+    return [*found, *_tasks(old, new)]
 
 
 def refusals(old: Catalogue, new: Catalogue) -> list[Change]:
@@ -68,12 +68,13 @@ def _channel(one: Channel, after: Channel | None, old: Catalogue, new: Catalogue
         yield Change(Sort.EDITED, f"{here}: name changed to {after.name!r}", elsewhere)
     for key in _CHANNEL_KEYS:
         before, now = getattr(one, key), getattr(after, key)
-        if before == now or (key == "app_key" and before is None):  # the file came to know the key
+        if before == now:
             continue
-        fixed = (
-            "of a channel only the name can be edited" if left else ""
-        )  # without events it may be deleted and made anew
-        yield Change(Sort.EDITED, f"{here}: {key} changed from {_shown(before)} to {_shown(now)}", elsewhere or fixed)
+        # Without events it may be deleted and made anew.
+        fixed = elsewhere or ("of a channel only the name can be edited" if left else "")
+        is_learned = key == "app_key" and before is None  # Quick Tracking had it all along, the file did not
+        what = f"{here}: {key} changed from {_shown(before)} to {_shown(now)}"
+        yield Change(Sort.EDITED, what, "" if is_learned else fixed)
 
 
 def _deleted(event: EventDefinition, old: Catalogue, new: Catalogue) -> Change:
@@ -81,7 +82,7 @@ def _deleted(event: EventDefinition, old: Catalogue, new: Catalogue) -> Change:
     if old.origin_of(event) is Origin.SYSTEM:
         return Change(Sort.DELETED, what, "a system default event cannot be deleted")
     tasks = [each.name for each in new.tasks_using(event.code)]
-    used = f"the automated marketing tasks {_few(tasks)} use it; only an event that no task uses can be deleted"
+    used = f"{_tasks_use(tasks)} it; only an event that no task uses can be deleted"
     return Change(Sort.DELETED, what, used if tasks else "")
 
 
@@ -121,12 +122,39 @@ def _event(
             yield Change(Sort.ADDED, f"{here}: property {each.id!r} added", system)
 
 
+def _tasks(old: Catalogue, new: Catalogue) -> Iterator[Change]:
+    """Nothing of them is refused: they are edited elsewhere in the console, and the file only takes notice."""
+    before, after = _used(old), _used(new)
+    for name, codes in before.items():
+        if name not in after:
+            yield Change(Sort.DELETED, f"task {name!r} deleted")
+            continue
+        if more := sorted(after[name] - codes):
+            yield Change(Sort.EDITED, f"task {name!r}: uses {_few(more)}")
+        if less := sorted(codes - after[name]):
+            yield Change(Sort.EDITED, f"task {name!r}: uses {_few(less)} no more")
+    yield from (Change(Sort.ADDED, f"task {name!r} added") for name in after if name not in before)
+
+
+def _used(catalogue: Catalogue) -> dict[str, set[str]]:
+    """Return the codes that tasks use, by the task's name, which several may have."""
+    used: dict[str, set[str]] = {}
+    for each in catalogue.tasks:
+        used.setdefault(each.name, set()).update(each.events)
+    return used
+
+
 def _is_its_own(event: EventDefinition, after: EventDefinition, old: Catalogue, new: Catalogue) -> bool:
     """Whether a change of origin is one of the event's own: where its channel changed or went, that has been said of the channel."""
     before, now = old.channel_of(event), new.channel_of(after)
     return event.origin != after.origin or (
         before is not None and now is not None and before.quick_tracking == now.quick_tracking
     )
+
+
+def _tasks_use(tasks: list[str]) -> str:
+    one = len(tasks) == 1
+    return f"the automated marketing task{'' if one else 's'} {_few([repr(each) for each in tasks])} use{'s' if one else ''}"
 
 
 def _few(names: list[str]) -> str:

@@ -77,7 +77,7 @@ def edit_event(
     for each in new_properties:
         if each.id in ids:
             raise UsageError(f"event {code!r}: found the property {each.id!r} already; expected a new property ID")
-    changed = with_fields(event, name=name or event.name)
+    changed = with_fields(event, name=event.name if name is None else name)
     events = [_renamed(changed if each is event else each, event, renamed) for each in catalogue.events]
     events = [_with_properties(each, new_properties) if each.code == code else each for each in events]
     new = with_fields(catalogue, events=events)

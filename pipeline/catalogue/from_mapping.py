@@ -48,6 +48,7 @@ NUMERIC_WORDS = frozenset(
 )
 """Words of a property ID that say that it is a number. `number` and `no` are left out: most order numbers are texts."""
 
+_ALONE = re.compile(r"\{\{[^{}]*\}\}")
 _WORD = re.compile(r"[A-Za-z][a-z]*")
 
 
@@ -73,6 +74,7 @@ class _Gathering:
         self._wanted = wanted
         self._channels: dict[str, Channel] = {}
         self._events: dict[str, EventDefinition] = {}
+        self._types: dict[str, PropertyType] = {}
         self._notes: list[str] = []
 
     def gathered(self, rules: Sequence[EventRule]) -> tuple[Catalogue, list[str]]:
@@ -89,6 +91,11 @@ class _Gathering:
                 self._notes.append(
                     f"events[{place}].event_code is a path: which codes it gives only the log knows; add them by hand"
                 )
+        if self._types:
+            numeric = ", ".join(sorted(name for name, kind in self._types.items() if kind is PropertyType.NUMERIC))
+            self._notes.append(
+                f"types are guessed: numeric {numeric or 'none'}, text all others; the console lets no type be changed later"
+            )
         return Catalogue(channels=list(self._channels.values()), events=list(self._events.values())), self._notes
 
     def _event(self, code: str, rule: EventRule, here: str) -> None:
@@ -108,7 +115,9 @@ class _Gathering:
             each.id: each for each in [*(known.properties if known else ()), *(before.properties if before else ())]
         }
         for name, written in rule.attributes.items():
-            there.setdefault(name, EventProperty(id=name, name=name, type=guessed_type(name, written)))
+            if name not in there:
+                kind = self._types[name] = guessed_type(name, written)
+                there[name] = EventProperty(id=name, name=name, type=kind)
         self._events[code] = EventDefinition(
             code=code, name=known.name if known is not None else code, channel=channel, properties=list(there.values())
         )
@@ -148,6 +157,8 @@ def guessed_type(property_id: str, written: Any) -> PropertyType:
         is_numeric = is_number(constant)
     elif functions:
         is_numeric = functions[-1] in NUMERIC_FUNCTIONS
+    elif isinstance(written, str) and "{{" in written and not _ALONE.fullmatch(written):
+        is_numeric = False  # a template with text around what the entry has
     else:
         is_numeric = bool(words & NUMERIC_WORDS)
     return PropertyType.NUMERIC if is_numeric else PropertyType.TEXT

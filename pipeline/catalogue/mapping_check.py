@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pipeline.catalogue.message_check import is_number, reported_elsewhere
 from pipeline.catalogue.rules import did_you_mean
 from pipeline.catalogue.settings import Action, CatalogueSettings
 from pipeline.config.faults import Found, Location
-from schemas.catalogue import Catalogue, EventDefinition, PropertyType
+from schemas.catalogue import Catalogue, EventDefinition, Origin, PropertyType
 from schemas.event import OUT_BIZ_ID
 from schemas.refusal import ReasonCode
-from transforms.mapping import EventRule, constant_text
+from transforms.mapping import EventRule, constant_text, constant_texts
 
 _Finding = tuple[ReasonCode, Found]
 
 
 def mapping_findings(
-    rules: Sequence[EventRule], catalogue: Catalogue, settings: CatalogueSettings
+    rules: Sequence[EventRule],
+    tables: Mapping[str, Mapping[str, Any]],
+    catalogue: Catalogue,
+    settings: CatalogueSettings,
 ) -> tuple[list[Found], list[Found]]:
-    """Return the faults, and what is only doubtful by the settings. What a path will give is checked when it does."""
+    """Return the faults, and what is only doubtful by the settings. What a path will give is checked when it does.
+
+    `tables` are those that the rules look up.
+    """
     faults: list[Found] = []
     doubts: list[Found] = []
     for place, rule in enumerate(rules):
-        for code, found in _rule(rule, ("events", place), catalogue):
+        for code, found in [
+            *_elsewhere(rule, ("events", place), tables, catalogue),
+            *_rule(rule, ("events", place), catalogue),
+        ]:
             action = settings.action(code)
             if action is not Action.IGNORE:
                 (faults if action is Action.REFUSE else doubts).append(found)
     return faults, doubts
+
+
+def _elsewhere(
+    rule: EventRule, here: Location, tables: Mapping[str, Mapping[str, Any]], catalogue: Catalogue
+) -> Iterator[_Finding]:
+    for code in dict.fromkeys(each.strip() for each in constant_texts(rule.event_code, tables)):
+        event = catalogue.events_by_code.get(code)
+        if event is not None and (reporter := reported_elsewhere(catalogue.origin_of(event))):
+            expected = "expected no rule for it: it would be reported a second time"
+            found = ((*here, "event_code"), f"found {code!r}, which {reporter} already", expected)
+            yield ReasonCode.EVENT_REPORTED_ELSEWHERE, found
 
 
 def _rule(rule: EventRule, here: Location, catalogue: Catalogue) -> Iterator[_Finding]:
@@ -35,12 +56,9 @@ def _rule(rule: EventRule, here: Location, catalogue: Catalogue) -> Iterator[_Fi
     event = catalogue.events_by_code.get(code)
     keys = [each.app_key for each in catalogue.channels if each.app_key]
     place = (*here, "event_code")
-    if event is not None:
-        if reporter := reported_elsewhere(catalogue.origin_of(event)):
-            expected = "expected no rule for it: it would be reported a second time"
-            yield ReasonCode.EVENT_REPORTED_ELSEWHERE, (place, f"found {code!r}, which {reporter} already", expected)
-            return
-    elif code:
+    if event is not None and catalogue.origin_of(event) is not Origin.CUSTOM:
+        return
+    if event is None and code:
         expected = f"expected an event of the catalogue{did_you_mean(code, catalogue.events_by_code)}"
         yield ReasonCode.EVENT_UNKNOWN, (place, f"found {code!r}, an event that the catalogue does not have", expected)
     place = (*here, "event_source_code")

@@ -49,7 +49,7 @@ def rule_faults(
     for name, channel in by_name.items():
         if channel.quick_tracking:
             found += _global_faults([(place, event) for place, event in events if event.channel == name])
-    codes = [event.code for _, event in events]
+    codes = dict.fromkeys(event.code for _, event in events)
     for place, task in tasks:
         for number, code in enumerate(task.events):
             if code not in codes:
@@ -59,9 +59,10 @@ def rule_faults(
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Name the nearest that there is, in brackets; nothing where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    """Name the nearest that there is, in whichever case, in brackets; nothing where none is near."""
+    by_case = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), by_case, n=1, cutoff=0.5)
+    return f" (did you mean {by_case[near[0]]!r}?)" if near else ""
 
 
 def _repeated(named: Sequence[tuple[Location, str]], what: str) -> list[Found]:

@@ -72,7 +72,7 @@ def list_events(file: Path, search: str, channel_name: str, origin: str | None) 
 @catalogue_argument
 @code_argument
 def show(file: Path, code: str) -> None:
-    """Show the event CODE of FILE: its channel, its properties, and the tasks that use it."""
+    """Show the event CODE of FILE. With its channel, its properties, and the tasks that use it."""
     catalogue = read_catalogue(file).catalogue
     event = edits.known_event(catalogue, code)
     click.echo(f"{event.code}: {event.name}")
@@ -119,14 +119,12 @@ def add(
     global_properties: Sequence[str],
 ) -> None:
     """Add the event CODE to FILE, which is made where it is not there."""
+    own = _properties(properties, global_properties)
     event = build(
         lambda: EventDefinition(
-            code=code,
-            name=name,
-            channel=channel_name,
-            origin=Origin(origin) if origin else None,
-            properties=_properties(properties, global_properties),
-        )
+            code=code, name=name, channel=channel_name, origin=Origin(origin) if origin else None, properties=own
+        ),
+        argument="code",
     )
     written = read_or_new(file)
     written.save(edits.add_event(written.catalogue, event))
@@ -148,17 +146,19 @@ def edit(
     properties: Sequence[str],
     global_properties: Sequence[str],
 ) -> None:
-    """Edit the event CODE of FILE: its name, the names of its properties, and new properties. The console allows nothing else."""
-    if not (name or names or properties or global_properties):
+    """Edit the event CODE of FILE. Its name, the names of its properties, and new properties: the console allows nothing else."""
+    if name is None and not (names or properties or global_properties):
         raise UsageError("found nothing to edit; expected --name, --property-name, --property or --global-property")
     written = read_catalogue(file)
-    added = build(lambda: _properties(properties, global_properties))
-    new = build(
-        lambda: edits.edit_event(
-            written.catalogue, code, name=name, property_names=dict(map(_renaming, names)), new_properties=added
+    added = _properties(properties, global_properties)
+    renamed = dict(map(_renaming, names))
+    if len(renamed) < len(names):
+        raise UsageError("--property-name: found one property twice; expected each once")
+    written.save(
+        build(
+            lambda: edits.edit_event(written.catalogue, code, name=name, property_names=renamed, new_properties=added)
         )
     )
-    written.save(new)
     click.echo(f"{file}: event {code!r} edited")
 
 
@@ -166,7 +166,7 @@ def edit(
 @catalogue_argument
 @code_argument
 def delete(file: Path, code: str) -> None:
-    """Delete the event CODE from FILE, unless an automated marketing task uses it."""
+    """Delete the event CODE from FILE. Not one that an automated marketing task uses."""
     written = read_catalogue(file)
     written.save(edits.delete_event(written.catalogue, code))
     click.echo(f"{file}: event {code!r} deleted")
@@ -175,7 +175,7 @@ def delete(file: Path, code: str) -> None:
 @events.command("check")
 @catalogue_argument
 def check_events(file: Path) -> None:
-    """Say whether FILE is right: all faults at once, each with file, line and key."""
+    """Say whether FILE is right. All faults at once, each with file, line and key."""
     click.echo(f"{file}: ok: {counted(read_catalogue(file).catalogue)}")
 
 
@@ -202,18 +202,19 @@ def _properties(of_event: Sequence[str], of_channel: Sequence[str]) -> list[Even
 def _property(written: str, scope: PropertyScope) -> EventProperty:
     property_id, _, rest = written.partition(":")
     kind, _, name = rest.partition(":")
+    option = "--property" if scope is PropertyScope.EVENT else "--global-property"
     if kind not in set(PropertyType) or not name:
-        option = "--property" if scope is PropertyScope.EVENT else "--global-property"
         raise UsageError(
             f"{option}: found {written!r}; expected ID:TYPE:NAME with the type text or numeric, such as amount:numeric:Amount"
         )
-    return EventProperty(id=property_id, name=name, type=PropertyType(kind), scope=scope)
+    return build(lambda: EventProperty(id=property_id, name=name, type=PropertyType(kind), scope=scope), option=option)
 
 
 def _renaming(written: str) -> tuple[str, str]:
     property_id, equals, name = written.partition("=")
     if not equals or not name:
         raise UsageError(f"--property-name: found {written!r}; expected ID=NAME, such as amount=Amount")
+    build(lambda: EventProperty(id=property_id, name=name, type=PropertyType.TEXT), option="--property-name")
     return property_id, name
 
 

@@ -67,7 +67,8 @@ def add_channel(
             app_key=app_key,
             quick_tracking=quick_tracking,
             platform_type=platform_type,
-        )
+        ),
+        argument="name",
     )
     written.save(edits.add_channel(written.catalogue, made))
     click.echo(f"{file}: channel {name!r} added")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -25,9 +26,7 @@ CHARSETS = ("utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16")
 @click.command("import")
 @catalogue_argument
 @click.option("--csv", "table", type=click.Path(path_type=Path), help="Take in what this table has, a row a property.")
-@click.option(
-    "--charset", type=click.Choice(CHARSETS), default="utf-8-sig", show_default=True, help="The table's character set."
-)
+@click.option("--charset", type=click.Choice(CHARSETS), help="The table's character set.  [default: utf-8-sig]")
 @click.option(
     "--source", "source_file", type=click.Path(path_type=Path), help="Take in what this source file's mapping uses."
 )
@@ -40,33 +39,50 @@ CHARSETS = ("utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16")
 def import_events(
     file: Path,
     table: Path | None,
-    charset: str,
+    charset: str | None,
     source_file: Path | None,
     channel_name: str | None,
     application_type: str | None,
 ) -> None:
-    """Add to FILE the channels, events and properties that it has not, from a CSV or from a mapping. What is there stays as it is."""
+    """Add to FILE what a CSV or a mapping has.
+
+    Channels, events and properties that FILE has not. What is there stays as it is.
+    """
     if (table is None) == (source_file is None):
         raise UsageError(
             "found both --csv and --source; expected one" if table else "found neither --csv nor --source; expected one"
         )
+    _only_with("--csv", {"--charset": charset}, there=table is not None)
+    _only_with(
+        "--source", {"--channel": channel_name, "--application-type": application_type}, there=source_file is not None
+    )
     written = read_or_new(file)
     known = written.catalogue
     notes: list[str] = []
     if table is not None:
-        more = read_table(table, charset, known.channels)
+        more = read_table(table, charset or "utf-8-sig", known.channels)
     else:
         assert source_file is not None  # noqa: S101 - one of the two is there
         if channel_name is not None:
             known_channel(known, channel_name)
         kind = ApplicationType(application_type) if application_type else None
         source = load_source(source_file, os.environ, with_catalogue=False)
+        if source.transform is not None:
+            raise UsageError(
+                f"--source: found {source_file}, whose events a plug-in makes; expected one with rules, since what a plug-in makes only it knows"
+            )
         more, notes = catalogue_of(source, known, Wanted(channel_name, kind))
     new, kept = merged(known, more)
     written.save(new)
     for note in [*notes, *kept]:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{file}: now {counted(new)}; before {counted(known)}")
+
+
+def _only_with(option: str, others: Mapping[str, str | None], *, there: bool) -> None:
+    for name, value in others.items():
+        if value is not None and not there:
+            raise UsageError(f"{name}: found it without {option}; expected it with that only")
 
 
 @click.command("export")
@@ -83,8 +99,12 @@ def import_events(
 )
 @click.option("--to", type=click.Path(path_type=Path), help="Write to this file. Default: standard output.")
 def export_events(file: Path, form: str, charset: str, to: Path | None) -> None:
-    """Write FILE as CSV (a row a property, without the tasks) or as JSON."""
+    """Write FILE as CSV or as JSON. A row of a CSV is a property; the tasks are not in it."""
     catalogue = read_catalogue(file).catalogue
+    if to is not None and to.resolve() == file.resolve():
+        raise UsageError(
+            f"--to: found {to}, the catalogue itself; expected another file: a table has not all that is in it"
+        )
     if form == "csv":
         try:
             content = table_text(catalogue).encode(charset)

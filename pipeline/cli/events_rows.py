@@ -20,8 +20,8 @@ catalogue_argument = click.argument("file", metavar="FILE", type=click.Path(path
 Made = TypeVar("Made")
 
 
-def build(make: Callable[[], Made]) -> Made:
-    """Make something of what was given as options.
+def build(make: Callable[[], Made], *, argument: str = "", option: str = "") -> Made:
+    """Make something of what was given as options. `argument` is the key that is none; `option` where all of it is of one.
 
     Raises:
         UsageError: a text among them cannot be a name or a code.
@@ -30,9 +30,10 @@ def build(make: Callable[[], Made]) -> Made:
         return make()
     except ValidationError as error:
         first = error.errors()[0]
-        key = first["loc"][-1] if first["loc"] else ""
+        key = str(first["loc"][-1])
+        where = option or (key.upper() if key == argument else f"--{key.replace('_', '-')}")
         raise UsageError(
-            f"{str(key).replace('_', ' ')}: found {first['input']!r}; expected a text of one line, not empty, without white space around it"
+            f"{where}: found {first['input']!r}; expected a text of one line, not empty, without white space around it or characters that do not show"
         ) from None
 
 

@@ -119,7 +119,7 @@ def _update(source_file: Path, file: CaseFile, results: Sequence[CaseResult]) ->
         raise UsageError(
             f"{file.path}:{wrong[0].line}: {wrong[0].name}: found an expectation that cannot be rewritten; expected it mended by hand"
         )
-    replace_file(file.path, text)
+    replace_file(file.path, text, file.text)
     for result in again:
         if result.case.name in failed:
             click.echo(f"updated {file.path}:{result.case.line}: {result.case.name}")

@@ -109,6 +109,7 @@ _QUOTED = re.compile("'([^']+)'")
 
 _EXPECTED: Mapping[str, Any] = {
     "string_type": lambda _: "a text (in quotes if it looks like a number)",
+    "string_unicode": lambda _: "a text without half a surrogate pair",
     "string_too_short": lambda _: "a text that is not empty",
     "string_too_long": lambda c: f"at most {c['max_length']} characters",
     "string_pattern_mismatch": lambda c: f"a text that fits {c['pattern']}",

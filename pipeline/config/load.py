@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +56,7 @@ def load_source(
         if with_credentials:
             found += _credentials_faults(source, environment)
         if catalogue is not None and source.catalogue is not None:
-            faults, doubts = mapping_findings(source.events, catalogue, source.catalogue)
+            faults, doubts = mapping_findings(source.events, tables, catalogue, source.catalogue)
             found += faults
     if found or elsewhere or source is None:
         found = [(placed_at(location, origins), what, expected) for location, what, expected in found]
@@ -104,7 +105,7 @@ def _catalogue(content: dict[str, Any], folder: Path, found: list[Found]) -> tup
     name = written.get("file") if isinstance(written, dict) else written
     if not isinstance(name, str) or not name:
         return None, []
-    if not (folder / name).exists():
+    if not os.path.lexists(folder / name):
         found.append(
             (("catalogue", "file"), f"found {name!r}, which is not there", f"expected a catalogue file in {folder}")
         )

@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pipeline.config.faults import Location
-from pipeline.config.yaml_layout import Span, YamlLayout
-from pipeline.config.yaml_values import block_lines, element_lines, flow_text, scalar_text
+from pipeline.config.yaml_layout import NotEditable, Span, YamlLayout
+from pipeline.config.yaml_values import block_lines, element_lines, flow_text, json_text, scalar_text
 
 
 class _Edit(NamedTuple):
@@ -48,6 +48,7 @@ class YamlEditor:
         """`text` is one document that can be read, whose root is a mapping."""
         self._layout = YamlLayout(text)
         self._newline = "\r\n" if "\r\n" in text else "\n"
+        self._flow_text = json_text if self._layout.is_json else flow_text
         self._edits: list[_Edit] = []
         self._flow_changes: dict[int, _FlowChange] = {}
 
@@ -64,9 +65,13 @@ class YamlEditor:
         return "".join([*made, self._layout.text[place:]])
 
     def replace(self, location: Location, value: Any) -> None:
-        """Put a scalar in the place of one."""
+        """Put a scalar in the place of one; a text in quotes stays in such."""
         node = self._layout.at(location)
-        self._edit(node.start_mark.index, self._layout.end(node), scalar_text(value), location)
+        begin, end = node.start_mark.index, self._layout.end(node)
+        if end == begin:
+            raise NotEditable(node, "nothing")
+        quote = node.style if isinstance(node, ScalarNode) else None
+        self._edit(begin, end, json_text(value) if self._layout.is_json else scalar_text(value, quote), location)
 
     def rewrite(self, location: Location, removed: Collection[str], added: Mapping[str, Any]) -> None:
         """Take keys out of a mapping, and put others, at least one, where the first of them was; at its end if none is taken out, or in brackets."""
@@ -77,7 +82,7 @@ class YamlEditor:
         if node.flow_style:
             change = self._flow_change(node, location)
             change.removed.update(places)
-            change.added += [f"{scalar_text(key)}: {flow_text(value)}" for key, value in added.items()]
+            change.added.append(self._flow_text(added)[1:-1])
         elif places:
             self._exchange_lines(node, places, added, location)
         else:
@@ -95,8 +100,9 @@ class YamlEditor:
             self._add_list(parent, str(name), items, location)
             return
         within = self._layout.at(location)
-        if isinstance(within, SequenceNode) and within.flow_style and (within.value or parent.flow_style):
-            self._flow_change(within, location).added += map(flow_text, items)
+        in_brackets = isinstance(within, SequenceNode) and within.flow_style
+        if in_brackets and (within.value or parent.flow_style or self._layout.has_comment(within)):
+            self._flow_change(within, location).added += map(self._flow_text, items)
         elif isinstance(within, SequenceNode) and within.value:
             self._append_lines(within, items, location)
         else:
@@ -140,7 +146,7 @@ class YamlEditor:
     def _add_list(self, parent: MappingNode, name: str, items: Sequence[Any], location: Location) -> None:
         if parent.flow_style:
             change = self._flow_change(parent, location[:-1])
-            change.added.append(f"{scalar_text(name)}: {flow_text(list(items))}")
+            change.added.append(self._flow_text({name: list(items)})[1:-1])
             return
         lines = [f"{scalar_text(name)}:", *(f"  {line}" for line in _list_lines(items, location))]
         apart = [""] if parent is self._layout.root else []
@@ -149,11 +155,11 @@ class YamlEditor:
     def _fill(self, parent: MappingNode, pair: tuple[Node, Node], items: Sequence[Any], location: Location) -> None:
         """Put elements where there is an empty list or nothing."""
         key, value = pair
-        begin, end = key.end_mark.index, self._layout.end(value)
+        begin, end = key.end_mark.index, self._layout.pair_end(key, value)
         if parent.flow_style:
-            self._edit(begin, end, f": {flow_text(list(items))}", location)
+            self._edit(begin, end, f": {self._flow_text(list(items))}", location)
             return
-        if end > value.start_mark.index:
+        if value.start_mark.index < value.end_mark.index:
             self._edit(len(self._layout.text[: value.start_mark.index].rstrip(" ")), end, "", location)
         self._insert(end, _list_lines(items, location), self._layout.column(parent) + 2, location)
 
@@ -165,7 +171,8 @@ class YamlEditor:
             line -= len(above)
         apart = [""] if len(within.value) > 1 and not above.strip() else []
         lines = [line for each in items for line in [*apart, *_list_lines([each], location)]]
-        self._insert(layout.end(within), lines, layout.column(within), location)
+        column = layout.column(within)
+        self._insert(layout.comments_end(layout.end(within), column), lines, column, location)
 
     def _flow_change(self, node: Node, location: Location) -> _FlowChange:
         if id(node) not in self._flow_changes:
@@ -173,22 +180,27 @@ class YamlEditor:
         return self._flow_changes[id(node)]
 
     def _flow_edits(self, change: _FlowChange) -> list[_Edit]:
-        """Take out each part up to the next one. Those at the end leave their place, and the comma before it, to what is added."""
-        parts, outwards, added = change.parts, -change.depth, ", ".join(change.added)
-        opening = self._layout.opening(change.node)
-        last = max(set(range(len(parts))) - change.removed, default=-1)
-        edits = [
-            _Edit(parts[each].begin, parts[each + 1].begin, outwards, "") for each in change.removed if each < last
-        ]
+        """Take each part out. Those at the end leave their place to what is added; if nothing is, no comma stays that was not there."""
+        layout, parts, outwards = self._layout, change.parts, -change.depth
+        opening, apart = layout.opening(change.node), ", "
+        if parts and (indent := layout.indent_of_line_alone(parts[-1])) is not None:
+            apart = f",{self._newline}{indent}"
+        added = apart.join(change.added)
         if not parts:
             return [_Edit(opening + 1, opening + 1, outwards, added)]
-        end = parts[-1].end
-        if last < len(parts) - 1:
-            until = end if added else self._layout.behind_comma(end)
-            edits.append(_Edit(parts[last + 1].begin, until, outwards, added))
+        last, end = max(set(range(len(parts))) - change.removed, default=-1), parts[-1].end
+        edits = [
+            _Edit(*layout.element_extent(parts[each]), outwards, "")
+            for each in change.removed
+            if each < last or not added
+        ]
+        if added and last < len(parts) - 1:
+            edits.append(_Edit(parts[last + 1].begin, end, outwards, added))
         elif added:
-            edits.append(_Edit(end, end, outwards, f", {added}"))
-        if self._layout.text[opening] not in "{[":
+            edits.append(_Edit(end, end, outwards, apart + added))
+        elif 0 <= last < len(parts) - 1 and layout.behind_comma(end) == end:
+            edits.append(_Edit(*layout.comma_behind(parts[last].end), outwards, ""))
+        if layout.text[opening] not in "{[":
             edits += [_Edit(opening, opening, outwards, "{"), _Edit(end, end, outwards, "}")]
         return edits
 

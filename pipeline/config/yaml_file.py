@@ -208,9 +208,17 @@ def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> A
 
 def _text(value: str, location: Location, read: YamlFile) -> str:
     """Return a plain text. Half a surrogate pair, which an escape can write, could be sent nowhere."""
-    if _SURROGATE.search(value):
+    text = _whole(str(value))
+    if _SURROGATE.search(text):
         raise _unreadable(read.path, read.line_of(location), "", "half of a surrogate pair", "text")
-    return str(value)
+    return text
+
+
+def _whole(text: str) -> str:
+    """Put the halves of a character together, which JSON writes as two escapes; ruamel.yaml leaves them apart."""
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _unreadable(path: Path, line: int, key: str, found: str, expected: str) -> UnreadableYaml:

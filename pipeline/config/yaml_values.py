@@ -14,13 +14,17 @@ _PLAIN = re.compile(r"[^\W\d_](?:[\w.\-]| (?=[\w.\-])){0,80}|\d{4}-\d\d-\d\dT\d\
 """What YAML 1.2 reads as a text without quotes: words, or a time."""
 _MEANT_OTHERWISE = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_NOT_AS_IT_IS = re.compile(f"[\x00-\x1f]|{_UNPRINTABLE.pattern}")
 
 
-def scalar_text(value: Any) -> str:
-    """Write a text, a number, true, false or null."""
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _MEANT_OTHERWISE:
-        return value
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+def scalar_text(value: Any, quote: str | None = None) -> str:
+    """Write a text, a number, true, false or null. `quote`: in which quotes a text is to be, as far as it can."""
+    if isinstance(value, str):
+        if quote == "'" and not _NOT_AS_IT_IS.search(value):
+            return "'" + value.replace("'", "''") + "'"
+        if quote != '"' and _PLAIN.fullmatch(value) and value.lower() not in _MEANT_OTHERWISE:
+            return value
+    return json_text(value)
 
 
 def flow_text(value: Any) -> str:
@@ -30,6 +34,11 @@ def flow_text(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(flow_text, value)) + "]"
     return scalar_text(value)
+
+
+def json_text(value: Any) -> str:
+    """Write a value as JSON, on one line."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def block_lines(value: Mapping[str, Any], *, spread: bool = True) -> list[str]:

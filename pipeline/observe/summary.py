@@ -102,12 +102,12 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
         )
     if total.lost_to_retention:
         lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
-    lines += _warned(status.warnings)
+    lines += warned(status.warnings)
     return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))
 
 
-def _warned(warnings: Mapping[tuple[str, str], int]) -> list[str]:
-    """The commonest first, and how many more there are."""
+def warned(warnings: Mapping[tuple[str, str], int]) -> list[str]:
+    """Say what the event catalogue's check let pass, a line a kind: the commonest first, and how many more there are."""
     if not warnings:
         return []
     often = sorted(warnings.items(), key=lambda each: (-each[1], each[0]))

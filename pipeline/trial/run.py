@@ -34,6 +34,7 @@ def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[
         ]
         counter.take(sampled, entries, rules)
     tally = counter.tally
+    tally.warnings = converter.warnings
     return tally, [*(coverage.notes() if coverage else []), *_clashes(tally, coverage), *_dead_letters(tally, source)]
 
 

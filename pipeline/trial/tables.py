@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.books import Fate
+from pipeline.observe.summary import warned
 from pipeline.trial.tally import Group, Tally
 
 FATES = {
@@ -40,6 +41,8 @@ def printed(name: str, tally: Tally) -> RenderableType:
     parts: list[RenderableType] = [fates]
     if messages.row_count:
         parts.append(messages)
+    if lines := warned(tally.warnings):
+        parts.append(Text("\n".join(lines) + "\n"))
     return Printed(
         *parts, Text("one example of each, identifiers masked", style="bold"), *(_example(*each) for each in groups)
     )

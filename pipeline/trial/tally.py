@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -67,13 +67,14 @@ class Clash:
 
 @dataclass(slots=True)
 class Tally:
-    """The counts. `fates` is by fate and, of the filtered and the refused, by reason."""
+    """The counts. `fates` is by fate and, of the filtered and the refused, by reason; `warnings` by reason code and event, as in `Status`."""
 
     records: int = 0
     fates: dict[tuple[Fate, str], Group] = field(default_factory=dict)
     events: dict[str, Reports] = field(default_factory=dict)
     users: Reports = field(default_factory=Reports)
     clashes: dict[str, Clash] = field(default_factory=dict)
+    warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def count(self, fate: Fate) -> int:
         """Return how many records ended so."""

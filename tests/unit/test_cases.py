@@ -315,7 +315,7 @@ cases:
   - name: first    # beside it
     json: &paid {type: paid, ts: 2026-11-11 00:00:00, user: u1, no: n1, amount: 99.5, phone: '13812345678'}
     events:
-      - out_biz_id: n1   # was another
+      - out_biz_id: 'n1'   # was another
         attributes: {note: null, amount: "99.5"}
 
   # A comment of the second.

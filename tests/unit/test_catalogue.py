@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
-from good_files import GOOD_CATALOGUE, faults_of
+from good_files import GOOD_CATALOGUE, GOOD_SOURCE, faults_of
 
 from pipeline.catalogue.catalogue_file import read_catalogue
 from pipeline.errors import UsageError
@@ -84,6 +85,17 @@ def test_a_fault_has_its_line_its_key_and_what_would_be_right(read, old, new, li
     assert any(f"shop.catalogue.yaml:{line}: " in each for each in found if says in each), found
 
 
+@pytest.mark.parametrize("name", ["商城　App", "a\u00a0b", "支付 [新] 😀"])
+def test_a_name_may_have_any_characters_that_show(read, name):
+    assert read(GOOD_CATALOGUE.replace("Order paid", f"'{name}'")).events[0].name == name
+
+
+@pytest.mark.parametrize("name", ["a\u200bb", "a\u2028b", "a\u3000"])
+def test_what_nobody_sees_is_said(read, name):
+    found = faults_of(read, GOOD_CATALOGUE.replace("Order paid", json.dumps(name)))
+    assert any("or characters that do not show" in each for each in found), found
+
+
 def test_all_faults_are_said_at_once_in_the_files_order(read):
     text = GOOD_CATALOGUE.replace("type: numeric", "type: number").replace("app_key: till", "app_key: shop-app")
     text = text.replace("code: app_stop", "code: app_start").replace("[pay_order]", "[nothing]")
@@ -98,6 +110,12 @@ def test_all_faults_are_said_at_once_in_the_files_order(read):
 )
 def test_what_is_no_catalogue_is_one_sentence(read, text, says):
     assert any(says in each for each in faults_of(read, text))
+
+
+@pytest.mark.parametrize(("text", "kind"), [(GOOD_SOURCE, "a source file"), ("# cases\ncases: []\n", "test cases")])
+def test_another_kind_of_file_is_one_sentence(read, text, kind):
+    (said,) = faults_of(read, text)
+    assert f"found {kind}; expected an event catalogue, such as NAME.catalogue.yaml" in said
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -200,6 +200,32 @@ def test_what_is_reported_elsewhere_is_refused_with_its_line_whatever_the_settin
 
 
 @pytest.mark.parametrize(
+    "code",
+    [
+        "$.code | lookup('codes')",
+        "$.code | lookup('codes') | default('x')",
+        "$.code | default('app_start')",
+        "{first_of: [$.code, app_start]}",
+        "{first_of: [$.code, $.type], then: \"lookup('codes')\"}",
+        "{first_of: [$.code, \"$.type | lookup('codes')\"]}",
+    ],
+)
+def test_what_a_table_or_a_default_gives_is_known_before_anything_runs(load, code):
+    more = "tables: {codes: {start: app_start, other: none}}\nreport:"
+    text = SOURCE.replace("report:", more).replace("event_code: $.code", f"event_code: {code}")
+    with pytest.raises(UsageError) as found:
+        load(SOURCE, text)
+    assert str(found.value).count("events[1].event_code: found 'app_start', which Quick Tracking reports already; expected no rule for it") == 1  # fmt: skip
+    for harmless in ("upper", "prefix('x')"):
+        load(SOURCE, text.replace(code, f"$.code | lookup('codes') | {harmless}"))
+
+
+def test_a_path_that_no_file_can_have_is_a_fault_like_any_other(load):
+    with pytest.raises(UsageError, match=r"catalogue\.file: found .*, which is not there"):
+        load("catalogue: shop.catalogue.yaml", f"catalogue: {'a' * 300}")
+
+
+@pytest.mark.parametrize(
     ("old", "new", "catalogue", "says"),
     [
         ("catalogue: shop", "catalogue: shp", GOOD_CATALOGUE, "shop.yaml:4: catalogue.file: found 'shp.catalogue.yaml', which is not there; expected a catalogue file in"),
@@ -246,6 +272,18 @@ def test_what_a_plugin_makes_is_checked_likewise(catalogue):
     assert converter(record(code="follow")).reason == "plug-in p: the system itself reports follow already"
     assert [draft.kind.value for draft in converter(record(code="pay_order"))] == ["user", "event"]
     assert converter.warnings == {("PROPERTY_MISSING", "pay_order"): 1}
+
+
+def test_a_sample_shows_what_would_be_let_pass(load, tmp_path):
+    load()
+    (tmp_path / "shop.log").write_bytes(
+        b"".join(record(no=f"n{number}", title=None).value + b"\n" for number in range(3))
+    )
+    result = CliRunner(env=KEYS).invoke(
+        cli, ["check", str(tmp_path / "shop.yaml"), "--sample", str(tmp_path / "shop.log")]
+    )
+    assert result.exit_code == 0, result.output
+    assert "not as the event catalogue has it, and let pass:\n  PROPERTY_MISSING pay_order x3\n" in result.output
 
 
 def explain(load, tmp_path, **fields):

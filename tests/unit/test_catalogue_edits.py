@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from threading import Barrier
 
 import pytest
 from good_files import GOOD_CATALOGUE
@@ -77,7 +80,7 @@ def saved(written, new):
 @pytest.mark.parametrize(
     ("edit", "old", "new"),
     [
-        (lambda c: edits.edit_event(c, "refund", name="Money: back"), "name: 'Refund'", 'name: "Money: back"'),
+        (lambda c: edits.edit_event(c, "refund", name="Money: back"), "name: 'Refund'", "name: 'Money: back'"),
         (lambda c: edits.edit_event(c, "pay_order", name="Paid"), ">-\n      Order\n      paid\n", "Paid\n"),
         (lambda c: edits.edit_event(c, "pay_order", property_names={"amount": "金额"}), "name: Amount", "name: 金额"),
         (lambda c: edits.edit_event(c, "pay_order", new_properties=[text_prop("no")]), "type: numeric}]", 'type: numeric}, {id: "no", name: "no", type: text}]'),
@@ -94,7 +97,7 @@ def test_an_edit_changes_what_it_must_and_not_a_letter_beside(written, edit, old
 
 def test_a_renamed_channel_keeps_its_events(written):
     text = saved(written, edits.edit_channel(written.catalogue, "Shop app", "Shop"))
-    assert text == WRITTEN.replace('"Shop app"', "Shop").replace("channel: Shop app", "channel: Shop")
+    assert text == WRITTEN.replace('"Shop app"', '"Shop"').replace("channel: Shop app", "channel: Shop")
 
 
 def test_a_global_property_comes_to_all_events_of_its_channel_and_to_new_ones(written):
@@ -113,7 +116,7 @@ def test_a_global_property_comes_to_all_events_of_its_channel_and_to_new_ones(wr
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (lambda c: edits.delete_event(c, "pay_order"), "the automated marketing tasks Thanks use it; only an event that no task uses can be deleted"),
+        (lambda c: edits.delete_event(c, "pay_order"), "the automated marketing task 'Thanks' uses it; only an event that no task uses can be deleted"),
         (lambda c: edits.delete_event(c, "follow"), "a system default event cannot be deleted"),
         (lambda c: edits.edit_event(c, "follow", name="x"), "a system default event cannot be edited"),
         (lambda c: edits.edit_event(c, "follow", new_properties=[text_prop("a")]), "a system default event cannot be edited"),
@@ -135,9 +138,9 @@ def test_what_the_console_refuses_is_refused_in_a_sentence(written, edit, says):
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (lambda c: edits.add_event(c, EventDefinition(code="x", name="x", channel="nowhere")), "events[4].channel: found 'nowhere'"),
-        (lambda c: edits.edit_event(c, "refund", new_properties=[text_prop("a", scope="global")]), "found global"),
-        (lambda c: edits.add_channel(c, Channel(name="x", application_type="web", app_key="shop-app")), "found 'shop-app' a second time"),
+        (lambda c: edits.add_event(c, EventDefinition(code="x", name="x", channel="nowhere")), "shop.catalogue.yaml: not written: event 'x': channel: found 'nowhere', a channel that is not listed"),
+        (lambda c: edits.edit_event(c, "refund", new_properties=[text_prop("a", scope="global")]), "not written: event 'refund': property 'a': scope: found global; expected event"),
+        (lambda c: edits.add_channel(c, Channel(name="x", application_type="web", app_key="shop-app")), "not written: channel 'x': app_key: found 'shop-app' a second time"),
     ],
 )  # fmt: skip
 def test_what_breaks_a_rule_is_not_written(written, edit, says):
@@ -156,7 +159,10 @@ events:
     path = tmp_path / "aliases.yaml"
     path.write_text(text)
     written = read_catalogue(path)
-    with pytest.raises(UsageError, match="anchors, aliases or tags"):
+    with pytest.raises(
+        UsageError,
+        match=r"aliases\.yaml:3: found a value that an alias or << puts elsewhere too; expected it written out, or the change made by hand",
+    ):
         written.save(edits.edit_event(written.catalogue, "two", name="Two"))
     assert path.read_text() == text
 
@@ -164,12 +170,36 @@ events:
 def test_a_new_file_and_one_with_other_line_ends(tmp_path):
     new = read_or_new(tmp_path / "new.yaml")
     new.save(edits.add_channel(new.catalogue, Channel(name="a", application_type="web", app_key="1")))
+    with pytest.raises(UsageError, match="found it changed by somebody else"):
+        new.save(edits.add_channel(new.catalogue, Channel(name="b", application_type="web", app_key="2")))
     assert 'channels:\n  - name: a\n    application_type: web\n    app_key: "1"\nevents: []\n' in new.path.read_text()
     path = tmp_path / "windows.yaml"
-    path.write_bytes(GOOD_CATALOGUE.replace("\n", "\r\n").encode())
+    path.write_bytes(BOM_UTF8 + GOOD_CATALOGUE.replace("\n", "\r\n").encode())
     written = read_catalogue(path)
     written.save(edits.edit_event(written.catalogue, "pay_order", new_properties=[text_prop("no")]))
     assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n") == GOOD_CATALOGUE.count("\n") + 1
+    assert path.read_bytes().startswith(BOM_UTF8)
+
+
+def test_of_two_edits_at_once_none_is_lost(written):
+    """Each is written, or says that the file is another by now."""
+    starts = Barrier(8)
+
+    def add(number):
+        file = read_catalogue(written.path)
+        event = EventDefinition(code=f"code {number}", name="x", channel="Shop app")
+        starts.wait()
+        try:
+            file.save(edits.add_event(file.catalogue, event))
+        except UsageError as error:
+            return str(error)
+        return event.code
+
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(add, range(8)))
+    added = [each for each in read_catalogue(written.path).catalogue.events_by_code if each.startswith("code ")]
+    assert added == [each for each in said if each.startswith("code ")] != []
+    assert sum("found it changed by somebody else" in each for each in said) == 7
 
 
 @pytest.mark.parametrize(
@@ -190,6 +220,11 @@ def test_a_new_file_and_one_with_other_line_ends(tmp_path):
         ("  - name: Till\n    application_type: third_party_system\n    app_key: till\n", "", ""),
         ("channel: Social Interaction\n    origin: system", "channel: Till", "event 'follow': channel changed from 'Social Interaction' to 'Till'"),
         ("quick_tracking: true\n    platform_type: iOS", "app_key: ios", "quick_tracking changed from true to false"),
+        ("platform_type: iOS", "platform_type: iOS\n    app_key: learned", ""),
+        ("events: [pay_order]", "events: []", ""),
+        ("events: [pay_order]", "events: [pay_order, app_start]", ""),
+        ("  - {name: Thanks, events: [pay_order]}\n", "  - {name: Thanks, events: [pay_order]}\n  - {name: Later}\n", ""),
+        ("tasks:\n  - {name: Thanks, events: [pay_order]}\n", "", ""),
     ],
 )  # fmt: skip
 def test_a_difference_is_refused_as_the_console_would(tmp_path, old, new, says):
@@ -201,6 +236,21 @@ def test_a_difference_is_refused_as_the_console_would(tmp_path, old, new, says):
     refused = [str(each) for each in refusals(before, after)]
     assert any(says in each for each in refused) if says else not refused, refused
     assert changes(before, before) == []
+
+
+def test_what_tasks_use_is_a_difference_that_nobody_refuses(tmp_path):
+    before = parse_catalogue(tmp_path / "old", GOOD_CATALOGUE).catalogue
+    tasks = "  - {name: Thanks, events: [app_start, follow]}\n  - {name: Later}\n"
+    text = GOOD_CATALOGUE.replace("  - {name: Thanks, events: [pay_order]}\n", tasks)
+    after = parse_catalogue(tmp_path / "new", text).catalogue
+    said = [
+        "~ task 'Thanks': uses app_start, follow",
+        "~ task 'Thanks': uses pay_order no more",
+        "+ task 'Later' added",
+    ]
+    assert [f"{each.sort} {each}" for each in changes(before, after)] == said
+    assert [f"{each.sort} {each}" for each in changes(after, before)][-1] == "- task 'Later' deleted"
+    assert refusals(before, after) == refusals(after, before) == []
 
 
 def test_the_order_of_things_is_no_change(tmp_path):

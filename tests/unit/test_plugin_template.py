@@ -61,7 +61,13 @@ def test_installed_it_does_the_same(installed, tmp_path):
     source = load_source(path, {})
     assert source.plugin_file is None
     by_file = answers(load_source(TEMPLATE / "order-lines.yaml", {}))
-    assert answers(source)[:3] == by_file[:3]
+    assert _messages(answers(source)) == _messages(by_file)
+
+
+def _messages(made):
+    return [
+        each if isinstance(each, Refusal) else [(one.kind, one.body, one.claim) for one in each] for each in made[:3]
+    ]
 
 
 def test_the_command_lists_it(installed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from copy import deepcopy
 from pathlib import Path
 
@@ -201,17 +202,39 @@ def test_what_an_alias_stands_for_is_not_changed_behind_its_back(location):
     ("text", "removed", "added", "expected"),
     [
         ("a: [1, 2, 3]", [0], [], "a: [2, 3]"),
-        ("a: [1, 2, 3]", [1, 2], [], "a: [1, ]"),
+        ("a: [1, 2, 3]", [1, 2], [], "a: [1]"),
+        ("a: [1, 2, 3]", [1], [], "a: [1, 3]"),
         ("a: [1, 2, 3]", [1, 2], [4], "a: [1, 4]"),
-        ("a: [1, 2, ]", [1], [], "a: [1,  ]"),
+        ("a: [1, 2, ]", [1], [], "a: [1, ]"),
+        ("a: [ 1, 2 ]", [1], [], "a: [ 1 ]"),
+        ("a: [ 1, 2 ]", [0, 1], [], "a: [  ]"),
         ("a: [1, 2, ]", [0, 1], [3], "a: [3, ]"),
-        ("a: [1, 2, ]", [0, 1], [], "a: [ ]"),
+        ("a: [1, 2, ]", [0, 1], [], "a: []"),
         ("a: &x [1]", [], [2], "a: &x [1, 2]"),
         ("a: &x []\nb: {}\n", [], [2], "a:\n  - 2\nb: {}\n"),
         ("a: [\n  1, # one\n  2, # two\n]", [1], [3], "a: [\n  1, # one\n  3, # two\n]"),
         ("a: [\n  1, # one\n  2, # two\n]", [0], [3], "a: [\n  2, 3, # two\n]"),
+        ("a: [\n  1, # one\n  2, # two\n]", [1], [], "a: [\n  1, # one\n]"),
+        ("a: [\n  1, # one\n  2 # two\n]", [1], [], "a: [\n  1 # one\n]"),
+        ("a: [\n  1,\n  # about 2\n  2,\n]", [0], [], "a: [\n  # about 2\n  2,\n]"),
+        (
+            "a: [\n  {b: 1},\n  {b: 2}\n]\nb: 1",
+            [],
+            [{"b": 3}, 4],
+            "a: [\n  {b: 1},\n  {b: 2},\n  {b: 3},\n  4\n]\nb: 1",
+        ),
+        ("a: [\n  1,\n  2,\n]", [1], [3, 4], "a: [\n  1,\n  3,\n  4,\n]"),
+        ("a: [\n  {b: 1},\n  {b: 2}\n]\nb: 1", [1], [], "a: [\n  {b: 1}\n]\nb: 1"),
+        ("a: [\n  # none yet\n]\nb: 1", [], [1], "a: [1\n  # none yet\n]\nb: 1"),
+        ("a:\n- 1\n  # of 1\n# of b\nb: 2", [], [3], "a:\n- 1\n  # of 1\n- 3\n# of b\nb: 2"),
         ("a:\n- 1\n\n- 2\n\nb: 3", [1], [4], "a:\n- 1\n\n- 4\n\nb: 3"),
         ("a:\n- 1\n- 2", [1], [], "a:\n- 1\n"),
+        ("a:\n- b:\n...\n", [0], [], "a:\n...\n"),
+        ("a:\n- b:\n# of c\n\nc: 1\n", [0], [], "a:\n# of c\n\nc: 1\n"),
+        ("a:\n- b: # of b\n  # of 1\n# of c\n\nc: 1\n", [], [2], "a:\n- b: # of b\n  # of 1\n- 2\n# of c\n\nc: 1\n"),
+        ("a:\n# of a\n\n# of c\nc: 1\n", [], [2], "a:\n  - 2\n# of a\n\n# of c\nc: 1\n"),
+        ("a: ~ # of a\nc: 1\n", [], [2], "a: # of a\n  - 2\nc: 1\n"),
+        ("a: [{b: }, {b}, {b:}, 3]", [0, 1, 2], [], "a: [3]"),
         ("a:\n- 1\n- 2", [], [3], "a:\n- 1\n- 2\n- 3\n"),
     ],
 )
@@ -238,11 +261,61 @@ def test_commas_comments_and_blank_lines_of_a_list_fit_what_is_left(text, remove
         ("a: [1]", lambda e: e.remove(("a", 1))),
         ("a: 1", lambda e: e.remove(("a", 0))),
         ("a: 1", lambda e: e.rewrite(("a",), [], {"b": 1})),
+        ("a:\nb: 1", lambda e: e.replace(("a",), 2)),
     ],
 )
 def test_what_cannot_be_edited_alone_is_refused_by_every_edit(text, edit):
     with pytest.raises(NotEditable):
         edit(YamlEditor(text))
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "expected"),
+    [
+        ("'x'", "it's", "'it''s'"),
+        ('"x"', "y", '"y"'),
+        ("'x'", "a\nb", '"a\\nb"'),
+        ("x", "y: z", '"y: z"'),
+        ("'1'", 2, "2"),
+    ],
+)
+def test_what_stands_in_quotes_stays_in_quotes(written, value, expected):
+    edited = YamlEditor(f"a: {written} # why\n")
+    edited.replace(("a",), value)
+    assert edited.text == f"a: {expected} # why\n"
+    assert read(edited.text) == {"a": value}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_lines_that_belong_to_a_text_stay_with_it(end):
+    text = f"a:{end}  b: |+{end}    c{end}{end}{end}d: 1{end}"
+    edited = YamlEditor(text)
+    edited.rewrite(("a",), [], {"e": 2})
+    assert edited.text == text.replace("d:", f"  e: 2{end}d:")
+    assert read(edited.text) == {"a": {"b": "c\n\n\n", "e": 2}, "d": 1}
+
+
+def test_what_is_in_the_way_has_its_line():
+    with pytest.raises(NotEditable) as found:
+        YamlEditor("b: 1\na: &x\n  c: 1\nd: *x\n").replace(("d", "c"), 2)
+    assert found.value.line == 2
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_is_json_stays_json(indent):
+    before = {"a": [{"b": "x", "c": [1]}, {"b": "y"}], "d": {}}
+    edited = YamlEditor(json.dumps(before, indent=indent))
+    edited.replace(("a", 0, "b"), "z\u0085")
+    edited.append(("a", 0, "c"), ["店"])
+    edited.append(("a",), [{"b": "no", "e": None}])
+    edited.remove(("a", 1))
+    edited.append(("f",), [{"g": 1.5}])
+    edited.rewrite(("d",), [], {"h": True, "i": "1"})
+    assert json.loads(edited.text) == {
+        "a": [{"b": "z\u0085", "c": [1, "店"]}, {"b": "no", "e": None}],
+        "d": {"h": True, "i": "1"},
+        "f": [{"g": 1.5}],
+    }
 
 
 def test_several_keys_of_one_mapping_in_brackets_are_exchanged():

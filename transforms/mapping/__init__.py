@@ -8,7 +8,7 @@ from transforms.mapping.personal import personal_notes
 from transforms.mapping.reach import rule_notes
 from transforms.mapping.slips import slip_notes
 from transforms.mapping.trace import RuleTrace
-from transforms.mapping.values import constant_text, functions_of
+from transforms.mapping.values import constant_text, constant_texts, functions_of
 
 __all__ = [
     "EventRule",
@@ -17,6 +17,7 @@ __all__ = [
     "RuleTrace",
     "compile_mapping",
     "constant_text",
+    "constant_texts",
     "functions_of",
     "out_biz_id_notes",
     "personal_notes",

@@ -14,7 +14,7 @@ from schemas.log import LogEntry
 from transforms.fault import BadExpression, nearest
 from transforms.fields import Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal, Step
-from transforms.mapping.known import Known
+from transforms.mapping.known import Known, Tables
 from transforms.text import Inconvertible
 
 MOST_EXPRESSION_CHARACTERS = 2_000
@@ -78,6 +78,23 @@ def names_in(written: str, function: str) -> list[str]:
     """Return what the calls of a function name: the tables of `lookup`, the keys of `hmac`."""
     calls = [_parse_call(call.strip()) for call in _split_pipe(written)[1:]]
     return [str(arguments[0]) for name, arguments in calls if name == function]
+
+
+def constants_in(written: str, tables: Tables) -> list[Any]:
+    """Return the constants that an expression can come to: what its last lookup has in its table, and the defaults behind; it need not be right."""
+    found: list[Any] = []
+    try:
+        for name, arguments in map(_parse_call, (call.strip() for call in _split_pipe(written)[1:])):
+            match name, arguments:
+                case "lookup", [str() as table, *otherwise]:
+                    found = [*tables.get(table, {}).values(), *otherwise]
+                case "default", [otherwise]:
+                    found.append(otherwise)
+                case _:
+                    found = []
+    except BadExpression:
+        return []
+    return found
 
 
 def _then(value: Value, name: str, step: Step) -> Value:

@@ -17,8 +17,8 @@ from typing import Any
 from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Value, is_path
-from transforms.mapping.expressions import compile_calls, compile_expression, functions_in, source_in
-from transforms.mapping.known import Known
+from transforms.mapping.expressions import compile_calls, compile_expression, constants_in, functions_in, source_in
+from transforms.mapping.known import Known, Tables
 from transforms.text import Inconvertible, text_or_none
 
 FIRST_OF = "first_of"
@@ -134,6 +134,16 @@ def constant_text(written: Any) -> str | None:
         return text_or_none(constant_of(written)) if is_constant(written) else None
     except (BadExpression, Inconvertible):
         return None
+
+
+def constant_texts(written: Any, tables: Tables) -> list[str]:
+    """Return the texts that a value can come to whatever the entry holds: a constant, what stands in a lookup's table, defaults and choices."""
+    if _is_first_of(written):
+        if THEN in written:
+            return constant_texts(f"$ | {written[THEN]}", tables)
+        return [text for each in _choices(written) for text in constant_texts(each, tables)]
+    constants = constants_in(written, tables) if isinstance(written, str) and is_path(written) else [written]
+    return [text for each in constants if (text := constant_text(each)) is not None]
 
 
 def _choices(written: Mapping[str, Any]) -> list[Any]:
