@@ -55,11 +55,20 @@ def test_each_entry_is_shown_with_what_became_of_it(tmp_path):
         ('{"before": null, "after": null, "op": "t"}', "the operation t is not among decode.operations"),
         ('{"user": "user-7001", "__deleted": "true"}', "the operation d is not among decode.operations"),
         ("null", "a tombstone"),
+        ('[{"op": "d", "before": {}}, {"op": "t", "after": null}]', "the operation t is not among decode.operations"),
     ],
 )
 def test_a_change_that_is_not_wanted_says_which(tmp_path, record, why):
     source = SOURCE.replace("  - json\n  - {format: json, from: message, into: log}\n", "  format: debezium\n")
     assert explain(tmp_path, record, source=source).splitlines()[-1] == f"── filtered: no entry: {why}"
+
+
+@pytest.mark.parametrize("decode", ["{format: debezium, split: lines}", "[json, {format: debezium, from: $}]"])
+def test_a_record_of_entries_none_of_which_is_wanted_says_why(tmp_path, decode):
+    before, _, after = SOURCE.partition("decode:\n")
+    source = f"{before}decode: {decode}\nevents:{after.partition('events:')[2]}"
+    said = explain(tmp_path, '{"op": "d", "before": {}}\n{"op": "d", "before": {}}', "--whole", source=source)
+    assert said.splitlines()[-1] == "── filtered: no entry: the operation d is not among decode.operations"
 
 
 def test_a_file_may_be_one_record_whatever_its_lines(tmp_path):
