@@ -145,7 +145,11 @@ class Topics(UngroupedConsumer):
         return found[0]  # type: ignore[no-any-return]
 
     def latest_records(self, most: int) -> Iterator[Record]:
-        """Yield the latest records of the source's topics, about equally many of each partition, oldest first in each."""
+        """Yield the latest records of the source's topics, about equally many of each partition, oldest first in each.
+
+        Raises:
+            SourceUnavailable: no broker answers, from the beginning or from somewhere on.
+        """
         partitions = self.partitions()
         starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
         there = [each for each in partitions if starts[each] < ends[each]]
@@ -153,12 +157,17 @@ class Topics(UngroupedConsumer):
         self._consumer.assign([TopicPartition(*each) for each in there])
         for each in there:
             self._consumer.seek(TopicPartition(*each), max(starts[each], ends[each] - each_partition))
-        left = most
+        left, heard_s = most, time.monotonic()
         with self._asking("reading the latest records"):
             while there and left:
-                for records in self._consumer.poll(timeout_ms=1_000, max_records=left).values():
+                polled = self._consumer.poll(timeout_ms=1_000, max_records=left)
+                for records in polled.values():
                     left -= len(records)
                     yield from records
+                if polled:
+                    heard_s = time.monotonic()
+                elif time.monotonic() - heard_s > READ_LIMIT_MS / 1000:  # `poll` says nothing of brokers that are away
+                    raise errors.KafkaTimeoutError
                 there = [each for each in there if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]]
 
     def count_by_header(self, name: str) -> dict[str, int]:
