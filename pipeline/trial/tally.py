@@ -85,9 +85,11 @@ Decoded = Sequence[LogEntry | Refusal]
 class Counter:
     """Takes records one after the other. Remembers what was reported as the job would, but in memory only."""
 
-    def __init__(self, converter: Converter, dedup: DedupSettings) -> None:
+    def __init__(self, converter: Converter, dedup: DedupSettings, charset: str) -> None:
+        """`charset` is that of the records, for those that can only be shown as they are."""
         self.tally = Tally()
         self._converter = converter
+        self._charset = charset
         self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
         self._events: dict[bytes, tuple[str, bytes]] = {}
 
@@ -152,7 +154,7 @@ class Counter:
         if entries and len(entries) == len(decoded):
             return show.short(entries[0].fields, MOST_SHOWN_CHARACTERS)
         # Which part of it tells who the customer is, nobody knows.
-        text = (sampled.record.value or b"")[:MOST_RAW_BYTES].decode("utf-8", "replace")
+        text = (sampled.record.value or b"")[:MOST_RAW_BYTES].decode(self._charset, "replace")
         printable = "".join(each if each.isprintable() else " " for each in text)
         return mask_tokens(printable)[:MOST_SHOWN_CHARACTERS]
 

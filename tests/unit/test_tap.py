@@ -239,7 +239,7 @@ def test_a_large_record_does_not_fill_the_screen(source, capsys):
         (["--where", "type: {gr: 1}"], "--where: type: found"),
         (["--where", "$item.sku: a"], "found '$item.sku: a', which names $item or $index"),
         (["--reason", "NOT_JSN"], "such as NOT_JSON"),
-        (["--from", "yesterday"], "found 'yesterday'"),
+        (["--from", "yesterday"], "--from: found 'yesterday'"),
     ],
 )
 def test_a_wrong_option_is_said_before_anything_connects(source, tmp_path, options, said):
