@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from pipeline.convert import Converter, Draft
 from pipeline.observe.redact import MASK, redact
@@ -17,7 +18,9 @@ IDENTIFYING_KEY = "customerId"
 """Holds an identifier wherever it stands in a message."""
 
 LEAST_WITHIN = 5
-"""Characters that an identifier has at least to be looked for within longer texts: a shorter one is found everywhere."""
+"""Characters that an identifier has at least to be looked for within longer texts: a shorter one is found everywhere, and only meant where it is a word."""
+
+LEAST_WORD = 2
 
 MOST_SHORT_CHARACTERS = 60
 
@@ -57,7 +60,13 @@ class Masking(Unmasked):
     def __init__(self, hidden: Iterable[str]) -> None:
         """`hidden` are the identifiers, beside those that are known by their looks."""
         self._hidden = frozenset(hidden)
-        self._telling = sorted((each for each in self._hidden if len(each) >= LEAST_WITHIN), key=len, reverse=True)
+        written = {
+            *self._hidden,
+            *(quote(each, safe="", errors="replace") for each in self._hidden),
+        }  # as URLs have them
+        self._telling = sorted((each for each in written if len(each) >= LEAST_WITHIN), key=len, reverse=True)
+        words = sorted(re.escape(each) for each in written if LEAST_WORD <= len(each) < LEAST_WITHIN)
+        self._words = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)") if words else None
 
     def value(self, value: Any) -> Any:
         """Return the same value, masked."""
@@ -84,7 +93,7 @@ class Masking(Unmasked):
         text = redact(text)
         for each in self._telling:
             text = text.replace(each, MASK)
-        return text
+        return text if self._words is None else self._words.sub(MASK, text)
 
 
 def identifiers(converter: Converter, entries: Sequence[LogEntry | Refusal], drafts: Sequence[Draft] = ()) -> set[str]:
