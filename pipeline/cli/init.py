@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,15 @@ from pipeline.config.load import load_source
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, parse_yaml, read_yaml
 from pipeline.decode import DecodeContext, DecodeSettings, DecodeStep
 from pipeline.errors import UsageError
-from pipeline.kafka_topics import Topics
 from pipeline.patience import MOST_MS
-from pipeline.proposal.avro_guess import CONTAINER_MARK, is_confluent
+from pipeline.proposal.avro_guess import is_confluent
 from pipeline.proposal.candidates import find_candidates
 from pipeline.proposal.format_guess import ENOUGH, Guess, decoded, guess_format
 from pipeline.proposal.rule_text import Place
+from pipeline.proposal.sample import MOST_RECORD_BYTES, WHOLE, sample_of_file, sample_of_topic
 from pipeline.proposal.source_text import percent, write_source
 from pipeline.registry.settings import RegistrySettings
-from pipeline.trial.records import lines_of
 
-MOST_SAMPLE_BYTES = 64 << 20
-MOST_RECORD_BYTES = 1 << 20
-"""Of a longer line no more is read than shows that it is."""
-
-WHOLE = (CONTAINER_MARK, b"\x00")
-"""How a file begins that is one record, since no line of text does so: Avro as a container, or with a schema ID."""
-_LONGEST_MARK = max(map(len, WHOLE))
 _OF_THE_BROKERS = ("bootstrap_servers", "isolation_level", "api_version", "security")
 _STEPS = FileKind("steps of decoding", "a decoder such as nginx, or {format: nginx, log_format: ...}", 64 << 10, 1_000)
 
@@ -99,7 +90,7 @@ def init(  # noqa: PLR0913 - one parameter an option
     name = _source_name(source_file)
     topic = topic or f"{name}-log"
     kafka = _kafka(topic, bootstrap_servers, like)
-    values = _from_file(sample_file, records) if sample_file else _from_topic(kafka, records)
+    values = sample_of_file(sample_file, records) if sample_file else sample_of_topic(kafka, os.environ, records)
     if not values:
         raise UsageError(f"{sample_file or topic}: found no record; expected a sample of some hundred")
     if decode_text and registry:
@@ -122,8 +113,14 @@ def init(  # noqa: PLR0913 - one parameter an option
             "--decode '{format: nginx, log_format: ...}'; docs/decoders.md has them all"
         )
     whole = " --whole" if sample_file and values[0].startswith(WHOLE) else ""
+    of_sample = whole
+    if guess.continued:
+        click.echo(
+            f"{guess.continued:,} lines continue the one before, as stack traces do: whatever ships the log must send them with it as one record"
+        )
+        of_sample = " --whole" if sample_file and sum(map(len, values)) < MOST_RECORD_BYTES else ""
     click.echo(
-        f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}{whole}"
+        f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}{of_sample}"
         + (f", and log2mq explain {source_file} --record {sample_file}{whole}" if sample_file else "")
     )
 
@@ -210,38 +207,6 @@ def _connection(kafka: KafkaSettings, like: Path | None) -> Mapping[str, Any]:
         return {"bootstrap_servers": ",".join(kafka.bootstrap_servers)}
     written = read_yaml(like).content["kafka"]
     return {name: value for name, value in written.items() if name in _OF_THE_BROKERS}
-
-
-def _from_file(path: Path, most: int) -> list[bytes]:
-    """Each line that is not blank is a record; or the whole file, where it is no text."""
-    try:
-        with path.open("rb") as stream:
-            if stream.read(_LONGEST_MARK).startswith(WHOLE):
-                stream.seek(0)
-                return [stream.read(MOST_SAMPLE_BYTES)]
-            stream.seek(0)
-            return _up_to(most, (value for _, value in lines_of(stream, MOST_RECORD_BYTES)))
-    except OSError as error:
-        raise UsageError(
-            f"--file: found {str(path)!r}, which cannot be read ({error.strerror}); expected a file of records"
-        ) from None
-
-
-def _from_topic(kafka: KafkaSettings, most: int) -> list[bytes]:
-    with Topics(kafka, os.environ) as topics:
-        return _up_to(most, (record.value for record in topics.latest_records(most) if record.value is not None))
-
-
-def _up_to(most: int, values: Iterable[bytes]) -> list[bytes]:
-    """Take so many records, and not more than `MOST_SAMPLE_BYTES` of them."""
-    taken: list[bytes] = []
-    size = 0
-    for value in islice(values, most):
-        size += len(value)
-        if size > MOST_SAMPLE_BYTES:
-            break
-        taken.append(value)
-    return taken
 
 
 def _save(path: Path, text: str) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cli import init as command
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
 from pipeline.emulator.registry_server import StandInRegistry
 from pipeline.errors import UsageError
+from pipeline.proposal import sample
 from pipeline.proposal.source_text import percent
 
 TIMES = [f"2026-11-11 10:{n // 60:02}:{n % 60:02}" for n in range(120)]
@@ -188,7 +188,12 @@ def test_a_table_without_a_header_gets_none(analyst):
 def test_lines_that_continue_the_one_before_are_said(analyst):
     line = "{}.123  INFO 1 --- [exec-1] c.e.Order                       : {}"
     trace = ["java.io.IOException: closed", "\tat a.B.c(B.java:1)", "Caused by: java.net.SocketException: reset"]
-    analyst.init([each for n, time in enumerate(TIMES) for each in [line.format(time, f"act=pay uid=u{n}"), *trace]])
+    said = analyst.init(
+        [each for n, time in enumerate(TIMES) for each in [line.format(time, f"act=pay uid=u{n}"), *trace]]
+    )
+    assert "360 lines continue the one before, as stack traces do" in said
+    assert "check shop.yaml --sample shop.log --whole, and log2mq explain shop.yaml --record shop.log\n" in said
+    assert "event shop       120" in analyst.run("check", "shop.yaml", "--sample", "shop.log", "--whole")
     assert "# 360 lines of the sample continue the one before, as stack traces do." in analyst.text
     assert "decode:\n  - {format: java, layout: spring_boot_2}\n  - {format: logfmt, from: message" in analyst.text
 
@@ -284,7 +289,7 @@ def test_the_brokers_are_reached_like_another_source_with_its_variables_and_no_s
 
 
 def test_of_a_large_sample_only_so_much_is_held(analyst, monkeypatch):
-    monkeypatch.setattr(command, "MOST_SAMPLE_BYTES", 1_000)
+    monkeypatch.setattr(sample, "MOST_SAMPLE_BYTES", 1_000)
     assert "shop.yaml: 9 records" in analyst.init(["x" * 110] * 50)
-    monkeypatch.setattr(command, "MOST_RECORD_BYTES", 10)
+    monkeypatch.setattr(sample, "MOST_RECORD_BYTES", 10)
     assert "shop.yaml: 50 records" in analyst.init(["x" * 110] * 50)

@@ -1,0 +1,64 @@
+"""The records that a source file is proposed from: of a file or of a topic, and not more of them than can be held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+
+from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.errors import UsageError
+from pipeline.kafka_topics import Topics
+from pipeline.proposal.avro_guess import CONTAINER_MARK
+from pipeline.trial.records import lines_of
+
+MOST_SAMPLE_BYTES = 64 << 20
+
+MOST_RECORD_BYTES = 1 << 20
+"""Of a longer line no more is read than shows that it is."""
+
+WHOLE = (CONTAINER_MARK, b"\x00")
+"""How a file begins that is one record, since no line of text does so: Avro as a container, or with a schema ID."""
+
+_LONGEST_MARK = max(map(len, WHOLE))
+
+
+def sample_of_file(path: Path, most: int) -> list[bytes]:
+    """Return the lines that are not blank, each as a record; or the whole file, where it is no text.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            if stream.read(_LONGEST_MARK).startswith(WHOLE):
+                stream.seek(0)
+                return [stream.read(MOST_SAMPLE_BYTES)]
+            stream.seek(0)
+            return _up_to(most, (value for _, value in lines_of(stream, MOST_RECORD_BYTES)))
+    except OSError as error:
+        raise UsageError(
+            f"--file: found {str(path)!r}, which cannot be read ({error.strerror}); expected a file of records"
+        ) from None
+
+
+def sample_of_topic(kafka: KafkaSettings, environment: Mapping[str, str], most: int) -> list[bytes]:
+    """Return the values of a topic's latest records.
+
+    Raises:
+        SourceUnavailable: no broker answers, or the topic is not there.
+    """
+    with Topics(kafka, environment) as topics:
+        return _up_to(most, (record.value for record in topics.latest_records(most) if record.value is not None))
+
+
+def _up_to(most: int, values: Iterable[bytes]) -> list[bytes]:
+    """Take so many records, and not more than `MOST_SAMPLE_BYTES` of them."""
+    taken: list[bytes] = []
+    size = 0
+    for value in islice(values, most):
+        size += len(value)
+        if size > MOST_SAMPLE_BYTES:
+            break
+        taken.append(value)
+    return taken
