@@ -65,6 +65,9 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
     decoded: LogEntry | list[LogEntry | Refusal] | Skipped | Refusal = answered(lambda: converter.decode(record))
     if isinstance(decoded, Skipped | Refusal):
+        if record.value:
+            shown = Unmasked() if show_identifiers else Masking(())
+            click.echo(shown.raw(record.value, source.decode[0].charset))
         _refused(decoded)
         return
     entries = decoded if isinstance(decoded, list) else [decoded]

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.convert import Converter, Draft
-from pipeline.observe.redact import MASK, redact
+from pipeline.observe.redact import MASK, mask_tokens, redact
 from schemas.log import LogEntry
 from schemas.refusal import Refusal
 from transforms.mapping import Mapper
@@ -23,6 +23,9 @@ LEAST_WITHIN = 5
 LEAST_WORD = 2
 
 MOST_SHORT_CHARACTERS = 60
+
+MOST_RAW_BYTES = 1_000
+"""Shown of a record that cannot be decoded."""
 
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal takes for a command, or for the other direction of writing. Tabs and ends of lines stay."""
@@ -52,6 +55,11 @@ class Unmasked:
     def text(self, text: str) -> str:
         """Return a text that may hold identifiers."""
         return text
+
+    def raw(self, value: bytes | None, charset: str) -> str:
+        """Return the beginning of a record that cannot be decoded, on one line."""
+        text = (value or b"")[:MOST_RAW_BYTES].decode(charset, "replace")
+        return "".join(each if each.isprintable() else " " for each in text)
 
 
 class Masking(Unmasked):
@@ -85,6 +93,10 @@ class Masking(Unmasked):
             return value
         written = str(value)
         return MASK if written in self._hidden or redact(written) != written else value
+
+    def raw(self, value: bytes | None, charset: str) -> str:
+        """Return it masked: which part of it tells who the customer is, nobody knows."""
+        return mask_tokens(super().raw(value, charset))
 
     def text(self, text: str) -> str:
         """Return the text, masked: first by its looks, since with its begin masked nothing looks like an identifier."""

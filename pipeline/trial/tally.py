@@ -14,7 +14,6 @@ from pipeline.books import Fate
 from pipeline.convert import Converter, Draft, Partly
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.observe.masking import Masking, identifiers
-from pipeline.observe.redact import mask_tokens
 from pipeline.trial.records import Sampled
 from pipeline.values import Standing
 from schemas.log import LogEntry
@@ -22,7 +21,6 @@ from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped
 
 MOST_SHOWN_CHARACTERS = 145
-MOST_RAW_BYTES = 1_000
 
 _CONTENT = ("customerId", "eventTime", "eventSourceCode", "extendAttributes", "customerIdList")
 
@@ -153,10 +151,7 @@ class Counter:
             return show.short(json.loads(drafts[0].body), MOST_SHOWN_CHARACTERS)
         if entries and len(entries) == len(decoded):
             return show.short(entries[0].fields, MOST_SHOWN_CHARACTERS)
-        # Which part of it tells who the customer is, nobody knows.
-        text = (sampled.record.value or b"")[:MOST_RAW_BYTES].decode(self._charset, "replace")
-        printable = "".join(each if each.isprintable() else " " for each in text)
-        return mask_tokens(printable)[:MOST_SHOWN_CHARACTERS]
+        return show.raw(sampled.record.value, self._charset)[:MOST_SHOWN_CHARACTERS]
 
 
 def is_missing(refusal: Refusal) -> bool:

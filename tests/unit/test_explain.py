@@ -78,6 +78,12 @@ def test_a_file_may_be_one_record_whatever_its_lines(tmp_path):
     assert '"eventCode": "pay"' in explain(tmp_path, content, "--whole")
 
 
+def test_a_record_that_cannot_be_decoded_is_shown_as_far_as_it_names_nobody(tmp_path):
+    said = explain(tmp_path, "{断行 user-7001 13812345678")
+    assert "\n{断行 *** ***\n── dead letter: NOT_JSON" in said
+    assert "\n{断行 user-7001 13812345678\n" in explain(tmp_path, "{断行 user-7001 13812345678", "--show-identifiers")
+
+
 def test_a_line_of_a_file_is_as_old_as_the_file_as_for_check(tmp_path):
     source = SOURCE.replace("report:", "event_times: {before: 1d}\nreport:")
     content = json.dumps(wrapped(user="user-7001"))
