@@ -126,8 +126,17 @@ class Topics(UngroupedConsumer):
         """Return one record.
 
         Raises:
-            UsageError: there is none at that offset.
+            UsageError: there is none at that offset, or no such partition.
         """
+        with self._asking("looking for the topic"):
+            there = partition.topic in self._consumer.topics()
+            numbers = self._consumer.partitions_for_topic(partition.topic) if there else None
+        if partition.partition not in (numbers or ()):
+            raise UsageError(
+                f"{partition.topic} has partitions 0 to {max(numbers)}; expected one of these, found {partition.partition}"
+                if numbers
+                else f"found no topic {partition.topic}; expected one of the brokers'"
+            )
         oldest, newest = self.beginning_offsets([partition])[partition], self.end_offsets([partition])[partition]
         if not oldest <= offset < newest:
             raise UsageError(
