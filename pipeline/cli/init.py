@@ -37,6 +37,7 @@ _STEPS = FileKind("steps of decoding", "a decoder such as nginx, or {format: ngi
 @click.option(
     "--file", "sample_file", type=click.Path(path_type=Path), help="Take the sample from this file, a record a line."
 )
+@click.option("--whole", is_flag=True, help="The file is one record, however many lines it has.")
 @click.option("--topic", default="", help="The topic; without --file the sample is its latest records.")
 @click.option("--bootstrap-servers", default="localhost:9092", show_default=True, help="The brokers.")
 @click.option(
@@ -80,6 +81,7 @@ def init(  # noqa: PLR0913 - one parameter an option
     registry_password_env: str,
     decode_text: str,
     records: int,
+    whole: bool,
     force: bool,
 ) -> None:
     """Propose SOURCE_FILE from a sample of a topic or a file: the decoder, the fields found, and which may be the time, the customer, the business ID."""
@@ -87,10 +89,16 @@ def init(  # noqa: PLR0913 - one parameter an option
         raise UsageError(f"{source_file}: found a file that is there already; expected a new name, or --force")
     if sample_file is None and not topic:
         raise UsageError("found neither --file nor --topic; expected where the sample is")
+    if whole and sample_file is None:
+        raise UsageError("--whole: found no --file; expected one with it")
     name = _source_name(source_file)
     topic = topic or f"{name}-log"
     kafka = _kafka(topic, bootstrap_servers, like)
-    values = sample_of_file(sample_file, records) if sample_file else sample_of_topic(kafka, os.environ, records)
+    values = (
+        sample_of_file(sample_file, records, whole=whole)
+        if sample_file
+        else sample_of_topic(kafka, os.environ, records)
+    )
     if not values:
         raise UsageError(f"{sample_file or topic}: found no record; expected a sample of some hundred")
     if decode_text and registry:
@@ -110,10 +118,10 @@ def init(  # noqa: PLR0913 - one parameter an option
     if guess.unknown:
         click.echo(
             "No format was recognised: each record is one field, line. If you know it, name it with --decode, such as "
-            "--decode '{format: nginx, log_format: ...}'; docs/decoders.md has them all"
+            "--decode '{format: nginx, log_format: ...}'; docs/decoders.md has them all. A file that is one record takes --whole"
         )
-    whole = " --whole" if sample_file and values[0].startswith(WHOLE) else ""
-    of_sample = whole
+    of_record = " --whole" if sample_file and (whole or values[0].startswith(WHOLE)) else ""
+    of_sample = of_record
     if guess.continued:
         click.echo(
             f"{guess.continued:,} lines continue the one before, as stack traces do: whatever ships the log must send them with it as one record"
@@ -121,7 +129,7 @@ def init(  # noqa: PLR0913 - one parameter an option
         of_sample = " --whole" if sample_file and sum(map(len, values)) < MOST_RECORD_BYTES else ""
     click.echo(
         f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}{of_sample}"
-        + (f", and log2mq explain {source_file} --record {sample_file}{whole}" if sample_file else "")
+        + (f", and log2mq explain {source_file} --record {sample_file}{of_record}" if sample_file else "")
     )
 
 

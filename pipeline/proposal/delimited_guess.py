@@ -13,7 +13,7 @@ ENOUGH = 0.8
 
 _DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
 _NULL_TEXTS = ("\\N", "NULL", "null")
-_LEAST_COLUMNS = 3
+_LEAST_COLUMNS = 2
 _BYTE_ORDER_MARK = "\ufeff"
 _NAME = re.compile(r"\s*[^\W\d][\w ./()\uff08\uff09#%\-]{0,60}\s*")
 """A word or several, in any script: `order_no`, `金额(元)`."""
@@ -30,6 +30,8 @@ def delimited_step(texts: Sequence[str]) -> dict[str, Any] | None:
             continue
         first, *others = (row for row in rows if len(row) == columns)
         named = _is_header(first, [row for row in others if row != first])
+        if columns == _LEAST_COLUMNS and not (named and others and all(name.isidentifier() for name in first)):
+            continue  # a sentence may have one comma
         names = [each.strip() for each in first] if named else [column_name(number) for number in range(1, columns + 1)]
         step: dict[str, Any] = {"format": name, "columns": names, **_null_text(rows)}
         return step if name == "tsv" or delimiter == "," else {**step, "delimiter": delimiter}

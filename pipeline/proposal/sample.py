@@ -23,18 +23,19 @@ WHOLE = (CONTAINER_MARK, b"\x00")
 _LONGEST_MARK = max(map(len, WHOLE))
 
 
-def sample_of_file(path: Path, most: int) -> list[bytes]:
-    """Return the lines that are not blank, each as a record; or the whole file, where it is no text.
+def sample_of_file(path: Path, most: int, *, whole: bool) -> list[bytes]:
+    """Return the lines that are not blank, each as a record; or the whole file, where that is asked for or it is no text.
 
     Raises:
         UsageError: it cannot be read.
     """
     try:
         with path.open("rb") as stream:
-            if stream.read(_LONGEST_MARK).startswith(WHOLE):
-                stream.seek(0)
-                return [stream.read(MOST_SAMPLE_BYTES)]
+            whole = whole or stream.read(_LONGEST_MARK).startswith(WHOLE)
             stream.seek(0)
+            if whole:
+                content = stream.read(MOST_SAMPLE_BYTES)
+                return [content] if content.strip() else []
             return _up_to(most, (value for _, value in lines_of(stream, MOST_RECORD_BYTES)))
     except OSError as error:
         raise UsageError(

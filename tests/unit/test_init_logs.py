@@ -198,6 +198,24 @@ def test_lines_that_continue_the_one_before_are_said(analyst):
     assert "decode:\n  - {format: java, layout: spring_boot_2}\n  - {format: logfmt, from: message" in analyst.text
 
 
+def test_two_columns_are_a_table_where_they_have_names(analyst):
+    analyst.init(["uid,grade", *(f"u{n},{n % 3}" for n in range(40))])
+    assert "columns: [uid, grade]" in analyst.text
+    analyst.init([f"Hello, world {n}" for n in range(40)])
+    assert "columns" not in analyst.text
+
+
+def test_a_file_may_be_one_record(analyst):
+    lines = json.dumps({"uid": "u1", "ts": 1_794_326_400, "order_no": "A1"}, indent=2).split("\n")
+    assert "A file that is one record takes --whole" in analyst.init(lines)
+    said = analyst.init(lines, "--whole")
+    assert "shop.yaml: 1 records, json, 100% of them read" in said
+    assert "--sample shop.log --whole, and log2mq explain shop.yaml --record shop.log --whole" in said
+    assert "--whole: found no --file" in analyst.run("init", "a.yaml", "--topic", "t", "--whole", code=2)
+    Path("blank.log").write_text(" \n")
+    assert "found no record" in analyst.run("init", "a.yaml", "--file", "blank.log", "--whole", code=2)
+
+
 def test_a_share_is_all_only_where_it_is_all():
     assert [percent(share) for share in (1.0, 0.9999, 0.995, 0.8, 0.0)] == ["100%", "99.9%", "99.5%", "80%", "0%"]
 
