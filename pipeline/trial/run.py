@@ -19,6 +19,9 @@ from transforms.base import Skipped
 from transforms.fault import Note
 from transforms.mapping import Mapper
 
+MOST_MESSAGES = 500_000
+"""Each is remembered, to see which come again: so many take some 200 MB."""
+
 
 def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]) -> tuple[Tally, list[Note]]:
     """Convert the records; return the counts, and what is doubtful about the file. Raises as `build_converter` does."""
@@ -34,13 +37,22 @@ def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[
             rule for each in entries if isinstance(each, LogEntry) for rule in (coverage.see(each) if coverage else [])
         ]
         counter.take(sampled, entries, rules)
+        if counter.tally.messages >= MOST_MESSAGES:
+            break
     tally = counter.tally
     return tally, [
+        *_cut(tally),
         *(coverage.notes() if coverage else []),
         *_clashes(tally, coverage),
         *_let_pass(converter.warnings),
         *_dead_letters(tally, source),
     ]
+
+
+def _cut(tally: Tally) -> Iterable[Note]:
+    if tally.messages >= MOST_MESSAGES:
+        text = f"the sample ends after {tally.records:,} records: they make {tally.messages:,} messages already"
+        yield Note((), text)
 
 
 def _clashes(tally: Tally, coverage: Coverage | None) -> Iterable[Note]:

@@ -70,6 +70,7 @@ class Tally:
     fates: dict[tuple[Fate, str], Group] = field(default_factory=dict)
     events: dict[str, Reports] = field(default_factory=dict)
     users: Reports = field(default_factory=Reports)
+    messages: int = 0
     clashes: dict[str, Clash] = field(default_factory=dict)
 
     def count(self, fate: Fate) -> int:
@@ -96,6 +97,7 @@ class Counter:
         answer = self._converter(sampled.record)
         self.tally.records += 1
         drafts = answer if isinstance(answer, list) else answer.drafts if isinstance(answer, Partly) else []
+        self.tally.messages += len(drafts)
         names = rules if len(rules) == len(drafts) else [""] * len(drafts)
         reported = [self._report(draft, name, sampled.place) for draft, name in zip(drafts, names, strict=True)]
         match answer:

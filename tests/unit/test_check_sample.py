@@ -233,6 +233,14 @@ def test_what_is_wrong_with_the_sample_is_one_sentence(check, tmp_path, options,
     assert says in check(*options, code=2)
 
 
+def test_a_sample_of_very_many_messages_ends_early_and_says_so(check, monkeypatch):
+    monkeypatch.setattr("pipeline.trial.run.MOST_MESSAGES", 3)
+    lines = [paid(f"n{n}") for n in range(9)]
+    said = check("--sample", "shop.log", lines=lines)
+    assert "would become of 3 records" in said
+    assert "warning: shop.yaml:1: the sample ends after 3 records: they make 3 messages already" in said
+
+
 def test_a_line_longer_than_a_record_may_be_is_refused_and_not_held(check):
     source = SOURCE.replace("dead_letters:", "limits: {record: 100}\ndead_letters:")
     said = check(
