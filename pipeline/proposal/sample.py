@@ -21,22 +21,35 @@ MOST_RECORD_BYTES = 1 << 20
 WHOLE = (CONTAINER_MARK, b"\x00")
 """How a file begins that is one record, since no line of text does so: Avro as a container, or with a schema ID."""
 
-_LONGEST_MARK = max(map(len, WHOLE))
+_NO_LINES = {
+    b"\xff\xfe": "text in UTF-16; expected UTF-8 or GB18030: Excel has `CSV UTF-8`",
+    b"\xfe\xff": "text in UTF-16; expected UTF-8 or GB18030: Excel has `CSV UTF-8`",
+    b"PK\x03\x04": "an Excel or ZIP file; expected text: Excel has `CSV UTF-8`",
+    b"\x1f\x8b": "a gzip file; expected what is in it (gunzip), or --whole where each record is packed so",
+    b"\x28\xb5\x2f\xfd": "a zstd file; expected what is in it (unzstd), or --whole where each record is packed so",
+}
+"""How files begin that cannot be taken for lines, and what to do."""
+
+_LONGEST_MARK = 4
 
 
 def sample_of_file(path: Path, most: int, *, whole: bool) -> list[bytes]:
     """Return the lines that are not blank, each as a record; or the whole file, where that is asked for or it is no text.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is neither.
     """
     try:
         with path.open("rb") as stream:
-            whole = whole or stream.read(_LONGEST_MARK).startswith(WHOLE)
+            begun = stream.read(_LONGEST_MARK)
+            whole = whole or begun.startswith(WHOLE)
             stream.seek(0)
             if whole:
                 content = stream.read(MOST_WHOLE_BYTES)
                 return [content] if content.strip() else []
+            for mark, what in _NO_LINES.items():
+                if begun.startswith(mark):
+                    raise UsageError(f"--file: found {str(path)!r}, which is {what}")
             return _up_to(most, (value for _, value in lines_of(stream, MOST_RECORD_BYTES)))
     except OSError as error:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -214,6 +215,25 @@ def test_a_file_may_be_one_record(analyst):
     assert "--whole: found no --file" in analyst.run("init", "a.yaml", "--topic", "t", "--whole", code=2)
     Path("blank.log").write_text(" \n")
     assert "found no record" in analyst.run("init", "a.yaml", "--file", "blank.log", "--whole", code=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("uid\tno\n".encode("utf-16"), "which is text in UTF-16; expected UTF-8 or GB18030"),
+        (b"PK\x03\x04...", "which is an Excel or ZIP file; expected text"),
+        (gzip.compress(b'{"uid": "u1"}'), "which is a gzip file; expected what is in it (gunzip), or --whole"),
+    ],
+)
+def test_a_file_that_holds_no_lines_is_one_sentence(analyst, content, says):
+    Path("sample.bin").write_bytes(content)
+    assert says in analyst.run("init", "shop.yaml", "--file", "sample.bin", code=2)
+
+
+def test_a_packed_record_may_be_a_file(analyst):
+    Path("sample.bin").write_bytes(gzip.compress(b'{"uid": "u1", "ts": 1794326400}'))
+    assert "1 records, json, 100%" in analyst.run("init", "shop.yaml", "--file", "sample.bin", "--whole")
+    assert "decode: {format: json, compression: auto}" in Path("shop.yaml").read_text()
 
 
 def test_a_share_is_all_only_where_it_is_all():
