@@ -194,6 +194,7 @@ def test_a_condition_that_can_never_hold_is_seen(when):
         ({"$['a'].b[0]": None, "not": {"a.b[0]": {"in": [None, 1]}}}, "a.b[0] = null and a.b[0] not_in [null, 1]"),
         ({"@topic": "x", "not": {"@topic": {"prefix": "x"}}}, '@topic = "x" and @topic not prefix "x"'),
         ({"any": [{"type": "a"}, {"type": "b"}], "type": "c"}, "its conditions"),
+        ({"any": [{"k": 1}, {"k": 2}], "n": 5, "$.n": {"gt": 7}}, "n = 5 and n gt 7"),
     ],
 )
 def test_the_conditions_that_exclude_each_other_are_named(when, says):

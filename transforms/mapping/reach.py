@@ -69,8 +69,10 @@ def _dead_branches(when: Mapping[str, Any], location: Location, beside: Formula)
 
 
 def _why(impossible: Formula) -> str:
-    """Name the conditions, where there is no choice between several."""
-    pair = excluding(impossible[0]) if len(impossible) == 1 else None
+    """Name the conditions, where it is the same two whatever else is chosen."""
+    first = impossible[0] if impossible else ()
+    always = tuple(literal for literal in first if all(literal in each for each in impossible))
+    pair = excluding(always)
     return f"{pair[0]} and {pair[1]} exclude each other" if pair else "its conditions exclude each other"
 
 
