@@ -27,7 +27,7 @@ CUSTOMER = (
         r"^(?:customer|user|member|buyer|account|uid|cid|vip|client)_?(?:id|no|code)?$|^(?:会员|用户|客户|顾客|买家)(?:号|编号|卡号|编码|id)?$"
     ),
     re.compile(
-        r"^(?:from_?user_?name|open_?id|login|principal|remote_?user|(?:member_?|vip_?)card(?:_?(?:no|id))?|card_?(?:no|id))$"
+        r"^(?:from_?user_?name|open_?id|distinct_?id|login|login_?id|principal|remote_?user|(?:member_?|vip_?)card(?:_?(?:no|id))?|card_?(?:no|id))$"
     ),
 )
 BUSINESS_ID = (

@@ -16,6 +16,7 @@ from pipeline.proposal.avro_guess import avro_step
 from pipeline.proposal.charset_guess import around_text
 from pipeline.proposal.delimited_guess import delimited_step
 from pipeline.proposal.key_value_guess import LEAST_PAIRS, key_value_step
+from pipeline.proposal.line_patterns import CRI, JSON_WITHIN, LEVELS, TIMED
 from pipeline.proposal.pairs_within_guess import steps_within
 from schemas.refusal import Refusal
 from transforms.base import Skipped
@@ -25,23 +26,13 @@ LIMITS = DecodeLimits()
 ENOUGH = 0.8
 """Share of the sample that a format must read."""
 
-_CRI = r"(?P<time>\d{4}-\d\d-\d\dT\S+) (?P<stream>stdout|stderr) (?P<tag>[FP]\S*) (?P<message>.*)"
-"""What container runtimes of Kubernetes put before a line."""
-
-_LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL")
-
-_TIMED = (
-    r"\[?(?P<time>\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)\]?[ \t|,;]+"
-    rf"(?:\[?(?P<level>{'|'.join(_LEVELS)})\]?[ \t|,;:-]+)?(?P<message>.*)"
-)
-"""A line of an application's own: a time, mostly a level, and what it says."""
-
 _CHANGES: dict[str, Any] = {"format": "debezium", "operations": ["c", "u", "d", "r"]}
 _STRICT: tuple[dict[str, Any], ...] = (
     _CHANGES,
     {"format": "json"},
-    {"format": "regex", "pattern": _CRI},
+    {"format": "regex", "pattern": CRI},
     {"format": "xml"},
+    {"format": "apache", "log_format": "vhost_combined"},
     {"format": "nginx"},
     {"format": "apache", "log_format": "common"},
     {"format": "java", "layout": "spring_boot"},
@@ -108,12 +99,15 @@ def _of_lines(values: Sequence[bytes], texts: Sequence[str], before: Mapping[str
     """Guess what lines of text are."""
     if (pairs := _pairs_step(texts)) is not None:
         return decoded(values, ({**pairs, **before},))
-    timed = decoded(values, ({"format": "regex", "pattern": _TIMED, **before},), lenient=True)
-    if timed.share >= ENOUGH:
-        inner = _with_inner(values, timed)
-        inner = inner if len(inner.steps) > 1 else _with_message(values, timed)
-        if len(inner.steps) > 1:
+    timed, within = (
+        decoded(values, ({"format": "regex", "pattern": pattern, **before},), lenient=True)
+        for pattern in (TIMED, JSON_WITHIN)
+    )
+    for found in (timed, within):
+        if found.share >= ENOUGH and len((inner := _with_inner(values, found)).steps) > 1:
             return inner
+    if timed.share >= ENOUGH and len((inner := _with_message(values, timed)).steps) > 1:
+        return inner
     if (columns := delimited_step(texts)) is not None:
         return decoded(values, ({**columns, **before},))
     if timed.share >= ENOUGH:
@@ -123,7 +117,7 @@ def _of_lines(values: Sequence[bytes], texts: Sequence[str], before: Mapping[str
 
 def _are_of_hosts(entries: Sequence[Fields]) -> bool:
     """Whether lines of syslog say more than their time, which an application's own lines begin with too."""
-    said = sum("priority" in each or each.get("hostname", "INFO") not in _LEVELS for each in entries)
+    said = sum("priority" in each or each.get("hostname", "INFO") not in LEVELS for each in entries)
     return said >= ENOUGH * len(entries)
 
 

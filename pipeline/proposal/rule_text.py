@@ -13,6 +13,7 @@ from transforms.mapping.conditions import COMBINED
 
 _PLAIN = re.compile(r"[A-Za-z$/][A-Za-z0-9_$@./-]*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CODE = re.compile(r"\W+", re.ASCII)
 
 ALWAYS = 0.98
@@ -40,7 +41,7 @@ def codes_of(place: Place, candidates: Candidates) -> list[str]:
     codes: list[str] = []
     for number, rule in enumerate(rules, 1):
         word = words.get(rule.when, "")
-        code = f"{plain}_{word}" if word else _CODE.sub("_", rule.when).strip("_").lower()
+        code = f"{plain}_{word}" if word else _CODE.sub("_", _HUMP.sub("_", rule.when)).strip("_").lower()
         code = code or (f"{plain}_{number}" if rule.when else plain)
         codes.append(code if code not in codes else f"{code}_{number}")
     return codes
