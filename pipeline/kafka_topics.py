@@ -126,8 +126,17 @@ class Topics(UngroupedConsumer):
         """Return one record.
 
         Raises:
-            UsageError: there is none at that offset.
+            UsageError: there is none at that offset, or no such partition.
         """
+        with self._asking("looking for the topic"):
+            there = partition.topic in self._consumer.topics()
+            numbers = self._consumer.partitions_for_topic(partition.topic) if there else None
+        if partition.partition not in (numbers or ()):
+            raise UsageError(
+                f"{partition.topic} has partitions 0 to {max(numbers)}; expected one of these, found {partition.partition}"
+                if numbers
+                else f"found no topic {partition.topic}; expected one of the brokers'"
+            )
         oldest, newest = self.beginning_offsets([partition])[partition], self.end_offsets([partition])[partition]
         if not oldest <= offset < newest:
             raise UsageError(
@@ -145,7 +154,11 @@ class Topics(UngroupedConsumer):
         return found[0]  # type: ignore[no-any-return]
 
     def latest_records(self, most: int) -> Iterator[Record]:
-        """Yield the latest records of the source's topics, about equally many of each partition, oldest first in each."""
+        """Yield the latest records of the source's topics, about equally many of each partition, oldest first in each.
+
+        Raises:
+            SourceUnavailable: no broker answers, from the beginning or from somewhere on.
+        """
         partitions = self.partitions()
         starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
         there = [each for each in partitions if starts[each] < ends[each]]
@@ -153,12 +166,17 @@ class Topics(UngroupedConsumer):
         self._consumer.assign([TopicPartition(*each) for each in there])
         for each in there:
             self._consumer.seek(TopicPartition(*each), max(starts[each], ends[each] - each_partition))
-        left = most
+        left, heard_s = most, time.monotonic()
         with self._asking("reading the latest records"):
             while there and left:
-                for records in self._consumer.poll(timeout_ms=1_000, max_records=left).values():
+                polled = self._consumer.poll(timeout_ms=1_000, max_records=left)
+                for records in polled.values():
                     left -= len(records)
                     yield from records
+                if polled:
+                    heard_s = time.monotonic()
+                elif time.monotonic() - heard_s > READ_LIMIT_MS / 1000:  # `poll` says nothing of brokers that are away
+                    raise errors.KafkaTimeoutError
                 there = [each for each in there if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]]
 
     def count_by_header(self, name: str) -> dict[str, int]:

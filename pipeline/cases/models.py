@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -27,20 +27,46 @@ def _scalar(value: Any) -> Any:
     return value
 
 
-def _base64(text: str) -> str:
+def bytes_of_base64(text: str) -> bytes:
+    """Read Base64, white space between left out. Raises ValueError."""
     try:
-        base64.b64decode("".join(text.split()), validate=True)
-    except binascii.Error:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
         raise ValueError("expected bytes in base64") from None
-    return text
 
 
-def _hex(text: str) -> str:
+def bytes_of_hex(text: str) -> bytes:
+    """Read hexadecimal digits. Raises ValueError."""
     try:
-        bytes.fromhex(text)
+        return bytes.fromhex(text)
     except ValueError:
         raise ValueError("expected bytes in hexadecimal digits, such as 0a ff") from None
-    return text
+
+
+BYTES: Mapping[str, Callable[[str], bytes]] = {"base64": bytes_of_base64, "hex": bytes_of_hex}
+"""The ways to write bytes."""
+
+
+def _readable(form: str) -> Callable[[str | None], str | None]:
+    def check(text: str | None) -> str | None:
+        if text is not None:
+            BYTES[form](text)
+        return text
+
+    return check
+
+
+def _text_or_bytes(value: Any) -> bytes | None:
+    """Read what a key or a header is: a text, or its bytes as `{base64: ...}` or `{hex: ...}`."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict) and len(value) == 1:
+        ((form, text),) = value.items()
+        if form in BYTES and isinstance(text, str):
+            return BYTES[form](text)
+    raise ValueError("expected a text (in quotes if it looks like a number), or bytes: {hex: 0a ff} or {base64: Cv8=}")
 
 
 def _time(value: Any) -> Any:
@@ -57,6 +83,9 @@ def _time(value: Any) -> Any:
 def _time_or_null(value: Any) -> Any:
     return value if value is None else _time(value)
 
+
+TextOrBytes = Annotated[Any, BeforeValidator(_text_or_bytes)]
+"""Bytes, or None."""
 
 Scalar = Annotated[Any, BeforeValidator(_scalar)]
 Time = Annotated[Any, BeforeValidator(_time)]
@@ -109,13 +138,13 @@ class TestRecord(BaseModel):
 
     text: str | None = None
     json_value: Any = Field(default=None, alias="json")
-    base64: Annotated[str | None, AfterValidator(lambda text: text and _base64(text))] = None
-    hex: Annotated[str | None, AfterValidator(lambda text: text and _hex(text))] = None
+    base64: Annotated[str | None, AfterValidator(_readable("base64"))] = None
+    hex: Annotated[str | None, AfterValidator(_readable("hex"))] = None
     file: Annotated[str | None, Field(min_length=1)] = None
     line: Annotated[int | None, Field(ge=1, description="which line of the file is the record, from 1")] = None
     without_value: Literal[True] | None = None
-    key: str | None = None
-    headers: dict[str, str | None] = Field(default_factory=dict)
+    key: TextOrBytes = None
+    headers: dict[str, TextOrBytes] = Field(default_factory=dict)
     topic: str | None = None
     partition: Annotated[int, Field(ge=0)] = 0
     offset: Annotated[int | None, Field(ge=0)] = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 from datetime import datetime
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import zstandard
 
-from pipeline.cases.models import TestRecord
+from pipeline.cases.models import TestRecord, bytes_of_base64, bytes_of_hex
 from pipeline.config.source_file import SourceFile
 from pipeline.config.yaml_file import reason
 from pipeline.decode import DecodeStep
@@ -40,9 +39,9 @@ def raw_record(written: TestRecord, place: int, source: SourceFile, folder: Path
         written.partition,
         place if written.offset is None else written.offset,
         unix_ms(written.timestamp, source.time_zone),
-        None if written.key is None else written.key.encode(),
+        written.key,
         _value(written, source.decode[0], folder),
-        [(name, None if text is None else text.encode()) for name, text in written.headers.items()],
+        list(written.headers.items()),
     )
 
 
@@ -63,9 +62,9 @@ def _value(written: TestRecord, step: DecodeStep, folder: Path) -> bytes | None:
         case "json":
             return _packed("json", json.dumps(written.json_value, ensure_ascii=False), step)
         case "base64":
-            return base64.b64decode("".join((written.base64 or "").split()))
+            return bytes_of_base64(written.base64 or "")
         case "hex":
-            return bytes.fromhex(written.hex or "")
+            return bytes_of_hex(written.hex or "")
         case "file":
             return _from_file(folder / (written.file or ""), written.line)
         case _:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from pipeline.build import build_converter
-from pipeline.cli.online import api_warnings, kafka_warnings
+from pipeline.cli.online import api_warnings, ask_registries, kafka_warnings
 from pipeline.cli.options import source_argument
 from pipeline.config.doubts import missing_credentials, unset_keys, warnings
 from pipeline.config.load import load_source
@@ -63,7 +63,9 @@ def check(
     if sample is not None:
         count += _warn(sample_warnings(source, sample, records or MOST_RECORDS, environment, whole=whole))
     if online:
-        count += _warn(kafka_warnings(source)) + _warn(api_warnings(source))
+        count += _warn(kafka_warnings(source))
+        ask_registries(source)
+        count += _warn(api_warnings(source))
     rules = (
         f"plug-in {source.transform.plugin}"
         if source.transform is not None

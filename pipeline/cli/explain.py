@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -19,13 +20,14 @@ from pipeline.convert import Converter, Partly
 from pipeline.errors import UsageError
 from pipeline.kafka_topics import Topics
 from pipeline.observe.masking import Masking, Unmasked, identifiers
-from pipeline.patience import answered
+from pipeline.patience import MOST_MS, answered
 from pipeline.report.credentials import Credentials, CredentialsSource
 from pipeline.report.explain import explain_request
 from pipeline.secret import Secret
 from pipeline.tickets import Parcel
+from pipeline.trial.records import MOST_WHOLE_BYTES, lines_of, record_of, written_ms
 from pipeline.values import Partition
-from schemas.log import LogEntry, RawRecord, Record
+from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
 from transforms.mapping import Mapper, RuleTrace
@@ -34,8 +36,6 @@ from transforms.mapping.trace import Finding
 MOST_ELEMENTS_SHOWN = 5
 
 COMBINED_WORDS = {"all": "all of this", "any": "any of this", "not": "none of this together"}
-
-MOST_RECORD_BYTES = 64 << 20
 
 
 @click.command()
@@ -61,11 +61,14 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     """Show one record of SOURCE_FILE at every step: decoded, each rule, messages, dedup key, signed request. Nothing is sent or remembered."""
     source = load_source(source_file, os.environ)
     record = read_record(source, place, 0 if whole else line)
-    converter = build_converter(source, os.environ)
+    converter = build_converter(source, os.environ, patience_ms=MOST_MS)
     answer: list[Parcel] | Partly | Skipped | Refusal = answered(lambda: converter(record))
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
     decoded: LogEntry | list[LogEntry | Refusal] | Skipped | Refusal = answered(lambda: converter.decode(record))
     if isinstance(decoded, Skipped | Refusal):
+        if record.value:
+            shown = Unmasked() if show_identifiers else Masking(())
+            click.echo(shown.raw(record.value, source.decode[0].charset))
         _refused(decoded)
         return
     entries = decoded if isinstance(decoded, list) else [decoded]
@@ -108,6 +111,8 @@ def _messages(source: SourceFile, drafts: Sequence[Parcel], show: Unmasked) -> N
 def read_record(source: SourceFile, place: str, line: int) -> Record:
     """Read the record from a file, standard input, or `topic:partition:offset`. `line` is from 1; 0 is the whole file.
 
+    A file's lines count as written when the file was, those of standard input as written now.
+
     Raises:
         UsageError: it is not there.
     """
@@ -117,21 +122,28 @@ def read_record(source: SourceFile, place: str, line: int) -> Record:
         with Topics(source.kafka, os.environ) as topics:
             return topics.record_at(Partition(topic, int(partition)), int(offset))
     if place == "-":
-        content = sys.stdin.buffer.read(MOST_RECORD_BYTES)
-    else:
-        try:
-            with Path(place).open("rb") as stream:
-                content = stream.read(MOST_RECORD_BYTES)
-        except OSError as error:
-            raise UsageError(
-                f"--record: found {place!r}, which cannot be read ({error.strerror}); expected a file, - or TOPIC:PARTITION:OFFSET"
-            ) from None
-    lines = content.split(b"\n") if line else [content]
-    if not content.strip() or line > len(lines):
-        raise UsageError(f"--record: {place} has no line {line}")
-    name = (source.kafka.topics or ("unknown",))[0]
-    value = lines[line - 1].rstrip(b"\r") if line else content
-    return RawRecord(name, 0, max(line - 1, 0), int(time.time() * 1000), None, value)
+        return _read_from(source, sys.stdin.buffer, place, line, int(time.time() * 1000))
+    try:
+        with Path(place).open("rb") as stream:
+            return _read_from(source, stream, place, line, written_ms(stream))
+    except OSError as error:
+        raise UsageError(
+            f"--record: found {place!r}, which cannot be read ({error.strerror}); expected a file, - or TOPIC:PARTITION:OFFSET"
+        ) from None
+
+
+def _read_from(source: SourceFile, stream: BinaryIO, place: str, line: int, time_ms: int) -> Record:
+    if not line:
+        value = stream.read(MOST_WHOLE_BYTES)
+        if not value.strip():
+            raise UsageError(f"--record: found nothing in {place}; expected a record")
+        return record_of(source, value, 0, time_ms)
+    for number, value in lines_of(stream, source.limits.record):
+        if number == line:
+            return record_of(source, value, line - 1, time_ms)
+        if number > line:
+            break
+    raise UsageError(f"--record: {place} has no line {line}, or nothing in it")
 
 
 def _rules(converter: Converter, entry: LogEntry, show: Unmasked) -> None:

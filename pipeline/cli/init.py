@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.cli.options import kafka_settings
+from pipeline.config.decode_faults import decode_faults
+from pipeline.config.faults import from_pydantic
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.load import load_source
-from pipeline.decode import DecodeContext
+from pipeline.config.yaml_file import FileKind, UnreadableYaml, parse_yaml, read_yaml
+from pipeline.decode import DecodeContext, DecodeSettings, DecodeStep
 from pipeline.errors import UsageError
-from pipeline.kafka_topics import Topics
-from pipeline.proposal.avro_guess import CONTAINER_MARK, is_confluent
+from pipeline.patience import MOST_MS
+from pipeline.proposal.avro_guess import is_confluent
 from pipeline.proposal.candidates import find_candidates
-from pipeline.proposal.format_guess import ENOUGH, Guess, guess_format
-from pipeline.proposal.source_text import Place, write_source
+from pipeline.proposal.format_guess import ENOUGH, Guess, decoded, guess_format
+from pipeline.proposal.rule_text import Place
+from pipeline.proposal.sample import MOST_RECORD_BYTES, WHOLE, sample_of_file, sample_of_topic
+from pipeline.proposal.source_text import percent, write_source
 from pipeline.registry.settings import RegistrySettings
 
-MOST_SAMPLE_BYTES = 64 << 20
-WHOLE = (CONTAINER_MARK, b"\x00")
-"""How a file begins that is one record, since no line of text does so: Avro as a container, or with a schema ID."""
+_OF_THE_BROKERS = ("bootstrap_servers", "isolation_level", "api_version", "security")
+_STEPS = FileKind("steps of decoding", "a decoder such as nginx, or {format: nginx, log_format: ...}", 64 << 10, 1_000)
 
 
 @click.command()
@@ -32,6 +37,7 @@ WHOLE = (CONTAINER_MARK, b"\x00")
 @click.option(
     "--file", "sample_file", type=click.Path(path_type=Path), help="Take the sample from this file, a record a line."
 )
+@click.option("--whole", is_flag=True, help="The file is one record, however many lines it has.")
 @click.option("--topic", default="", help="The topic; without --file the sample is its latest records.")
 @click.option("--bootstrap-servers", default="localhost:9092", show_default=True, help="The brokers.")
 @click.option(
@@ -43,18 +49,39 @@ WHOLE = (CONTAINER_MARK, b"\x00")
     "--registry", metavar="URL", default="", help="The Schema Registry, where the records are Avro with a schema ID."
 )
 @click.option(
+    "--registry-username", metavar="NAME", default="", help="The name that the registry asks for, where it does."
+)
+@click.option(
+    "--registry-password-env",
+    metavar="VARIABLE",
+    default="REGISTRY_PASSWORD",
+    show_default=True,
+    help="The environment variable that holds the registry's password.",
+)
+@click.option(
+    "--decode",
+    "decode_text",
+    metavar="STEPS",
+    default="",
+    help="The decoder where it is known, as under `decode`: nginx, or '{format: nginx, log_format: ...}'. Default: it is guessed.",
+)
+@click.option(
     "--records", default=1_000, show_default=True, type=click.IntRange(1, 100_000), help="Most records of the sample."
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def init(
+def init(  # noqa: PLR0913 - one parameter an option
     source_file: Path,
     sample_file: Path | None,
     topic: str,
     bootstrap_servers: str,
     like: Path | None,
-    registry: str,
-    records: int,
     *,
+    registry: str,
+    registry_username: str,
+    registry_password_env: str,
+    decode_text: str,
+    records: int,
+    whole: bool,
     force: bool,
 ) -> None:
     """Propose SOURCE_FILE from a sample of a topic or a file: the decoder, the fields found, and which may be the time, the customer, the business ID."""
@@ -62,39 +89,68 @@ def init(
         raise UsageError(f"{source_file}: found a file that is there already; expected a new name, or --force")
     if sample_file is None and not topic:
         raise UsageError("found neither --file nor --topic; expected where the sample is")
+    if whole and sample_file is None:
+        raise UsageError("--whole: found no --file; expected one with it")
     name = _source_name(source_file)
     topic = topic or f"{name}-log"
     kafka = _kafka(topic, bootstrap_servers, like)
-    values = _from_file(sample_file, records) if sample_file else _from_topic(kafka, records)
+    values = (
+        sample_of_file(sample_file, records, whole=whole)
+        if sample_file
+        else sample_of_topic(kafka, os.environ, records)
+    )
     if not values:
         raise UsageError(f"{sample_file or topic}: found no record; expected a sample of some hundred")
-    guess = _guess(values, _registry_url(registry), sample_file or topic)
+    if decode_text and registry:
+        raise UsageError("--decode: found it with --registry; expected the registry as an option of the decoder avro")
+    if decode_text:
+        guess = _decoded(values, decode_text, sample_file or topic)
+    else:
+        guess = _guess(values, _registry(registry, registry_username, registry_password_env), sample_file or topic)
     candidates = find_candidates(guess.entries)
-    text = write_source(Place(name, ",".join(kafka.bootstrap_servers), topic), guess, candidates, len(values))
+    text = write_source(Place(name, topic, _connection(kafka, like)), guess, candidates, len(values))
     _save(source_file, text)
     load_source(source_file, os.environ)  # what was written passes `check`
     formats = " → ".join(str(step["format"]) for step in guess.steps)
     click.echo(
-        f"{source_file}: {len(values):,} records, {formats}, {guess.share:.0%} of them read, {len(candidates.rules)} event rules proposed"
+        f"{source_file}: {len(values):,} records, {formats}, {percent(guess.share)} of them read, {len(candidates.rules)} event rules proposed"
     )
-    whole = " --whole" if sample_file and values[0].startswith(WHOLE) else ""
+    if guess.unknown:
+        click.echo(
+            "No format was recognised: each record is one field, line. If you know it, name it with --decode, such as "
+            "--decode '{format: nginx, log_format: ...}'; docs/decoders.md has them all. A file that is one record takes --whole"
+        )
+    of_record = " --whole" if sample_file and (whole or values[0].startswith(WHOLE)) else ""
+    of_sample = of_record
+    if guess.continued:
+        click.echo(
+            f"{guess.continued:,} lines continue the one before, as stack traces do: whatever ships the log must send them with it as one record"
+        )
+        of_sample = " --whole" if sample_file and sum(map(len, values)) < MOST_RECORD_BYTES else ""
     click.echo(
-        f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}{whole}"
-        + (f", and log2mq explain {source_file} --record {sample_file}{whole}" if sample_file else "")
+        f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}{of_sample}"
+        + (f", and log2mq explain {source_file} --record {sample_file}{of_record}" if sample_file else "")
     )
 
 
-def _registry_url(written: str) -> str:
-    """Return the URL as it is kept. What was written is not shown: it may hold a password."""
-    if not written:
+def _registry(url: str, username: str, password_env: str) -> str | dict[str, Any]:
+    """Return the decoder's option: the URL as it is kept, or with the login a section. What was written is not shown: it may hold a password."""
+    if not url:
+        if username:
+            raise UsageError("--registry-username: found no --registry; expected one with it")
         return ""
+    login: dict[str, Any] = {"username": username, "password": {"env": password_env}} if username else {}
     try:
-        return RegistrySettings(url=written).url
+        kept = RegistrySettings.model_validate({"url": url, **login}).url
     except ValidationError as error:
-        raise UsageError(f"--registry: found no URL that can be used; {error.errors()[0]['ctx']['error']}") from None
+        wrong = error.errors()[0]
+        if wrong["loc"][0] != "url":
+            raise UsageError("--registry-username: found more than 500 characters; expected a name") from None
+        raise UsageError(f"--registry: found no URL that can be used; {wrong['ctx']['error']}") from None
+    return {"url": kept, **login} if login else kept
 
 
-def _guess(values: Sequence[bytes], registry: str, sample: object) -> Guess:
+def _guess(values: Sequence[bytes], registry: str | Mapping[str, Any], sample: object) -> Guess:
     if is_confluent(values):
         if not registry:
             raise UsageError(
@@ -105,11 +161,41 @@ def _guess(values: Sequence[bytes], registry: str, sample: object) -> Guess:
         raise UsageError(
             f"--registry: found records in {sample} that do not begin with a zero byte and a schema ID; expected no --registry for them"
         )
-    guess = guess_format(values, registry, DecodeContext(environment=os.environ))
+    guess = guess_format(values, registry, _context())
     if guess.steps[0]["format"] == "avro" and guess.share < ENOUGH:
-        reason = guess.refusal.reason if guess.refusal else "they hold no entry"
-        raise UsageError(f"{sample}: found records of Avro of which {guess.share:.0%} can be read; {reason}")
+        raise UsageError(f"{sample}: found records of Avro of which {guess.share:.0%} can be read; {_why(guess)}")
     return guess
+
+
+def _decoded(values: Sequence[bytes], written: str, sample: object) -> Guess:
+    """Decode as it is written. Paths in it are relative to the folder where the command runs."""
+    try:
+        content = parse_yaml(Path("--decode"), f"decode: {written}", _STEPS).content["decode"]
+    except UnreadableYaml as unreadable:
+        raise UsageError(str(unreadable.fault)) from None
+    try:
+        steps = TypeAdapter(DecodeSettings).validate_python(content)
+        faults = decode_faults(content)
+    except ValidationError as error:
+        faults = [from_pydantic(each, DecodeStep, content) for each in error.errors()]
+    if faults:
+        raise UsageError(
+            "\n".join(f"--decode: {found}; {expected}".removesuffix("; ") for _, found, expected in faults)
+        )
+    guess = decoded(
+        values, [step.model_dump(by_alias=True, exclude_unset=True) for step in steps], lenient=True, context=_context()
+    )
+    if not guess.entries:
+        raise UsageError(f"--decode: found no record in {sample} that can be read so: {_why(guess)}")
+    return guess
+
+
+def _context() -> DecodeContext:
+    return DecodeContext(environment=os.environ, patience_ms=MOST_MS)
+
+
+def _why(guess: Guess) -> str:
+    return guess.refusal.reason if guess.refusal else "they hold no entry"
 
 
 def _source_name(path: Path) -> str:
@@ -123,24 +209,12 @@ def _kafka(topic: str, bootstrap_servers: str, like: Path | None) -> KafkaSettin
     return kafka_settings(bootstrap_servers, topic, "--topic")
 
 
-def _from_file(path: Path, most: int) -> list[bytes]:
-    """Each line that is not blank is a record; or the whole file, where it is no text."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MOST_SAMPLE_BYTES)
-    except OSError as error:
-        raise UsageError(
-            f"--file: found {str(path)!r}, which cannot be read ({error.strerror}); expected a file of records"
-        ) from None
-    if content.startswith(WHOLE):
-        return [content]
-    lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
-    return [line for line in lines if line.strip()][:most]
-
-
-def _from_topic(kafka: KafkaSettings, most: int) -> Sequence[bytes]:
-    with Topics(kafka, os.environ) as topics:
-        return [record.value for record in topics.latest_records(most) if record.value is not None]
+def _connection(kafka: KafkaSettings, like: Path | None) -> Mapping[str, Any]:
+    """Return how the brokers are reached, as a source file says it: with the variables that another one has, and no secret."""
+    if like is None:
+        return {"bootstrap_servers": ",".join(kafka.bootstrap_servers)}
+    written = read_yaml(like).content["kafka"]
+    return {name: value for name, value in written.items() if name in _OF_THE_BROKERS}
 
 
 def _save(path: Path, text: str) -> None:

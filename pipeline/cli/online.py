@@ -1,24 +1,31 @@
-"""What `log2mq check --online` asks: the brokers, and Quick Audience. Nothing is sent to either but questions."""
+"""What `log2mq check --online` asks: the brokers, a Schema Registry where there is one, and Quick Audience. Nothing is sent to them but questions."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Mapping
+from contextlib import closing
 
 import click
 
 from pipeline.config.faults import Location
 from pipeline.config.quantity import format_duration
 from pipeline.config.source_file import SourceFile
-from pipeline.errors import DestinationHalt, UsageError
+from pipeline.decode import DecodeContext
+from pipeline.decode.avro.options import AvroOptions
+from pipeline.errors import DestinationHalt, RegistryUnavailable, UsageError
 from pipeline.kafka_topics import Topics
+from pipeline.registry.client import Away, Barred, RegistryClient
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.probe import probe
 
 MOST_WORKSPACES_SHOWN = 10
 MOST_NAME_CHARACTERS = 40
+
+ANY_SCHEMA = 1
+"""The first ID that a registry gives. Whether it is known does not matter."""
 
 _WORKSPACE: Location = ("report", "workspace_id")
 
@@ -41,6 +48,26 @@ def kafka_warnings(source: SourceFile) -> list[str]:
             )
     click.echo(f"Kafka: {_count(len(names), 'topic')} with {_count(len(partitions), 'partition')}: {', '.join(names)}")
     return said
+
+
+def ask_registries(source: SourceFile) -> None:
+    """Ask each Schema Registry for a schema, whichever it has.
+
+    Raises:
+        RegistryUnavailable: it does not answer, or does not let this file in.
+        UsageError: its password is not there.
+    """
+    for step in source.decode:
+        if step.format != "avro":
+            continue
+        options = AvroOptions.model_validate(step.options, context=DecodeContext(source.folder))
+        if options.registry is None:
+            continue
+        with closing(RegistryClient(options.registry, os.environ)) as client:
+            answer = client.look_up(ANY_SCHEMA)
+        if isinstance(answer, Away | Barred):
+            raise RegistryUnavailable(answer.reason)
+        click.echo(f"Schema Registry at {options.registry.url}: answers")
 
 
 def retention_warning(source: SourceFile, topic: str, retention_ms: int | None) -> list[str]:

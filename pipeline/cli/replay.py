@@ -71,7 +71,10 @@ def replay(
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
     now = now_ms()
-    from_bound, to_bound = _bound("--from", from_text, now, FROM_NAMES), _bound("--to", to_text, now, TO_NAMES)
+    from_bound, to_bound = (
+        bound_of("--from", from_text, now, FROM_NAMES),
+        bound_of("--to", to_text, now, TO_NAMES),
+    )
     with Topics(source.kafka, os.environ) as topics:
         partitions = chosen_partitions(partitions_text, topics.partitions())
         group = replay_group(source.kafka.group, from_text, to_text, partitions)
@@ -91,7 +94,12 @@ def replay(
         click.echo("interrupted: the same command goes on from here", err=True)
 
 
-def _bound(option: str, text: str, now: int, names: Sequence[str]) -> Bound:
+def bound_of(option: str, text: str, now: int, names: Sequence[str]) -> Bound:
+    """Read where a range begins or ends. `now` is in Unix ms.
+
+    Raises:
+        UsageError: it is none; the message begins with the option.
+    """
     try:
         return Bound.parse(text, now, names)
     except UsageError as error:

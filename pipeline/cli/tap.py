@@ -12,7 +12,7 @@ import click
 
 from pipeline.build import build_converter, now_ms
 from pipeline.cli.options import source_argument
-from pipeline.cli.replay import chosen_partitions
+from pipeline.cli.replay import bound_of, chosen_partitions
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
@@ -21,6 +21,7 @@ from pipeline.errors import UsageError
 from pipeline.job_process import on_stop_signals
 from pipeline.kafka_tail import Tail
 from pipeline.kafka_topics import Topics
+from pipeline.patience import MOST_MS
 from pipeline.replay import FROM_NAMES, Bound
 from pipeline.tap import Choice, Counts, Gate, Stage, Tap
 from pipeline.values import Partition
@@ -91,8 +92,8 @@ def tap(  # noqa: PLR0913 - one parameter an option
         [_reason(each) for each in reasons],
         [_event_code(source, each) for each in event_codes],
     )
-    bound = None if from_text is None else Bound.parse(from_text, now_ms(), FROM_NAMES)
-    converter = build_converter(source, os.environ)
+    bound = None if from_text is None else bound_of("--from", from_text, now_ms(), FROM_NAMES)
+    converter = build_converter(source, os.environ, patience_ms=MOST_MS)
     with Topics(source.kafka, os.environ) as topics:
         starts = _starts(bound, chosen_partitions(partitions_text, topics.partitions()), topics)
     view = TapView(source, converter, choice.stage, as_lines=as_lines, show_identifiers=show_identifiers)

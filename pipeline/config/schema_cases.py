@@ -23,10 +23,27 @@ _OF_MESSAGES: Mapping[str, Schema] = {
     },
     "attributes": {"type": ["object", "null"], "additionalProperties": _SCALAR},
 }
-_OF_RECORDS: Mapping[str, Schema] = {
-    "json": {"type": ["object", "array", "string", "number", "boolean", "null"]},
+_BYTES: Mapping[str, Schema] = {
     "base64": {"type": "string", "pattern": r"^[A-Za-z0-9+/=\s]*$"},
     "hex": {"type": "string", "pattern": r"^\s*([0-9A-Fa-f]{2}\s*)*$"},
+}
+_TEXT_OR_BYTES: Schema = {
+    "anyOf": [
+        {"type": ["string", "null"]},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+            "properties": {form: {"description": f"its bytes in {form}", **_BYTES[form]} for form in _BYTES},
+        },
+    ]
+}
+_OF_RECORDS: Mapping[str, Schema] = {
+    "json": {"type": ["object", "array", "string", "number", "boolean", "null"]},
+    **_BYTES,
+    "key": _TEXT_OR_BYTES,
+    "headers": {"type": "object", "additionalProperties": _TEXT_OR_BYTES},
     "timestamp": {"anyOf": _TIME},
     "filtered": {"const": True},
     "duplicate": {"const": True},

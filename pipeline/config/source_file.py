@@ -152,7 +152,7 @@ class SourceFile(BaseModel):
     def warning(self, location: Location, text: str) -> str:
         """Return a warning with its place in the file: `shop.yaml:12: events[0].out_biz_id: ...`."""
         here = placed_at(location, self._origins)
-        if here != location:  # in a fragment, which several rules may use
+        if here[:2] != location[:2]:  # in a fragment, which several rules may use
             text = f"in {dotted(location[:2])}: {text}"
         return str(ConfigFault(str(self._path), line_of(here, self._lines), dotted(here), text, ""))
 

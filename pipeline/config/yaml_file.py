@@ -179,7 +179,7 @@ def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> A
                 raise _unreadable(read.path, at, dotted(location), "a key that is no text", expected)
             here = (*location, str(key))
             read.lines[here] = at
-            plain[_text(key, here, read)] = _plain(value[key], here, read, left)
+            plain[_text(key, here, location, read)] = _plain(value[key], here, read, left)
         return plain
     if isinstance(value, CommentedSeq):
         items = []
@@ -190,7 +190,7 @@ def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> A
             items.append(_plain(each, here, read, left))
         return items
     if isinstance(value, TaggedScalar):
-        return _text(value.value, location, read)
+        return _text(value.value, location, location, read)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, ScalarBoolean):  # one with an anchor; an int to Python
@@ -199,18 +199,18 @@ def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> A
         if isinstance(value, kind):
             return kind(value)
     if isinstance(value, str):
-        return _text(value, location, read)
+        return _text(value, location, location, read)
     expected = "a text, a number, true, false, a list or a mapping"
     raise _unreadable(
         read.path, read.line_of(location), dotted(location), "a value of a kind that is none here", expected
     )
 
 
-def _text(value: str, location: Location, read: YamlFile) -> str:
-    """Return a plain text. Half a surrogate pair, which an escape can write, could be sent nowhere."""
+def _text(value: str, location: Location, named: Location, read: YamlFile) -> str:
+    """Return a plain text, which a fault calls `named`. Half a surrogate pair, which an escape can write, could be sent nowhere."""
     text = _whole(str(value))
     if _SURROGATE.search(text):
-        raise _unreadable(read.path, read.line_of(location), "", "half of a surrogate pair", "text")
+        raise _unreadable(read.path, read.line_of(location), dotted(named), "half of a surrogate pair", "text")
     return text
 
 

@@ -36,17 +36,20 @@ def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
         if not isinstance(decoded, list):
             return step(decoded)
         entries: list[Fields | Refusal] = []
+        skipped: Skipped | None = None
         for each in decoded:
             made = each if isinstance(each, Refusal) else step(each)
             if isinstance(made, NotYet):
                 return made
             if isinstance(made, list):
                 entries += made
-            elif not isinstance(made, Skipped):
+            elif isinstance(made, Skipped):
+                skipped = made
+            else:
                 entries.append(made)
             if len(entries) > most:
                 return too_many
-        return entries
+        return entries or skipped or entries  # where none of them is wanted, the last one's reason
 
     return decode
 

@@ -14,8 +14,11 @@ from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import Refusal
+from transforms.base import Skipped
 
 _BYTE_ORDER_MARK = "\ufeff"  # which spreadsheets put before the header
+
+_HEADER = Skipped("no entry: the columns' names")
 
 _Mark = Annotated[str, Field(min_length=1, max_length=1)]
 
@@ -85,16 +88,22 @@ def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
 
     def read(text: str) -> Decoded:
         entries: list[Fields | Refusal] = []
+        header_seen = False
         try:
             for row in csv.reader(StringIO(with_nulls(text.removeprefix(_BYTE_ORDER_MARK)), newline=""), **dialect):
-                if not row or (len(row) == len(header) and all(row[place] == header[place] for place in named)):
-                    continue  # a blank line, or the header that a shipper read from the file
+                if not row:
+                    continue
+                if len(row) == len(header) and all(row[place] == header[place] for place in named):
+                    header_seen = True  # which a shipper read from the file
+                    continue
                 if len(entries) == most:
                     return too_many
                 entries.append(read_row(row))
         except csv.Error:
             entries.append(broken)
-        return entries[0] if len(entries) == 1 else entries
+        if len(entries) == 1:
+            return entries[0]
+        return _HEADER if header_seen and not entries else entries
 
     return text_decoder(read)
 

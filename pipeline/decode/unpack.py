@@ -82,6 +82,7 @@ def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
         if value.count(b"\n") > 2 * most:  # before the lines cost memory; every other one may be blank
             return too_many
         entries: list[Fields | Refusal] = []
+        skipped: Skipped | None = None
         for line in value.split(b"\n"):
             if line and not line.isspace():
                 made = decoder(line.removesuffix(b"\r"))
@@ -89,11 +90,13 @@ def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
                     return made
                 if isinstance(made, list):
                     entries += made
-                elif not isinstance(made, Skipped):
+                elif isinstance(made, Skipped):
+                    skipped = made
+                else:
                     entries.append(made)
                 if len(entries) > most:
                     return too_many
-        return entries[0] if len(entries) == 1 else entries
+        return entries[0] if len(entries) == 1 else entries or skipped or entries
 
     return decode
 

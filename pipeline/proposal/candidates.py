@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pipeline.decode.debezium import ENVELOPE
+from pipeline.observe.redact import redact
+from pipeline.proposal.attributes import MOST, OF_A_LIST, Elements, attributes_of, elements_of
+from pipeline.proposal.field_names import (
+    BUSINESS_ID,
+    CUSTOMER,
+    IDENTITIES,
+    KIND,
+    KIND_OF_SYSLOG,
+    OF_THE_MACHINE,
+    PAGE,
+    TIME,
+)
 from pipeline.proposal.survey import Field, survey
 from schemas.customer import IdMapping
 from schemas.identity import normalise
@@ -15,12 +25,14 @@ from schemas.log import LogEntry, RawRecord
 from transforms.mapping.known import Known
 from transforms.mapping.readers import Rejected, event_time
 from transforms.mapping.values import compile_value
+from transforms.text import text_or_none
+
+Text = Callable[[Mapping[str, Any]], str | None]
+"""Reads a text of an entry's fields."""
 
 NEARLY_ALL = 0.9
-MOST = 0.5
+SOME = 0.2
 MOST_KINDS = 20
-MOST_ATTRIBUTES = 20
-MOST_ATTRIBUTE_CHARACTERS = 300
 _NO_RECORD = RawRecord("sample", 0, 0, -1, None, None)
 
 TIME_FORMATS = (
@@ -29,46 +41,16 @@ TIME_FORMATS = (
 )  # fmt: skip
 """Tried in this order; "" is what `event_time` reads without any: ISO 8601 and times since 1970."""
 
-_TIME = re.compile(r"time|date|ts$|^at$|_at$|created|occurred|when")
-_KIND = re.compile(
-    r"^(?:event|type|action|act|op|operation|event_?type|event_?name|event_?code|msg_?type|kind|behaviou?r|cmd)$"
-)
-_KIND_OF_SYSLOG = "$.msg_id"
-"""RFC 5424, section 6.2.7: "the type of message". Elsewhere a field of that name tells every message apart."""
-_PAGE = re.compile(r"^(?:path|uri|url|page|screen)$")
-_OF_THE_MACHINE = re.compile(
-    r"addr|^ip$|_ip$|agent|referr?er|^request$|protocol|^host|hostname|^pid$|proc_?id|thread|bytes|^method$|^status$|priority|facility|severity|version$"
-)
-_CUSTOMER = (
-    re.compile(r"^(?:customer|user|member|buyer|account|uid|cid|vip|client)_?(?:id|no|code)?$"),
-    re.compile(r"^(?:from_?user_?name|open_?id|login|principal)$"),
-)
-_OF_A_LIST = re.compile(r"\[\d")
-_BUSINESS_ID = (
-    re.compile(
-        r"^(?:order|trade|pay|payment|transaction|refund|coupon|ticket|bill|receipt)_?(?:no|id|number|code|sn)$"
-    ),
-    re.compile(
-        r"^(?:event|msg|message|request|req|trace|log|record|uniq|unique|biz|out_biz)_?(?:id|no|key)$|^(?:uuid|guid|no|sn)$"
-    ),
-    re.compile(r"^(?:id|coupon|session|code)$|_id$|id$|_no$|_sn$"),
-)
-_IDENTITIES: Mapping[IdMapping, tuple[re.Pattern[str], bool]] = MappingProxyType(
-    {
-        IdMapping.MOBILE: (re.compile(r"mobile|phone|tel|cell(?!ed)|手机|电话"), True),
-        IdMapping.EMAIL: (re.compile(r"mail|邮箱"), True),
-        IdMapping.OPEN_ID: (re.compile(r"open_?id|wx|wechat|fromusername"), False),
-        IdMapping.UNION_ID: (re.compile(r"union_?id"), False),
-        IdMapping.IMEI: (re.compile(r"imei|meid"), False),
-        IdMapping.IDFA: (re.compile(r"idfa"), False),
-        IdMapping.MAC_ORG: (re.compile(r"^mac$|mac_?addr"), False),
-        IdMapping.TAOBAO_ID: (re.compile(r"taobao_?id|tb_?id"), False),
-        IdMapping.TAOBAO_NICK: (re.compile(r"taobao_?nick|tb_?nick"), False),
-        IdMapping.ALIPAY_ID: (re.compile(r"alipay"), False),
-        IdMapping.WEIBO_ID_ORG: (re.compile(r"weibo"), False),
-    }
-)
-"""By what name a field is taken for an identity, and whether its values alone, where all of them can be one, are enough."""
+_WRITTEN_TIME = re.compile(r"\d{4}[-/]?\d\d[-/]?\d\d[ T]\d\d:?\d\d|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:")
+"""What is a time, whatever the field's name."""
+
+
+class Customer(NamedTuple):
+    """The field that says who the customer is, "" where there is none; in what share of the entries it has a value, and whether some have an empty text there."""
+
+    path: str = ""
+    share: float = 0.0
+    has_empty: bool = False
 
 
 class Rule(NamedTuple):
@@ -77,18 +59,23 @@ class Rule(NamedTuple):
     when: str
     entries: int
     event_time: str
-    customer_id: str
+    customer: Customer
     out_biz_id: str
     attributes: Mapping[str, str]
+    elements: Sequence[Elements] = ()
 
 
 class Candidates(NamedTuple):
-    """What a sample proposes. `kind` is the path of the field that tells events apart, "" where there is none."""
+    """What a sample proposes. `kind` is the path of the field that tells events apart, "" where there is none; `kinds` how many it tells apart.
+
+    `customer` is that of the entries which have an identity.
+    """
 
     fields: Sequence[Field]
     kind: str
+    kinds: int
     identities: Mapping[IdMapping, str]
-    customer_id: str
+    customer: Customer
     rules: Sequence[Rule]
 
 
@@ -99,35 +86,46 @@ def find_candidates(entries: Sequence[Mapping[str, Any]]) -> Candidates:
     identities = _identities(fields)
     groups: list[tuple[str, Sequence[Mapping[str, Any]]]] = [("", entries)]
     if kind is not None:
-        read = compile_value(kind.path, Known())
+        text = _reader(kind.path)
         named = {
-            text: [each for each in entries if _text(read, each) == text]
-            for text, _ in kind.values.most_common(MOST_KINDS)
+            value: [each for each in entries if text(each) == value] for value, _ in kind.values.most_common(MOST_KINDS)
         }
         groups = list(named.items())
     rules = [_rule(when, group, kind, identities) for when, group in groups]
-    customer = _customer(fields, len(entries))
-    return Candidates(fields, kind.path if kind else "", identities, customer, rules)
+    readers = [_reader(path) for path in identities.values()]
+    identified = [each for each in entries if any(text(each) for text in readers)]
+    customer = _customer(survey(identified), identified)
+    return Candidates(fields, kind.path if kind else "", len(kind.values) if kind else 0, identities, customer, rules)
 
 
-def _text(read: Callable[[LogEntry], Any], fields: Mapping[str, Any]) -> str:
-    return str(read(LogEntry(fields, _NO_RECORD)))
+def _reader(path: str) -> Text:
+    """Return what reads the text of a field; None where there is none."""
+    read = compile_value(path, Known())
+
+    def text(fields: Mapping[str, Any]) -> str | None:
+        found = read(LogEntry(fields, _NO_RECORD))
+        return None if isinstance(found, Mapping | list) else text_or_none(found)
+
+    return text
 
 
 def _kind_field(fields: Sequence[Field], entries: int) -> Field | None:
     fits = [
         each
         for each in fields
-        if each.kind == "text" and each.is_scalar and _tells_kinds(each) and each.presence(entries) >= NEARLY_ALL
-        and 1 < len(each.values) <= max(MOST_KINDS, 2)
+        if each.is_scalar and each.presence(entries) >= NEARLY_ALL and len(each.values) > 1 and _tells_kinds(each)
+        and not any(redact(text) != text for text in each.values)
     ]  # fmt: skip
-    return min(fits, key=lambda each: (_PAGE.search(each.name) is not None, each.path.count(".")), default=None)
+    return min(fits, key=lambda each: (PAGE.search(each.name) is not None, each.path.count(".")), default=None)
 
 
 def _tells_kinds(field: Field) -> bool:
-    if field.path == _KIND_OF_SYSLOG:
+    """Whether few values are repeated often: of pages so few that a rule for each can be read."""
+    if field.path == KIND_OF_SYSLOG:
         return len(field.values) * 2 <= field.count
-    return bool(_KIND.search(field.name) or _PAGE.search(field.name))
+    if KIND.search(field.name):
+        return field.kind in {"text", "number"} and len(field.values) <= max(MOST_KINDS, field.count // 10)
+    return bool(PAGE.search(field.name)) and field.kind == "text" and len(field.values) <= MOST_KINDS
 
 
 def _rule(
@@ -135,22 +133,39 @@ def _rule(
 ) -> Rule:
     fields = survey(entries)
     time = _time(fields, entries)
-    customer = _customer(fields, len(entries))
-    business = _business_id(fields, len(entries), {customer, *identities.values()})
-    taken = {time.partition(" |")[0], customer, business, *identities.values(), kind.path if kind else ""}
-    return Rule(when, len(entries), time, customer, business, _attributes(fields, len(entries), taken))
+    customer = _customer(fields, entries)
+    business = _business_id(fields, len(entries), {customer.path, *identities.values()})
+    taken = {
+        time.partition(" |")[0],
+        customer.path,
+        business,
+        *identities.values(),
+        kind.path if kind else "",
+    }
+    telling = [_reader(path) for path in {customer.path, *identities.values()} - {""}]
+    attributes = {
+        name: path
+        for name, path in attributes_of(fields, len(entries), taken).items()
+        if not any(_carries(_reader(path), of_person, entries) for of_person in telling)
+    }
+    return Rule(when, len(entries), time, customer, business, attributes, elements_of(fields, len(entries)))
+
+
+def _carries(text_of: Text, of_person: Text, entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a text mostly has a person's identifier in it, where both are there: a message that names the customer, say."""
+    found = [identifier in text for each in entries if (text := text_of(each)) and (identifier := of_person(each))]
+    return sum(found) * 2 > len(found)
 
 
 def _time(fields: Sequence[Field], entries: Sequence[Mapping[str, Any]]) -> str:
     """Find the field whose values can all be read as the time of an event; one that is named like a time, and comes first, before others."""
-    named = [
-        each
-        for each in fields
-        if each.is_scalar and each.presence(len(entries)) >= NEARLY_ALL and _TIME.search(each.name)
-    ]
-    for each in sorted(
-        named, key=lambda each: (each.name != "time_ms", each.name == "@timestamp", each.path.count("."))
-    ):
+    there = [each for each in fields if each.is_scalar and each.presence(len(entries)) >= NEARLY_ALL]
+    named = sorted(
+        (each for each in there if TIME.search(each.name)),
+        key=lambda each: (each.name != "time_ms", each.name == "@timestamp", each.path.count(".")),
+    )
+    alike = [each for each in there if each not in named and all(map(_WRITTEN_TIME.match, each.values))]
+    for each in [*named, *alike]:
         for pattern in TIME_FORMATS:
             written = f"{each.path} | time('{pattern}')" if pattern else each.path
             if _reads(written, entries):
@@ -170,17 +185,21 @@ def _reads(written: str, entries: Sequence[Mapping[str, Any]]) -> bool:
     return good >= NEARLY_ALL * len(entries)
 
 
-def _customer(fields: Sequence[Field], entries: int) -> str:
-    for pattern in _CUSTOMER:
-        fits = [
-            each
-            for each in fields
-            if each.is_scalar and each.presence(entries) >= NEARLY_ALL
-            and (pattern.search(each.name) or (each.name in {"id", "no"} and pattern.search(_parent(each.path))))
-        ]  # fmt: skip
-        if fits:
-            return min(fits, key=lambda each: (-round(each.presence(entries), 1), each.path.count("."))).path
-    return ""
+def _customer(fields: Sequence[Field], entries: Sequence[Mapping[str, Any]]) -> Customer:
+    """Find the field that names the customer in nearly all entries; else one that does so in some, since visitors who are not logged in have none."""
+    for least in (NEARLY_ALL, SOME):
+        for pattern in CUSTOMER:
+            fits = [
+                each
+                for each in fields
+                if each.is_scalar and each.presence(len(entries)) >= least and not OF_A_LIST.search(each.path)
+                and (pattern.search(each.name) or (each.name in {"id", "no"} and pattern.search(_parent(each.path))))
+            ]  # fmt: skip
+            if fits:
+                best = min(fits, key=lambda each: (-round(each.presence(len(entries)), 1), each.path.count(".")))
+                text = _reader(best.path)
+                return Customer(best.path, best.presence(len(entries)), any(text(each) == "" for each in entries))
+    return Customer()
 
 
 def _parent(path: str) -> str:
@@ -189,11 +208,11 @@ def _parent(path: str) -> str:
 
 def _identities(fields: Sequence[Field]) -> dict[IdMapping, str]:
     found: dict[IdMapping, str] = {}
-    for kind, (pattern, by_value) in _IDENTITIES.items():
+    for kind, (pattern, by_value) in IDENTITIES.items():
         fits = {
             each.path: sum(normalise(kind, text) is not None for text in each.values) / len(each.values)
             for each in fields
-            if each.is_scalar and not _OF_A_LIST.search(each.path)
+            if each.is_scalar and not OF_A_LIST.search(each.path)
         }
         named = [each for each in fields if pattern.search(each.name) and fits.get(each.path, 0) >= MOST]
         alike = [each for each in fields if by_value and fits.get(each.path, 0) >= NEARLY_ALL]
@@ -204,45 +223,14 @@ def _identities(fields: Sequence[Field]) -> dict[IdMapping, str]:
 
 
 def _business_id(fields: Sequence[Field], entries: int, of_persons: set[str]) -> str:
-    for pattern in _BUSINESS_ID:
+    for pattern in BUSINESS_ID:
         fits = [
             each
             for each in fields
-            if each.is_scalar and not _OF_A_LIST.search(each.path) and each.path not in of_persons and each.presence(entries) >= NEARLY_ALL
-            and not _OF_THE_MACHINE.search(each.name) and each.uniqueness >= MOST  # repeated deliveries of one event are what it is for
+            if each.is_scalar and not OF_A_LIST.search(each.path) and each.path not in of_persons and each.presence(entries) >= NEARLY_ALL
+            and not OF_THE_MACHINE.search(each.name) and each.uniqueness >= MOST  # repeated deliveries of one event are what it is for
             and (pattern.search(each.name) or (each.name in {"no", "id"} and pattern.search(f"{_parent(each.path)}_{each.name}")))
         ]  # fmt: skip
         if fits:
             return max(fits, key=lambda each: each.uniqueness).path
     return ""
-
-
-def _attributes(fields: Sequence[Field], entries: int, taken: set[str]) -> dict[str, str]:
-    """Take scalar fields that are often there, short, and no identifier of a person."""
-    found: dict[str, str] = {}
-    for each in fields:
-        fits = (
-            each.is_scalar
-            and each.path not in taken
-            and each.presence(entries) >= MOST
-            and max(map(len, each.values)) <= MOST_ATTRIBUTE_CHARACTERS
-            and not is_personal(each)
-            and not each.path.startswith(f"$.{ENVELOPE}.")
-            and not _TIME.search(each.name)
-            and not _OF_THE_MACHINE.search(each.name)
-        )
-        name = re.sub(r"\W+", "_", each.path.removeprefix("$").strip(".")).strip("_")
-        short = re.sub(r"\W+", "_", each.name).strip("_")
-        if fits and len(found) < MOST_ATTRIBUTES:
-            found[short if short and short not in found else name or f"field_{len(found)}"] = each.path
-    return found
-
-
-def is_personal(field: Field) -> bool:
-    """Whether a field is named like an identity, or half of its values could be mobile numbers or e-mail addresses."""
-    if any(pattern.search(field.name) for pattern, _ in _IDENTITIES.values()):
-        return True
-    return any(
-        sum(normalise(kind, text) is not None for text in field.values) * 2 > len(field.values)
-        for kind in (IdMapping.MOBILE, IdMapping.EMAIL)
-    )

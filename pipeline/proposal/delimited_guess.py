@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -12,24 +13,34 @@ ENOUGH = 0.8
 
 _DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
 _NULL_TEXTS = ("\\N", "NULL", "null")
-_LEAST_COLUMNS = 3
+_LEAST_COLUMNS = 2
+_BYTE_ORDER_MARK = "\ufeff"
+_NAME = re.compile(r"\s*[^\W\d][\w ./()\uff08\uff09#%\-]{0,60}\s*")
+"""A word or several, in any script: `order_no`, `金额(元)`."""
 
 
 def delimited_step(texts: Sequence[str]) -> dict[str, Any] | None:
     """Find the delimiter by which most rows have the same number of columns, and their names in the first row where it has none but names."""
     for delimiter, name in _DELIMITERS.items():
-        rows = [row for text in texts if (row := _row(text, delimiter))]
+        rows = [row for text in texts if (row := _row(text.removeprefix(_BYTE_ORDER_MARK), delimiter))]
         if not rows:
             continue
         columns, often = Counter(map(len, rows)).most_common(1)[0]
         if columns < _LEAST_COLUMNS or often < len(rows) * ENOUGH:
             continue
-        first = rows[0]
-        named = len(first) == columns and len(set(first)) == columns and all(_is_a_name(each) for each in first)
-        names = [each.strip() for each in first] if named else [f"column_{number}" for number in range(1, columns + 1)]
+        first, *others = (row for row in rows if len(row) == columns)
+        named = _is_header(first, [row for row in others if row != first])
+        if columns == _LEAST_COLUMNS and not (named and others and all(name.isidentifier() for name in first)):
+            continue  # a sentence may have one comma
+        names = [each.strip() for each in first] if named else [column_name(number) for number in range(1, columns + 1)]
         step: dict[str, Any] = {"format": name, "columns": names, **_null_text(rows)}
         return step if name == "tsv" or delimiter == "," else {**step, "delimiter": delimiter}
     return None
+
+
+def column_name(number: int) -> str:
+    """Return the name of a column, from 1, that has none."""
+    return f"column_{number}"
 
 
 def _null_text(rows: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -46,5 +57,8 @@ def _row(text: str, delimiter: str) -> list[str]:
     return rows[0] if len(rows) == 1 else []
 
 
-def _is_a_name(text: str) -> bool:
-    return text.strip().replace("_", "a").replace("-", "a").replace(" ", "a").isidentifier()
+def _is_header(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+    """Whether a row is nothing but names: each once, none a value that the rows below have in its column."""
+    if len(set(row)) < len(row) or not all(map(_NAME.fullmatch, row)):
+        return False
+    return not any(name in {other[place] for other in others} for place, name in enumerate(row))

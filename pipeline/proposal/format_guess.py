@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from pipeline.decode import DecodeContext, DecodeLimits, DecodeStep, build_chain
 from pipeline.decode.debezium import ENVELOPE
-from pipeline.decode.unpack import unpacked
 from pipeline.interfaces import Fields
 from pipeline.patience import answered
+from pipeline.proposal.access_guess import access_step
 from pipeline.proposal.avro_guess import avro_step
+from pipeline.proposal.charset_guess import around_text
 from pipeline.proposal.delimited_guess import delimited_step
+from pipeline.proposal.key_value_guess import LEAST_PAIRS, key_value_step
+from pipeline.proposal.line_patterns import CRI, JSON_WITHIN, LEVELS, TIMED
+from pipeline.proposal.pairs_within_guess import steps_within
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 
@@ -21,15 +26,13 @@ LIMITS = DecodeLimits()
 ENOUGH = 0.8
 """Share of the sample that a format must read."""
 
-_CRI = r"(?P<time>\d{4}-\d\d-\d\dT\S+) (?P<stream>stdout|stderr) (?P<tag>[FP]\S*) (?P<message>.*)"
-"""What container runtimes of Kubernetes put before a line."""
-
 _CHANGES: dict[str, Any] = {"format": "debezium", "operations": ["c", "u", "d", "r"]}
 _STRICT: tuple[dict[str, Any], ...] = (
     _CHANGES,
     {"format": "json"},
-    {"format": "regex", "pattern": _CRI},
+    {"format": "regex", "pattern": CRI},
     {"format": "xml"},
+    {"format": "apache", "log_format": "vhost_combined"},
     {"format": "nginx"},
     {"format": "apache", "log_format": "common"},
     {"format": "java", "layout": "spring_boot"},
@@ -38,53 +41,84 @@ _STRICT: tuple[dict[str, Any], ...] = (
     {"format": "java", "layout": "log4j"},
     {"format": "syslog"},
 )
-_LEAST_PAIRS = 2
 _WRAPPED_IN = ("message", "msg", "log", "line", "payload", "content", "body", "event", "value", "text")
 _INNER = tuple(step for step in _STRICT if step["format"] not in {"debezium", "regex", "syslog"})
 _OUTER = ("debezium", "json", "regex")
-_MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_CONTINUING = re.compile(
+    rb"\s|Caused by: |[A-Za-z_][\w$]*(?:\.[\w$]+)+(?:Exception|Error|Throwable)\b|Traceback |\}|\]"
+)
+"""How lines begin that belong to the one before: stack traces, and objects printed over several lines."""
+_ENDS_OF_PAIRS = (",", ";", "|")
 
 Step = Mapping[str, Any]
 
 
 class Guess(NamedTuple):
-    """Steps as they are written under `decode:`, the entries they made, the share of the sample that they read, and the first refusal of the rest."""
+    """Steps as they are written under `decode:`, the entries they made, the share of the sample that they read, and the first refusal of the rest.
+
+    `continued` is how many records are lines that only continue the one before; `unknown` whether no format was recognised.
+    """
 
     steps: tuple[Step, ...]
     entries: tuple[Fields, ...]
     share: float
     refusal: Refusal | None = None
+    continued: int = 0
+    unknown: bool = False
 
 
 _NOWHERE = DecodeContext()
 
 
-def guess_format(values: Sequence[bytes], registry: str = "", context: DecodeContext = _NOWHERE) -> Guess:
+def guess_format(
+    values: Sequence[bytes], registry: str | Mapping[str, Any] = "", context: DecodeContext = _NOWHERE
+) -> Guess:
     """Guess how records are decoded. What nothing reads is taken for lines of text.
 
-    `registry` is the URL of the Schema Registry that is asked for the schemas which records of Avro name.
+    `registry` is the decoder's option of that name: the Schema Registry that is asked for the schemas which records of Avro name.
 
     Raises:
         RegistryUnavailable: it does not answer.
     """
     if (avro := avro_step(values, registry)) is not None:
         return _of_avro(values, avro, context)
-    before = _before(values)
-    for step in _STRICT:
+    before = around_text(values)
+    whole = {"format": "regex", "pattern": r"(?P<text>(?s:.*))", **before}
+    texts = [each["text"] for each in decoded(values, (whole,)).entries]
+    access = access_step(texts)
+    for step in _STRICT if access is None else (access, *_STRICT):
         found = decoded(values, ({**step, **before},), lenient=step["format"] == "java")
-        if found.share >= ENOUGH:
+        if found.share >= ENOUGH and (step["format"] != "syslog" or _are_of_hosts(found.entries)):
             if step["format"] not in _OUTER:
                 return _with_message(values, found)
             return _of_the_row(_with_inner(values, _of_connect(values, found)))
-    texts = [
-        each["text"]
-        for each in decoded(values, ({"format": "regex", "pattern": r"(?P<text>(?s:.*))", **before},)).entries
-    ]
-    if _are_logfmt(texts):
-        return decoded(values, ({"format": "logfmt", **before},))
+    return _of_lines(values, texts, before)
+
+
+def _of_lines(values: Sequence[bytes], texts: Sequence[str], before: Mapping[str, str]) -> Guess:
+    """Guess what lines of text are."""
+    if (pairs := _pairs_step(texts)) is not None:
+        return decoded(values, ({**pairs, **before},))
+    timed, within = (
+        decoded(values, ({"format": "regex", "pattern": pattern, **before},), lenient=True)
+        for pattern in (TIMED, JSON_WITHIN)
+    )
+    for found in (timed, within):
+        if found.share >= ENOUGH and len((inner := _with_inner(values, found)).steps) > 1:
+            return inner
+    if timed.share >= ENOUGH and len((inner := _with_message(values, timed)).steps) > 1:
+        return inner
     if (columns := delimited_step(texts)) is not None:
         return decoded(values, ({**columns, **before},))
-    return decoded(values, ({"format": "regex", "pattern": "(?P<line>.*)", **before},))
+    if timed.share >= ENOUGH:
+        return timed
+    return decoded(values, ({"format": "regex", "pattern": "(?P<line>.*)", **before},))._replace(unknown=True)
+
+
+def _are_of_hosts(entries: Sequence[Fields]) -> bool:
+    """Whether lines of syslog say more than their time, which an application's own lines begin with too."""
+    said = sum("priority" in each or each.get("hostname", "INFO") not in LEVELS for each in entries)
+    return said >= ENOUGH * len(entries)
 
 
 def _of_avro(values: Sequence[bytes], step: Step, context: DecodeContext) -> Guess:
@@ -132,44 +166,23 @@ def _of_the_row(found: Guess) -> Guess:
 def decoded(
     values: Sequence[bytes], steps: Sequence[Step], *, lenient: bool = False, context: DecodeContext = _NOWHERE
 ) -> Guess:
-    """Decode a sample. `lenient`: lines that continue another one, as stack traces do, are not counted."""
+    """Decode a sample. `lenient`: lines that continue another one, as stack traces do, are counted apart."""
     decode = build_chain([DecodeStep.model_validate(step) for step in steps], LIMITS, context)
     entries: list[Fields] = []
     refused: list[Refusal] = []
+    continued = 0
     for value in values:
         answer = answered(partial(decode, value))
         for each in answer if isinstance(answer, list) else [answer]:
             if isinstance(each, Refusal):
-                if not (lenient and entries and value[:1].isspace()):
+                if lenient and entries and _CONTINUING.match(value):
+                    continued += 1
+                else:
                     refused.append(each)
             elif not isinstance(each, Skipped):
                 entries.append(each)
     share = len(entries) / max(len(entries) + len(refused), 1)
-    return Guess(tuple(steps), tuple(entries), share, refused[0] if refused else None)
-
-
-def _before(values: Sequence[bytes]) -> dict[str, str]:
-    """What stands around the text: compression, a character set."""
-    before: dict[str, str] = {}
-    if sum(value.startswith(_MAGIC) for value in values) > len(values) / 2:
-        before["compression"] = "auto"
-    plain = unpacked(lambda value: {"value": value}, DecodeStep.model_validate({"format": "json", **before}), LIMITS)
-    texts = [answer["value"] for value in values if isinstance(answer := plain(value), dict)]
-    if sum(map(_is_utf8, texts)) < len(texts) * ENOUGH and all(_is(text, "gb18030") for text in texts):
-        before["charset"] = "gb18030"
-    return before
-
-
-def _is_utf8(text: bytes) -> bool:
-    return _is(text, "utf-8")
-
-
-def _is(text: bytes, charset: str) -> bool:
-    try:
-        text.decode(charset)
-    except UnicodeDecodeError:
-        return False
-    return True
+    return Guess(tuple(steps), tuple(entries), share, refused[0] if refused else None, continued)
 
 
 def _are_logfmt(texts: Sequence[str]) -> bool:
@@ -179,13 +192,15 @@ def _are_logfmt(texts: Sequence[str]) -> bool:
 
 
 def _is_whole_logfmt(entry: Fields) -> bool:
-    """Nearly all of the line is pairs: a sentence with one `a=b` in it is none."""
-    pairs = sum(isinstance(value, str) for value in entry.values())
-    return pairs >= _LEAST_PAIRS and pairs * 2 > len(entry)
+    """Nearly all of the line is pairs: a sentence with one `a=b` in it is none, and neither is `a=1, b=2`, which has other separators."""
+    values = [value for value in entry.values() if isinstance(value, str)]
+    torn = sum(value.endswith(_ENDS_OF_PAIRS) for value in values)
+    return len(values) >= LEAST_PAIRS and len(values) * 2 > len(entry) and torn * 2 < len(values)
 
 
 def _with_inner(values: Sequence[bytes], outer: Guess, context: DecodeContext = _NOWHERE) -> Guess:
     """Add a step for a field whose text is a format of its own: JSON within JSON, or the line that a shipper wrapped."""
+    lenient = outer.continued > 0
     for name in sorted({name for entry in outer.entries for name in entry}):
         texts = [text for entry in outer.entries if isinstance(text := entry.get(name), str) and text]
         if len(texts) * 2 < len(outer.entries) or not name.isidentifier():
@@ -199,26 +214,25 @@ def _with_inner(values: Sequence[bytes], outer: Guess, context: DecodeContext = 
             inner = decoded([text.encode() for text in texts], (step,))
             if inner.share >= ENOUGH and texts[0].lstrip()[:1] not in {"[", ""}:
                 further = {**step, "from": name, "into": name, "required": False}
-                return decoded(values, (*outer.steps, further), context=context)
-        if name.lower() in _WRAPPED_IN and _are_logfmt(texts):
-            further = {"format": "logfmt", "from": name, "into": name, "required": False}
-            return decoded(values, (*outer.steps, further), context=context)
+                return decoded(values, (*outer.steps, further), lenient=lenient, context=context)
+        if name.lower() in _WRAPPED_IN and (pairs := _pairs_step(texts)) is not None:
+            further = {**pairs, "from": name, "into": name, "required": False}
+            return decoded(values, (*outer.steps, further), lenient=lenient, context=context)
     return outer
 
 
 def _with_message(values: Sequence[bytes], outer: Guess) -> Guess:
-    """Add a step for a log's message that is JSON or logfmt."""
+    """Add steps for a log's message that is JSON or pairs, or has pairs in it."""
     texts = [text for entry in outer.entries if isinstance(text := entry.get("message"), str) and text]
     if len(texts) * 2 < len(outer.entries):
         return outer
-    for step in ("json", "logfmt"):
-        fits = (
-            _are_logfmt(texts)
-            if step == "logfmt"
-            else decoded([text.encode() for text in texts], ({"format": step},)).share >= ENOUGH
-        )
-        if fits:
-            return decoded(
-                values, (*outer.steps, {"format": step, "from": "message", "into": "message", "required": False})
-            )
-    return outer
+    is_json = decoded([text.encode() for text in texts], ({"format": "json"},)).share >= ENOUGH
+    step = {"format": "json"} if is_json else _pairs_step(texts)
+    inner = {"from": "message", "into": "message", "required": False}
+    further = list(steps_within(texts, "message")) if step is None else [{**step, **inner}]
+    return decoded(values, (*outer.steps, *further), lenient=outer.continued > 0) if further else outer
+
+
+def _pairs_step(texts: Sequence[str]) -> dict[str, Any] | None:
+    """Find the step for texts that are pairs of key and value."""
+    return {"format": "logfmt"} if _are_logfmt(texts) else key_value_step(texts)

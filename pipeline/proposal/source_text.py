@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from math import floor
+from typing import Any
 
+from pipeline.config.yaml_values import flow_text
 from pipeline.observe.redact import redact
-from pipeline.proposal.candidates import Candidates, Rule, is_personal
+from pipeline.proposal.candidates import Candidates
+from pipeline.proposal.delimited_guess import column_name
+from pipeline.proposal.field_names import is_personal
 from pipeline.proposal.format_guess import Guess
+from pipeline.proposal.rule_text import Place, codes_of, event_lines, kind_lines, scalar, user_lines
 from pipeline.proposal.survey import Field
 
 MOST_FIELDS_SHOWN = 60
 MOST_EXAMPLE_CHARACTERS = 30
 
-_PLAIN = re.compile(r"[A-Za-z$/][A-Za-z0-9_$@./-]*")
-_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-_CODE = re.compile(r"\W+", re.ASCII)
-
-_NO_CUSTOMER = ("$.customer_id", "no field was found: name the one that says who the customer is")
-
-
-class Place(NamedTuple):
-    """Where the source's records are."""
-
-    source: str
-    bootstrap_servers: str
-    topic: str
-
 
 def write_source(place: Place, guess: Guess, candidates: Candidates, sample: int) -> str:
     """Return the whole file. `sample` is how many records it was made from."""
     entries = len(guess.entries)
-    hidden = {*candidates.identities.values(), candidates.customer_id}
+    hidden = {
+        *candidates.identities.values(),
+        candidates.customer.path,
+        *(each.customer.path for each in candidates.rules),
+    }
+    codes = codes_of(place, candidates)
     lines = [
-        f"# Proposed by `log2mq init` from {sample:,} records, of which {guess.share:.0%} could be read. Read it line by line: it is a guess.",
+        f"# Proposed by `log2mq init` from {sample:,} records, of which {percent(guess.share)} could be read. Read it line by line: it is a guess.",
+        *([f"# The first that could not: {' '.join(guess.refusal.reason.split())}."] if guess.refusal else []),
         "#",
         "#   log2mq check FILE       says whether this file is right, before anything connects",
         "#   log2mq explain FILE     shows what becomes of one record",
@@ -43,16 +38,22 @@ def write_source(place: Place, guess: Guess, candidates: Candidates, sample: int
         f"source: {place.source}",
         "",
         "kafka:",
-        f"  bootstrap_servers: {_scalar(place.bootstrap_servers)}",
-        f"  topics: [{_scalar(place.topic)}]",
+        *(f"  {key}: {flow_text(value)}" for key, value in place.connection.items()),
+        f"  topics: [{scalar(place.topic)}]",
         "",
+        *_doubts(guess),
         *_decode(guess.steps),
         "",
         *_fields(candidates.fields, entries, hidden),
         "",
         "events:",
-        *(line for rule in candidates.rules for line in _event(rule, place, candidates)),
-        *_users(candidates),
+        *kind_lines(candidates),
+        *(
+            line
+            for rule, code in zip(candidates.rules, codes, strict=True)
+            for line in event_lines(rule, code, place, candidates.kind)
+        ),
+        *user_lines(candidates),
         "",
         "otherwise: skip                     # records that no rule matches; dead_letter keeps them with a reason",
         "",
@@ -63,7 +64,7 @@ def write_source(place: Place, guess: Guess, candidates: Candidates, sample: int
         '  organization_id: "${QA_ORGANIZATION_ID:-your-organization-id}"',
         '  access_id: "${QA_ACCESS_ID:-your-instance-id}"',
         "",
-        f"dead_letters: {{topic: {_scalar(place.source + '-dead')}, stop_above: 5%}}",
+        f"dead_letters: {{topic: {scalar(place.source + '-dead')}, stop_above: 5%}}",
         "",
     ]
     return "\n".join(lines)
@@ -75,16 +76,44 @@ def _decode(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["decode:", *(f"  - {_step(step)}" for step in steps)]
 
 
+def _doubts(guess: Guess) -> list[str]:
+    """Say what an analyst must know of the decoder before anything else."""
+    said = []
+    if guess.unknown:
+        said += [
+            "# No format was recognised: each record is one field, `line`. Choose a decoder in docs/decoders.md (regex and grok take any line apart),",
+            "# or run `init` again with it: --decode '{format: grok, pattern: ...}' --force",
+        ]
+    if any(column_name(1) in step.get("columns", ()) for step in guess.steps):
+        said.append(
+            "# The columns' names are not in the sample: put their own here, and null for one that is not wanted."
+        )
+    if guess.continued:
+        said += [
+            f"# {guess.continued:,} lines of the sample continue the one before, as stack traces do. Whatever ships the log must send them with it as one record:",
+            "# a line of them that comes alone is a dead letter. See docs/decoders.md, java.",
+        ]
+    return said
+
+
+def percent(share: float) -> str:
+    """Write a share; all of it only where it is all."""
+    rounded = f"{share:.0%}"
+    return f"{floor(share * 1_000) / 10}%" if rounded == "100%" and share < 1 else rounded
+
+
 def _step(step: Mapping[str, Any]) -> str:
     if len(step) == 1:
         return str(step["format"])
-    return "{" + ", ".join(f"{name}: {_flow(value)}" for name, value in step.items()) + "}"
+    return _flow(step)
 
 
 def _flow(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{scalar(name)}: {_flow(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
         return f"[{', '.join(map(_flow, value))}]"
-    return _scalar(value)
+    return scalar(value)
 
 
 def _fields(fields: Sequence[Field], entries: int, hidden: set[str]) -> list[str]:
@@ -110,56 +139,3 @@ def _example(text: str) -> str:
     shown = redact(" ".join(text.split()))
     shown = "".join(character for character in shown if character.isprintable())
     return shown if len(shown) <= MOST_EXAMPLE_CHARACTERS else shown[: MOST_EXAMPLE_CHARACTERS - 3] + "..."
-
-
-def _event(rule: Rule, place: Place, candidates: Candidates) -> list[str]:
-    code = _CODE.sub("_", rule.when).strip("_").lower() or place.source.replace("-", "_").replace(".", "_")
-    lines = [f"  # {rule.entries:,} entries of the sample."]
-    first = "  - "
-    if rule.when:
-        lines.append(f"{first}when: {{{_scalar(candidates.kind.removeprefix('$.'))}: {_scalar(rule.when)}}}")
-        first = "    "
-    lines += [
-        f"{first}event_code: {_scalar(code)}",
-        f"    event_source_code: {_scalar(place.source)}      # the channel's APP_KEY",
-        _valued("event_time", rule.event_time, "@timestamp", "no field was found to be a time: this is Kafka's own"),
-        _valued("customer_id", rule.customer_id, *_NO_CUSTOMER),
-    ]
-    if rule.out_biz_id:
-        lines.append(f"    out_biz_id: {_scalar(rule.out_biz_id)}")
-    else:
-        lines.append(
-            "    out_biz_id: {position: true}    # no field was found to be unique; {content: all} is the other way, see docs/mapping.md"
-        )
-    if rule.attributes:
-        lines.append("    attributes:")
-        lines += [f"      {_scalar(name)}: {_scalar(path)}" for name, path in rule.attributes.items()]
-    return [*lines, ""]
-
-
-def _valued(key: str, value: str, otherwise: str, why: str) -> str:
-    return f"    {key}: {_scalar(value)}" if value else f"    {key}: {_scalar(otherwise)}    # {why}"
-
-
-def _users(candidates: Candidates) -> list[str]:
-    if not candidates.identities:
-        return ["# users: no field was found that tells a customer's mobile number, e-mail address or the like."]
-    paths = list(candidates.identities.values())
-    condition = [f"{{{_scalar(path.removeprefix('$.'))}: {{exists: true}}}}" for path in paths]
-    when = condition[0] if len(condition) == 1 else f"{{any: [{', '.join(condition)}]}}"
-    return [
-        "# Who a customer is. One whose identities have not changed is not reported again.",
-        "users:",
-        f"  - when: {when}",
-        _valued("customer_id", candidates.customer_id, *_NO_CUSTOMER),
-        "    identities:",
-        *(f"      {kind.value}: {_scalar(path)}" for kind, path in candidates.identities.items()),
-    ]
-
-
-def _scalar(value: Any) -> str:
-    """Write a scalar so that YAML reads it back the same, in plain style where that is safe."""
-    if isinstance(value, str):
-        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS and "${" not in value
-        return value if plain else json.dumps(value.replace("${", "$${"), ensure_ascii=False)
-    return json.dumps(value)

@@ -1,9 +1,10 @@
-"""Where the records of a sample come from: the lines of a file, a whole file, or the latest of a topic."""
+"""Where records for a trial come from: the lines of a file or of standard input, a whole file, or the latest of a topic."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -30,22 +31,17 @@ def file_records(source: SourceFile, path: Path, most: int) -> Iterator[Sampled]
         UsageError: the file cannot be read.
     """
     with _open(path) as stream:
-        written_ms = _written_ms(stream)
-        number = found = 0
-        while found < most and (line := _line(stream, source.limits.record)):
-            number += 1
-            value = line.removesuffix(b"\n").removesuffix(b"\r")
-            if value.strip():
-                found += 1
-                yield Sampled(_record(source, value, number - 1, written_ms), f"{path}:{number}")
+        time_ms = written_ms(stream)
+        for number, value in islice(lines_of(stream, source.limits.record), most):
+            yield Sampled(record_of(source, value, number - 1, time_ms), f"{path}:{number}")
 
 
 def whole_record(source: SourceFile, path: Path) -> Iterator[Sampled]:
     """Return a file as one record. Raises as `file_records` does."""
     with _open(path) as stream:
-        value, written_ms = stream.read(MOST_WHOLE_BYTES), _written_ms(stream)
+        value, time_ms = stream.read(MOST_WHOLE_BYTES), written_ms(stream)
     if value.strip():
-        yield Sampled(_record(source, value, 0, written_ms), str(path))
+        yield Sampled(record_of(source, value, 0, time_ms), str(path))
 
 
 def topic_records(source: SourceFile, topic: str, most: int, environment: Mapping[str, str]) -> Iterator[Sampled]:
@@ -60,19 +56,29 @@ def topic_records(source: SourceFile, topic: str, most: int, environment: Mappin
             yield Sampled(record, f"{record.topic}:{record.partition}:{record.offset}")
 
 
-def _written_ms(stream: BinaryIO) -> int:
+def written_ms(stream: BinaryIO) -> int:
     """Return when a file was written last: the best that is known of when its lines were."""
     return os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
 
 
-def _record(source: SourceFile, value: bytes, offset: int, written_ms: int) -> Record:
+def record_of(source: SourceFile, value: bytes, offset: int, time_ms: int) -> Record:
+    """Return a value as a record of the source's first topic."""
     topic = (source.kafka.topics or (f"{source.source}-log",))[0]
-    return RawRecord(topic, 0, offset, written_ms, None, value)
+    return RawRecord(topic, 0, offset, time_ms, None, value)
 
 
-def _line(stream: BinaryIO, limit: int) -> bytes:
-    """Read one line; of one that `limits.record` refuses only so much that it does."""
-    most = limit + 2
+def lines_of(stream: BinaryIO, most: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, each with its number, from 1, without its end; of one longer than `most` bytes only so much that it is longer."""
+    number = 0
+    while line := _line(stream, most + 2):
+        number += 1
+        value = line.removesuffix(b"\n").removesuffix(b"\r")
+        if value.strip():
+            yield number, value
+
+
+def _line(stream: BinaryIO, most: int) -> bytes:
+    """Read one line, and return so many bytes of it; the rest is not held."""
     line = begun = stream.readline(most)
     while len(line) == most and not line.endswith(b"\n"):
         line = stream.readline(most)

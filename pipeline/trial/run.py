@@ -7,22 +7,26 @@ from functools import partial
 
 from pipeline.books import Fate
 from pipeline.build import build_converter
+from pipeline.catalogue.settings import SETTING_OF
 from pipeline.config.source_file import SourceFile
-from pipeline.patience import answered
+from pipeline.patience import MOST_MS, answered
 from pipeline.trial.coverage import Coverage
 from pipeline.trial.records import Sampled
 from pipeline.trial.tally import Counter, Tally
 from schemas.log import LogEntry
-from schemas.refusal import Refusal
+from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Skipped
 from transforms.fault import Note
 from transforms.mapping import Mapper
 
+MOST_MESSAGES = 500_000
+"""Each is remembered, to see which come again: so many take some 200 MB."""
+
 
 def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]) -> tuple[Tally, list[Note]]:
     """Convert the records; return the counts, and what is doubtful about the file. Raises as `build_converter` does."""
-    converter = build_converter(source, environment)
-    counter = Counter(converter, source.dedup)
+    converter = build_converter(source, environment, patience_ms=MOST_MS)
+    counter = Counter(converter, source.dedup, source.decode[0].charset)
     mapper = converter.transform
     coverage = Coverage(source.mapping, mapper) if isinstance(mapper, Mapper) else None
     for sampled in sample:
@@ -33,9 +37,22 @@ def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[
             rule for each in entries if isinstance(each, LogEntry) for rule in (coverage.see(each) if coverage else [])
         ]
         counter.take(sampled, entries, rules)
+        if counter.tally.messages >= MOST_MESSAGES:
+            break
     tally = counter.tally
-    tally.warnings = converter.warnings
-    return tally, [*(coverage.notes() if coverage else []), *_clashes(tally, coverage), *_dead_letters(tally, source)]
+    return tally, [
+        *_cut(tally),
+        *(coverage.notes() if coverage else []),
+        *_clashes(tally, coverage),
+        *_let_pass(converter.warnings),
+        *_dead_letters(tally, source),
+    ]
+
+
+def _cut(tally: Tally) -> Iterable[Note]:
+    if tally.messages >= MOST_MESSAGES:
+        text = f"the sample ends after {tally.records:,} records: they make {tally.messages:,} messages already"
+        yield Note((), text)
 
 
 def _clashes(tally: Tally, coverage: Coverage | None) -> Iterable[Note]:
@@ -48,6 +65,13 @@ def _clashes(tally: Tally, coverage: Coverage | None) -> Iterable[Note]:
             f"is not unique: {events} of the sample, such as that of {second}, have the ID of an earlier one, such as that of {first}, "
             f"but differ in {clash.differing}; only the first is reported",
         )
+
+
+def _let_pass(warnings: Mapping[tuple[str, str], int]) -> Iterable[Note]:
+    for (code, event), count in warnings.items():
+        events = f"{count:,} events" if count > 1 else "1 event"
+        text = f"{code} in {events} of {event}, let pass with a warning; explain shows what it is"
+        yield Note(("catalogue", SETTING_OF[ReasonCode(code)]), text)
 
 
 def _dead_letters(tally: Tally, source: SourceFile) -> Iterable[Note]:

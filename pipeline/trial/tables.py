@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.books import Fate
-from pipeline.observe.summary import warned
+from pipeline.observe.masking import escaped
 from pipeline.trial.tally import Group, Tally
 
 FATES = {
@@ -19,6 +19,9 @@ FATES = {
     Fate.DEAD_LETTERED: "dead letter",
 }
 """In the order in which they are shown."""
+
+MOST_CODES = 50
+"""Event codes shown: where a record brings its own, there may be any number."""
 
 
 def printed(name: str, tally: Tally) -> RenderableType:
@@ -32,17 +35,19 @@ def printed(name: str, tally: Tally) -> RenderableType:
     fates = _table(f"{name}: what would become of {tally.records:,} records", "records", "share", "first at")
     for fate, code, group in groups:
         share = f"{group.count / tally.records:.1%}"
-        fates.add_row(_named(fate, code), f"{group.count:,}", share, group.example.place)
+        fates.add_row(_plain(_named(fate, code)), f"{group.count:,}", share, _plain(group.example.place))
     messages = _table("messages", "reported", "duplicate")
-    for code, counts in sorted(tally.events.items()):
-        messages.add_row(f"event {code}", f"{counts.reported:,}", f"{counts.duplicate:,}")
+    commonest = sorted(tally.events, key=lambda code: -tally.events[code].reported)[:MOST_CODES]
+    for code in sorted(commonest):
+        counts = tally.events[code]
+        messages.add_row(_plain(f"event {code}"), f"{counts.reported:,}", f"{counts.duplicate:,}")
+    if len(tally.events) > MOST_CODES:
+        messages.add_row(f"and {len(tally.events) - MOST_CODES:,} event codes more", "", "")
     if tally.users.reported or tally.users.duplicate:
         messages.add_row("users", f"{tally.users.reported:,}", f"{tally.users.duplicate:,}")
     parts: list[RenderableType] = [fates]
     if messages.row_count:
         parts.append(messages)
-    if lines := warned(tally.warnings):
-        parts.append(Text("\n".join(lines) + "\n"))
     return Printed(
         *parts, Text("one example of each, identifiers masked", style="bold"), *(_example(*each) for each in groups)
     )
@@ -55,12 +60,22 @@ def _named(fate: Fate, code: str) -> str:
 def _example(fate: Fate, code: str, group: Group) -> Text:
     example = group.example
     reason = f": {example.reason}" if fate is Fate.DEAD_LETTERED else ""
-    return Text(f"{_named(fate, code)}, {example.place}{reason}\n    {example.shown}")
+    return _plain(f"{_named(fate, code)}, {example.place}{reason}\n    {example.shown}")
+
+
+def _plain(text: str) -> Text:
+    """Return a text from outside, in which neither a terminal nor rich finds anything to obey."""
+    return Text(escaped(text))
 
 
 def _table(title: str, *figures: str) -> Table:
     table = Table(
-        title=title, title_justify="left", title_style="bold", show_edge=False, box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title=_plain(title),
+        title_justify="left",
+        title_style="bold",
+        show_edge=False,
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("", overflow="fold")
     for figure in figures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -14,7 +14,6 @@ from pipeline.books import Fate
 from pipeline.convert import Converter, Partly
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.observe.masking import Masking, identifiers
-from pipeline.observe.redact import mask_tokens
 from pipeline.tickets import Parcel
 from pipeline.trial.records import Sampled
 from pipeline.values import Standing
@@ -23,7 +22,6 @@ from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped
 
 MOST_SHOWN_CHARACTERS = 145
-MOST_RAW_BYTES = 1_000
 
 _CONTENT = ("customerId", "eventTime", "eventSourceCode", "extendAttributes", "customerIdList")
 
@@ -73,8 +71,8 @@ class Tally:
     fates: dict[tuple[Fate, str], Group] = field(default_factory=dict)
     events: dict[str, Reports] = field(default_factory=dict)
     users: Reports = field(default_factory=Reports)
+    messages: int = 0
     clashes: dict[str, Clash] = field(default_factory=dict)
-    warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def count(self, fate: Fate) -> int:
         """Return how many records ended so."""
@@ -87,9 +85,11 @@ Decoded = Sequence[LogEntry | Refusal]
 class Counter:
     """Takes records one after the other. Remembers what was reported as the job would, but in memory only."""
 
-    def __init__(self, converter: Converter, dedup: DedupSettings) -> None:
+    def __init__(self, converter: Converter, dedup: DedupSettings, charset: str) -> None:
+        """`charset` is that of the records, for those that can only be shown as they are."""
         self.tally = Tally()
         self._converter = converter
+        self._charset = charset
         self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
         self._events: dict[bytes, tuple[str, bytes]] = {}
 
@@ -98,6 +98,7 @@ class Counter:
         answer = self._converter(sampled.record)
         self.tally.records += 1
         drafts = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
+        self.tally.messages += len(drafts)
         names = rules if len(rules) == len(drafts) else [""] * len(drafts)
         reported = [self._report(draft, name, sampled.place) for draft, name in zip(drafts, names, strict=True)]
         match answer:
@@ -153,10 +154,7 @@ class Counter:
             return show.short(json.loads(drafts[0].body), MOST_SHOWN_CHARACTERS)
         if entries and len(entries) == len(decoded):
             return show.short(entries[0].fields, MOST_SHOWN_CHARACTERS)
-        # Which part of it tells who the customer is, nobody knows.
-        text = (sampled.record.value or b"")[:MOST_RAW_BYTES].decode("utf-8", "replace")
-        printable = "".join(each if each.isprintable() else " " for each in text)
-        return mask_tokens(printable)[:MOST_SHOWN_CHARACTERS]
+        return show.raw(sampled.record.value, self._charset)[:MOST_SHOWN_CHARACTERS]
 
 
 def is_missing(refusal: Refusal) -> bool:

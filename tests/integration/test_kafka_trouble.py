@@ -11,6 +11,7 @@ from pipeline import kafka_consumer
 from pipeline.emulator.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_source import KafkaSource
+from pipeline.kafka_topics import Topics
 from pipeline.values import Assigned, Commit, LostToRetention, Partition
 
 
@@ -139,6 +140,22 @@ def test_brokers_that_stay_away_are_noticed_and_given_up(kafka, caplog):
         assert time.monotonic() - began > 8
         assert "reading fails" in caplog.text
         source.close()
+
+
+def test_brokers_that_go_away_while_the_latest_records_are_read_are_noticed(kafka, monkeypatch):
+    """Likewise: `check --sample TOPIC` and `init` would wait for ever. `kafka` only says whether there is one to be had."""
+    from conftest import TestKafka
+
+    monkeypatch.setattr("pipeline.kafka_topics.READ_LIMIT_MS", 1_000)
+    with EmbeddedBroker() as broker:
+        own = TestKafka(broker.bootstrap_servers)
+        topic = own.topic(1)
+        own.write(topic, values(b"v", 5))
+        with Topics(own.settings(topic), {}) as topics:
+            seek = topics._consumer.seek
+            monkeypatch.setattr(topics._consumer, "seek", lambda *place: (broker.halt(), seek(*place)))
+            with pytest.raises(SourceUnavailable, match="reading the latest records: no broker answers"):
+                list(topics.latest_records(10))
 
 
 class _Raw(str):

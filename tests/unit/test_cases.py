@@ -95,6 +95,7 @@ HOLD = {
     "bytes in base64": ("base64: e30=", "filtered: true"),
     "all that a record has": (PAID, "key: k1", "headers: {trace: t1, none: null}", "topic: other", "partition: 3", "offset: 7", "timestamp: 2026-11-11T00:00:01+08:00",
                               "events: [{attributes: {key: k1, trace: t1, at: 1794326401000, place: 'other:3:7'}}]"),
+    "a key and headers that are no text": (PAID, "key: {hex: 6b ff}", "headers: {trace: {base64: dP8=}}", "events: [{attributes: {key: 'k\\xff', trace: 't\\xff'}}]"),
     "the form body to the letter": ("json: {type: seen, ts: 1794326400, user: u1}", "body: {events: EventMessageModelListStr=%5B%7B%22customerId%22%3A%22u1%22%2C%22eventCode%22%3A%22view%22%2C%22eventTime%22%3A1794326400000%2C%22extendAttributes%22%3A%7B%22outBizId%22%3A%22shop-log-0-0%22%7D%2C%22organizationId%22%3A%22QA_ORG%22%2C%22v%22%3A1%7D%5D}"),
 }  # fmt: skip
 
@@ -249,6 +250,19 @@ WRONG = {
     "two ends": ("{text: a, filtered: true, duplicate: true}", "expected one of them"),
     "no hex": ("hex: 0g", "expected bytes in hexadecimal digits"),
     "no base64": ("base64: a", "expected bytes in base64"),
+    "a key that is neither text nor bytes": (
+        "{text: a, key: {utf: a}}",
+        "expected a text (in quotes if it looks like a number), or bytes: {hex: 0a ff}",
+    ),
+    "a header that is no hex": (
+        "{text: a, headers: {trace: {hex: 0g}}}",
+        "cases[0].headers.trace: found a mapping; expected bytes in hexadecimal digits",
+    ),
+    "half of a surrogate pair": (
+        '{text: a, key: "\\ud800"}',
+        "cases[0].key: found half of a surrogate pair; expected text",
+    ),
+    "a text in base64": ("base64: 春", "expected bytes in base64"),
     "no such file": ("file: none.log", "which cannot be read"),
     "no name of a file": ('file: "a\\0.log"', "which cannot be read"),
     "a line of nothing": ("{text: a, line: 1}", "line without file"),

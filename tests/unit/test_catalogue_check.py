@@ -283,7 +283,10 @@ def test_a_sample_shows_what_would_be_let_pass(load, tmp_path):
         cli, ["check", str(tmp_path / "shop.yaml"), "--sample", str(tmp_path / "shop.log")]
     )
     assert result.exit_code == 0, result.output
-    assert "not as the event catalogue has it, and let pass:\n  PROPERTY_MISSING pay_order x3\n" in result.output
+    assert (
+        "catalogue.missing_property: PROPERTY_MISSING in 3 events of pay_order, let pass with a warning"
+        in result.output
+    )
 
 
 def explain(load, tmp_path, **fields):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from good_files import GOOD_CATALOGUE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -159,12 +160,42 @@ def test_nothing_is_said_of_what_has_a_value_or_is_wanted_to_be_absent(check):
     assert "$item.size" not in said  # no element was as wanted, so nothing can be said of it
 
 
+def test_what_cannot_be_decoded_is_shown_in_the_records_character_set(check):
+    source = SOURCE.replace("decode: json", "decode: {format: json, charset: gbk}")
+    assert "\n    断行 {" in check("--sample", "shop.log", source=source, lines=["断行 {".encode("gbk")])
+
+
 def test_too_many_dead_letters_are_said_clearly(check):
     said = check("--sample", "shop.log", lines=[LINES[0], b"x", b"y"])
     assert (
         "dead_letters.stop_above: 2 of 3 records (66.7%) would go to the dead letters, 50.0% are allowed: a job over such records stops with exit code 7"
         in said
     )
+
+
+def test_what_the_catalogue_lets_pass_is_counted_by_event(check, tmp_path):
+    (tmp_path / "shop.catalogue.yaml").write_text(GOOD_CATALOGUE)
+    source = SOURCE.partition("  - when: {tpye")[0].replace("first:", "nick:") + (
+        "catalogue: {file: shop.catalogue.yaml, unknown_property: warn}\nreport:" + SOURCE.partition("report:")[2]
+    )
+    said = check("--sample", "shop.log", source=source, lines=[paid("n1"), paid("n2")])
+    assert (
+        "catalogue.unknown_property: PROPERTY_UNKNOWN in 2 events of pay_order, let pass with a warning; explain shows what it is"
+        in said
+    )
+
+
+def test_what_a_record_brings_is_shown_as_it_is_and_obeyed_by_nobody(check, tmp_path):
+    source = SOURCE.replace("event_code: pay_order", "event_code: $.code")
+    codes = ["[/b]", "[red]x", "\x1b[2J", *(f"code{n:02}" for n in range(60))]
+    name = "[" + "a].log"
+    (tmp_path / name).write_text("\n".join(json.dumps(paid(f"n{n}", code=code)) for n, code in enumerate(codes)))
+    said = check("--sample", name, source=source)
+    for row in ("event [/b] ", "event [red]x ", "event \\u001b[2J ", "and 13 event codes more"):
+        assert f"\n{row}" in said
+    assert "\x1b" not in said
+    assert f"{name}: what would become of 63 records" in said
+    assert f"{name}:1" in said
 
 
 def test_strict_makes_warnings_an_error_after_they_are_printed(check):
@@ -200,6 +231,14 @@ def test_only_the_first_records_are_read_and_a_file_may_be_one(check):
 def test_what_is_wrong_with_the_sample_is_one_sentence(check, tmp_path, options, says):
     (tmp_path / "empty.log").write_text("\n  \n")
     assert says in check(*options, code=2)
+
+
+def test_a_sample_of_very_many_messages_ends_early_and_says_so(check, monkeypatch):
+    monkeypatch.setattr("pipeline.trial.run.MOST_MESSAGES", 3)
+    lines = [paid(f"n{n}") for n in range(9)]
+    said = check("--sample", "shop.log", lines=lines)
+    assert "would become of 3 records" in said
+    assert "warning: shop.yaml:1: the sample ends after 3 records: they make 3 messages already" in said
 
 
 def test_a_line_longer_than_a_record_may_be_is_refused_and_not_held(check):

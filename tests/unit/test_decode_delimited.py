@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
 from schemas.refusal import ReasonCode, Refusal
+from transforms.base import Skipped
 
 COLUMNS = ["a", "b", "c"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -49,7 +50,8 @@ def test_a_column_may_be_left_out_and_the_header_is_no_entry():
     made = build_decoder("csv", {"columns": ["id", None, "name"]}, DecodeLimits())
     assert made(b"1,secret,n") == {"id": "1", "name": "n"}
     assert made(b"id,anything,name\n1,x,n\n") == {"id": "1", "name": "n"}
-    assert made(b"id,anything,name") == []
+    assert made(b"id,anything,name\n\n") == Skipped("no entry: the columns' names")
+    assert made(b"\n") == []
 
 
 def test_a_row_of_another_length_is_refused_or_by_setting_taken():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -55,6 +56,7 @@ def test_each_entry_is_shown_with_what_became_of_it(tmp_path):
         ('{"before": null, "after": null, "op": "t"}', "the operation t is not among decode.operations"),
         ('{"user": "user-7001", "__deleted": "true"}', "the operation d is not among decode.operations"),
         ("null", "a tombstone"),
+        ('[{"op": "d", "before": {}}, {"op": "t", "after": null}]', "the operation t is not among decode.operations"),
     ],
 )
 def test_a_change_that_is_not_wanted_says_which(tmp_path, record, why):
@@ -62,10 +64,44 @@ def test_a_change_that_is_not_wanted_says_which(tmp_path, record, why):
     assert explain(tmp_path, record, source=source).splitlines()[-1] == f"── filtered: no entry: {why}"
 
 
+@pytest.mark.parametrize("decode", ["{format: debezium, split: lines}", "[json, {format: debezium, from: $}]"])
+def test_a_record_of_entries_none_of_which_is_wanted_says_why(tmp_path, decode):
+    before, _, after = SOURCE.partition("decode:\n")
+    source = f"{before}decode: {decode}\nevents:{after.partition('events:')[2]}"
+    said = explain(tmp_path, '{"op": "d", "before": {}}\n{"op": "d", "before": {}}', "--whole", source=source)
+    assert said.splitlines()[-1] == "── filtered: no entry: the operation d is not among decode.operations"
+
+
 def test_a_file_may_be_one_record_whatever_its_lines(tmp_path):
     content = json.dumps(wrapped(user="user-7001"), indent=2)
     assert "dead letter: NOT_JSON" in explain(tmp_path, content)
     assert '"eventCode": "pay"' in explain(tmp_path, content, "--whole")
+
+
+def test_a_record_that_cannot_be_decoded_is_shown_as_far_as_it_names_nobody(tmp_path):
+    said = explain(tmp_path, "{断行 user-7001 13812345678")
+    assert "\n{断行 *** ***\n── dead letter: NOT_JSON" in said
+    assert "\n{断行 user-7001 13812345678\n" in explain(tmp_path, "{断行 user-7001 13812345678", "--show-identifiers")
+
+
+def test_a_line_of_a_file_is_as_old_as_the_file_as_for_check(tmp_path):
+    source = SOURCE.replace("report:", "event_times: {before: 1d}\nreport:")
+    content = json.dumps(wrapped(user="user-7001"))
+    assert "dead letter: TIME_INVALID" in explain(tmp_path, content, source=source)
+    os.utime(tmp_path / "records", (1_700_000_100, 1_700_000_100))
+    result = CliRunner().invoke(cli, ["explain", str(tmp_path / "shop.yaml"), "--record", str(tmp_path / "records")])
+    assert '"eventCode": "pay"' in result.output
+
+
+def test_a_line_is_found_however_much_stands_before_it(tmp_path):
+    with (tmp_path / "records").open("wb") as stream:
+        stream.write(b"x" * (65 << 20) + b"\n\n" + json.dumps(wrapped(user="user-7001")).encode())
+    (tmp_path / "shop.yaml").write_text(SOURCE)
+    asked = ["explain", str(tmp_path / "shop.yaml"), "--record", str(tmp_path / "records"), "--line"]
+    assert '"outBizId": "shop-log-0-2"' in CliRunner().invoke(cli, [*asked, "3"]).output
+    assert "RECORD_TOO_LARGE" in CliRunner().invoke(cli, [*asked, "1"]).output
+    for line in ("2", "4"):
+        assert str(CliRunner().invoke(cli, [*asked, line]).exception).endswith(f" has no line {line}, or nothing in it")
 
 
 RULES = """

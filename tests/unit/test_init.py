@@ -23,9 +23,10 @@ from pipeline.errors import UsageError
 from pipeline.proposal.avro_guess import is_confluent
 from pipeline.proposal.candidates import find_candidates
 from pipeline.proposal.format_guess import guess_format
-from pipeline.proposal.source_text import Place, write_source
+from pipeline.proposal.rule_text import Place
+from pipeline.proposal.source_text import write_source
 
-PLACE = Place("shop", "localhost:9092", "shop-log")
+PLACE = Place("shop", "shop-log", {"bootstrap_servers": "localhost:9092"})
 ENVIRONMENT = {}
 
 SPRING = "2024-05-01T10:00:{second:02}.123+08:00  INFO 12345 --- [shop] [exec-1] c.e.shop.OrderService       : act=pay order_no=P{n:06} uid=u{user} amount={n}.50"

@@ -26,7 +26,8 @@ from pipeline.emulator.sample import SampleKind, generate
 from pipeline.errors import UsageError
 from pipeline.proposal.candidates import find_candidates
 from pipeline.proposal.format_guess import guess_format
-from pipeline.proposal.source_text import Place, write_source
+from pipeline.proposal.rule_text import Place
+from pipeline.proposal.source_text import write_source
 
 ROOT = Path(__file__).parents[2]
 VALIDATORS = {kind: Draft202012Validator(json.loads(shipped(kind))) for kind in SCHEMAS}
@@ -139,7 +140,12 @@ def right():
     for kind in SampleKind:
         values = [line.value for line in generate(kind, 300, 1)]
         guess = guess_format(values)
-        text = write_source(Place("shop", "localhost:9092", "log"), guess, find_candidates(guess.entries), len(values))
+        text = write_source(
+            Place("shop", "log", {"bootstrap_servers": "localhost:9092"}),
+            guess,
+            find_candidates(guess.entries),
+            len(values),
+        )
         yield pytest.param(text, id=f"init-{kind.value}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import threading
 import time
@@ -10,7 +11,9 @@ from random import Random
 
 import fastavro
 import pytest
+from good_files import GOOD_SOURCE
 
+from pipeline.cli.online import ask_registries
 from pipeline.config.load import load_source
 from pipeline.decode import DecodeContext, DecodeLimits, build_decoder
 from pipeline.emulator.registry import Reference, Registry, registry_of
@@ -292,6 +295,36 @@ events:
   - {event_code: click, event_time: $.ts, customer_id: $.user, out_biz_id: $.id}
 report: {region: cn-shanghai, organization_id: o, access_id: a}
 """
+
+
+def test_where_a_person_waits_an_outage_is_waited_out_only_so_long_and_no_longer_is_said(caplog):
+    seconds = itertools.count()
+    context = DecodeContext(environment={}, patience_ms=2_000, monotonic=lambda: float(next(seconds)))
+    decode = build_decoder("avro", {"registry": "http://127.0.0.1:9"}, LIMITS, context)
+    with pytest.raises(RegistryUnavailable, match=r"does not answer \(ConnectError\), for 3 s now"):
+        answered(lambda: decode(confluent(1, PAID, {"no": "n1"})))
+    assert "trying for 2 s" in caplog.text
+
+
+def test_check_online_asks_a_registry_whether_it_lets_the_file_in(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "source.yaml"
+    registry = "{url: URL, username: reader, password: {env: REGISTRY_PASSWORD}}"
+    with StandInRegistry(username="reader", password="open sesame") as serving:
+        url = serving.url
+        path.write_text(
+            GOOD_SOURCE.replace("decode: json", f"decode: {{format: avro, registry: {registry}}}").replace(
+                "URL", f'"{url}"'
+            )
+        )
+        source = load_source(path, {})
+        monkeypatch.setenv("REGISTRY_PASSWORD", "open sesame")
+        ask_registries(source)
+        assert capsys.readouterr().out == f"Schema Registry at {url}: answers\n"
+        monkeypatch.setenv("REGISTRY_PASSWORD", "wrong")
+        with pytest.raises(RegistryUnavailable, match="does not let log2mq in"):
+            ask_registries(source)
+    with pytest.raises(RegistryUnavailable, match="does not answer"):
+        ask_registries(source)
 
 
 def test_check_says_a_schema_file_that_is_missing_or_none_with_file_line_and_key(tmp_path):

@@ -202,6 +202,13 @@ def test_an_identifier_of_the_wrong_shape_is_hidden_too(source, capsys):
     assert "4242" not in said
 
 
+def test_an_identifier_is_hidden_in_a_url_too_and_a_short_one_where_it_is_a_word(source, capsys):
+    said = printed(source, capsys, record(user="王小明", note="GET /a?u=%E7%8E%8B%E5%B0%8F%E6%98%8E&x=1"))
+    assert "u=***&x=1" in said
+    said = printed(source, capsys, record(user="U7", note="GET /U7/a?u=U7&n=U70&m=AU7"))
+    assert "GET /***/a?u=***&n=U70&m=AU7" in said
+
+
 def test_a_line_is_an_object_whatever_is_in_the_record(source, capsys):
     (line,) = printed(source, capsys, PERSONAL, as_lines=True).splitlines()
     said = json.loads(line)
@@ -239,7 +246,7 @@ def test_a_large_record_does_not_fill_the_screen(source, capsys):
         (["--where", "type: {gr: 1}"], "--where: type: found"),
         (["--where", "$item.sku: a"], "found '$item.sku: a', which names $item or $index"),
         (["--reason", "NOT_JSN"], "such as NOT_JSON"),
-        (["--from", "yesterday"], "found 'yesterday'"),
+        (["--from", "yesterday"], "--from: found 'yesterday'"),
     ],
 )
 def test_a_wrong_option_is_said_before_anything_connects(source, tmp_path, options, said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from decimal import Decimal
 
 import pytest
@@ -86,7 +87,7 @@ def test_what_is_said_to_follow_does(one, other, entries):
 def test_a_rule_that_is_said_never_to_match_never_does(whens, entries):
     rules = [{**RULE, "customer_id": "@topic", "event_time": "@timestamp", "out_biz_id": "@topic", "when": when, "event_code": f"{code}{place}"} for place, (when, code) in enumerate(whens)]  # fmt: skip
     settings = MappingSettings.model_validate({"events": rules, "match": "first"})
-    dead = {note.location[1] for note in rule_notes(settings) if "never" in note.text}
+    dead = {note.location[1] for note in rule_notes(settings) if "never" in note.text and "any" not in note.location}
     mapper = compile_mapping(settings)
     for made in entries:
         matched = {
@@ -193,11 +194,47 @@ def test_a_condition_that_can_never_hold_is_seen(when):
         ({"$['a'].b[0]": None, "not": {"a.b[0]": {"in": [None, 1]}}}, "a.b[0] = null and a.b[0] not_in [null, 1]"),
         ({"@topic": "x", "not": {"@topic": {"prefix": "x"}}}, '@topic = "x" and @topic not prefix "x"'),
         ({"any": [{"type": "a"}, {"type": "b"}], "type": "c"}, "its conditions"),
+        ({"any": [{"k": 1}, {"k": 2}], "n": 5, "$.n": {"gt": 7}}, "n = 5 and n gt 7"),
     ],
 )
 def test_the_conditions_that_exclude_each_other_are_named(when, says):
     ((_, text),) = notes({"when": when}, match="all")
     assert text == f"can never hold: {says} exclude each other"
+
+
+@pytest.mark.parametrize(
+    ("when", "location", "says"),
+    [
+        ({"any": [{"type": "a"}, {"type": "b", "$.type": "c"}]}, ("any", 1), 'type = "b" and type = "c"'),
+        ({"type": "a", "any": [{"type": "b"}, {"n": 1}]}, ("any", 0), 'type = "a" and type = "b"'),
+        ({"all": [{"any": [{"n": 1}, {"n": 2}]}, {"n": {"gt": 1}}]}, ("all", 0, "any", 0), "n gt 1 and n = 1"),
+        ({"type": "a", "any": [{"n": 1}, {"all": [{"m": 1}, {"any": [{"m": 2}, {"k": 1}]}]}]}, ("any", 1, "all", 1, "any", 0), "m = 1 and m = 2"),
+        ({"$item.q": {"gt": 2}, "any": [{"$item.q": 1}, {"n": 1}]}, ("any", 0), "$item.q gt 2 and $item.q = 1"),
+    ],
+)  # fmt: skip
+def test_one_of_several_conditions_that_can_never_hold_is_seen(when, location, says):
+    for_each = {"for_each": "$.items"} if "$item.q" in when else {}
+    ((place, text),) = notes({"when": when, **for_each}, match="all")
+    assert place == ("events", 0, "when", *location)
+    assert text == f"can never hold: {says} exclude each other"
+
+
+@given(CONDITIONS, st.lists(ENTRIES, min_size=1, max_size=20))
+def test_a_condition_that_is_said_never_to_hold_could_be_left_out(when, entries):
+    rule = {**RULE, "customer_id": "@topic", "event_time": "@timestamp", "out_biz_id": "@topic", "when": when}
+    for note in rule_notes(MappingSettings.model_validate({"events": [rule]})):
+        if "any" not in note.location:
+            continue
+        shorter = {"when": deepcopy(when)}
+        *path, place = note.location[2:]
+        inner = shorter
+        for step in path:
+            inner = inner[step]
+        del inner[place]
+        assert inner, "one of them can hold"
+        for made in entries:
+            holds = [compile_condition(each, ()).holds(made) for each in (when, shorter["when"])]
+            assert holds[0] is holds[1]
 
 
 def test_the_same_rule_twice_is_seen():

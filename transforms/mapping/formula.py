@@ -78,6 +78,11 @@ def either(formulas: Iterable[Formula]) -> Formula:
     return tuple(alternative for formula in formulas for alternative in formula)
 
 
+def together(formulas: Sequence[Formula]) -> Formula:
+    """Return the formula that holds where all of several do. Raises as `formula_of` does."""
+    return _joined(formulas, every=True)
+
+
 def path_of(name: str) -> Path:
     """Return the path that a line of a condition is about, the same for every way to write it."""
     if not is_path(name):

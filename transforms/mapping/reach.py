@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from transforms.fault import Location, Note
 from transforms.mapping.elements import parted
 from transforms.mapping.exclusion import excluding, implies, possible
-from transforms.mapping.formula import Formula, TooManyAlternatives, either, formula_of
+from transforms.mapping.formula import Formula, TooManyAlternatives, either, formula_of, together
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
+
+ALWAYS: Formula = ((),)
 
 
 def rule_notes(settings: MappingSettings) -> list[Note]:
@@ -29,7 +32,11 @@ def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool)
         whole, entry = _formula(rule.when), _formula(_of_entry(rule))
         if whole is not None and not possible(whole):
             notes.append(Note((*location, "when"), f"can never hold: {_why(whole)}"))
-        elif first_only and entry is not None and (taken := _taken_before(entry, asked)):
+            asked.append(entry)
+            continue
+        with suppress(TooManyAlternatives):
+            notes += _dead_branches(rule.when or {}, (*location, "when"), ALWAYS)
+        if first_only and entry is not None and (taken := _taken_before(entry, asked)):
             notes.append(Note(location, f"can never match (match: first): {taken}"))
         elif whole is not None and (twin := _twin(rule, whole, rules[:place])) is not None:
             notes.append(
@@ -42,9 +49,30 @@ def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool)
     return notes
 
 
+def _dead_branches(when: Mapping[str, Any], location: Location, beside: Formula) -> Iterator[Note]:
+    """Say which conditions of an `any` can never hold, though another one can. `beside` is what must hold besides.
+
+    Raises:
+        TooManyAlternatives: it falls into more than can be looked through.
+    """
+    for name in ("all", "any"):
+        others = [beside, formula_of({key: each for key, each in when.items() if key != name})]
+        conditions = when.get(name, ())
+        for place, condition in enumerate(conditions):
+            here = (*location, name, place)
+            rest = [*conditions[:place], *conditions[place + 1 :]] if name == "all" else ()
+            around, own = together([*others, *map(formula_of, rest)]), formula_of(condition)
+            if name == "any" and not possible(both := together([around, own])):
+                yield Note(here, f"can never hold: {_why(both if possible(own) else own)}")
+            else:
+                yield from _dead_branches(condition, here, around)
+
+
 def _why(impossible: Formula) -> str:
-    """Name the conditions, where there is no choice between several."""
-    pair = excluding(impossible[0]) if len(impossible) == 1 else None
+    """Name the conditions, where it is the same two whatever else is chosen."""
+    first = impossible[0] if impossible else ()
+    always = tuple(literal for literal in first if all(literal in each for each in impossible))
+    pair = excluding(always)
     return f"{pair[0]} and {pair[1]} exclude each other" if pair else "its conditions exclude each other"
 
 

@@ -109,9 +109,13 @@ def _confluent(options: AvroOptions, readers: _Readers, limits: DecodeLimits, co
         made = {number: readers.of_text(text) for number, text in context.schemas.items()}
         find = lambda number: made.get(number, _UNKNOWN_ID)  # noqa: E731 - likewise
     elif context.environment is not None:
-        client = RegistryClient(options.registry, context.environment, monotonic=context.monotonic)
+        settings = options.registry
+        if context.patience_ms is not None:
+            give_up_after = min(settings.give_up_after, context.patience_ms)
+            settings = settings.model_copy(update={"give_up_after": give_up_after})
+        client = RegistryClient(settings, context.environment, monotonic=context.monotonic)
         find = RegistrySchemas(
-            options.registry,
+            settings,
             client.look_up,
             readers.of_registered,
             monotonic=context.monotonic,
