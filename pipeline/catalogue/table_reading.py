@@ -63,6 +63,7 @@ def read_table(path: Path, charset: str, known: Sequence[Channel] = ()) -> Catal
     listed = {each["name"] for each in reading.channels if "name" in each}
     others = [each.model_dump(mode="json") for each in known if each.name not in listed]
     content = {"channels": [*reading.channels, *others], "events": reading.events}
+    _spread(content)
     if faults := reading.all_faults(content):
         raise UsageError("\n".join(map(str, faults)))
     read = Catalogue.model_validate(content)
@@ -84,6 +85,22 @@ def _read_text(path: Path, charset: str) -> str:
         raise UsageError(
             f"{path}: found bytes that are not {charset}; expected that, or another --charset: Excel saves gb18030 in China, and utf-16 as Unicode text"
         ) from None
+
+
+def _spread(content: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Give a global property that one event has to all of its channel, as the console does by itself."""
+    tracked = {each.get("name") for each in content["channels"] if each.get("quick_tracking") is True}
+    events = [each for each in content["events"] if each.get("channel") in tracked]
+    shared: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in events:
+        for one in event["properties"]:
+            if one.get("scope") == PropertyScope.GLOBAL and "id" in one:
+                shared.setdefault((event["channel"], one["id"]), one)
+    for event in events:
+        there = {one.get("id") for one in event["properties"]}
+        event["properties"] += [
+            one for (name, key), one in shared.items() if name == event["channel"] and key not in there
+        ]
 
 
 def _without_empty_end(cells: Sequence[str]) -> list[str]:

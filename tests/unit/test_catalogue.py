@@ -90,6 +90,14 @@ def test_a_name_may_have_any_characters_that_show(read, name):
     assert read(GOOD_CATALOGUE.replace("Order paid", f"'{name}'")).events[0].name == name
 
 
+def test_halves_of_a_character_belong_together(read):
+    assert read(GOOD_CATALOGUE.replace("Order paid", '"\\ud83d\\ude00"')).events[0].name == "😀"
+    found = faults_of(read, GOOD_CATALOGUE.replace("Order paid", '"\\ud83d"'))
+    assert any(
+        "events[0].name: found '\\ud83d'; expected a text without half a surrogate pair" in each for each in found
+    ), found
+
+
 @pytest.mark.parametrize("name", ["a\u200bb", "a\u2028b", "a\u3000"])
 def test_what_nobody_sees_is_said(read, name):
     found = faults_of(read, GOOD_CATALOGUE.replace("Order paid", json.dumps(name)))

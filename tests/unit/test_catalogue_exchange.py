@@ -151,6 +151,23 @@ def test_a_table_may_have_the_words_of_the_console(tmp_path):
     ]
 
 
+def test_a_global_property_that_is_set_once_is_on_all_events_of_its_channel(tmp_path):
+    path = tmp_path / "events.csv"
+    rows = ["a,web,,true,,e,E,,p,P,text,", "a,,,,,f,F,,q,Q,text,global", "b,web,k,,,g,G,,,,,"]
+    path.write_text("\n".join([HEADER, *rows]))
+    read = read_table(path, "utf-8")
+    assert {each.code: [one.id for one in each.properties] for each in read.events} == {
+        "e": ["p", "q"],
+        "f": ["q"],
+        "g": [],
+    }
+    path.write_text("\n".join([HEADER, *rows, "a,,,,,h,H,,q,Other,text,"]))
+    with pytest.raises(
+        UsageError, match=r"events\.csv:5: property_id: found 'q' otherwise than on e, whose global property it is"
+    ):
+        read_table(path, "utf-8")
+
+
 def test_a_known_channel_may_stand_alone_or_with_a_part_of_what_is_known(tmp_path):
     known = parse_catalogue(tmp_path / "x", GOOD_CATALOGUE).catalogue
     path = tmp_path / "events.csv"
