@@ -46,18 +46,22 @@ class SeveralObjects:
         if not text.startswith(b"{") or text.find(b"{", 1) < 0:
             return None
         if _LINE_OF_AN_OBJECT.search(text):
-            pieces = [piece.strip() for piece in text.split(b"\n", 2 * self._most) if piece and not piece.isspace()]
+            lines = text.split(b"\n", 2 * self._most)  # every other one may be blank
+            pieces = [line.strip() for line in lines if line and not line.isspace()]
             if all(piece.startswith(b"{") for piece in pieces):
-                return self._each(pieces)
+                return self._too_many if len(lines) > 2 * self._most else self._each(pieces)
         return self._one_after_the_other(text)
 
     def _each(self, pieces: list[bytes]) -> Decoded:
+        """Read each piece, which holds no line end of objects: so it is taken apart further once at most."""
         if len(pieces) > self._most:
             return self._too_many
         entries: list[Fields | Refusal] = []
         for piece in pieces:
             made = self._decode(piece)
             entries += made if isinstance(made, list) else [made]  # type: ignore[list-item]  # JSON asks nobody
+            if len(entries) > self._most:
+                return self._too_many
         return entries
 
     def _one_after_the_other(self, text: bytes) -> Decoded | None:

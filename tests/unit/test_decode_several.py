@@ -82,6 +82,13 @@ def test_more_entries_than_allowed_refuse_the_record(value):
     assert decode(b"[" + b"{}," * 49 + b"{}]") == [{}] * 50
 
 
+@pytest.mark.parametrize("value", [b"{}\n\n\n\n" * 5_000, b"{} {} {}\n" * 2], ids=["blank lines", "several a line"])
+def test_lines_are_bounded_however_many_are_blank_or_hold_several(value):
+    answer = build_decoder("json", {}, DecodeLimits(entries=3))(value)
+    assert isinstance(answer, Refusal)
+    assert answer.code is ReasonCode.TOO_MANY_ENTRIES
+
+
 @pytest.mark.parametrize("value", [b'{"a":' * 600 + b"1" + b"}" * 600 + b"{}", b'{}{"a":' + b"[" * 600])
 def test_depth_is_bounded_there_too(value):
     answer = decode(value)
