@@ -37,7 +37,9 @@ _RFC3164_TIME = re.compile(
     re.ASCII,
 )
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?: |\Z)", re.ASCII)
-_HOST = re.compile(r"([^\s:\[\]]++) ")
+_HOST = re.compile(
+    r"([^\s:\[\]]++|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?) ", re.ASCII
+)  # or an IPv6 address
 _TAG = re.compile(r"([^\s:\[\]]{1,128})(?:\[([^\]\s]{1,128})\])?: ?")
 
 
