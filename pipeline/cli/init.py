@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
@@ -40,21 +41,35 @@ WHOLE = (CONTAINER_MARK, b"\x00")
     help="Reach the brokers as this source file does, with its security settings.",
 )
 @click.option(
-    "--registry", metavar="URL", default="", help="The Schema Registry, where the records are Avro with a schema ID."
+    "--registry",
+    "registries",
+    metavar="URL",
+    multiple=True,
+    help="The Schema Registry, where the records are Avro with a schema ID. Once for each of its nodes.",
+)
+@click.option("--registry-username", metavar="NAME", default="", help="The name, where the registry asks for a login.")
+@click.option(
+    "--registry-password-env",
+    metavar="VARIABLE",
+    default="REGISTRY_PASSWORD",
+    show_default=True,
+    help="The environment variable that holds its password.",
 )
 @click.option(
     "--records", default=1_000, show_default=True, type=click.IntRange(1, 100_000), help="Most records of the sample."
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def init(
+def init(  # noqa: PLR0913 - an option each
     source_file: Path,
     sample_file: Path | None,
     topic: str,
     bootstrap_servers: str,
     like: Path | None,
-    registry: str,
-    records: int,
     *,
+    registries: tuple[str, ...],
+    registry_username: str,
+    registry_password_env: str,
+    records: int,
     force: bool,
 ) -> None:
     """Propose SOURCE_FILE from a sample of a topic or a file: the decoder, the fields found, and which may be the time, the customer, the business ID."""
@@ -68,7 +83,8 @@ def init(
     values = _from_file(sample_file, records) if sample_file else _from_topic(kafka, records)
     if not values:
         raise UsageError(f"{sample_file or topic}: found no record; expected a sample of some hundred")
-    guess = _guess(values, _registry_url(registry), sample_file or topic)
+    registry = _registry(registries, registry_username, registry_password_env)
+    guess = _guess(values, registry, sample_file or topic)
     candidates = find_candidates(guess.entries)
     text = write_source(Place(name, ",".join(kafka.bootstrap_servers), topic), guess, candidates, len(values))
     _save(source_file, text)
@@ -84,24 +100,34 @@ def init(
     )
 
 
-def _registry_url(written: str) -> str:
-    """Return the URL as it is kept. What was written is not shown: it may hold a password."""
-    if not written:
-        return ""
+def _registry(urls: Sequence[str], username: str, password_env: str) -> Any:
+    """Return what stands under `registry:`, None where none is named. What was written is not shown: it may hold a password."""
+    if not urls:
+        if username:
+            raise UsageError("--registry-username: found no --registry; expected its URL")
+        return None
+    login = {"username": username, "password": {"env": password_env}} if username else {}
     try:
-        return RegistrySettings(url=written).url
+        known = RegistrySettings.model_validate({"url": list(urls), **login}).url
     except ValidationError as error:
-        raise UsageError(f"--registry: found no URL that can be used; {error.errors()[0]['ctx']['error']}") from None
+        fault = error.errors()[0]
+        if fault["loc"][0] != "url":
+            raise UsageError(f"--registry-username: found no name that can be used; {fault['msg']}") from None
+        raise UsageError(
+            f"--registry: found no URL that can be used; {fault.get('ctx', {}).get('error') or fault['msg']}"
+        ) from None
+    url = known[0] if len(known) == 1 else list(known)
+    return {"url": url, **login} if login else url
 
 
-def _guess(values: Sequence[bytes], registry: str, sample: object) -> Guess:
+def _guess(values: Sequence[bytes], registry: Any, sample: object) -> Guess:
     if is_confluent(values):
-        if not registry:
+        if registry is None:
             raise UsageError(
                 f"{sample}: found what looks like Avro with a Schema Registry: a zero byte and a schema ID begin the records; "
                 "expected --registry URL, the registry that knows the schemas"
             )
-    elif registry:
+    elif registry is not None:
         raise UsageError(
             f"--registry: found records in {sample} that do not begin with a zero byte and a schema ID; expected no --registry for them"
         )

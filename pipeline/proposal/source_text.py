@@ -76,7 +76,7 @@ def _decode(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    if len(step) == 1:
+    if list(step) == ["format"]:
         return str(step["format"])
     return "{" + ", ".join(f"{name}: {_flow(value)}" for name, value in step.items()) + "}"
 
@@ -84,7 +84,7 @@ def _step(step: Mapping[str, Any]) -> str:
 def _flow(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
-    return _scalar(value)
+    return _step(value) if isinstance(value, dict) else _scalar(value)
 
 
 def _fields(fields: Sequence[Field], entries: int, hidden: set[str]) -> list[str]:

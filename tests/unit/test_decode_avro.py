@@ -586,5 +586,5 @@ def test_a_registry_alone_may_be_its_url_with_a_path():
     from pipeline.decode.avro.options import AvroOptions
 
     options = AvroOptions.model_validate({"registry": "https://r.example/apis/ccompat/v7/"})
-    assert options.registry.url == "https://r.example/apis/ccompat/v7"
+    assert options.registry.url == ("https://r.example/apis/ccompat/v7",)
     assert options.framing == "confluent"

@@ -79,6 +79,20 @@ def test_a_registry_that_is_not_there_is_away():
     assert isinstance(client(url).look_up(1), Away)
 
 
+def test_where_one_node_is_away_the_next_is_asked_and_asked_first_from_then_on(serving):
+    number = serving.registry.register("paid", PAID)
+    with StandInRegistry() as gone:
+        away = gone.url
+    asked = client([away, f"{serving.url}/elsewhere", serving.url])
+    assert asked.look_up(number) == Registered("AVRO", (PAID,))
+    assert asked._first == 2
+    assert asked.look_up(77) == Unknown("the registry does not know the schema ID 77")
+    serving.__exit__(None, None, None)
+    found = asked.look_up(number)
+    assert isinstance(found, Away)
+    assert found.reason.startswith("none of the 3 nodes of registry.url is there; the last: the registry at http")
+
+
 def test_what_is_no_registry_is_away_and_no_unknown_schema(serving):
     found = client(f"{serving.url}/elsewhere").look_up(1)
     assert isinstance(found, Away)
@@ -311,6 +325,12 @@ def test_check_says_a_schema_file_that_is_missing_or_none_with_file_line_and_key
     load_source(path, {})  # neither the password nor the registry is asked for
     path.write_text(SOURCE.replace("username: log2mq, ", "").replace("registry.example", "registry.example/?x"))
     with pytest.raises(UsageError, match=r"clicks\.yaml:6: decode\.registry"):
+        load_source(path, {})
+    path.write_text(SOURCE.replace('"https://registry.example:8081"', "[https://a.example, http://b.example]"))
+    with pytest.raises(
+        UsageError,
+        match=r"clicks\.yaml:6: decode\.registry\.url\[1\]: found 'http://b.example'; expected a URL such as",
+    ):
         load_source(path, {})
 
 

@@ -79,7 +79,7 @@ def _exact(unscaled: int, scale: int, most_digits: int) -> int | float | Decimal
     if unscaled.bit_length() > most_bits or abs(scale) > most_digits:
         raise NumberTooLongError
     if scale <= 0:
-        whole = unscaled * 10**-scale
+        whole: int = unscaled * 10**-scale
         if whole.bit_length() > most_bits:
             raise NumberTooLongError
         return whole
