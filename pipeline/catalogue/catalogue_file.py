@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.catalogue.rewrite import rewritten
 from pipeline.catalogue.rules import Placed, rule_faults
-from pipeline.config.faults import ConfigFault, from_pydantic
+from pipeline.config.faults import ConfigFault, errors_in, from_pydantic
 from pipeline.config.file_writing import replace_file
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_yaml
 from pipeline.config.yaml_layout import NotEditable
@@ -114,7 +114,7 @@ def catalogue_faults(written: YamlFile) -> list[ConfigFault]:
         Catalogue.model_validate(content)
         found = []
     except ValidationError as error:
-        found = [from_pydantic(each, Catalogue, content) for each in error.errors()]
+        found = [from_pydantic(each, Catalogue, content) for each in errors_in(error)]
     channels = _valid(content, "channels", Channel)
     found += rule_faults(
         channels,

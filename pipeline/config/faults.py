@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 Location = tuple[str | int, ...]
@@ -66,6 +66,13 @@ def shown(location: Location, value: Any) -> str:
         else str(value)
     )
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a line's worth
+
+
+def errors_in(error: ValidationError) -> list[ErrorDetails]:
+    """Return what pydantic found, without what only follows from it: it calls a list too short of which an element is wrong."""
+    errors = error.errors()
+    around = {each["loc"][:length] for each in errors for length in range(len(each["loc"]))}
+    return [each for each in errors if each["type"] != "too_short" or each["loc"] not in around]
 
 
 def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, more_keys: Sequence[str] = ()) -> Found:

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pipeline.decode.java_layout import Layout, parse_layout
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
+from pipeline.decode.zone_name import ZoneName
 from pipeline.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import Refusal
 from transforms.fault import BadExpression
 from transforms.pattern import Pattern
 from transforms.text import Inconvertible
-from transforms.times import zone
 
 _NO_MATCH = no_match("the text does not begin with a line of decode.layout")
 _NO_TIME = no_match("the line has the shape of decode.layout, but its time is no date and time of day")
@@ -43,7 +43,7 @@ class JavaOptions(BaseModel):
         max_length=2_000,
         description="`spring_boot`, `spring_boot_2`, `logback`, `log4j`, or the layout as it stands in logback.xml or log4j2.xml.",
     )
-    time_zone: str = Field(
+    time_zone: ZoneName = Field(
         default="Asia/Shanghai", description="The zone of times, where the layout names none, as an IANA name."
     )
 
@@ -57,15 +57,6 @@ class JavaOptions(BaseModel):
         except BadExpression as bad:
             raise ValueError(f"{bad.found}; expected {bad.expected}") from None
         return layout
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        try:
-            zone(name)
-        except BadExpression as bad:
-            raise ValueError(f"{bad.found}; expected {bad.expected}") from None
-        return name
 
 
 def build_java(options: JavaOptions, limits: DecodeLimits) -> Decoder:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
+from pipeline.decode.zone_name import ZoneName
 from pipeline.interfaces import Decoded, Decoder
 from transforms.text import Inconvertible
 from transforms.times import OffsetOf, iso_moment, since_1970_ms, zone_offsets
@@ -52,7 +53,7 @@ class SyslogOptions(BaseModel):
         default="auto",
         description="Which lines are read: both kinds, told apart by the version behind the priority, or one of them.",
     )
-    time_zone: str = Field(
+    time_zone: ZoneName = Field(
         default="Asia/Shanghai",
         description="The zone of a time that has none, as an IANA name; RFC 5424 times have one.",
     )
