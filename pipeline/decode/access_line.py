@@ -7,8 +7,8 @@ character of what follows (possessive, so one pass and no back-tracking), and, f
 texts that fit.
 
 Where the server writes a backslash before a quote, that quote ends no value: else a visitor could end one with a quote of
-his own and write the fields behind it. Only a line that cannot be read so, which no such server wrote, is read without
-heed of backslashes.
+his own and write the fields behind it. Likewise the blank behind a comma ends no list of addresses. Only a line that
+cannot be read so is read without heed of either.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Shape(StrEnum):
     TIME_LOCAL = "time_local"
     TIME_ISO8601 = "time_iso8601"
     ATTEMPTS = "attempts"  # one value for each server that was asked (nginx's $upstream_addr and the like)
+    ADDRESSES = "addresses"  # text that mostly is addresses with a comma and a blank between (X-Forwarded-For)
     SECONDS = "seconds"  # Unix seconds with three decimals (nginx's $msec)
 
 
@@ -65,6 +66,7 @@ _TYPED = {
     Shape.TIME_LOCAL: r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}",
     Shape.TIME_ISO8601: r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[+-][0-9]{2}:[0-9]{2}|Z)",
     Shape.ATTEMPTS: r"(?:[^ ,:][^ ,]*(?:(?:, | : )[^ ,:][^ ,]*)*)?",
+    Shape.ADDRESSES: r"(?:[^ ,]+(?:, ?[^ ,]+)*)?",
     Shape.SECONDS: r"[0-9]{1,11}\.[0-9]{3}",
 }
 _OPEN = (Shape.TEXT, Shape.TARGET, Shape.ARGUMENTS)
@@ -90,10 +92,14 @@ def line_reader(pieces: Sequence[Piece], writing: Writing) -> LineReader:
             and _runs_together(first.shape, second.shape)
         ):
             raise FormatError(f"nothing stands between {first.name} and {second.name}, so a line cannot be taken apart")
-    pieces = [_alone(piece, pieces[place - 1] if place else "") for place, piece in enumerate(pieces)]
+    around = zip(["", *pieces], pieces, [*pieces[1:], ""], strict=False)
+    pieces = [_where_it_stands(*each) for each in around]
     plain = [_shortest(piece, writing) for piece in pieces]
     one_pass = [_one_pass(pieces, place, writing) for place in range(len(pieces))]
-    shortest = list(plain)
+    shortest = [
+        _typed(piece.shape, writing) if isinstance(piece, FieldPiece) and piece.shape is Shape.ADDRESSES else way
+        for piece, way in zip(pieces, plain, strict=True)
+    ]
     for place in _quoted(pieces) if writing.escapes_quotes else ():
         one_pass[place], shortest[place] = _QUOTED_AT_ONCE, _QUOTED
     quickly = re.compile("".join(one_pass), re.DOTALL).fullmatch
@@ -128,9 +134,12 @@ def _runs_together(first: Shape, second: Shape) -> bool:
     return first is Shape.ARGUMENTS or first is second or second not in (Shape.TARGET, Shape.ARGUMENTS)
 
 
-def _alone(piece: Piece, before: Piece) -> Piece:
-    """A target after literal text may be anything: `*`, or nothing at all."""
-    if isinstance(piece, FieldPiece) and piece.shape is Shape.TARGET and isinstance(before, str):
+def _where_it_stands(before: Piece, piece: Piece, behind: Piece) -> Piece:
+    """A target after literal text may be anything: `*`, or nothing at all. Addresses are told from what follows only where a blank would not do."""
+    if isinstance(piece, FieldPiece) and (
+        (piece.shape is Shape.TARGET and isinstance(before, str))
+        or (piece.shape is Shape.ADDRESSES and not (isinstance(behind, str) and behind.startswith(" ")))
+    ):
         return piece._replace(shape=Shape.TEXT)
     return piece
 
@@ -171,4 +180,4 @@ def _shortest(piece: Piece, writing: Writing) -> str:
         return r"((?:\?.*?)?)"
     if piece.shape is Shape.TARGET:
         return "(/.*?)"
-    return "(.*?)" if piece.shape is Shape.TEXT else _typed(piece.shape, writing)
+    return "(.*?)" if piece.shape in {Shape.TEXT, Shape.ADDRESSES} else _typed(piece.shape, writing)

@@ -36,6 +36,8 @@ _SHAPES = {
     "request_uri": Shape.TARGET,
     "uri": Shape.TARGET,
     "document_uri": Shape.TARGET,
+    "http_x_forwarded_for": Shape.ADDRESSES,
+    "proxy_add_x_forwarded_for": Shape.ADDRESSES,
     "upstream_addr": Shape.ATTEMPTS,
     "upstream_status": Shape.ATTEMPTS,
     "upstream_response_time": Shape.ATTEMPTS,

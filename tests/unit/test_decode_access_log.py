@@ -148,6 +148,17 @@ def test_a_number_that_is_absent_is_empty_where_nginx_writes_it_so():
     assert isinstance(nginx("$content_length|$status")(b"|200"), Refusal)
 
 
+@pytest.mark.parametrize("forwarded", ["203.0.113.7", "203.0.113.7, 2001:db8::1, unknown", "a,b", "-", "a b", ", a"])
+def test_the_addresses_that_a_request_came_by_are_one_value(forwarded):
+    line = f'{forwarded} - - [01/May/2024:10:00:00 +0800] "GET / HTTP/1.1" 200 5'.encode()
+    fields = apache(r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" proxy')(line)
+    found = fields.get("http_x_forwarded_for")
+    assert found == {"-": None, "a b": "a", ", a": ","}.get(forwarded, forwarded)  # those two are no addresses
+    assert (fields.get("remote_user"), fields["status"]) == (None if found in (forwarded, None) else "- -", 200)
+    same = nginx('$http_x_forwarded_for $remote_user "$http_x_forwarded_for|$http_x"')(b'a, b - "c, d|e"')
+    assert same == {"http_x_forwarded_for": "c, d", "http_x": "e"}
+
+
 def test_a_user_name_with_blanks_and_brackets_is_one_field():
     line = COMBINED.replace(b" - - [", b" - a [b] c [")
     fields = nginx()(line)
