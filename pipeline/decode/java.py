@@ -29,7 +29,7 @@ _THROWN = re.compile(
 )
 _CAUSED = "Caused by: "
 _WRAPPED = "Wrapped by: "  # what Logback's %rEx writes, which begins with the root cause
-_NUMBERS = frozenset({"pid", "line", "uptime_ms", "sequence"})
+_NUMBERS = frozenset({"pid", "line", "uptime_ms", "sequence", "thread_id"})
 _MDC_PAIR = re.compile(r"([^\s=,{}]+)=([^,{}]*)")
 
 

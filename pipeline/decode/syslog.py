@@ -30,8 +30,9 @@ _NIL = "-"
 _LENGTH = re.compile(r"[1-9]\d{0,8} (?=<)", re.ASCII)
 _PRIORITY = re.compile(r"<(0|[1-9]\d{0,2})>", re.ASCII)
 _RFC5424 = re.compile(r"([1-9]\d{0,2}) (\S++) (\S++) (\S++) (\S++) (\S++) (?=[\[-])", re.ASCII)
-_ELEMENT = re.compile(r'\[([^\s="\]]++)((?: [^\s="\]]++="(?:[^"\\\]]|\\.)*+")*+)\]', re.DOTALL | re.ASCII)
-_PARAMETER = re.compile(r' ([^\s="\]]++)="((?:[^"\\\]]|\\.)*+)"', re.DOTALL | re.ASCII)
+# A bracket in a value is to be escaped, but many senders do not; the quote says where the value ends.
+_ELEMENT = re.compile(r'\[([^\s="\]]++)((?: [^\s="\]]++="(?:[^"\\]|\\.)*+")*+)\]', re.DOTALL | re.ASCII)
+_PARAMETER = re.compile(r' ([^\s="\]]++)="((?:[^"\\]|\\.)*+)"', re.DOTALL | re.ASCII)
 _ESCAPED = re.compile(r'\\(["\\\]])')
 _RFC3164_TIME = re.compile(
     r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]?\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: |\Z)",

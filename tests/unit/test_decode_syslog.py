@@ -61,6 +61,11 @@ def _escaped(value):
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")
 
 
+def test_a_bracket_in_a_value_need_not_be_escaped():
+    fields = decode(b'<34>1 - - - - - [a b="x[1] ] y" c="z\\]"][d] m')
+    assert (fields["structured_data"], fields["message"]) == ({"a": {"b": "x[1] ] y", "c": "z]"}, "d": {}}, "m")
+
+
 @pytest.mark.parametrize(
     "line",
     ["", "hello", "<192>1 - - - - - -", "<a>1 x", "<34>1 2003-13-11T22:14:15Z h a p m - x", "<34>1 yesterday h a p m - x", '<34>1 - - - - - [a b="1"', '<34>1 - - - - - [a b="1"]x'],
