@@ -14,15 +14,12 @@ from pipeline.decode.access_request import RequestReader
 from pipeline.decode.access_text import unescape_default, unescape_json
 from pipeline.decode.access_time import iso8601_ms, time_local_ms
 from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.text import no_match, text_decoder
 from pipeline.decode.user_agent import user_agent_reader
-from pipeline.interfaces import Decoder
-from schemas.refusal import ReasonCode, Refusal, Stage
+from pipeline.interfaces import Decoded, Decoder
 
-_NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the line is not UTF-8 text")
-_NO_MATCH = Refusal(Stage.DECODE, ReasonCode.NO_MATCH, "the line does not match decode.log_format")
-_NO_TIME = Refusal(
-    Stage.DECODE, ReasonCode.NO_MATCH, "the line matches decode.log_format, but its time is no date and time of day"
-)
+_NO_MATCH = no_match("the line does not match decode.log_format")
+_NO_TIME = no_match("the line matches decode.log_format, but its time is no date and time of day")
 
 _SECONDS_REMEMBERED = 4096  # lines of the same second share their time's reading
 
@@ -118,12 +115,8 @@ def _build(
     add_request = RequestReader(options.query_parameters, set(names)).add
     read_agent = user_agent_reader() if options.user_agent and _AGENT in names else None
 
-    def decode(value: bytes) -> Mapping[str, Any] | Refusal:
-        try:
-            line = value.decode()
-        except UnicodeDecodeError:
-            return _NOT_UTF8
-        texts = read(line.rstrip("\r\n"))
+    def decode(line: str) -> Decoded:
+        texts = read(line)
         if texts is None:
             return _NO_MATCH
         found: Texts = {name: text for name, text in zip(names, texts, strict=True) if text not in _ABSENT}
@@ -141,7 +134,7 @@ def _build(
             found["user_agent"] = read_agent(found[_AGENT])
         return {**defaults, **found} if defaults else found
 
-    return decode
+    return text_decoder(decode)
 
 
 def _time_of(names: set[str]) -> Callable[[Texts], None]:
