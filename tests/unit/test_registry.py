@@ -9,6 +9,7 @@ import time
 from random import Random
 
 import fastavro
+import httpx
 import pytest
 
 from pipeline.config.load import load_source
@@ -348,6 +349,10 @@ def test_confluents_own_client_gets_along_with_the_stand_in(serving):
     assert theirs.get_schema(money).schema_str == MONEY
     assert theirs.get_latest_version("order").schema_id == order
     assert sorted(theirs.get_subjects()) == ["money", "order"]
+    assert theirs.get_subjects_by_schema_id(order) == ["order"]
+    assert [(each.subject, each.version) for each in theirs.get_schema_versions(money)] == [("money", 1)]
+    assert (theirs.get_compatibility(), theirs.get_global_mode()) == ("NONE", "READWRITE")
+    assert httpx.get(f"{serving.url}/subjects/money/versions/1/schema").json() == json.loads(MONEY)
     with pytest.raises(SchemaRegistryError) as error:
         theirs.get_schema(99)
     assert error.value.error_code == 40403
