@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from pipeline.decode.entries import gathered
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.nesting import depth_of
 from pipeline.interfaces import Decoded, Decoder, Fields
@@ -25,6 +26,7 @@ class SeveralObjects:
     """Reads records that hold several objects. Each is an entry by itself: a broken one costs no other where that is sure."""
 
     def __init__(self, limits: DecodeLimits, decode: Decoder) -> None:
+        self._limits = limits
         self._most = limits.entries
         self._too_many = limits.too_many_entries
         self._depth = limits.depth
@@ -56,13 +58,7 @@ class SeveralObjects:
         """Read each piece, which holds no line end of objects: so it is taken apart further once at most."""
         if len(pieces) > self._most:
             return self._too_many
-        entries: list[Fields | Refusal] = []
-        for piece in pieces:
-            made = self._decode(piece)
-            entries += made if isinstance(made, list) else [made]  # type: ignore[list-item]  # JSON asks nobody
-            if len(entries) > self._most:
-                return self._too_many
-        return entries
+        return gathered(map(self._decode, pieces), self._limits)
 
     def _one_after_the_other(self, text: bytes) -> Decoded | None:
         """Find where each object ends. What follows a broken one belongs to it: where the next begins is not sure."""
