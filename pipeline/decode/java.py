@@ -64,12 +64,15 @@ def build_java(options: JavaOptions, limits: DecodeLimits) -> Decoder:
     layout = parse_layout(options.layout)
     head_of = Pattern(layout.pattern).groups
     read_entry = _entry_reader(layout, options.time_zone)
+    begins_with_time = layout.pattern.startswith((r"(\d", "([A-Za-z]"))
     most, too_many = limits.entries, limits.too_many_entries
 
     def read(text: str) -> Decoded:
         begun: list[tuple[tuple[str, ...], list[str]]] = []
         for line in text.split("\n"):
-            head = head_of(line.removesuffix("\r").encode())
+            # Most lines of a stack trace are indented, which no time is: they need not be looked at.
+            is_further = begins_with_time and line[:1].isspace()
+            head = None if is_further else head_of(line.removesuffix("\r").encode())
             if head is not None:
                 begun.append((head, []))
                 if len(begun) > most:

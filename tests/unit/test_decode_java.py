@@ -19,6 +19,13 @@ Caused by: java.io.IOException: disk
 \t... 2 more"""
 
 
+def test_an_indented_line_begins_an_entry_where_the_layout_does():
+    line = " 2024-05-01 10:00:00.123 x"
+    indented = java(layout=" %d{yyyy-MM-dd HH:mm:ss.SSS} %m")(f"{line}\n{line}".encode())
+    assert [entry["message"] for entry in indented] == ["x", "x"]
+    assert java(layout="%d{yyyy-MM-dd HH:mm:ss.SSS} %m")(f"{line[1:]}\n{line}".encode())["message"] == f"x\n{line}"
+
+
 @pytest.mark.parametrize(
     ("layout", "line", "fields"),
     [
