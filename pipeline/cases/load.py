@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pipeline.cases.models import TestCase, TestCases, TestRecord
 from pipeline.cases.records import NoRecord, raw_record
 from pipeline.cases.surroundings import made_up_environment, with_made_up_keys
-from pipeline.config.faults import ConfigFault, Found, Location, dotted, from_pydantic
+from pipeline.config.faults import ConfigFault, Found, Location, dotted, errors_in, from_pydantic
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
@@ -109,7 +109,7 @@ def _validate(content: Any, found: list[Found]) -> TestCases | None:
     try:
         return TestCases.model_validate(content)
     except ValidationError as error:
-        found += [from_pydantic(each, TestCases, content) for each in error.errors()]
+        found += [from_pydantic(each, TestCases, content) for each in errors_in(error)]
         return None
 
 

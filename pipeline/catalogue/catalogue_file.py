@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.catalogue.rewrite import rewritten
 from pipeline.catalogue.rules import Placed, rule_faults
-from pipeline.config.faults import ConfigFault, Found, dotted, from_pydantic
+from pipeline.config.faults import ConfigFault, Found, dotted, errors_in, from_pydantic
 from pipeline.config.file_writing import replace_file
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_yaml
 from pipeline.config.yaml_layout import NotEditable
@@ -139,7 +139,7 @@ def content_faults(content: Any) -> list[Found]:
         Catalogue.model_validate(content)
         found = []
     except ValidationError as error:
-        found = [from_pydantic(each, Catalogue, content) for each in error.errors()]
+        found = [from_pydantic(each, Catalogue, content) for each in errors_in(error)]
     channels = _valid(content, "channels", Channel)
     return found + rule_faults(
         channels,

@@ -46,17 +46,19 @@ _STEPS = FileKind("steps of decoding", "a decoder such as nginx, or {format: ngi
     help="Reach the brokers as this source file does, with its security settings.",
 )
 @click.option(
-    "--registry", metavar="URL", default="", help="The Schema Registry, where the records are Avro with a schema ID."
+    "--registry",
+    "registries",
+    metavar="URL",
+    multiple=True,
+    help="The Schema Registry, where the records are Avro with a schema ID. Once for each of its nodes.",
 )
-@click.option(
-    "--registry-username", metavar="NAME", default="", help="The name that the registry asks for, where it does."
-)
+@click.option("--registry-username", metavar="NAME", default="", help="The name, where the registry asks for a login.")
 @click.option(
     "--registry-password-env",
     metavar="VARIABLE",
     default="REGISTRY_PASSWORD",
     show_default=True,
-    help="The environment variable that holds the registry's password.",
+    help="The environment variable that holds its password.",
 )
 @click.option(
     "--decode",
@@ -76,7 +78,7 @@ def init(  # noqa: PLR0913 - one parameter an option
     bootstrap_servers: str,
     like: Path | None,
     *,
-    registry: str,
+    registries: tuple[str, ...],
     registry_username: str,
     registry_password_env: str,
     decode_text: str,
@@ -101,12 +103,12 @@ def init(  # noqa: PLR0913 - one parameter an option
     )
     if not values:
         raise UsageError(f"{sample_file or topic}: found no record; expected a sample of some hundred")
-    if decode_text and registry:
+    if decode_text and registries:
         raise UsageError("--decode: found it with --registry; expected the registry as an option of the decoder avro")
     if decode_text:
         guess = _decoded(values, decode_text, sample_file or topic)
     else:
-        guess = _guess(values, _registry(registry, registry_username, registry_password_env), sample_file or topic)
+        guess = _guess(values, _registry(registries, registry_username, registry_password_env), sample_file or topic)
     candidates = find_candidates(guess.entries)
     text = write_source(Place(name, topic, _connection(kafka, like)), guess, candidates, len(values))
     _save(source_file, text)
@@ -133,31 +135,34 @@ def init(  # noqa: PLR0913 - one parameter an option
     )
 
 
-def _registry(url: str, username: str, password_env: str) -> str | dict[str, Any]:
-    """Return the decoder's option: the URL as it is kept, or with the login a section. What was written is not shown: it may hold a password."""
-    if not url:
+def _registry(urls: Sequence[str], username: str, password_env: str) -> Any:
+    """Return what stands under `registry:`, None where none is named. What was written is not shown: it may hold a password."""
+    if not urls:
         if username:
-            raise UsageError("--registry-username: found no --registry; expected one with it")
-        return ""
-    login: dict[str, Any] = {"username": username, "password": {"env": password_env}} if username else {}
+            raise UsageError("--registry-username: found no --registry; expected its URL")
+        return None
+    login = {"username": username, "password": {"env": password_env}} if username else {}
     try:
-        kept = RegistrySettings.model_validate({"url": url, **login}).url
+        known = RegistrySettings.model_validate({"url": list(urls), **login}).url
     except ValidationError as error:
-        wrong = error.errors()[0]
-        if wrong["loc"][0] != "url":
-            raise UsageError("--registry-username: found more than 500 characters; expected a name") from None
-        raise UsageError(f"--registry: found no URL that can be used; {wrong['ctx']['error']}") from None
-    return {"url": kept, **login} if login else kept
+        fault = error.errors()[0]
+        if fault["loc"][0] != "url":
+            raise UsageError(f"--registry-username: found no name that can be used; {fault['msg']}") from None
+        raise UsageError(
+            f"--registry: found no URL that can be used; {fault.get('ctx', {}).get('error') or fault['msg']}"
+        ) from None
+    url = known[0] if len(known) == 1 else list(known)
+    return {"url": url, **login} if login else url
 
 
-def _guess(values: Sequence[bytes], registry: str | Mapping[str, Any], sample: object) -> Guess:
+def _guess(values: Sequence[bytes], registry: Any, sample: object) -> Guess:
     if is_confluent(values):
-        if not registry:
+        if registry is None:
             raise UsageError(
                 f"{sample}: found what looks like Avro with a Schema Registry: a zero byte and a schema ID begin the records; "
                 "expected --registry URL, the registry that knows the schemas"
             )
-    elif registry:
+    elif registry is not None:
         raise UsageError(
             f"--registry: found records in {sample} that do not begin with a zero byte and a schema ID; expected no --registry for them"
         )

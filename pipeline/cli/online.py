@@ -67,7 +67,7 @@ def ask_registries(source: SourceFile) -> None:
             answer = client.look_up(ANY_SCHEMA)
         if isinstance(answer, Away | Barred):
             raise RegistryUnavailable(answer.reason)
-        click.echo(f"Schema Registry at {options.registry.url}: answers")
+        click.echo(f"Schema Registry at {', '.join(options.registry.url)}: answers")
 
 
 def retention_warning(source: SourceFile, topic: str, retention_ms: int | None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.config.faults import Found, Location, from_pydantic
+from pipeline.config.faults import Found, Location, errors_in, from_pydantic
 from pipeline.decode import DECODERS, DecodeContext, DecodeLimits, DecodeStep, build_decoder
 from pipeline.decode.chain import field_step
 from transforms.fault import BadExpression
@@ -65,7 +65,7 @@ def _option_faults(step: DecodeStep, here: Location, named: Location, context: D
         build_decoder(step.format, step.options, DecodeLimits(), context)
     except ValidationError as error:
         model = DECODERS[step.format].options
-        faults = [from_pydantic(each, model, step.options, STEP_KEYS) for each in error.errors()]
+        faults = [from_pydantic(each, model, step.options, STEP_KEYS) for each in errors_in(error)]
         return [((*here, *location), what, expected) for location, what, expected in faults]
     except ValueError as error:
         return [(named, f"found {error}", "")]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 Location = tuple[str | int, ...]
@@ -68,6 +68,13 @@ def shown(location: Location, value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a line's worth
 
 
+def errors_in(error: ValidationError) -> list[ErrorDetails]:
+    """Return what pydantic found, without what only follows from it: it calls a list too short of which an element is wrong."""
+    errors = error.errors()
+    around = {each["loc"][:length] for each in errors for length in range(len(each["loc"]))}
+    return [each for each in errors if each["type"] != "too_short" or each["loc"] not in around]
+
+
 def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, more_keys: Sequence[str] = ()) -> Found:
     """Translate one pydantic error: where, what was found, what would be right. No class names, no addresses.
 
@@ -109,7 +116,6 @@ _QUOTED = re.compile("'([^']+)'")
 
 _EXPECTED: Mapping[str, Any] = {
     "string_type": lambda _: "a text (in quotes if it looks like a number)",
-    "string_unicode": lambda _: "a text without half a surrogate pair",
     "string_too_short": lambda _: "a text that is not empty",
     "string_too_long": lambda c: f"at most {c['max_length']} characters",
     "string_pattern_mismatch": lambda c: f"a text that fits {c['pattern']}",

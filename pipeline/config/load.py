@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pipeline.catalogue.catalogue_file import read_catalogue
 from pipeline.catalogue.mapping_check import mapping_findings
 from pipeline.config.decode_faults import decode_faults
-from pipeline.config.faults import ConfigFault, Found, Location, from_pydantic
+from pipeline.config.faults import ConfigFault, Found, Location, errors_in, from_pydantic
 from pipeline.config.fragments import placed_at, put_in
 from pipeline.config.interpolate import interpolate
 from pipeline.config.source_file import SourceFile
@@ -83,7 +83,7 @@ def _validate(content: Any, found: list[Found], without_value: set[Location]) ->
     try:
         return SourceFile.model_validate(content)
     except ValidationError as error:
-        faults = [from_pydantic(each, SourceFile, content) for each in error.errors()]
+        faults = [from_pydantic(each, SourceFile, content) for each in errors_in(error)]
         found += [each for each in faults if each[0] not in without_value]
         return None
 

@@ -155,7 +155,7 @@ INSTEAD: Mapping[str, Schema] = {
             },
         ]
     },
-    "decode.registry": {"anyOf": [_TEXT, ref("RegistrySettings")]},
+    "decode.registry": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": _TEXT}, ref("RegistrySettings")]},
     "decode.schema_file": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "maxItems": 1_000, "items": _TEXT}]},
     "source": {"type": "string", "pattern": f"^{NAME.pattern}$"},
     "catalogue": {"anyOf": [{**_TEXT, "minLength": 1}, ref("CatalogueSettings"), {"type": "null"}]},

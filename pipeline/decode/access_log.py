@@ -9,20 +9,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.decode import apache_format, nginx_format
-from pipeline.decode.access_line import FieldPiece, Piece, Shape, line_reader
+from pipeline.decode.access_line import FieldPiece, LineReader, Piece, Shape, Writing, line_reader
 from pipeline.decode.access_request import RequestReader
 from pipeline.decode.access_text import unescape_default, unescape_json
 from pipeline.decode.access_time import iso8601_ms, time_local_ms
 from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.text import no_match, text_decoder
 from pipeline.decode.user_agent import user_agent_reader
-from pipeline.interfaces import Decoder
-from schemas.refusal import ReasonCode, Refusal, Stage
+from pipeline.interfaces import Decoded, Decoder
 
-_NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the line is not UTF-8 text")
-_NO_MATCH = Refusal(Stage.DECODE, ReasonCode.NO_MATCH, "the line does not match decode.log_format")
-_NO_TIME = Refusal(
-    Stage.DECODE, ReasonCode.NO_MATCH, "the line matches decode.log_format, but its time is no date and time of day"
-)
+_NO_MATCH = no_match("the line does not match decode.log_format")
+_NO_TIME = no_match("the line matches decode.log_format, but its time is no date and time of day")
 
 _SECONDS_REMEMBERED = 4096  # lines of the same second share their time's reading
 
@@ -31,6 +28,12 @@ Texts = dict[str, Any]
 _AGENT = "http_user_agent"
 _ABSENT = ("-", "")
 _UNESCAPES: Mapping[str, Callable[[str], str]] = {"default": unescape_default, "json": unescape_json, "none": str}
+_WRITINGS: Mapping[str, Writing] = {
+    "default": Writing(),
+    "json": Writing(leaves_absent_empty=True),
+    "none": Writing(escapes_quotes=False, leaves_absent_empty=True),
+}
+"""By nginx's `escape=`."""
 _NUMBERS: Mapping[Shape, Callable[[str], int | float]] = {
     Shape.INTEGER: int,
     Shape.COUNT: int,
@@ -68,7 +71,7 @@ class NginxOptions(_AccessLogOptions):
     @field_validator("log_format")
     @classmethod
     def _readable(cls, log_format: str) -> str:
-        line_reader(nginx_format.nginx_pieces(nginx_format.directive(log_format)[0]))
+        line_reader(nginx_format.nginx_pieces(nginx_format.directive(log_format)[0]), Writing())
         return log_format
 
 
@@ -83,25 +86,27 @@ class ApacheOptions(_AccessLogOptions):
     @field_validator("log_format")
     @classmethod
     def _readable(cls, log_format: str) -> str:
-        line_reader(apache_format.apache_pieces(apache_format.directive(log_format)))
+        line_reader(apache_format.apache_pieces(apache_format.directive(log_format)), Writing())
         return log_format
 
 
 def build_nginx(options: NginxOptions, _limits: DecodeLimits) -> Decoder:
     """Make the decoder of a nginx log. Fields are named as the variables are."""
     text, escape = nginx_format.directive(options.log_format)
-    unescape = _UNESCAPES[options.escape or escape]
-    return _build(nginx_format.nginx_pieces(text), unescape, options)
+    escape = options.escape or escape
+    read = line_reader(pieces := nginx_format.nginx_pieces(text), _WRITINGS[escape])
+    return _build(pieces, read, _UNESCAPES[escape], options)
 
 
 def build_apache(options: ApacheOptions, _limits: DecodeLimits) -> Decoder:
     """Make the decoder of an Apache log. Fields are named as nginx names the same thing."""
     pieces = apache_format.apache_pieces(apache_format.directive(options.log_format))
-    return _build(pieces, unescape_default, options)
+    return _build(pieces, line_reader(pieces, Writing()), unescape_default, options)
 
 
-def _build(pieces: Sequence[Piece], unescape: Callable[[str], str], options: _AccessLogOptions) -> Decoder:
-    read = line_reader(pieces)
+def _build(
+    pieces: Sequence[Piece], read: LineReader, unescape: Callable[[str], str], options: _AccessLogOptions
+) -> Decoder:
     fields = [piece for piece in pieces if isinstance(piece, FieldPiece)]
     names = tuple(piece.name for piece in fields)
     numbers = tuple((piece.name, _NUMBERS[piece.shape]) for piece in fields if piece.shape in _NUMBERS)
@@ -110,12 +115,8 @@ def _build(pieces: Sequence[Piece], unescape: Callable[[str], str], options: _Ac
     add_request = RequestReader(options.query_parameters, set(names)).add
     read_agent = user_agent_reader() if options.user_agent and _AGENT in names else None
 
-    def decode(value: bytes) -> Mapping[str, Any] | Refusal:
-        try:
-            line = value.decode()
-        except UnicodeDecodeError:
-            return _NOT_UTF8
-        texts = read(line.rstrip("\r\n"))
+    def decode(line: str) -> Decoded:
+        texts = read(line)
         if texts is None:
             return _NO_MATCH
         found: Texts = {name: text for name, text in zip(names, texts, strict=True) if text not in _ABSENT}
@@ -133,7 +134,7 @@ def _build(pieces: Sequence[Piece], unescape: Callable[[str], str], options: _Ac
             found["user_agent"] = read_agent(found[_AGENT])
         return {**defaults, **found} if defaults else found
 
-    return decode
+    return text_decoder(decode)
 
 
 def _time_of(names: set[str]) -> Callable[[Texts], None]:

@@ -20,9 +20,9 @@ def time_local_ms(text: str) -> int:
     if month is None:
         raise ValueError("no month's name")
     parts = (int(text[7:11]), month, int(text[0:2]), int(text[12:14]), int(text[15:17]), int(text[18:20]))
-    offset = timedelta(hours=int(text[22:24]), minutes=int(text[24:26]))
-    at = datetime(*parts, tzinfo=UTC) - (offset if text[21] == "+" else -offset)
-    return (at - _EPOCH) // _MILLISECOND
+    offset_ms = (int(text[22:24]) * 60 + int(text[24:26])) * 60_000
+    at_ms = (datetime(*parts, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+    return at_ms - (offset_ms if text[21] == "+" else -offset_ms)  # in UTC it may be a year that `datetime` has not
 
 
 def iso8601_ms(text: str) -> int:

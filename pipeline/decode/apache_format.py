@@ -112,7 +112,8 @@ def _field(letter: str, argument: str | None) -> FieldPiece:
         piece = _PLAIN.get(letter) if argument is None else _WITH_ARGUMENT[argument, letter]
     elif letter in _NAMED_PREFIX:
         name = argument.lower().replace("-", "_") if letter in "iox" else argument
-        piece = FieldPiece(_NAMED_PREFIX[letter] + name)
+        name = _NAMED_PREFIX[letter] + name
+        piece = FieldPiece(name, Shape.ADDRESSES if name == "http_x_forwarded_for" else Shape.TEXT)
     else:
         piece = FieldPiece("time") if letter == "t" else None
     if piece is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipeline.decode.entries import gathered
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import Base64Text
 from pipeline.interfaces import Decoded, Decoder, Fields
@@ -27,29 +28,13 @@ def chained(first: Decoder, further: Sequence[FieldStep], limits: DecodeLimits) 
 
 
 def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
-    most, too_many = limits.entries, limits.too_many_entries
-
     def decode(value: bytes) -> Decoded:
         decoded = before(value)
         if isinstance(decoded, (Skipped, Refusal, NotYet)):  # a tuple: a union would be built anew for each record
             return decoded
         if not isinstance(decoded, list):
             return step(decoded)
-        entries: list[Fields | Refusal] = []
-        skipped: Skipped | None = None
-        for each in decoded:
-            made = each if isinstance(each, Refusal) else step(each)
-            if isinstance(made, NotYet):
-                return made
-            if isinstance(made, list):
-                entries += made
-            elif isinstance(made, Skipped):
-                skipped = made
-            else:
-                entries.append(made)
-            if len(entries) > most:
-                return too_many
-        return entries or skipped or entries  # where none of them is wanted, the last one's reason
+        return gathered((each if isinstance(each, Refusal) else step(each) for each in decoded), limits)
 
     return decode
 

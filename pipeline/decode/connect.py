@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from pipeline.decode.chain import FieldStep, chained
-from pipeline.decode.connect_types import ColumnType, PlainTypes, Timestamps, UnreadableColumn
+from pipeline.decode.connect_types import ColumnOptions, PlainTypes, UnreadableColumn
 from pipeline.decode.json_decoder import JsonOptions, build_json
 from pipeline.decode.json_several import NOT_AN_OBJECT
 from pipeline.decode.limits import DecodeLimits
@@ -18,18 +16,8 @@ TOMBSTONE = Skipped("no entry: a tombstone")
 """What marks a row as gone."""
 
 
-class ConnectOptions(BaseModel):
+class ConnectOptions(ColumnOptions):
     """Options of `format: connect`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    types: dict[str, ColumnType] = Field(
-        default_factory=dict, description="The types of columns by name, where no schema is beside the row."
-    )
-    timestamps: Timestamps = Field(
-        default="utc",
-        description="What a timestamp without a zone is: an instant, written with Z, or a local time, written without a zone.",
-    )
 
 
 def build_connect(options: ConnectOptions, limits: DecodeLimits) -> Decoder:
@@ -39,7 +27,7 @@ def build_connect(options: ConnectOptions, limits: DecodeLimits) -> Decoder:
 
 def read_connect(options: ConnectOptions, limits: DecodeLimits) -> FieldStep:
     """Return what reads a row that is decoded already."""
-    plain = PlainTypes(options.types, options.timestamps, limits)
+    plain = PlainTypes(options, limits)
 
     def read(fields: Fields) -> Decoded:
         schema, row = unwrapped(fields)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.decode.limits import DecodeLimits
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -63,6 +63,20 @@ ColumnType = Annotated[str, AfterValidator(_known)]
 """The type of a column, by the option's names."""
 
 
+class ColumnOptions(BaseModel):
+    """Options of formats whose records are rows of columns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    types: dict[str, ColumnType] = Field(
+        default_factory=dict, description="The types of columns by name, where no schema is beside the row."
+    )
+    timestamps: Timestamps = Field(
+        default="utc",
+        description="What a timestamp without a zone is: an instant, written with Z, or a local time, written without a zone.",
+    )
+
+
 class UnreadableColumn(Exception):
     """A column does not hold what its type says; `refusal` is its record's."""
 
@@ -74,10 +88,9 @@ class UnreadableColumn(Exception):
 class PlainTypes:
     """Turns values into plain ones, by the schema that came with them or by the types that the source file names."""
 
-    def __init__(self, types: Mapping[str, ColumnType], timestamps: Timestamps, limits: DecodeLimits) -> None:
-        """`timestamps`: those that have no zone are times of the database's own zone, or of UTC."""
+    def __init__(self, options: ColumnOptions, limits: DecodeLimits) -> None:
         self._digits = limits.digits
-        suffix = "Z" if timestamps == "utc" else ""
+        suffix = "Z" if options.timestamps == "utc" else ""
         self._readers: dict[str, Callable[[Any], Any]] = {
             "date": _date,
             "time": lambda value: _time(value, _MS),
@@ -91,7 +104,7 @@ class PlainTypes:
         }
         self._columns = {
             column: (self._reader(name), _refusal(f"{column} is no {name}, as decode.types says"))
-            for column, name in types.items()
+            for column, name in options.types.items()
         }
 
     def of_row(self, schema: Any, row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipeline.decode.chain import FieldStep
 from pipeline.decode.connect import TOMBSTONE, of_json, unwrapped
-from pipeline.decode.connect_types import ColumnType, PlainTypes, Timestamps, UnreadableColumn
+from pipeline.decode.connect_types import ColumnOptions, PlainTypes, Timestamps, UnreadableColumn
 from pipeline.decode.json_decoder import JsonOptions, build_json
 from pipeline.decode.json_several import NOT_AN_OBJECT
 from pipeline.decode.limits import DecodeLimits
@@ -38,10 +38,8 @@ _ADDED = "__"
 """What `ExtractNewRecordState` puts before the names of the fields that it adds."""
 
 
-class DebeziumOptions(BaseModel):
+class DebeziumOptions(ColumnOptions):
     """Options of `format: debezium`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     operations: Annotated[tuple[Operation, ...], Field(min_length=1)] = Field(
         default=("c", "u"), description="The operations whose events are entries; all others are filtered."
@@ -49,13 +47,7 @@ class DebeziumOptions(BaseModel):
     envelope: Annotated[str, Field(min_length=1, max_length=100)] = Field(
         default=ENVELOPE, description="The field that holds what the event says beside the row."
     )
-    types: dict[str, ColumnType] = Field(
-        default_factory=dict, description="The types of columns by name, where no schema is beside the event."
-    )
-    timestamps: Timestamps = Field(
-        default="local",
-        description="What a timestamp without a zone is: a local time, written without a zone, or an instant, written with Z.",
-    )
+    timestamps: Timestamps = Field(default="local", description=ColumnOptions.model_fields["timestamps"].description)
 
 
 def build_debezium(options: DebeziumOptions, limits: DecodeLimits) -> Decoder:
@@ -74,7 +66,7 @@ class _ChangeEvents:
     def __init__(self, options: DebeziumOptions, limits: DecodeLimits) -> None:
         self._wanted = frozenset(options.operations)
         self._envelope = options.envelope
-        self._plain = PlainTypes(options.types, options.timestamps, limits)
+        self._plain = PlainTypes(options, limits)
         self._json = build_json(JsonOptions(), limits)
 
     def read(self, fields: Fields) -> Decoded:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from pipeline.decode.grok_expression import Expression
 from pipeline.decode.grok_patterns import PATTERNS
+from pipeline.decode.grok_programs import PROGRAM_PATTERNS
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.interfaces import Decoded, Decoder
+
+WELL_KNOWN: Mapping[str, str] = MappingProxyType({**PATTERNS, **PROGRAM_PATTERNS})
+"""Patterns that every expression may name."""
 
 _NO_MATCH = no_match("the text matches no expression of decode.pattern")
 
@@ -45,7 +50,7 @@ class GrokOptions(BaseModel):
 
 
 def _compiled(pattern: str | list[str], definitions: Mapping[str, str], *, whole: bool) -> list[Expression]:
-    known = {**PATTERNS, **definitions}
+    known = {**WELL_KNOWN, **definitions}
     return [Expression(each, known, whole=whole) for each in ([pattern] if isinstance(pattern, str) else pattern)]
 
 

@@ -69,6 +69,8 @@ class Expression:
             raise PatternError("a named pattern holds itself, or patterns nest deeper than 30 levels")
         text = _ATOMIC.sub("(?:", text)  # RE2 needs no help against back-tracking
         text = _NAMED_GROUP.sub(lambda found: f"(?P<{self._group(found[1], '')}>", text)
+        if "%{" in _REFERENCE.sub("", text):
+            raise PatternError("a %{ that is no reference; write %{NAME}, %{NAME:field} or %{NAME:field:int}")
         parts, position = [], 0
         for found in _REFERENCE.finditer(text):
             name, field, kind = found.groups()
@@ -76,10 +78,7 @@ class Expression:
             parts.append(text[position : found.start()])
             parts.append(f"(?P<{self._group(field, kind or '')}>{inner})" if field else f"(?:{inner})")
             position = found.end()
-        rest = text[position:]
-        if "%{" in rest or any("%{" in part and not part.startswith("(?") for part in parts):
-            raise PatternError("a %{ that is no reference; write %{NAME}, %{NAME:field} or %{NAME:field:int}")
-        made = "".join(parts) + rest
+        made = "".join(parts) + text[position:]
         self._size += len(made)
         if self._size > MOST_CHARACTERS:
             raise PatternError(
@@ -106,6 +105,8 @@ class Expression:
 
 def converted(text: str, kind: str) -> Any:
     """Convert as the expression's type says; a text that is none of that type stays a text."""
+    if "_" in text:  # which Python lets stand between digits
+        return text
     try:
         match kind:
             case "int" | "integer" | "long":

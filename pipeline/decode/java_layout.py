@@ -37,6 +37,9 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "context_name": (r"[^\s]*?", "cn contextName"),
         "key_values": (r"[^\n]*?", "kvp"),
         "mdc": (r"[^\n]*?", "X mdc MDC"),
+        "ndc": (r"[^\n]*?", "x NDC"),
+        "location": (r"[^\n]*?", "l location"),
+        "thread_id": (r"[0-9]+", "T tid threadId"),
     }
 )
 """Fields of the conversion words that give one: what may stand there, and the words."""
@@ -57,9 +60,10 @@ _NOTHING = frozenset(
 _DATES = frozenset({"d", "date"})
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white", "gray", "faint")
 _GROUPS = frozenset(
-    ("highlight", "style", "clr", "enc", "encode", "notEmpty", "maxLen", *_COLOURS, *(f"bold{colour.title()}" for colour in _COLOURS))
+    ("highlight", "style", "clr", "enc", "encode", "replace", "notEmpty", "maxLen", *_COLOURS, *(f"bold{colour.title()}" for colour in _COLOURS))
 )  # fmt: skip
 _CONVERSION = re.compile(r"%(-?\d{0,4})(?:\.-?\d{1,4})?(?:([A-Za-z]+)|(?=\())")
+_MESSAGE = re.compile(r" +%-?[\d.]*(?:m|msg|message)(?![A-Za-z])")
 _MOST_GROUPS = 50
 
 
@@ -113,8 +117,7 @@ class _Reader:
                 made.append(re.escape(text[position + 1]))
                 position += 2
             elif character != "%":
-                # Padding widens blanks, so one blank of the layout stands for any number of them.
-                made.append(" *" if character == " " else re.escape(character))
+                made.append(self._blank(position) if character == " " else re.escape(character))
                 position += 1
             elif text.startswith("%%", position):
                 made.append("%")
@@ -126,6 +129,11 @@ class _Reader:
             raise LayoutError("a bracket of the layout that is not closed; expected a ) behind it")
         return "".join(made), position
 
+    def _blank(self, position: int) -> str:
+        """Padding widens a blank; and whoever ships a line may cut those at its end, where the message is empty."""
+        is_near_the_end = "message" in self.fields or _MESSAGE.match(self._text, position)
+        return " *" if is_near_the_end else " +"
+
     def _conversion(self, position: int) -> tuple[str, int]:
         found = _CONVERSION.match(self._text, position)
         if found is None:
@@ -136,7 +144,8 @@ class _Reader:
         if not word or word in _GROUPS:
             if self._text[position : position + 1] != "(" and self._text[position : position + 1] != "{":
                 raise LayoutError(f"%{word} without brackets; expected %{word}(...)")
-            return self._group(position)
+            group, position = self._group(position)
+            return f"{group}?" if word == "notEmpty" else group, position
         word, position = self._longest(word, position)
         option, position = self._option(position)
         padded = " *" if found[1] else ""
@@ -148,6 +157,8 @@ class _Reader:
         if word in _BRACKETED:
             return self._bracketed(word), position
         name, shape = _FIELDS[word]
+        if name == "level" and option:  # Log4j 2: lowerCase=true, or names of one's own
+            shape = "[A-Za-z]+"
         if name == "mdc" and option:
             name = f"mdc_{re.sub(r'[^A-Za-z0-9]', '_', option.partition(':-')[0])}"
         return f"{padded}{self._field(name, shape)}{padded}", position

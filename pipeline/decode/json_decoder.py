@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any, NoReturn
@@ -18,7 +19,7 @@ from typing import Any, NoReturn
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.decode.json_several import BOM, NOT_AN_OBJECT, SeveralObjects
+from pipeline.decode.json_several import BOM, NOT_AN_OBJECT, SeveralObjects, objects_of
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.nesting import deeper, depth_of, opened
 from pipeline.interfaces import Decoded, Decoder
@@ -62,25 +63,29 @@ class _NumberTooLongError(Exception):
 
 def build_json(_options: JsonOptions, limits: DecodeLimits) -> Decoder:
     """Make the decoder. Of equal keys the last counts; NaN and Infinity are no JSON; a byte order mark is skipped."""
+    exact = _ExactReader(limits)
+    return _reader(limits, exact, SeveralObjects(limits, _reader(limits, exact, lambda _: None)).read)
+
+
+def _reader(limits: DecodeLimits, exact: _ExactReader, several: Callable[[bytes], Decoded | None]) -> Decoder:
+    """Return what reads one JSON text. `several` is asked about what is none: the answer where it is several of them, or None."""
     loads = orjson.loads
     most_depth = limits.depth
-    exact = _ExactReader(limits)
 
     def decode(value: bytes) -> Decoded:
         try:
             fields = loads(value)
         except orjson.JSONDecodeError as error:
-            read = several.read(value)
-            return several.taken(exact.read_or_explain(value, error)) if read is None else read
+            read = several(value)
+            return objects_of(exact.read_or_explain(value, error), limits) if read is None else read
         if type(fields) is not dict and type(fields) is not list:
             return NOT_AN_OBJECT
         if value[::_STRIDE].translate(_SAMPLED).find(_SAMPLE) >= 0 and _may_be_rounded(value):
             fields = exact.read(value, fields)
         elif opened(value) > most_depth and deeper(fields, most_depth):
             return exact.too_deep
-        return several.taken(fields)
+        return fields if type(fields) is dict else objects_of(fields, limits)
 
-    several = SeveralObjects(limits, decode)
     return decode
 
 

@@ -66,9 +66,10 @@ def build_key_value(options: KeyValueOptions, _limits: DecodeLimits) -> Decoder:
 
 
 def _split(text: str, pairs: str, keys: str, quote: str) -> list[str] | None:
-    """Split into pairs at each separator outside quotes, which stand around whole values only; None where one is not closed."""
+    """Split into pairs at each separator outside quotes, which stand around whole values only; None where one is not closed, or ends within its value."""
     parts, begun, position = [], 0, 0
-    closing = re.compile(rf"(?<!\\){re.escape(quote)}[ \t]*(?={re.escape(pairs)}|\Z)")
+    closing = re.compile(rf"(?<!\\){re.escape(quote)}")
+    behind = re.compile(rf"[ \t]*(?={re.escape(pairs)}|\Z)")
     opening = re.compile(rf"{re.escape(keys)}[ \t]*+{re.escape(quote)}|{re.escape(pairs)}")
     while (found := opening.search(text, position)) is not None:
         if found[0] == pairs:
@@ -76,8 +77,9 @@ def _split(text: str, pairs: str, keys: str, quote: str) -> list[str] | None:
             begun = position = found.end()
             continue
         closed = closing.search(text, found.end())
-        if closed is None:
+        ended = None if closed is None else behind.match(text, closed.end())
+        if ended is None:
             return None
-        position = closed.end()
+        position = ended.end()
     parts.append(text[begun:])
     return parts

@@ -1,7 +1,7 @@
 r"""logfmt: `at=info method=GET path="/a b" cached`, one line an entry.
 
-There is no standard. Read is what the Go libraries write (go-logfmt, logrus): keys without spaces, quotes or `=`; values plain, or in double
-quotes with JSON's escapes; a key alone is true. An unquoted value may hold `=`, as unquoted URLs do.
+There is no standard. Read is what the Go libraries write (go-logfmt, logrus, log/slog): keys without spaces, quotes or `=`; values plain, or in
+double quotes with the escapes of JSON or of Go; a key alone is true. An unquoted value may hold `=`, as unquoted URLs do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ _PAIR = re.compile(
     r'[\x00-\x20]*+([^\x00-\x20="]++)(?:=(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^\x00-\x20"]*+)))?(?=[\x00-\x20]|\Z)',
     re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))",
+    re.DOTALL,
+)
+_SHORT = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_MOST_ASCII = 0x7F
 
 
 class LogfmtOptions(BaseModel):
@@ -56,9 +61,24 @@ def _read(text: str) -> Decoded:
 
 
 def _unescaped(text: str) -> str:
-    """Undo JSON's escapes; what JSON does not know is the character behind the backslash."""
+    """Undo the escapes of JSON and, where there are others, of Go (language specification, "String literals")."""
     try:
         plain: str = orjson.loads(f'"{text}"')
     except orjson.JSONDecodeError:
-        return _ESCAPE.sub(r"\1", text)
+        return _ESCAPE.sub(_character, text)
     return plain
+
+
+def _character(found: re.Match[str]) -> str:
+    r"""A byte that is no UTF-8, `\xff`, and half a surrogate pair stay as they are written; what neither knows is the character behind the backslash."""
+    high, low, byte, short, long, other = found.groups()
+    if other is not None:
+        return _SHORT.get(other, other)
+    if byte is not None:
+        return chr(int(byte, 16)) if int(byte, 16) <= _MOST_ASCII else found[0]
+    try:
+        if high is not None:
+            return bytes.fromhex(high + low).decode("utf-16-be")
+        return bytes.fromhex((long or short).rjust(8, "0")).decode("utf-32-be")
+    except UnicodeDecodeError:
+        return found[0]

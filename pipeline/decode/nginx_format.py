@@ -14,7 +14,9 @@ COMBINED = (
 
 _DIRECTIVE = re.compile(r"\s*log_format\s+(\S+)(?:\s+escape=(default|json|none))?\s+(.*?);?\s*", re.DOTALL)
 _QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'";]+))""", re.DOTALL)
-_PART = re.compile(r"\$(?:\{([a-z0-9_]+)\}|(is_args\$(?:args|query_string))|([a-z0-9_]+))|([^$]+)|(\$)")
+_PART = re.compile(r"\$(?:\{(\w+)\}|(is_args\$(?:args|query_string))(?!\w)|(\w+))|([^$]+)|(\$)", re.ASCII)
+_ESCAPE = re.compile(r"\\(['\"\\tnr])")
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 
 _SHAPES = {
     "status": Shape.INTEGER,
@@ -34,6 +36,8 @@ _SHAPES = {
     "request_uri": Shape.TARGET,
     "uri": Shape.TARGET,
     "document_uri": Shape.TARGET,
+    "http_x_forwarded_for": Shape.ADDRESSES,
+    "proxy_add_x_forwarded_for": Shape.ADDRESSES,
     "upstream_addr": Shape.ATTEMPTS,
     "upstream_status": Shape.ATTEMPTS,
     "upstream_response_time": Shape.ATTEMPTS,
@@ -49,7 +53,7 @@ def directive(text: str) -> tuple[str, str]:
     """Return format string and escape: of the string alone, or of a whole log_format directive as in nginx.conf."""
     whole = _DIRECTIVE.fullmatch(text)
     if whole is None:
-        return (COMBINED if text == "combined" else text), "default"
+        return (COMBINED if text == "combined" else _unescaped(text)), "default"
     rest = whole[3]
     strings = []
     place = 0
@@ -57,9 +61,14 @@ def directive(text: str) -> tuple[str, str]:
         found = _QUOTED.match(rest, place)
         if found is None:
             raise FormatError(f"the log_format directive {whole[1]} has a quote that does not close")
-        strings.append(re.sub(r"\\(['\"\\])", r"\1", found[1] or found[2] or found[3] or ""))
+        strings.append(_unescaped(found[1] or found[2] or found[3] or ""))
         place = found.end()
     return "".join(strings), whole[2] or "default"
+
+
+def _unescaped(text: str) -> str:
+    r"""Undo what nginx undoes in its configuration: a backslash before a quote, and `\t`, so that columns may have tabs between them."""
+    return _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), text)
 
 
 def nginx_pieces(text: str) -> Sequence[Piece]:
@@ -75,5 +84,5 @@ def nginx_pieces(text: str) -> Sequence[Piece]:
             pieces.append(FieldPiece("args", Shape.ARGUMENTS))
         else:
             name = braced or name
-            pieces.append(FieldPiece(name, _SHAPES.get(name, Shape.TEXT)))
+            pieces.append(FieldPiece(name, _SHAPES.get(name.lower(), Shape.TEXT)))  # nginx takes capitals too
     return pieces

@@ -8,12 +8,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.text import NOT_UTF8, no_match
 from pipeline.interfaces import Decoder
-from schemas.refusal import ReasonCode, Refusal, Stage
+from schemas.refusal import Refusal
 from transforms.pattern import Pattern, PatternError
 
-_NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the line is not UTF-8 text")
-_NO_MATCH = Refusal(Stage.DECODE, ReasonCode.NO_MATCH, "the line does not match decode.pattern")
+_NO_MATCH = no_match("the line does not match decode.pattern")
 
 
 class RegexOptions(BaseModel):
@@ -45,7 +45,7 @@ def build_regex(options: RegexOptions, _limits: DecodeLimits) -> Decoder:
         try:
             value.decode()  # RE2 would match around bytes that are no UTF-8
         except UnicodeDecodeError:
-            return _NOT_UTF8
+            return NOT_UTF8
         fields = fields_of(value.rstrip(b"\r\n"))
         return _NO_MATCH if fields is None else fields
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
+from pipeline.decode.zone_name import ZoneName
 from pipeline.interfaces import Decoded, Decoder
 from transforms.text import Inconvertible
 from transforms.times import OffsetOf, iso_moment, since_1970_ms, zone_offsets
@@ -29,15 +30,18 @@ _NIL = "-"
 _LENGTH = re.compile(r"[1-9]\d{0,8} (?=<)", re.ASCII)
 _PRIORITY = re.compile(r"<(0|[1-9]\d{0,2})>", re.ASCII)
 _RFC5424 = re.compile(r"([1-9]\d{0,2}) (\S++) (\S++) (\S++) (\S++) (\S++) (?=[\[-])", re.ASCII)
-_ELEMENT = re.compile(r'\[([^\s="\]]++)((?: [^\s="\]]++="(?:[^"\\\]]|\\.)*+")*+)\]', re.DOTALL | re.ASCII)
-_PARAMETER = re.compile(r' ([^\s="\]]++)="((?:[^"\\\]]|\\.)*+)"', re.DOTALL | re.ASCII)
+# A bracket in a value is to be escaped, but many senders do not; the quote says where the value ends.
+_ELEMENT = re.compile(r'\[([^\s="\]]++)((?: [^\s="\]]++="(?:[^"\\]|\\.)*+")*+)\]', re.DOTALL | re.ASCII)
+_PARAMETER = re.compile(r' ([^\s="\]]++)="((?:[^"\\]|\\.)*+)"', re.DOTALL | re.ASCII)
 _ESCAPED = re.compile(r'\\(["\\\]])')
 _RFC3164_TIME = re.compile(
     r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]?\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: |\Z)",
     re.ASCII,
 )
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?: |\Z)", re.ASCII)
-_HOST = re.compile(r"([^\s:\[\]]++) ")
+_HOST = re.compile(
+    r"([^\s:\[\]]++|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?) ", re.ASCII
+)  # or an IPv6 address
 _TAG = re.compile(r"([^\s:\[\]]{1,128})(?:\[([^\]\s]{1,128})\])?: ?")
 
 
@@ -50,7 +54,7 @@ class SyslogOptions(BaseModel):
         default="auto",
         description="Which lines are read: both kinds, told apart by the version behind the priority, or one of them.",
     )
-    time_zone: str = Field(
+    time_zone: ZoneName = Field(
         default="Asia/Shanghai",
         description="The zone of a time that has none, as an IANA name; RFC 5424 times have one.",
     )

@@ -8,12 +8,11 @@ from typing import Any
 
 import zstandard
 
+from pipeline.decode.entries import gathered
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.settings import DecodeStep
-from pipeline.interfaces import Decoded, Decoder, Fields
-from pipeline.values import NotYet
+from pipeline.interfaces import Decoded, Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
-from transforms.base import Skipped
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _GZIP_WINDOW = 31  # 15 bits, and a gzip header is expected
@@ -81,22 +80,9 @@ def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
     def decode(value: bytes) -> Decoded:
         if value.count(b"\n") > 2 * most:  # before the lines cost memory; every other one may be blank
             return too_many
-        entries: list[Fields | Refusal] = []
-        skipped: Skipped | None = None
-        for line in value.split(b"\n"):
-            if line and not line.isspace():
-                made = decoder(line.removesuffix(b"\r"))
-                if isinstance(made, NotYet):
-                    return made
-                if isinstance(made, list):
-                    entries += made
-                elif isinstance(made, Skipped):
-                    skipped = made
-                else:
-                    entries.append(made)
-                if len(entries) > most:
-                    return too_many
-        return entries[0] if len(entries) == 1 else entries or skipped or entries
+        lines = (line.removesuffix(b"\r") for line in value.split(b"\n") if line and not line.isspace())
+        entries = gathered(map(decoder, lines), limits)
+        return entries[0] if isinstance(entries, list) and len(entries) == 1 else entries
 
     return decode
 

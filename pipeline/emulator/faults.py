@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
-from pipeline.config.faults import ConfigFault, dotted, from_pydantic
+from pipeline.config.faults import ConfigFault, dotted, errors_in, from_pydantic
 from pipeline.config.quantity import Duration, format_duration
 from pipeline.config.yaml_file import UnreadableYaml, read_yaml
 from pipeline.errors import UsageError
@@ -105,7 +105,7 @@ def read_faults(path: Path) -> FaultScript:
     except UnreadableYaml as unreadable:
         raise UsageError(str(unreadable.fault)) from None
     except ValidationError as error:
-        found = [from_pydantic(each, FaultScript, written.content) for each in error.errors()]
+        found = [from_pydantic(each, FaultScript, written.content) for each in errors_in(error)]
         faults = [ConfigFault(str(path), written.line_of(each[0]), dotted(each[0]), *each[1:]) for each in found]
         raise UsageError("\n".join(map(str, faults))) from None
 
@@ -120,7 +120,7 @@ def parse_faults(text: bytes) -> FaultScript:
         content = orjson.loads(text)
         return FaultScript.model_validate(content)
     except ValidationError as error:
-        found = [from_pydantic(each, FaultScript, content) for each in error.errors()]
+        found = [from_pydantic(each, FaultScript, content) for each in errors_in(error)]
         raise UsageError(
             "\n".join(str(ConfigFault("faults", 0, dotted(each[0]), *each[1:])) for each in found)
         ) from None

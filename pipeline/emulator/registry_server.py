@@ -47,11 +47,16 @@ class _Pages:
             Route("/schemas/types", self._types),
             Route("/schemas/ids/{number:int}", self._by_id),
             Route("/schemas/ids/{number:int}/schema", self._text_by_id),
+            Route("/schemas/ids/{number:int}/subjects", self._subjects_by_id),
+            Route("/schemas/ids/{number:int}/versions", self._versions_by_id),
+            Route("/config", self._config),
+            Route("/mode", self._mode),
             Route("/subjects", self._subjects),
             Route("/subjects/{subject}", self._look_up, methods=["POST"]),
             Route("/subjects/{subject}/versions", self._versions, methods=["GET"]),
             Route("/subjects/{subject}/versions", self._register, methods=["POST"]),
             Route("/subjects/{subject}/versions/{version}", self._version),
+            Route("/subjects/{subject}/versions/{version}/schema", self._text_of_version),
         ]
 
     async def _root(self, _request: Request) -> Response:
@@ -69,24 +74,53 @@ class _Pages:
     async def _text_by_id(self, request: Request) -> Response:
         return _answered(lambda: json.loads(self._registry.by_id(request.path_params["number"]).text))
 
+    async def _subjects_by_id(self, request: Request) -> Response:
+        return _answered(lambda: [subject for subject, _ in self._uses(request.path_params["number"])])
+
+    async def _versions_by_id(self, request: Request) -> Response:
+        return _answered(
+            lambda: [
+                {"subject": subject, "version": version}
+                for subject, version in self._uses(request.path_params["number"])
+            ]
+        )
+
+    def _uses(self, number: int) -> list[tuple[str, int]]:
+        """Return the subjects that have a schema, and as which of their versions. Raises `NotDoneError`."""
+        self._registry.by_id(number)
+        return [
+            (subject, numbers.index(number) + 1)
+            for subject, numbers in sorted(self._registry.subjects.items())
+            if number in numbers
+        ]
+
+    async def _config(self, _request: Request) -> Response:
+        return _answer({"compatibilityLevel": "NONE"})  # nothing is checked
+
+    async def _mode(self, _request: Request) -> Response:
+        return _answer({"mode": "READWRITE"})
+
     async def _versions(self, request: Request) -> Response:
         return _answered(
             lambda: [place + 1 for place in range(len(self._registry.versions(request.path_params["subject"])))]
         )
 
     async def _version(self, request: Request) -> Response:
+        return _answered(lambda: self._described(*self._place(request)))
+
+    async def _text_of_version(self, request: Request) -> Response:
+        return _answered(lambda: json.loads(self._described(*self._place(request))["schema"]))
+
+    def _place(self, request: Request) -> tuple[str, int]:
+        """Return the subject and the version that a path names. Raises `NotDoneError`."""
         subject, version = request.path_params["subject"], request.path_params["version"]
-
-        def found() -> Any:
-            versions = self._registry.versions(subject)
-            number = len(versions) if version in {"latest", "-1"} else int(version) if version.isdecimal() else 0
-            if not number:
-                raise NotDoneError(INVALID_VERSION, version)
-            if number > len(versions):
-                raise NotDoneError(VERSION_NOT_FOUND, version)
-            return self._described(subject, number)
-
-        return _answered(found)
+        versions = self._registry.versions(subject)
+        number = len(versions) if version in {"latest", "-1"} else int(version) if version.isdecimal() else 0
+        if not number:
+            raise NotDoneError(INVALID_VERSION, version)
+        if number > len(versions):
+            raise NotDoneError(VERSION_NOT_FOUND, version)
+        return subject, number
 
     async def _register(self, request: Request) -> Response:
         schema = _read(await request.body())

@@ -33,7 +33,7 @@ def is_confluent(values: Sequence[bytes]) -> bool:
     )
 
 
-def avro_step(values: Sequence[bytes], registry: str | Mapping[str, Any]) -> Mapping[str, Any] | None:
+def avro_step(values: Sequence[bytes], registry: Any) -> Mapping[str, Any] | None:
     """Return the step that decodes a sample of Avro; None where it is none, or its schemas are in a registry that is not known."""
     if is_container(values):
         return {"format": "avro", "encoding": "container"}

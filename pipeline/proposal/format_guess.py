@@ -70,15 +70,14 @@ class Guess(NamedTuple):
 _NOWHERE = DecodeContext()
 
 
-def guess_format(
-    values: Sequence[bytes], registry: str | Mapping[str, Any] = "", context: DecodeContext = _NOWHERE
-) -> Guess:
+def guess_format(values: Sequence[bytes], registry: Any = None, context: DecodeContext = _NOWHERE) -> Guess:
     """Guess how records are decoded. What nothing reads is taken for lines of text.
 
-    `registry` is the decoder's option of that name: the Schema Registry that is asked for the schemas which records of Avro name.
+    `registry` is the Schema Registry, as it is written in a source file, that is asked for the schemas which records of Avro name.
 
     Raises:
-        RegistryUnavailable: it does not answer.
+        RegistryUnavailable: it does not answer, or lets nobody in with that login.
+        UsageError: its password is not in the context's environment.
     """
     if (avro := avro_step(values, registry)) is not None:
         return _of_avro(values, avro, context)

@@ -103,7 +103,7 @@ def percent(share: float) -> str:
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    if len(step) == 1:
+    if list(step) == ["format"]:
         return str(step["format"])
     return _flow(step)
 

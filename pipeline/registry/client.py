@@ -63,7 +63,7 @@ class _NoAnswerError(Exception):
 
 
 class RegistryClient:
-    """Asks one registry. Neither redirect nor cookie, neither proxy nor certificates from the environment. May be called by several threads."""
+    """Asks one registry, at any of its nodes. Neither redirect nor cookie, neither proxy nor certificates from the environment. May be called by several threads."""
 
     def __init__(
         self,
@@ -77,7 +77,8 @@ class RegistryClient:
         Raises:
             UsageError: the password is not there, or `ca_file` cannot be read as certificates.
         """
-        self._url = settings.url
+        self._urls = settings.url
+        self._first = 0  # the node that answered last
         self._read_s = settings.read_timeout / 1000
         self._monotonic = monotonic
         login = None
@@ -93,11 +94,27 @@ class RegistryClient:
         )
 
     def look_up(self, number: int) -> Answer:
-        """Ask for a schema by its ID, and for all that it refers to. Blocks up to its time limits for each; never raises for what a network can do."""
+        """Ask for a schema by its ID, and for all that it refers to; of another node where one is away.
+
+        Blocks up to its time limits for each; never raises for what a network can do.
+        """
+        first, away = self._first, Away("no registry is named")
+        for step in range(len(self._urls)):
+            place = (first + step) % len(self._urls)
+            answer = self._look_up_at(self._urls[place], number)
+            if not isinstance(answer, Away):
+                self._first = place
+                return answer
+            away = answer
+        if len(self._urls) > 1:
+            return Away(f"none of the {len(self._urls)} nodes of registry.url is there; the last: {away.reason}")
+        return away
+
+    def _look_up_at(self, url: str, number: int) -> Answer:
         try:
-            found = self._get(f"/schemas/ids/{number}", f"the schema ID {number}")
+            found = self._get(url, f"/schemas/ids/{number}", f"the schema ID {number}")
             texts: dict[tuple[str, int], str] = {}
-            self._gather(found, texts, [])
+            self._gather(url, found, texts, [])
             kind = found.get("schemaType") or "AVRO"
             return Registered(kind if isinstance(kind, str) else "", (*texts.values(), _text_of(found)))
         except _NoAnswerError as none:
@@ -108,7 +125,7 @@ class RegistryClient:
         self._client.close()
 
     def _gather(
-        self, found: Mapping[str, Any], texts: dict[tuple[str, int], str], within: list[tuple[str, int]]
+        self, url: str, found: Mapping[str, Any], texts: dict[tuple[str, int], str], within: list[tuple[str, int]]
     ) -> None:
         """Fetch what a schema refers to, depth first, each once."""
         references = found.get("references") or []
@@ -122,20 +139,18 @@ class RegistryClient:
             if place in within or len(texts) + len(within) >= MOST_REFERENCES:
                 raise _NoAnswerError(Unknown("a schema refers to itself, or to too many others"))
             path = f"/subjects/{quote(place[0], safe='')}/versions/{place[1]}"
-            inner = self._get(path, f"version {place[1]} of the subject {place[0][:200]}")
-            self._gather(inner, texts, [*within, place])
+            inner = self._get(url, path, f"version {place[1]} of the subject {place[0][:200]}")
+            self._gather(url, inner, texts, [*within, place])
             texts[place] = _text_of(inner)
 
-    def _get(self, path: str, asked_for: str) -> dict[str, Any]:
+    def _get(self, url: str, path: str, asked_for: str) -> dict[str, Any]:
         try:
-            with self._client.stream("GET", self._url + path) as response:
+            with self._client.stream("GET", url + path) as response:
                 until_s = self._monotonic() + self._read_s
                 body = read_within(response, MOST_ANSWER_BYTES, until_s, self._monotonic)
                 status = response.status_code
         except httpx.HTTPError as error:
-            raise _NoAnswerError(
-                Away(f"the registry at {self._url} does not answer ({type(error).__name__})")
-            ) from None
+            raise _NoAnswerError(Away(f"the registry at {url} does not answer ({type(error).__name__})")) from None
         document = _document(body)
         match status:
             case 200 if isinstance(document, dict):
@@ -143,17 +158,17 @@ class RegistryClient:
             case 401 | 403:
                 raise _NoAnswerError(
                     Barred(
-                        f"the registry at {self._url} does not let log2mq in (HTTP {status}); see registry.username and password"
+                        f"the registry at {url} does not let log2mq in (HTTP {status}); see registry.username and password"
                     )
                 )
             case 404 if isinstance(document, dict) and document.get("error_code") in _UNKNOWN_CODES:
                 raise _NoAnswerError(Unknown(f"the registry does not know {asked_for}"))
             case 404:
                 raise _NoAnswerError(
-                    Away(f"what is at {self._url} answers HTTP 404, and not as a registry does; see registry.url")
+                    Away(f"what is at {url} answers HTTP 404, and not as a registry does; see registry.url")
                 )
             case _:
-                raise _NoAnswerError(Away(f"the registry at {self._url} answers HTTP {status}"))
+                raise _NoAnswerError(Away(f"the registry at {url} answers HTTP {status}"))
 
 
 _NOT_A_REGISTRY = Away("the registry's answer is none of a registry; see registry.url")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.config.pem_file import PemFile
 from pipeline.config.quantity import Duration
@@ -17,12 +17,42 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,100}){0,10}/?")
 _EXPECTED = "expected a URL such as https://registry.example:8081; plain http is for loopback only"
 
 
+def _https_but_for_loopback(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(_EXPECTED) from None
+    if parts.query or parts.fragment or _PATH.fullmatch(parts.path) is None:
+        raise ValueError(_EXPECTED)
+    try:
+        origin = checked_endpoint(f"{parts.scheme}://{parts.netloc}")
+    except ValueError:
+        raise ValueError(_EXPECTED) from None
+    return origin + parts.path.rstrip("/")
+
+
+_SEVERAL = Field(min_length=1, max_length=20)
+RegistryUrl = Annotated[str, AfterValidator(_https_but_for_loopback)]
+
+
+def one_or_several(written: Any) -> Any:
+    """Take one text for a list of one."""
+    return [written] if isinstance(written, str) else written
+
+
 class RegistrySettings(BaseModel):
     """A Schema Registry that speaks Confluent's REST API. Times in ms."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: Annotated[str, Field(description="Its URL; `http` only to loopback. A path in it is kept.")]
+    url: Annotated[
+        tuple[RegistryUrl, ...],
+        _SEVERAL,
+        BeforeValidator(one_or_several, json_schema_input_type=str | Annotated[list[str], _SEVERAL]),
+        Field(
+            description="Its URL, or those of its nodes, of which the next is asked where one is away; `http` only to loopback. A path in it is kept."
+        ),
+    ]
     username: Annotated[
         str | None, Field(description="The name for basic authentication.", min_length=1, max_length=500)
     ] = None
@@ -49,21 +79,6 @@ class RegistrySettings(BaseModel):
         Duration,
         Field(ge=1_000, description="How long the registry may be away before the job stops with exit code 10."),
     ] = 300_000
-
-    @field_validator("url")
-    @classmethod
-    def _https_but_for_loopback(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            raise ValueError(_EXPECTED) from None
-        if parts.query or parts.fragment or _PATH.fullmatch(parts.path) is None:
-            raise ValueError(_EXPECTED)
-        try:
-            origin = checked_endpoint(f"{parts.scheme}://{parts.netloc}")
-        except ValueError:
-            raise ValueError(_EXPECTED) from None
-        return origin + parts.path.rstrip("/")
 
     @model_validator(mode="after")
     def _login_is_whole(self) -> Self:

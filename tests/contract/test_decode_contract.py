@@ -66,6 +66,10 @@ HOSTILE = {
     "percent signs": b'1.2.3.4 - - [01/May/2024:10:00:00 +0800] "GET /?'
     + b"%%%=%&" * 10_000
     + b' HTTP/1.1" 200 5 "-" "-"',
+    "first year": b'1.2.3.4 - - [01/Jan/0001:00:00:00 +2300] "GET / HTTP/1.1" 200 5 "-" "-"',
+    "marks between": b'\xef\xbb\xbf{"a":1}' * 2_000,
+    "tabs between": b'\x0b{"a":1}' * 2_000,
+    "blank lines": b"{}" + b"\n" * 100_000 + b"{}",
     "lone surrogate": b'{"a":"\\ud800"}',
     "many marks": b"\xef\xbb\xbf" * 50_000,
     "deep elements": b"<a>" * 50_000 + b"</a>" * 50_000,

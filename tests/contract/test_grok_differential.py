@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,3 +95,28 @@ def test_an_expression_of_grok_gives_the_fields_that_pygrok_gives(client, action
     line = f"{client} [{action}] n={number} {rest}"
     ours = grok(EXPRESSION)(line.encode())
     assert ours == {name: value for name, value in PYGROK.match(line).items() if value != ""}
+
+
+OF_PROGRAMS = {
+    "HAPROXYHTTP": 'Feb  6 12:14:14 localhost haproxy[14389]: 10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in static/srv1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {1wt.eu} {} "GET /index.html HTTP/1.1"',
+    "HAPROXYTCP": "Feb  6 12:12:56 localhost haproxy[14387]: 10.0.1.2:33313 [06/Feb/2009:12:12:51.443] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0",
+    "S3_ACCESS_LOG": '79a59df9 mybucket [06/Feb/2014:00:00:38 +0000] 192.0.2.3 79a59df9 3E57427F3EXAMPLE REST.GET.VERSIONING - "GET /mybucket?versioning HTTP/1.1" 200 - 113 - 7 - "-" "S3Console/0.4" -',
+    "ELB_ACCESS_LOG": '2014-02-15T23:39:43.945958Z my-test-loadbalancer 192.168.131.39:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 "GET http://www.example.com/a?b=c HTTP/1.1"',
+    "REDISLOG": "[4018] 14 Nov 07:01:22.119 * Background saving terminated with success",
+    "RUBY_LOGGER": "I, [1999-03-03T02:34:24.895701 #19074]  INFO -- Main: info.",
+    "MONGO_LOG": "Nov  3 18:28:32 [initandlisten] waiting for connections on port 27017",
+    "MONGO3_LOG": "2014-11-03T18:28:32.450-0500 I NETWORK [initandlisten] waiting for connections on port 27017",
+    "POSTGRESQL": "2013-05-29 10:11:12 UTC postgres 5432.7 123",
+    "SYSLOGPAMSESSION": "Mar 16 00:01:25 evita su[4]: pam_unix(su:session): session opened for user root by joe(uid=0)",
+    "CATALINALOG": "Jan 9, 2013 7:13:13 AM org.apache.coyote.http11.AbstractHttp11Protocol start",
+    "TOMCATLOG": "2014-01-09 20:03:28,269 -0800 | ERROR | com.example.service.ExampleService - something unexpected",
+    "RAILS3": 'Started POST "/api/v3" for 127.0.0.1 at 2015-08-05 11:37:01 +0200\nProcessing by Projects::Merges#search as JSON\n  Parameters: {"id"=>"root", "b"=>"x"}\nsomething\n'
+    "Completed 200 OK in 18ms (Views: 12.1ms | ActiveRecord: 5.0ms)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_PROGRAMS)
+def test_a_line_of_a_well_known_program_gives_the_fields_that_pygrok_gives(name):
+    line = OF_PROGRAMS[name]
+    theirs = {key: value for key, value in Grok(f"%{{{name}}}").match(line).items() if value not in (None, "")}
+    assert grok(f"%{{{name}}}")(line.encode()) == theirs

@@ -93,9 +93,7 @@ def test_a_name_may_have_any_characters_that_show(read, name):
 def test_halves_of_a_character_belong_together(read):
     assert read(GOOD_CATALOGUE.replace("Order paid", '"\\ud83d\\ude00"')).events[0].name == "😀"
     found = faults_of(read, GOOD_CATALOGUE.replace("Order paid", '"\\ud83d"'))
-    assert any(
-        "events[0].name: found '\\ud83d'; expected a text without half a surrogate pair" in each for each in found
-    ), found
+    assert any("events[0].name: found half of a surrogate pair; expected text" in each for each in found), found
 
 
 @pytest.mark.parametrize("name", ["a\u200bb", "a\u2028b", "a\u3000"])

@@ -47,6 +47,7 @@ def test_a_good_file_is_filled_in(load):
         ("decode: json", "decode: [json, nginx]", 3, "decode[1]: found no `from` in a further step; expected the field"),
         ("decode: json", "decode: [json, {format: jsn, from: a..b, charset: 7}]", 3, "decode[1].format: found unknown format 'jsn'; did you mean json?"),
         ("decode: json", "decode: [json, {format: jsn, from: a..b, charset: 7}]", 3, "decode[1].from: found '$.a..b', which is no path"),
+        ("decode: json", "decode: {format: syslog, time_zone: Asia/Shanghigh}", 3, "decode.time_zone: found unknown time zone 'Asia/Shanghigh'; expected 'Asia/Shanghai'"),
         ("event_code: pay_order", "event_cod: pay_order", 6, "events[0].event_cod: found unknown key"),
         ("$.ts", "$.ts | tme('iso')", 7, "events[0].event_time: found unknown function 'tme'; expected 'time'"),
         ("$.ts", "$.ts | time('%Q')", 7, "events[0].event_time: found the format"),
@@ -84,6 +85,12 @@ def test_a_fault_has_its_line_its_key_and_what_would_be_right(load, old, new, li
     assert all(re.match(r".*shop\.yaml:\d+: ", each) for each in found), found
     assert not any("function" in each.partition(": found")[0] for each in found), found
     assert any(f"shop.yaml:{line}: " in each for each in found if says in each), found
+
+
+def test_a_list_with_a_wrong_element_is_not_called_too_short_as_well(load):
+    for wrong in ("{format: debezium, operations: [x]}", "{format: avro, registry: 'http://registry.example'}"):
+        (found,) = faults_of(load, GOOD_SOURCE.replace("decode: json", f"decode: {wrong}"))
+        assert "at least" not in found
 
 
 def test_all_faults_are_said_at_once_in_the_files_order(load):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
@@ -106,12 +106,57 @@ def test_local_times_are_read_with_their_zone(at, minutes):
 
 
 @pytest.mark.parametrize(
+    ("time", "years"), [("01/Jan/0001:00:00:00 +2300", -1969), ("31/Dec/9999:23:59:59 -2300", 8030)]
+)
+def test_a_time_at_the_ends_of_the_calendar_is_one_too(time, years):
+    assert nginx("$time_local")(time.encode())["time_ms"] // 31_556_952_000 == pytest.approx(years, abs=1)
+
+
+@pytest.mark.parametrize(
     "time", ["32/May/2024:10:00:00 +0800", "01/Mai/2024:10:00:00 +0800", "01/May/2024:25:00:00 +0800"]
 )
 def test_an_impossible_time_is_no_match(time):
     answer = nginx("$time_local")(time.encode())
     assert isinstance(answer, Refusal)
     assert answer.code is ReasonCode.NO_MATCH
+
+
+QUOTES = st.text('a1 "\\-?/', min_size=1, max_size=10).filter(lambda text: text != "-")
+
+
+@given(request=QUOTES, referer=QUOTES, agent=QUOTES)
+@settings(max_examples=300)
+@example(request='GET /a" 200 5 ', referer="r", agent="a")
+def test_no_quote_of_a_visitor_ends_a_value(request, referer, agent):
+    escaped = [text.replace("\\", "\\\\").replace('"', '\\"') for text in (request, referer, agent)]
+    line = '1.2.3.4 - - [01/May/2024:10:00:00 +0800] "{}" 400 226 "{}" "{}"'.format(*escaped).encode()
+    for fields in (apache()(line), nginx(escape="json")(line)):
+        assert (fields["request"], fields["http_referer"], fields["http_user_agent"]) == (request, referer, agent)
+        assert fields["status"] == 400
+
+
+def test_a_line_whose_quotes_nobody_escaped_is_read_as_far_as_it_can_be():
+    line = b'1.2.3.4 - - [01/May/2024:10:00:00 +0800] "GET / HTTP/1.1" 200 5 "C:\\" "say "hi""'
+    fields = apache()(line)
+    assert (fields["http_referer"], fields["http_user_agent"]) == ("C:\\", 'say "hi"')
+
+
+def test_a_number_that_is_absent_is_empty_where_nginx_writes_it_so():
+    log_format = """log_format h5 escape=json '{"length":"$content_length","status":$status}';"""
+    assert nginx(log_format)(b'{"length":"","status":200}') == {"status": 200}
+    assert nginx("$content_length|$status", escape="none")(b"|200") == {"status": 200}
+    assert isinstance(nginx("$content_length|$status")(b"|200"), Refusal)
+
+
+@pytest.mark.parametrize("forwarded", ["203.0.113.7", "203.0.113.7, 2001:db8::1, unknown", "a,b", "-", "a b", ", a"])
+def test_the_addresses_that_a_request_came_by_are_one_value(forwarded):
+    line = f'{forwarded} - - [01/May/2024:10:00:00 +0800] "GET / HTTP/1.1" 200 5'.encode()
+    fields = apache(r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" proxy')(line)
+    found = fields.get("http_x_forwarded_for")
+    assert found == {"-": None, "a b": "a", ", a": ","}.get(forwarded, forwarded)  # those two are no addresses
+    assert (fields.get("remote_user"), fields["status"]) == (None if found in (forwarded, None) else "- -", 200)
+    same = nginx('$http_x_forwarded_for $remote_user "$http_x_forwarded_for|$http_x"')(b'a, b - "c, d|e"')
+    assert same == {"http_x_forwarded_for": "c, d", "http_x": "e"}
 
 
 def test_a_user_name_with_blanks_and_brackets_is_one_field():
@@ -131,7 +176,7 @@ SEPARATORS = st.text('a1 -|"/?[].', max_size=6)
 @pytest.mark.parametrize(
     ("log_format", "shortest", "line"),
     [
-        ("$a|$b|$status", r"(.*?)\|(.*?)\|([0-9]{1,18}|-)", "{}|{}|200"),
+        ("$a|$b|$status", r"(.*?)\|(.*?)\|([0-9]{1,18}|-|)", "{}|{}|200"),
         ("$a - $b [$c]", r"(.*?)\ \-\ (.*?)\ \[(.*?)\]", "{} - {} [{}]"),
         ('"$a" "$b" $c', r'"(.*?)"\ "(.*?)"\ (.*?)', '"{}" "{}" {}'),
         ("$a$request_uri $b", r"(.*?)(/.*?)\ (.*?)", "{}/{} {}"),
@@ -150,6 +195,12 @@ def test_the_first_separator_that_fits_counts(log_format, shortest, line, values
     names = re.findall(r"\$([a-z_]+)", log_format)
     texts = {name: found for name, found in zip(names, expected.groups(), strict=True) if found not in ("", "-")}
     assert {name: str(answer[name]) for name in names if name in answer} == texts
+
+
+def test_a_variable_may_have_capitals_and_columns_may_have_tabs_between_them():
+    fields = nginx(r"log_format h5 '$remote_addr\t$cookie_UID\t${http_X_Id}\t$status';")(b"1.2.3.4\tu 1\tx\t200")
+    assert fields == {"remote_addr": "1.2.3.4", "cookie_UID": "u 1", "http_X_Id": "x", "status": 200}
+    assert nginx(r"$status\t\"$args\"")(b'200\t"a=b"')["query"] == {"a": "b"}
 
 
 def test_variables_that_touch_are_told_apart_by_the_slash_and_the_question_mark():

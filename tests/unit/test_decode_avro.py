@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import datetime as dt
 import io
 import json
+import lzma
 import struct
 import uuid
 import zlib
@@ -85,6 +87,11 @@ def of(kind, logical, **more):
     return {"type": kind, "logicalType": logical, **more}
 
 
+def big_decimal(unscaled, scale):
+    """As Avro for Java writes one: the unscaled number as bytes, the scale as an int."""
+    return written("bytes", unscaled.to_bytes(13, signed=True)) + written("int", scale)
+
+
 VALUES = [
     ("float", 12.1, 12.1),
     ("float", 0.1, 0.1),
@@ -100,6 +107,9 @@ VALUES = [
         Decimal("1234567890123456789012.34"),
     ),
     (of("fixed", "decimal", name="D", size=8, precision=10, scale=3), Decimal("0.005"), 0.005),
+    (of("bytes", "big-decimal"), big_decimal(-1230, 2), -12.3),
+    (of("bytes", "big-decimal"), big_decimal(7, -3), 7000),
+    (of("bytes", "big-decimal"), big_decimal(10**29 + 1, 10), Decimal(f"{10**29 + 1}E-10")),
     (of("bytes", "decimal", precision=2, scale=3), b"\x05", "\x05"),  # not valid, so ignored
     (of("int", "date"), dt.date(2024, 2, 29), "2024-02-29"),
     (of("int", "date"), 1 << 30, 1 << 30),
@@ -148,6 +158,22 @@ def test_each_type_becomes_a_plain_value_wherever_it_stands(decoder, schema, val
     found = decoder(fields)(content)
     assert found == whole
     assert json.dumps(found, default=str) == json.dumps(whole, default=str)  # types too: 7 is not 7.0
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", ReasonCode.NOT_AVRO),
+        (b"\x04\x01", ReasonCode.NOT_AVRO),
+        (b"\x03\x01\x02", ReasonCode.NOT_AVRO),
+        (big_decimal(1, 2) + b"\x00", ReasonCode.NOT_AVRO),
+        (big_decimal(1, 10**6), ReasonCode.NUMBER_TOO_LONG),
+        (big_decimal(1, -(10**6)), ReasonCode.NUMBER_TOO_LONG),
+        (big_decimal(10**29, -990), ReasonCode.NUMBER_TOO_LONG),
+    ],
+)
+def test_a_big_decimal_that_is_none_or_too_long_is_refused(decoder, content, expected):
+    assert code(decoder(of("bytes", "big-decimal"))(written("bytes", content))) is expected
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.0, 3.4028234663852886e38, 1e-45])
@@ -309,7 +335,10 @@ def test_fields_are_matched_by_name_and_alias_dropped_and_filled_in(decoder):
         (["null", "int", "string"], ["null", "string"], "x", "x"),
         (["null", "int"], "int", 5, 5),
         ("long", of("long", "local-timestamp-millis"), 0, "1970-01-01T00:00:00.000"),
-        (of("bytes", "decimal", precision=9, scale=1), of("bytes", "decimal", precision=9, scale=2), Decimal("1.2"), 0.12),
+        (of("bytes", "decimal", precision=9, scale=1), of("bytes", "decimal", precision=9, scale=2), Decimal("1.2"), 1.2),
+        (of("bytes", "decimal", precision=9, scale=1), of("bytes", "big-decimal"), Decimal("1.2"), 1.2),
+        ("bytes", of("bytes", "decimal", precision=9, scale=2), b"\x78", 1.2),
+        (of("bytes", "decimal", precision=9, scale=2), "bytes", Decimal("1.2"), "x"),
         ({"type": "array", "items": "int"}, {"type": "array", "items": "double"}, [1], [1.0]),
         ({"type": "map", "values": ["null", "int"]}, {"type": "map", "values": ["null", "long"]}, {"a": None}, {"a": None}),
         ({"type": "enum", "name": "E", "symbols": ["A", "B"]}, {"type": "enum", "name": "E", "symbols": ["A", "C"], "default": "C"}, "B", "C"),
@@ -338,6 +367,20 @@ def test_schemas_that_never_match_are_a_fault_of_the_file(decoder, writer, reade
 def test_a_field_without_a_default_is_a_fault_of_the_file(decoder):
     with pytest.raises(ValueError, match=r"no field test\.b, and it has no default"):
         decoder(record("int"), record("int", "int"))
+
+
+def test_a_default_of_the_wrong_length_is_a_fault_of_the_file(decoder):
+    duration = {"name": "d", "type": of("fixed", "duration", name="P", size=12), "default": "short"}
+    with pytest.raises(ValueError, match=r"the default of test\.d is no value of its type"):
+        decoder(record(), {**record(), "fields": [duration]})
+
+
+def test_types_that_nest_without_end_are_a_fault_and_no_crash(decoder):
+    levels = [{**record("int" if not n else f"n{n - 1}.L", name="L"), "namespace": f"n{n}"} for n in range(900)]
+    writer = record(levels, "n899.L")  # each knows the one before: to read it as one that holds itself goes 900 deep
+    reader = {**record("null"), "fields": [{"name": "b", "type": record(["L", "int"], name="L")}]}
+    with pytest.raises(ValueError, match="nest too deep"):
+        decoder(writer, reader)
 
 
 def test_a_branch_or_symbol_that_the_reader_lacks_costs_the_data_that_takes_it(decoder):
@@ -411,7 +454,7 @@ def repacked(codec, packed_with):
     return b"Obj\x01" + head + sync + long(1) + long(len(packed)) + packed + sync
 
 
-@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "bzip2", "xz"])
 def test_a_container_is_an_entry_a_datum_whatever_it_is_packed_with(codec):
     assert CONTAINER(container(codec)) == ROWS
 
@@ -438,13 +481,17 @@ def deflate_bomb(_block):
 
 @pytest.mark.parametrize(
     ("codec", "bomb"),
-    [("deflate", deflate_bomb), ("snappy", snappy_bomb), ("zstandard", lambda _: zstandard.ZstdCompressor().compress(BOMB)), ("null", lambda _: BOMB)],
+    [("deflate", deflate_bomb), ("snappy", snappy_bomb), ("zstandard", lambda _: zstandard.ZstdCompressor().compress(BOMB)), ("null", lambda _: BOMB), ("bzip2", lambda _: bz2.compress(BOMB)), ("xz", lambda _: lzma.compress(BOMB))],
 )  # fmt: skip
 def test_a_container_that_unpacks_to_more_than_it_may_is_refused(codec, bomb):
     assert code(CONTAINER(repacked(codec, bomb))) is ReasonCode.RECORD_TOO_LARGE
 
 
-@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+def test_a_container_that_would_take_much_memory_to_unpack_is_refused():
+    assert code(CONTAINER(repacked("xz", lambda block: lzma.compress(block, preset=9)))) is ReasonCode.NOT_AVRO
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "bzip2", "xz"])
 def test_a_damaged_container_is_refused(codec):
     whole = container(codec)
     for place in range(0, len(whole), 7):
@@ -539,5 +586,5 @@ def test_a_registry_alone_may_be_its_url_with_a_path():
     from pipeline.decode.avro.options import AvroOptions
 
     options = AvroOptions.model_validate({"registry": "https://r.example/apis/ccompat/v7/"})
-    assert options.registry.url == "https://r.example/apis/ccompat/v7"
+    assert options.registry.url == ("https://r.example/apis/ccompat/v7",)
     assert options.framing == "confluent"

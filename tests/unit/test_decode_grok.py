@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.decode.grok_patterns import PATTERNS
+from pipeline.decode.grok import WELL_KNOWN
 from schemas.refusal import ReasonCode, Refusal
 
 
@@ -20,7 +20,7 @@ def whole(name, text):
     return not isinstance(answer, Refusal)
 
 
-@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("name", WELL_KNOWN)
 def test_every_pattern_compiles_by_itself(name):
     grok(f"%{{{name}:found}}")
 
@@ -74,6 +74,7 @@ def test_every_address_is_one(address: IPv4Address | IPv6Address):
         ("(?<queue>[0-9A-F]{4}) (?P<rest>.*)", "x ABCD 1", {"queue": "ABCD", "rest": "1"}),
         ("(?:a=%{INT:n}|b=%{INT:n})", "b=7", {"n": "7"}),
         ("%{INT:n:int} %{WORD:yes:boolean} %{NUMBER:f:int}", "7 true 1.5", {"n": 7, "yes": True, "f": "1.5"}),
+        ("%{WORD:n:int} %{NOTSPACE:f:float}", "2024_11 1_0.5", {"n": "2024_11", "f": "1_0.5"}),
         ("(?>%{WORD:a}) %{DATA:b}$", "x y z", {"a": "x", "b": "y z"}),
     ],
 )  # fmt: skip
@@ -103,6 +104,7 @@ def test_search_finds_any_part_and_full_needs_all_of_it():
         ("%{INT:n:number}", {}, "a field of type number; there are int"),
         ("%{A:x}", {"A": "%{B}", "B": "%{A}"}, "holds itself"),
         ("%{IP:x", {}, "a %{ that is no reference"),
+        ("(?i)%{NO-NAME} %{IP:x}", {}, "a %{ that is no reference"),
         ("%{IP:x} %{", {}, "a %{ that is no reference"),
         ("%{WORD:x}(?=y)", {}, "does not compile"),
         ("%{A:x}", {"A": "("}, "does not compile"),

@@ -19,6 +19,13 @@ Caused by: java.io.IOException: disk
 \t... 2 more"""
 
 
+def test_an_indented_line_begins_an_entry_where_the_layout_does():
+    line = " 2024-05-01 10:00:00.123 x"
+    indented = java(layout=" %d{yyyy-MM-dd HH:mm:ss.SSS} %m")(f"{line}\n{line}".encode())
+    assert [entry["message"] for entry in indented] == ["x", "x"]
+    assert java(layout="%d{yyyy-MM-dd HH:mm:ss.SSS} %m")(f"{line[1:]}\n{line}".encode())["message"] == f"x\n{line}"
+
+
 @pytest.mark.parametrize(
     ("layout", "line", "fields"),
     [
@@ -73,6 +80,22 @@ def test_an_exception_without_a_message():
     assert fields["exception"] == "java.lang.NullPointerException"
     assert "exception_message" not in fields
     assert fields["message"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("layout", "line", "fields"),
+    [
+        ("%level{lowerCase=true} %tid %l - %replace(%msg){'\\d', '#'}%n", "warn 17 a.B.c(B.java:7) - paid #", {"level": "warn", "thread_id": 17, "location": "a.B.c(B.java:7)", "message": "paid #"}),
+        ("%p{WARN=Warning}|%x|%m", "Warning||x", {"level": "Warning", "message": "x"}),
+        ("%p %notEmpty{[%marker] }%m", "INFO x", {"level": "INFO", "message": "x"}),
+        ("%p %notEmpty{[%marker] }%m", "INFO [PAID] x", {"level": "INFO", "marker": "PAID", "message": "x"}),
+        ("%c %x - %m", "a.B  - x", {"logger": "a.B", "message": "x"}),
+        ("%p %c - %m", "INFO a.B -", {"level": "INFO", "logger": "a.B"}),
+        ("%replace{%msg}{a}{b}", "paid", {"message": "paid"}),
+    ],
+)  # fmt: skip
+def test_further_words_of_layouts(layout, line, fields):
+    assert java(layout=layout)(line.encode()) == fields
 
 
 def test_each_line_of_the_layout_begins_an_entry():

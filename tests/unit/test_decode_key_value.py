@@ -45,6 +45,7 @@ def test_any_separators_will_do(fields, pairs, keys):
     [
         ({"pair_separator": "|", "key_separator": ":"}, "uid:7|act:pay|amt:12.50|", {"uid": "7", "act": "pay", "amt": "12.50"}),
         ({}, "a=1  b=2 flag", {"a": "1", "b": "2", "flag": True}),
+        ({}, 'a="" b="x"  c=1', {"a": "", "b": "x", "c": "1"}),
         ({}, 'a="x y" b=2', {"a": "x y", "b": "2"}),
         ({"pair_separator": "&"}, "a=1&&b=2=3&a=4", {"a": "4", "b": "2=3"}),
         ({"pair_separator": ",", "quote": ""}, 'a="1,b=2', {"a": '"1', "b": "2"}),
@@ -56,7 +57,7 @@ def test_lines_as_they_are_written(options, line, fields):
     assert key_value(**options)(line.encode()) == fields
 
 
-@pytest.mark.parametrize("line", ["", "a", "a b c", 'a="x', 'a="x\\"', 'a="x"y'])
+@pytest.mark.parametrize("line", ["", "a", "a b c", 'a="x', 'a="x\\"', 'a="x"y', 'a="x"y b="z"'])
 def test_what_holds_no_pairs_is_refused(line):
     answer = key_value()(line.encode())
     assert isinstance(answer, Refusal)

@@ -48,6 +48,18 @@ def test_long_numbers_are_exact_in_each_entry():
     assert decode(b'{"n":12345678901234567890123}{"n":12345678901234567890123}') == [exact, exact]
 
 
+@pytest.mark.parametrize(
+    ("between", "codes_expected"),
+    [("\ufeff", {"a"}), ("\v", {"a", "NOT_JSON"}), (",", {"a", "NOT_JSON"}), ("]", {"a", "NOT_JSON"})],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_however_many_objects_follow_something_else_each_is_looked_at_once(between, codes_expected, end):
+    text = between.join(['{"a":1}' + end] * 2_000).encode()
+    answer = build_decoder("json", {}, DecodeLimits())(text)
+    entries = answer if isinstance(answer, list) else [answer]
+    assert {"a" if isinstance(each, dict) else each.code.value for each in entries} == codes_expected
+
+
 def test_a_broken_line_costs_itself_alone():
     assert codes(decode(b'{"a":1}\n{"b":\n{"c":NaN}\n{"d":4}')) == [{"a": 1}, "NOT_JSON", "NOT_JSON", {"d": 4}]
 
@@ -80,6 +92,13 @@ def test_more_entries_than_allowed_refuse_the_record(value):
     assert isinstance(answer, Refusal)
     assert answer.code is ReasonCode.TOO_MANY_ENTRIES
     assert decode(b"[" + b"{}," * 49 + b"{}]") == [{}] * 50
+
+
+@pytest.mark.parametrize("value", [b"{}\n\n\n\n" * 5_000, b"{} {} {}\n" * 2], ids=["blank lines", "several a line"])
+def test_lines_are_bounded_however_many_are_blank_or_hold_several(value):
+    answer = build_decoder("json", {}, DecodeLimits(entries=3))(value)
+    assert isinstance(answer, Refusal)
+    assert answer.code is ReasonCode.TOO_MANY_ENTRIES
 
 
 @pytest.mark.parametrize("value", [b'{"a":' * 600 + b"1" + b"}" * 600 + b"{}", b'{}{"a":' + b"[" * 600])

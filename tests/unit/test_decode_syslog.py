@@ -28,6 +28,10 @@ def refused(line, decoder=decode):
     [
         ("<30>2024-05-01T10:00:00.5+08:00 pos-1 till: x=1",
          {"priority": 30, "facility": "daemon", "severity": "info", "timestamp": "2024-05-01T10:00:00.5+08:00", "time_ms": 1714528800500, "hostname": "pos-1", "app_name": "till", "message": "x=1"}),
+        ("<34>Oct 11 22:14:15 2001:db8::7 su[9]: a:b: c",
+         {"priority": 34, "facility": "auth", "severity": "crit", "timestamp": "Oct 11 22:14:15", "hostname": "2001:db8::7", "app_name": "su", "proc_id": "9", "message": "a:b: c"}),
+        ("Oct 11 22:14:15 fe80::1%eth0 up", {"timestamp": "Oct 11 22:14:15", "hostname": "fe80::1%eth0", "message": "up"}),
+        ("Oct 11 22:14:15 dead: beef", {"timestamp": "Oct 11 22:14:15", "app_name": "dead", "message": "beef"}),
         ("<13>hello", {"priority": 13, "facility": "user", "severity": "notice", "message": "hello"}),
     ],
 )  # fmt: skip
@@ -55,6 +59,11 @@ def test_what_rfc_5424_writes_is_read_back_the_same(priority, names, data, messa
 
 def _escaped(value):
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")
+
+
+def test_a_bracket_in_a_value_need_not_be_escaped():
+    fields = decode(b'<34>1 - - - - - [a b="x[1] ] y" c="z\\]"][d] m')
+    assert (fields["structured_data"], fields["message"]) == ({"a": {"b": "x[1] ] y", "c": "z]"}, "d": {}}, "m")
 
 
 @pytest.mark.parametrize(

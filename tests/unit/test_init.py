@@ -19,7 +19,7 @@ from pipeline.config.load import load_source
 from pipeline.decode import DecodeContext
 from pipeline.emulator.registry_server import StandInRegistry
 from pipeline.emulator.sample import SampleKind, SampleSettings, generate
-from pipeline.errors import UsageError
+from pipeline.errors import RegistryUnavailable, UsageError
 from pipeline.proposal.avro_guess import is_confluent
 from pipeline.proposal.candidates import find_candidates
 from pipeline.proposal.format_guess import guess_format
@@ -297,6 +297,36 @@ def test_with_a_registry_its_records_are_decoded_and_the_file_names_it(tmp_path,
     assert f'decode: {{format: avro, registry: "{registry.url}"}}' in text
     for expression in ("event_time: $.created_at", "$.user_id", "out_biz_id: $.order_no", "mobile: $.mobile"):
         assert expression in text
+
+
+def test_a_registry_with_a_login_and_several_nodes_is_asked_and_written_into_the_file(tmp_path, initiated, monkeypatch):
+    with StandInRegistry(username="log2mq", password="geheim") as registry:
+        url = registry.url
+        value = confluent(registry.registry.register("orders-value", json.dumps(ORDER)), ORDER, [order(1)])[0]
+        nodes = ["--registry", "http://127.0.0.1:1", "--registry", url]
+        refused = initiated(value, *nodes)
+        assert isinstance(refused.exception, RegistryUnavailable)
+        assert "does not let log2mq in" in str(refused.exception)
+        asked = [*nodes, "--registry-username", "log2mq", "--registry-password-env", "CLICKS"]
+        monkeypatch.delenv("CLICKS", raising=False)
+        assert "CLICKS" in str(initiated(value, *asked).exception)
+        monkeypatch.setenv("CLICKS", "geheim")
+        done = initiated(value, *asked)
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "shop.yaml").read_text()
+    assert (
+        f'decode: {{format: avro, registry: {{url: ["http://127.0.0.1:1", "{url}"], username: log2mq, password: {{env: CLICKS}}}}}}'
+        in text
+    )
+    assert "geheim" not in text
+
+
+def test_a_login_without_a_registry_is_said(initiated):
+    for options in (
+        ["--registry-username", "u"],
+        ["--registry", "http://127.0.0.1:1", "--registry-username", "u" * 501],
+    ):
+        assert "--registry-username: found no" in str(initiated(MIXED[0], *options).exception)
 
 
 def test_debeziums_events_in_avro_take_two_steps_and_show_no_row_twice(registry):

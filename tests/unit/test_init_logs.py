@@ -302,8 +302,9 @@ def test_a_registry_with_a_login_is_asked_and_only_the_variables_name_is_written
     assert "--registry-username: found no --registry" in analyst.run(
         "init", "a.yaml", "--file", "a.bin", "--registry-username", "reader", code=2
     )
-    assert "--registry-username: found more than 500" in analyst.run(
-        "init", "a.yaml", "--file", "a.bin", "--registry", url, "--registry-username", "x" * 501, code=2
+    assert (
+        "--registry-username: found no name that can be used; String should have at most 500 characters"
+        in analyst.run("init", "a.yaml", "--file", "a.bin", "--registry", url, "--registry-username", "x" * 501, code=2)
     )
     assert "--decode: found it with --registry" in analyst.run(
         "init", "a.yaml", "--file", "a.bin", "--registry", "https://a.example", "--decode", "json", code=2

@@ -156,6 +156,8 @@ def test_every_source_file_in_docs_and_what_init_writes_is_valid(text, tmp_path)
 
 DECODE = [
     "{format: avro, registry: {url: 'http://localhost:8081', username: u, password: {env: P}, cache: 10, unknown_after: 1s}, encoding: confluent}",
+    "{format: avro, registry: ['https://a.example', 'https://b.example/path']}",
+    "{format: avro, registry: {url: ['https://a.example', 'https://b.example']}}",
     "{format: avro, encoding: container}",
     "{format: connect, types: {amount: decimal(2)}, timestamps: local}",
     "{format: debezium, operations: [c, d], envelope: change}",

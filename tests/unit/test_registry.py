@@ -10,6 +10,7 @@ import time
 from random import Random
 
 import fastavro
+import httpx
 import pytest
 from good_files import GOOD_SOURCE
 
@@ -80,6 +81,20 @@ def test_a_registry_that_is_not_there_is_away():
     with StandInRegistry() as gone:
         url = gone.url
     assert isinstance(client(url).look_up(1), Away)
+
+
+def test_where_one_node_is_away_the_next_is_asked_and_asked_first_from_then_on(serving):
+    number = serving.registry.register("paid", PAID)
+    with StandInRegistry() as gone:
+        away = gone.url
+    asked = client([away, f"{serving.url}/elsewhere", serving.url])
+    assert asked.look_up(number) == Registered("AVRO", (PAID,))
+    assert asked._first == 2
+    assert asked.look_up(77) == Unknown("the registry does not know the schema ID 77")
+    serving.__exit__(None, None, None)
+    found = asked.look_up(number)
+    assert isinstance(found, Away)
+    assert found.reason.startswith("none of the 3 nodes of registry.url is there; the last: the registry at http")
 
 
 def test_what_is_no_registry_is_away_and_no_unknown_schema(serving):
@@ -345,6 +360,12 @@ def test_check_says_a_schema_file_that_is_missing_or_none_with_file_line_and_key
     path.write_text(SOURCE.replace("username: log2mq, ", "").replace("registry.example", "registry.example/?x"))
     with pytest.raises(UsageError, match=r"clicks\.yaml:6: decode\.registry"):
         load_source(path, {})
+    path.write_text(SOURCE.replace('"https://registry.example:8081"', "[https://a.example, http://b.example]"))
+    with pytest.raises(
+        UsageError,
+        match=r"clicks\.yaml:6: decode\.registry\.url\[1\]: found 'http://b.example'; expected a URL such as",
+    ):
+        load_source(path, {})
 
 
 # --- the stand-in ----------------------------------------------------------------------------------------------------------------
@@ -361,6 +382,10 @@ def test_confluents_own_client_gets_along_with_the_stand_in(serving):
     assert theirs.get_schema(money).schema_str == MONEY
     assert theirs.get_latest_version("order").schema_id == order
     assert sorted(theirs.get_subjects()) == ["money", "order"]
+    assert theirs.get_subjects_by_schema_id(order) == ["order"]
+    assert [(each.subject, each.version) for each in theirs.get_schema_versions(money)] == [("money", 1)]
+    assert (theirs.get_compatibility(), theirs.get_global_mode()) == ("NONE", "READWRITE")
+    assert httpx.get(f"{serving.url}/subjects/money/versions/1/schema").json() == json.loads(MONEY)
     with pytest.raises(SchemaRegistryError) as error:
         theirs.get_schema(99)
     assert error.value.error_code == 40403

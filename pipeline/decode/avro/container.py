@@ -6,6 +6,8 @@ the layout: Avro specification 1.12, "Object Container Files".
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -23,6 +25,8 @@ MAGIC = b"Obj\x01"
 MOST_META = 1_000
 SYNC_BYTES = 16
 _CHECKSUM_BYTES = 4
+_MOST_XZ_BYTES = 40 << 20
+"""Of memory: what packs with `xz -9` is refused."""
 
 _NOT_A_CONTAINER = NOT_AVRO._replace(reason="the value is no Avro object container file, or is cut off")
 
@@ -121,18 +125,22 @@ def _plain(block: bytes, most: int) -> bytes:
     return block
 
 
-def _inflated(block: bytes, most: int) -> bytes:
-    """Raw deflate, without a header (RFC 1951)."""
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        content = inflate.decompress(block, most + 1)
-    except zlib.error:
-        raise ValueError from None
-    if len(content) > most:
-        raise TooLargeError
-    if not inflate.eof:
-        raise ValueError
-    return content
+def _whole(begin: Callable[[], Any], damaged: type[Exception]) -> Codec:
+    """Return the codec of a packer that can be asked for no more than so many bytes."""
+
+    def unpack(block: bytes, most: int) -> bytes:
+        packed = begin()
+        try:
+            content: bytes = packed.decompress(block, most + 1)
+        except damaged:
+            raise ValueError from None
+        if len(content) > most:
+            raise TooLargeError
+        if not packed.eof:  # some writers of deflate leave a part of a checksum behind it
+            raise ValueError
+        return content
+
+    return unpack
 
 
 def _unsnapped(block: bytes, most: int) -> bytes:
@@ -151,6 +159,13 @@ def _unsnapped(block: bytes, most: int) -> bytes:
 
 
 CODECS: Mapping[str, Codec] = MappingProxyType(
-    {"null": _plain, "deflate": _inflated, "snappy": _unsnapped, "zstandard": unpack_zstd}
+    {
+        "null": _plain,
+        "deflate": _whole(lambda: zlib.decompressobj(-zlib.MAX_WBITS), zlib.error),  # raw, without a header (RFC 1951)
+        "snappy": _unsnapped,
+        "zstandard": unpack_zstd,
+        "bzip2": _whole(bz2.BZ2Decompressor, OSError),
+        "xz": _whole(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_XZ_BYTES), lzma.LZMAError),
+    }
 )
 """The codecs of container files that are read: required and optional ones of the specification."""

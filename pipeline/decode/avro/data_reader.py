@@ -50,7 +50,10 @@ class DataReader:
             MismatchError: no data of the writer's schema is data of the reader's.
         """
         _register()
-        made = Resolution(_marked, limits.digits).of(writer, reader)
+        try:
+            made = Resolution(_marked, limits.digits).of(writer, reader)
+        except RecursionError:
+            raise MismatchError("its types nest too deep") from None
         self._is_wrapped = not (isinstance(made, dict) and made["type"] == "record")
         if (
             self._is_wrapped

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pipeline.decode.avro.schema import Schema, SchemaFault, read_schema
 from pipeline.decode.context import DecodeContext
-from pipeline.registry.settings import RegistrySettings
+from pipeline.registry.settings import RegistrySettings, one_or_several
 
 MOST_FILE_BYTES = 4 << 20
 
@@ -50,12 +50,8 @@ SchemaFile = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidato
 """The path of a file that holds an Avro schema, relative to the source file's folder."""
 
 
-def _one_or_several(written: Any) -> Any:
-    return [written] if isinstance(written, str) else written
-
-
 def _url_alone(written: Any) -> Any:
-    return {"url": written} if isinstance(written, str) else written
+    return {"url": written} if isinstance(written, str | list) else written
 
 
 class AvroOptions(BaseModel):
@@ -68,9 +64,10 @@ class AvroOptions(BaseModel):
         description="What stands around the data: confluent, single_object, container or plain. By default confluent with a registry, plain with a schema_file.",
     )
     registry: Annotated[RegistrySettings | None, BeforeValidator(_url_alone)] = Field(
-        default=None, description="The Schema Registry that knows the writers' schemas: its URL, or a section with it."
+        default=None,
+        description="The Schema Registry that knows the writers' schemas: its URL, several, or a section with it.",
     )
-    schema_file: Annotated[tuple[SchemaFile, ...], BeforeValidator(_one_or_several), Field(max_length=1_000)] = Field(
+    schema_file: Annotated[tuple[SchemaFile, ...], BeforeValidator(one_or_several), Field(max_length=1_000)] = Field(
         default=(), description="The writer's schema, or several for single_object."
     )
     reader_schema_file: SchemaFile | None = Field(

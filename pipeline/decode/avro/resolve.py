@@ -23,6 +23,9 @@ PROMOTIONS: Mapping[tuple[str, str], Conversion] = {
 }
 """What a reader may take for its own, and how."""
 
+_DECIMALS = {"decimal", "big-decimal"}
+"""These are the number that the writer wrote: read by another scale they would be another one."""
+
 Marked = Callable[[dict[str, Any], Conversion | None], dict[str, Any]]
 """Adds a conversion to one part of a schema, in a way that the library which reads the data calls it."""
 
@@ -64,7 +67,8 @@ class Resolution:
                 made = {"type": "fixed", "name": self._name(), "size": writer.size}
             case _:
                 made = {"type": writer.kind}
-        return self._mark(made, _after(promoted, conversion(reader or writer, self._most_digits)))
+        meant = writer if reader is None or {writer.logical, reader.logical} <= _DECIMALS else reader
+        return self._mark(made, _after(promoted, conversion(meant, self._most_digits)))
 
     def _branch(self, writer: Schema, reader: Schema) -> Any:
         """A branch that does not match costs only the data that takes it."""
@@ -178,11 +182,18 @@ def default_value(schema: Schema, written: Any, most_digits: int) -> Any:
         case "float" | "double":
             plain = float(_expect(written, float if isinstance(written, float) else int))
         case "bytes" | "fixed":
-            plain = _expect(written, str).encode("iso-8859-1")
+            plain = _default_bytes(schema, written)
         case _:
             plain = _expect(written, str)
     convert = conversion(schema, most_digits)
     return plain if convert is None else convert(plain)
+
+
+def _default_bytes(schema: Schema, written: Any) -> bytes:
+    content: bytes = _expect(written, str).encode("iso-8859-1")  # a character a byte
+    if schema.kind == "fixed" and len(content) != schema.size:
+        raise ValueError
+    return content
 
 
 def _expect(written: Any, kind: type) -> Any:

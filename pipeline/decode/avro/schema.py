@@ -72,9 +72,12 @@ def read_schema(text: str | bytes, references: Sequence[str] = ()) -> Schema:
         SchemaFault: one of them is no Avro schema.
     """
     reading = _Reading()
-    for each in references:
-        reading.read(_json(each))
-    return reading.read(_json(text))
+    try:
+        for each in references:
+            reading.read(_json(each))
+        return reading.read(_json(text))
+    except RecursionError:
+        raise SchemaFault("its types nest too deep") from None
 
 
 def _json(text: str | bytes) -> Any:

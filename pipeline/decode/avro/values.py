@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from pipeline.decode.avro.schema import Schema
+from pipeline.decode.avro.varint import long_at
 from pipeline.decode.text import Base64Text
 
 Conversion = Callable[[Any], Any]
@@ -30,6 +31,8 @@ def conversion(schema: Schema, most_digits: int) -> Conversion | None:
     """Return what makes a value of this schema plain; None where it is so already. What is returned may raise `NumberTooLongError`."""
     if schema.logical == "decimal" and schema.kind in {"bytes", "fixed"}:
         return _decimal(schema.scale, most_digits)
+    if schema.logical == "big-decimal" and schema.kind == "bytes":
+        return _big_decimal(most_digits)
     if schema.kind == "fixed":
         return _FIXED.get((schema.logical, schema.size), bytes.hex)
     return _CONVERSIONS.get((schema.kind, schema.logical)) or _CONVERSIONS.get((schema.kind, ""))
@@ -51,20 +54,38 @@ _LARGEST_FLOAT = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
 
 def _decimal(scale: int, most_digits: int) -> Conversion:
-    """An exact number: an integer without a scale, else a double where its shortest form is the number, else a Decimal."""
-    most_bits = ceil(most_digits * log2(10))
+    return lambda content: _exact(int.from_bytes(content, signed=True), scale, most_digits)
+
+
+def _big_decimal(most_digits: int) -> Conversion:
+    """The unscaled number as Avro bytes, and behind it the scale as an Avro int (`Conversions.BigDecimalConversion` of Avro for Java)."""
 
     def convert(content: bytes) -> int | float | Decimal:
-        unscaled = int.from_bytes(content, signed=True)
-        if unscaled.bit_length() > most_bits or scale > most_digits:
-            raise NumberTooLongError
-        if not scale:
-            return unscaled
-        exact = Decimal(f"{unscaled}E-{scale}")
-        near = float(exact)
-        return near if isfinite(near) and Decimal(repr(near)) == exact else exact
+        size, begun = long_at(content, 0)
+        end = begun + size
+        if size < 0 or end > len(content):
+            raise ValueError("the number is cut off")
+        scale, end_of_all = long_at(content, end)
+        if end_of_all != len(content):
+            raise ValueError("something stands behind the scale")
+        return _exact(int.from_bytes(content[begun:end], signed=True), scale, most_digits)
 
     return convert
+
+
+def _exact(unscaled: int, scale: int, most_digits: int) -> int | float | Decimal:
+    """An exact number: an integer without a scale, else a double where its shortest form is the number, else a Decimal."""
+    most_bits = ceil(most_digits * log2(10))
+    if unscaled.bit_length() > most_bits or abs(scale) > most_digits:
+        raise NumberTooLongError
+    if scale <= 0:
+        whole: int = unscaled * 10**-scale
+        if whole.bit_length() > most_bits:
+            raise NumberTooLongError
+        return whole
+    exact = Decimal(f"{unscaled}E-{scale}")
+    near = float(exact)
+    return near if isfinite(near) and Decimal(repr(near)) == exact else exact
 
 
 def _text(content: bytes) -> str:
