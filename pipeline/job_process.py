@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,18 +19,26 @@ from pipeline.errors import EXIT_INTERRUPTED, Log2mqError
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.workers import Told
 
+SAME_WISH_S = 0.2
+
 
 def on_stop_signals(stop: Callable[[], None], leave: Callable[[], None] = lambda: None) -> None:
-    """SIGTERM and Ctrl-C ask for a stop; a second one leaves at once, after `leave`, with exit code 130."""
-    asked = threading.Event()
+    """SIGTERM and Ctrl-C ask for a stop; a second one leaves at once, after `leave`, with exit code 130.
+
+    What comes with the first one is the same wish: some tools send their signal to the process and to its group.
+    """
+    asked_s: list[float] = []
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
+        now_s = time.monotonic()
+        if asked_s and now_s - asked_s[0] < SAME_WISH_S:
+            return
+        if asked_s:
             leave()
             # Not sys.exit: whatever is being waited for must not be waited for.
             os.write(2, b"log2mq: left at once; what was unfinished will be read again\n")
             os._exit(EXIT_INTERRUPTED)
-        asked.set()
+        asked_s.append(now_s)
         stop()
 
     signal.signal(signal.SIGTERM, handle)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
+from threading import Timer
 from typing import Any, Self
 
 from kafka import KafkaProducer, errors
@@ -125,10 +126,17 @@ class KafkaDeadLetters:
             _log.warning("dead letters are not taken; the job holds their records for %.0f s", patience_s)
 
     def _exists(self) -> bool:
+        """Whether it is there, or comes within `BLOCK_LIMIT_MS`: brokers that are starting do not know all their topics yet."""
+        waiting = "the dead-letter topic %s is not there; waiting for it up to %d s"
+        say = Timer(SAY_AFTER_S, _log.warning, (waiting, self._topic, BLOCK_LIMIT_MS // 1000))
+        say.daemon = True
+        say.start()
         try:
             return bool(self._producer.partitions_for(self._topic))
         except errors.KafkaError:
             return False
+        finally:
+            say.cancel()
 
     def _send(self, record: Record, refusal: Refusal, attempt: int) -> None:
         # kafka-python writes no header without a value, and no record without key and value.

@@ -78,7 +78,11 @@ def installed_factory(name: str) -> Factory:
         found = f"several plug-ins named {name!r}: {', '.join(each.value for each in named)}"
         raise PluginNotFound([Fault(PLUGIN, found, "one; uninstall the others")])
     installed = [each.name for each in installed_plugins()]
-    known = f"installed: {', '.join(installed)}" if installed else "a plug-in that is installed; none is"
+    known = (
+        f"installed: {', '.join(installed)}"
+        if installed
+        else "a plug-in that is installed, and none is; for one in a file add `file:`"
+    )
     raise PluginNotFound([Fault(PLUGIN, f"unknown plug-in {name!r}", "; ".join([*_near(name, installed), known]))])
 
 

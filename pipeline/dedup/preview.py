@@ -18,11 +18,16 @@ class PreviewStore:
         """`overlay` is an empty store in memory."""
         self._beneath = beneath
         self._overlay = overlay
+        self._reported: set[bytes] = set()  # of these this run knows the newest version, the store beneath an older one
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Standing]:
         """Answer from this run first, then from the store beneath."""
         standings = self._overlay.claim(claims, now_ms)
-        asked = [place for place, standing in enumerate(standings) if standing is Standing.GRANTED]
+        asked = [
+            place
+            for place, standing in enumerate(standings)
+            if standing is Standing.GRANTED and claims[place].key not in self._reported
+        ]
         answers = self._beneath.claim([claims[place] for place in asked], now_ms)
         self._beneath.release(
             [claims[place] for place, answer in zip(asked, answers, strict=True) if answer is Standing.GRANTED]
@@ -37,6 +42,7 @@ class PreviewStore:
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Remember in memory only."""
+        self._reported.update(claim.key for claim in claims)
         self._overlay.confirm(claims, now_ms)
 
     def release(self, claims: Sequence[Claim]) -> None:

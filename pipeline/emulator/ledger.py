@@ -32,6 +32,7 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         self.events: Counter[EventKey] = Counter()
         self.users: Counter[UserKey] = Counter()
+        self.event_codes: Counter[str] = Counter()
         self._forget()
         self._file = _LedgerFile(path, self._enter) if path is not None else None
 
@@ -62,6 +63,7 @@ class Ledger:
             for code, biz in entry["keys"]:
                 key = (organization, code, biz)
                 count = self.events[key] = self.events[key] + 1
+                self.event_codes[code] += 1
                 if count == 2:  # noqa: PLR2004 - from now on it is one that came more than once
                     self._repeated_events += 1
             self._event_messages += len(entry["keys"])
@@ -91,6 +93,7 @@ class Ledger:
     def _forget(self) -> None:
         self.events.clear()
         self.users.clear()
+        self.event_codes.clear()
         self.calls = self._event_messages = self._repeated_events = self._user_messages = 0
 
     def close(self) -> None:

@@ -26,17 +26,17 @@ class Pages:
 
     async def page(self, _request: Request) -> Response:
         """Say plainly what this is, and what it took."""
-        rows = "".join(
-            f"<tr><th>{html.escape(name.replace('_', ' '))}<td>{value:,}"
-            for name, value in self._desk.ledger.totals().items()
-        )
+        ledger = self._desk.ledger
+        totals = {name.replace("_", " "): value for name, value in ledger.totals().items()}
+        codes = dict(sorted(ledger.event_codes.copy().items()))
         return HTMLResponse(
             "<!doctype html><meta charset=utf-8><title>log2mq stand-in</title><style>body{font:16px/1.5 system-ui;margin:3rem auto;max-width:40rem}"
             "th{text-align:left;padding-right:2rem;font-weight:400}td{text-align:right;font-variant-numeric:tabular-nums}"
             ".note{background:#fff3cd;padding:.6rem 1rem;border-radius:.4rem}</style>"
             "<h1>Stand-in for Quick Audience</h1><p class=note>This is <b>not</b> Quick Audience. It is log2mq's stand-in on this machine: "
             "what it accepts goes nowhere.</p>"
-            f"<h2>Ledger</h2><table>{rows}</table>",
+            f"<h2>Ledger</h2><table>{_rows(totals)}</table><h2>Events by code</h2><table>{_rows(codes)}</table>"
+            "<p><a href=/_stand-in/ledger/events>each event, and how often it arrived</a>",
             headers=MARK,
         )
 
@@ -91,6 +91,10 @@ class Pages:
             return _wrong("expected the seconds by which the clock is to be off")
         self._desk.clock_offset_s = seconds
         return JSONResponse({"stand_in": True, "offset_s": self._desk.clock_offset_s}, headers=MARK)
+
+
+def _rows(counts: dict[str, int]) -> str:
+    return "".join(f"<tr><th>{html.escape(name)}<td>{value:,}" for name, value in counts.items())
 
 
 async def not_here(_request: Request, error: Exception) -> Response:

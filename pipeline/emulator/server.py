@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -108,5 +109,11 @@ def serve(settings: StandInSettings) -> None:
         UsageError: the host is not loopback, the port is taken, or the fault script is wrong.
     """
     stand_in = StandIn(settings)
-    print(f"stand-in for Quick Audience at {stand_in.url} (not the real service); Ctrl-C stops it", flush=True)  # noqa: T201 - the command's output
+    token = f" SCA_STS_TOKEN={shlex.quote(settings.security_token)}" if settings.security_token else ""
+    print(  # noqa: T201 - the command's output
+        f"stand-in for Quick Audience at {stand_in.url} (not the real service); Ctrl-C stops it\n"
+        f"it takes report: {{endpoint: {stand_in.url}, organization_id: {settings.organization_id}, access_id: {settings.access_id}}}\n"
+        f"with  export SCA_AK_ENV={shlex.quote(settings.access_key_id)} SCA_SK_ENV={shlex.quote(settings.access_key_secret)}{token}",
+        flush=True,
+    )
     stand_in.serve()

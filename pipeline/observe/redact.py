@@ -17,6 +17,7 @@ _IDENTIFIERS = re.compile(
     r"|\bLTAI[A-Za-z0-9]{12,30}\b"  # AccessKey ID
 )
 
+_HEXADECIMAL = re.compile(r"(?<![^\W_])(?=\d*[A-Fa-f])[0-9A-Fa-f]{12,}(?![^\W_])")
 
 _TELLING = re.compile(r"[\w-]*\d[\w-]*")
 _LEAST_TELLING = 5
@@ -30,3 +31,9 @@ def mask_tokens(text: str) -> str:
 def redact(text: str) -> str:
     """Mask mobile numbers, e-mail addresses, OpenIDs and AccessKey IDs."""
     return _IDENTIFIERS.sub(MASK, text[:MOST_CHARACTERS])
+
+
+def holds_identifier(text: str) -> bool:
+    """Whether `redact` finds something in a text that is no chance: of random hexadecimal IDs one in a thousand has the digits of a mobile number within."""
+    plain = _HEXADECIMAL.sub(lambda found: "x" * len(found[0]), text[:MOST_CHARACTERS])
+    return _IDENTIFIERS.search(plain) is not None

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.observe.redact import MOST_CHARACTERS, redact
+from pipeline.observe.redact import holds_identifier
 from pipeline.trial.tally import is_missing
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
@@ -64,7 +64,7 @@ class RuleCoverage:
             self._made += 1
             found = message.wire.get("extendAttributes", {})
             self._filled.update(name for name in self._attributes if found.get(name))
-            self._telling.update(name for name, text in found.items() if redact(text) != text[:MOST_CHARACTERS])
+            self._telling.update(name for name, text in found.items() if holds_identifier(text))
         if trace.refusal is not None and is_missing(trace.refusal):
             self._missing[trace.refusal.reason.removeprefix(f"{self._rule.name}: ")] += 1
 

@@ -145,6 +145,12 @@ def test_every_page_says_that_it_is_a_stand_in(stand_in):
             assert b"tand-in" in (body := answer.read()) or b"stand_in" in body
 
 
+def test_its_page_counts_events_by_code(stand_in):
+    stand_in.ledger.accept("event", "org-0001", [{"eventCode": "<paid>", "extendAttributes": {"outBizId": "a"}}])
+    with urllib.request.urlopen(stand_in.url) as answer:
+        assert b"<tr><th>&lt;paid&gt;<td>1" in answer.read()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "says"),
     [

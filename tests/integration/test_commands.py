@@ -477,6 +477,8 @@ def test_the_emulator_says_what_it_is_and_keeps_its_ledger(serve, source, kafka,
     ledger = tmp_path / "ledger.jsonl"
     standing = serve("emulator", "--port", 0, "--ledger", ledger)
     url = standing.says(r"http://127\.0\.0\.1:\d+")[0]
+    standing.says("organization_id: org-0001, access_id: retailadvqa-cn-test")
+    standing.says("export SCA_AK_ENV=testid SCA_SK_ENV=testsecret")
     with urllib.request.urlopen(url) as answer:
         assert b"stand-in" in answer.read()
         assert answer.headers["x-log2mq"] == "stand-in"

@@ -66,3 +66,11 @@ def test_somebody_elses_file_is_refused_with_its_line(tmp_path):
 def test_a_ledger_that_cannot_be_opened_is_said(tmp_path):
     with pytest.raises(UsageError, match="cannot be opened"):
         Ledger(tmp_path)
+
+
+def test_events_are_counted_by_code_too():
+    ledger = Ledger()
+    ledger.accept("event", "org", [event("a"), event("a"), event("b", "viewed")])
+    assert ledger.event_codes == {"paid": 2, "viewed": 1}
+    ledger.reset()
+    assert not ledger.event_codes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import subprocess
+import sys
 import threading
 
 from pipeline.books import Books
@@ -38,3 +40,19 @@ def test_log_lines_of_workers_are_written_whole_by_the_supervisor():
     assert len(lines) == 80
     assert all(re.fullmatch(r"\S+Z INFO log2mq\.talk: (one|other) \d+ x{2000}\n", line) for line in lines)
     assert sorted(int(line.split()[4]) for line in lines) == sorted([*range(20)] * 4)
+
+
+def test_a_signal_sent_to_process_and_group_is_one_wish_and_a_later_one_another():
+    script = (
+        "import os, signal, sys, time\n"
+        "from pipeline import job_process\n"
+        "stops = []\n"
+        "job_process.on_stop_signals(lambda: stops.append(1), lambda: print('leaving', len(stops), flush=True))\n"
+        "for _ in range(3): signal.raise_signal(signal.SIGTERM)\n"
+        "print('asked', len(stops), flush=True)\n"
+        "time.sleep(job_process.SAME_WISH_S)\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+        "print('not reached', flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("asked 1\nleaving 1\n", 130)

@@ -15,7 +15,7 @@ from pipeline.books import Books
 from pipeline.dispatch import Attempts
 from pipeline.observe.log_lines import QUIET, set_up_logging
 from pipeline.observe.progress import PLAIN_EVERY_S, Progress
-from pipeline.observe.redact import MOST_CHARACTERS, redact
+from pipeline.observe.redact import MOST_CHARACTERS, holds_identifier, redact
 from pipeline.observe.summary import merge, summary
 from pipeline.status import Status
 from pipeline.values import Partition
@@ -161,6 +161,28 @@ def test_identifiers_and_keys_are_masked(identifier):
 def test_figures_and_offsets_are_left_alone():
     line = "read 1,000 · shop-app-log:3 · 1700000000000 ms · 0.13800138000"
     assert redact(line) == line
+
+
+@given(st.integers(0, (1 << 128) - 1))
+def test_a_random_id_in_hexadecimal_is_no_identifier_of_a_person(number):
+    text = f"{number:032x}"
+    assert not holds_identifier(f"f{text[1:17]}")
+    assert not holds_identifier(f"trace=a{text} span={text[:16]}f")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call 13800138000",
+        "电话13800138000",
+        "+8613800138000",
+        "a1b2c3d4e5f6@mail.example.com",
+        "oabcdef0123456_abcdef0123456",
+        "6e58f18453460742 of 18453460742",
+    ],
+)
+def test_an_identifier_among_other_text_is_one(text):
+    assert holds_identifier(text)
 
 
 @given(st.text(alphabet="a@.138 86+LTAI", max_size=300))
