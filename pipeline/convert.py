@@ -42,7 +42,7 @@ class Identity(NamedTuple):
 
 
 class Converter:
-    """Decodes, transforms and checks records. Pure but for `NotYet`: the same record gives the same drafts, claims included; only warnings are counted."""
+    """Decodes, transforms and checks records. Pure but for `NotYet`: the same record gives the same parcels, claims included; only warnings are counted."""
 
     def __init__(  # noqa: PLR0913 - what a source file sets
         self,

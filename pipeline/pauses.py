@@ -20,9 +20,8 @@ class Pauses:
         self._paused: set[Partition] = set()
         self._held: dict[Partition, tuple[int, str]] = {}  # until when, and why; each is paused too
 
-    def hold(self, partition: Partition, offset: int, until_ms: int, reason: str) -> None:
-        """Read a partition again from `offset`, whose record cannot be read before `until_ms`."""
-        self._source.seek(partition, offset)
+    def hold(self, partition: Partition, until_ms: int, reason: str) -> None:
+        """Pause a partition whose next record cannot be read before `until_ms`."""
         self._source.pause([partition])
         self._paused.add(partition)
         self._held[partition] = (until_ms, reason)

@@ -171,13 +171,10 @@ class Runner:
             for begun in range(0, len(records), RECORDS_AT_ONCE):
                 asking: list[Parcel] = []
                 for place, record in enumerate(records[begun : begun + RECORDS_AT_ONCE], begun):
-                    if clock() >= until_ms:
-                        offsets.put_back(records[place:])
-                        self._source.seek(partition, record.offset)
-                        unread.add(partition)
-                        break
-                    if (not_yet := self._take_record(record, offsets, asking)) is not None:
-                        self._hold(partition, offsets, records[place:], not_yet)
+                    is_late = clock() >= until_ms
+                    not_yet = None if is_late else self._take_record(record, offsets, asking)
+                    if is_late or not_yet is not None:
+                        self._hand_back(partition, offsets, records[place:], not_yet)
                         unread.add(partition)
                         break
                 self._desk.ask(asking)
@@ -224,14 +221,16 @@ class Runner:
         asking.extend(parcels)
         return None
 
-    def _hold(
-        self, partition: Partition, offsets: PartitionOffsets, records: Sequence[Record], not_yet: NotYet
+    def _hand_back(
+        self, partition: Partition, offsets: PartitionOffsets, records: Sequence[Record], not_yet: NotYet | None
     ) -> None:
-        """Hand records back unread, the first of which cannot be read now; polling goes on, and so do the other partitions."""
+        """Hand records back unread, to be read again: at once, or when the first of them can be. Polling goes on, and so do the other partitions."""
         offsets.put_back(records)
-        if not_yet.is_lost:
+        if not_yet is not None and not_yet.is_lost:
             raise RegistryUnavailable(not_yet.reason)
-        self._pauses.hold(partition, records[0].offset, self._clock() + not_yet.after_ms, not_yet.reason)
+        self._source.seek(partition, records[0].offset)
+        if not_yet is not None:
+            self._pauses.hold(partition, self._clock() + not_yet.after_ms, not_yet.reason)
 
     # --- on ------------------------------------------------------------------------------------------------------------------
 

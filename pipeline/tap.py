@@ -41,7 +41,7 @@ class Passing(NamedTuple):
     answer: list[Parcel] | Partly | Skipped | Refusal
 
     @property
-    def drafts(self) -> Sequence[Parcel]:
+    def parcels(self) -> Sequence[Parcel]:
         """Return the messages it becomes."""
         return (
             self.answer
@@ -64,7 +64,7 @@ class Passing(NamedTuple):
 
     def event_codes(self) -> list[str]:
         """Return the codes of its events, in their order."""
-        return [orjson.loads(draft.body)["eventCode"] for draft in self.drafts if draft.kind is Kind.EVENT]
+        return [orjson.loads(parcel.body)["eventCode"] for parcel in self.parcels if parcel.kind is Kind.EVENT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Choice:
             case Stage.REFUSED:
                 return passing if refusal is not None else None
             case Stage.MAPPED:
-                return passing if passing.drafts else None
+                return passing if passing.parcels else None
             case _:
                 return passing if entries_of(converter, record) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
+from math import isfinite
 from typing import Any
 
 from transforms.text import Inconvertible
@@ -21,6 +22,7 @@ _SHORT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[])
 _SHORT_EXACT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[Inexact])
 """Most quotients are exact in few digits; looking for thousands takes eight times as long."""
 
+_SMALLEST_NORMAL = 2.2250738585072014e-308
 _SHORT_INTEGER = 10**18
 _POWERS_OF_TEN: Mapping[int | Decimal, int] = {10**places: places for places in range(1, 7)}
 
@@ -115,6 +117,12 @@ def added(summand: int | Decimal) -> Calculation:
     """Add, exactly; subtract by adding a negative number."""
     by = Decimal(summand)
     return lambda value: plain(_WIDE.add(number_of(value), by))
+
+
+def float_or_exact(exact: Decimal) -> float | Decimal:
+    """Return a float where its shortest form is the number, or one so small that none is exact; else the number as it is."""
+    near = float(exact)
+    return near if isfinite(near) and (Decimal(repr(near)) == exact or abs(near) < _SMALLEST_NORMAL) else exact
 
 
 def magnitude(value: Any) -> int | Decimal:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from decimal import Decimal
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from schemas.event import EventMessage
 from schemas.log import LogEntry, RawRecord
 from schemas.refusal import Refusal
 from transforms.base import Kind, Message, Skipped, Transform
+from transforms.numbers import float_or_exact
 from transforms.plugins import load_plugin
 
 __all__ = ["Answer", "check_golden", "check_transform", "entry", "json_entries", "load_plugin"]
@@ -76,7 +76,7 @@ def json_entries(path: Path) -> list[LogEntry]:
     entries = []
     for number, line in enumerate(filter(str.strip, path.read_text(encoding="utf-8").splitlines())):
         try:
-            fields = json.loads(line, parse_float=_decimal)
+            fields = json.loads(line, parse_float=lambda text: float_or_exact(Decimal(text)))  # as the decoder reads it
         except ValueError:
             fields = None
         _require(
@@ -84,12 +84,6 @@ def json_entries(path: Path) -> list[LogEntry]:
         )
         entries.append(entry(fields, offset=number, value=line.encode()))
     return entries
-
-
-def _decimal(text: str) -> float | Decimal:
-    """Read a number as the decoder does: where a float is not the number that is written, exactly."""
-    near, exact = float(text), Decimal(text)
-    return near if isfinite(near) and Decimal(repr(near)) == exact else exact
 
 
 def check_golden(transform: Transform, entries: Iterable[LogEntry], path: Path, *, update: bool = False) -> None:

@@ -72,18 +72,18 @@ def counted(messages: Mapping[str, Sequence[Any]]) -> str:
 def convert_record(converter: Converter, record: Record, store: DedupStore, now_ms: int) -> FoundRecord:
     """Convert a record as the job does. What it reports is remembered in the store, as after the API's yes."""
     answer = converter(record)
-    drafts: Sequence[Parcel] = (
+    parcels: Sequence[Parcel] = (
         answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else ()
     )
     reported = []
-    for draft in drafts:
-        if store.claim([draft.claim], now_ms)[0] is Standing.GRANTED:
-            store.confirm([draft.claim], now_ms)
-            reported.append(draft)
+    for parcel in parcels:
+        if store.claim([parcel.claim], now_ms)[0] is Standing.GRANTED:
+            store.confirm([parcel.claim], now_ms)
+            reported.append(parcel)
     found = FoundRecord({"events": [], "users": []}, {"events": [], "users": []})
-    for draft in reported:
-        found.messages[PLURAL[draft.kind]].append(in_source_words(draft.kind, orjson.loads(draft.body)))
-        found.bodies[PLURAL[draft.kind]].append(draft.body)
+    for parcel in reported:
+        found.messages[PLURAL[parcel.kind]].append(in_source_words(parcel.kind, orjson.loads(parcel.body)))
+        found.bodies[PLURAL[parcel.kind]].append(parcel.body)
     if isinstance(answer, Skipped):
         found.filtered = answer.why
     elif isinstance(answer, Refusal | Partly):

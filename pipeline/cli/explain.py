@@ -72,13 +72,13 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
         _refused(decoded)
         return
     entries = decoded if isinstance(decoded, list) else [decoded]
-    drafts = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
-    show = Unmasked() if show_identifiers else Masking(identifiers(converter, entries, drafts))
+    parcels = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
+    show = Unmasked() if show_identifiers else Masking(identifiers(converter, entries, parcels))
     _entries(source, converter, entries, show)
     if isinstance(answer, Skipped | Refusal):
         _refused(answer)
         return
-    _messages(source, drafts, show)
+    _messages(source, parcels, show)
     if isinstance(answer, Partly):
         _refused(answer.refusal)
 
@@ -95,16 +95,16 @@ def _entries(source: SourceFile, converter: Converter, entries: Sequence[LogEntr
             _verdicts(converter, entry)
 
 
-def _messages(source: SourceFile, drafts: Sequence[Parcel], show: Unmasked) -> None:
-    for draft in drafts:
-        _title(f"{draft.kind.value} message")
-        click.echo(show(json.loads(draft.body)))
+def _messages(source: SourceFile, parcels: Sequence[Parcel], show: Unmasked) -> None:
+    for parcel in parcels:
+        _title(f"{parcel.kind.value} message")
+        click.echo(show(json.loads(parcel.body)))
         click.echo(
-            f"dedup key {draft.claim.key.hex()}"
-            + (f", version {draft.claim.digest.hex()}" if any(draft.claim.digest) else "")
+            f"dedup key {parcel.claim.key.hex()}"
+            + (f", version {parcel.claim.digest.hex()}" if any(parcel.claim.digest) else "")
         )
     for kind in Kind:
-        if bodies := [draft.body for draft in drafts if draft.kind is kind]:
+        if bodies := [parcel.body for parcel in parcels if parcel.kind is kind]:
             _request(source, kind, bodies, show)
 
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.cli.options import kafka_settings
 from pipeline.config.decode_faults import decode_faults
-from pipeline.config.faults import from_pydantic
+from pipeline.config.faults import errors_in, from_pydantic
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.config.load import load_source
 from pipeline.config.yaml_file import FileKind, UnreadableYaml, parse_yaml, read_yaml
@@ -182,7 +182,7 @@ def _decoded(values: Sequence[bytes], written: str, sample: object) -> Guess:
         steps = TypeAdapter(DecodeSettings).validate_python(content)
         faults = decode_faults(content)
     except ValidationError as error:
-        faults = [from_pydantic(each, DecodeStep, content) for each in error.errors()]
+        faults = [from_pydantic(each, DecodeStep, content) for each in errors_in(error)]
     if faults:
         raise UsageError(
             "\n".join(f"--decode: {found}; {expected}".removesuffix("; ") for _, found, expected in faults)

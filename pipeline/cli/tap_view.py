@@ -87,9 +87,9 @@ class TapView:
         if passing.refusal is not None:
             refusal = passing.refusal
             said["refusal"] = {"stage": refusal.stage, "code": refusal.code, "reason": refusal.reason}
-        show = Unmasked() if self._show_identifiers else Masking(identifiers(self._converter, entries, passing.drafts))
+        show = Unmasked() if self._show_identifiers else Masking(identifiers(self._converter, entries, passing.parcels))
         if self._stage is Stage.MAPPED:
-            said["messages"] = [show.value(json.loads(draft.body)) for draft in passing.drafts]
+            said["messages"] = [show.value(json.loads(parcel.body)) for parcel in passing.parcels]
         else:
             said["entries"] = [show.value(entry.fields) for entry in entries]
         if not entries and self._show_identifiers:
@@ -98,7 +98,7 @@ class TapView:
 
 
 def _outcome(passing: Passing) -> str:
-    codes = [*passing.event_codes(), *("identities" for draft in passing.drafts if draft.kind is Kind.USER)]
+    codes = [*passing.event_codes(), *("identities" for parcel in passing.parcels if parcel.kind is Kind.USER)]
     if isinstance(passing.answer, Skipped):
         return f"filtered ({passing.answer.why})"
     if passing.refusal is not None:

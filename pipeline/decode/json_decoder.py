@@ -24,6 +24,7 @@ from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.nesting import deeper, depth_of, opened
 from pipeline.interfaces import Decoded, Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.numbers import float_or_exact
 
 _NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the value is not UTF-8 text")
 
@@ -47,8 +48,6 @@ _STRING_OR_NUMBER = re.compile(
 )
 # What makes orjson refuse a number that JSON allows: it is beyond the largest double.
 _BEYOND_DOUBLE = re.compile(rb"[0-9]{300}|[0-9.][eE]\+?[0-9]{2}")
-
-_SMALLEST_NORMAL = 2.2250738585072014e-308
 
 
 class JsonOptions(BaseModel):
@@ -149,8 +148,7 @@ class _ExactReader:
         written = max(len(exact.as_tuple().digits), abs(exact.adjusted()) + 1)
         if written > self._digits:
             raise _NumberTooLongError
-        same = isfinite(near) and (Decimal(repr(near)) == exact or abs(near) < _SMALLEST_NORMAL)
-        return near if same else exact
+        return float_or_exact(exact)
 
 
 def _refuse_constant(_name: str) -> NoReturn:

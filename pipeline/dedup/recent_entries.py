@@ -21,9 +21,8 @@ class RecentEntries:
         self._last = 0  # the last part read of the current round's log
         self._current: dict[bytes, bytes] = {}
         self._frozen: dict[bytes, bytes] = {}
-        self._sorted = (
-            b""  # the frozen entries in a row by key, made when first asked for: one after the other in memory
-        )
+        # The frozen entries in a row by key, made when first asked for: moving them goes through memory once.
+        self._sorted = b""
 
     def __len__(self) -> int:
         """Count the keys of the current round."""

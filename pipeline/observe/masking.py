@@ -109,9 +109,11 @@ class Masking(Unmasked):
         return text if self._words is None else self._words.sub(MASK, text)
 
 
-def identifiers(converter: Converter, entries: Sequence[LogEntry | Refusal], drafts: Sequence[Parcel] = ()) -> set[str]:
+def identifiers(
+    converter: Converter, entries: Sequence[LogEntry | Refusal], parcels: Sequence[Parcel] = ()
+) -> set[str]:
     """Return the identifiers in messages, and those that any rule would read from an entry, whether it matched or not."""
-    found = {each for draft in drafts for each in _in_message(json.loads(draft.body))}
+    found = {each for parcel in parcels for each in _in_message(json.loads(parcel.body))}
     if isinstance(mapper := converter.transform, Mapper):
         for entry in entries:
             found |= mapper.identifiers(entry) if isinstance(entry, LogEntry) else set()

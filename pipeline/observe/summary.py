@@ -102,11 +102,11 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
         )
     if total.lost_to_retention:
         lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
-    lines += warned(status.warnings)
+    lines += _warned(status.warnings)
     return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))
 
 
-def warned(warnings: Mapping[tuple[str, str], int]) -> list[str]:
+def _warned(warnings: Mapping[tuple[str, str], int]) -> list[str]:
     """Say what the event catalogue's check let pass, a line a kind: the commonest first, and how many more there are."""
     if not warnings:
         return []

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.config.yaml_values import scalar_text
 from pipeline.decode.debezium import ENVELOPE
 from pipeline.proposal.candidates import Candidates, Customer, Rule
 from transforms.mapping.conditions import COMBINED
 
-_PLAIN = re.compile(r"[A-Za-z$/][A-Za-z0-9_$@./-]*")
-_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_PATH = re.compile(r"[$/][A-Za-z0-9_$@./-]*")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CODE = re.compile(r"\W+", re.ASCII)
 
@@ -151,8 +150,14 @@ def user_lines(candidates: Candidates) -> list[str]:
 
 
 def scalar(value: Any) -> str:
-    """Write a scalar so that YAML reads it back the same, in plain style where that is safe."""
-    if isinstance(value, str):
-        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS and "${" not in value
-        return value if plain else json.dumps(value.replace("${", "$${"), ensure_ascii=False)
-    return json.dumps(value)
+    """Write a scalar so that a source file reads it back the same; a path without quotes."""
+    return value if isinstance(value, str) and _PATH.fullmatch(value) else scalar_text(literal(value))
+
+
+def literal(value: Any) -> Any:
+    """Return a value in which nothing is taken for a variable of the environment."""
+    if isinstance(value, Mapping):
+        return {name: literal(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [literal(each) for each in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value

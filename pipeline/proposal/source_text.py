@@ -12,7 +12,7 @@ from pipeline.proposal.candidates import Candidates
 from pipeline.proposal.delimited_guess import column_name
 from pipeline.proposal.field_names import is_personal
 from pipeline.proposal.format_guess import Guess
-from pipeline.proposal.rule_text import Place, codes_of, event_lines, kind_lines, scalar, user_lines
+from pipeline.proposal.rule_text import Place, codes_of, event_lines, kind_lines, literal, scalar, user_lines
 from pipeline.proposal.survey import Field
 
 MOST_FIELDS_SHOWN = 60
@@ -105,15 +105,7 @@ def percent(share: float) -> str:
 def _step(step: Mapping[str, Any]) -> str:
     if list(step) == ["format"]:
         return str(step["format"])
-    return _flow(step)
-
-
-def _flow(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{scalar(name)}: {_flow(each)}" for name, each in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_flow, value))}]"
-    return scalar(value)
+    return flow_text(literal(step))
 
 
 def _fields(fields: Sequence[Field], entries: int, hidden: set[str]) -> list[str]:

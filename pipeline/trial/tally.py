@@ -65,7 +65,7 @@ class Clash:
 
 @dataclass(slots=True)
 class Tally:
-    """The counts. `fates` is by fate and, of the filtered and the refused, by reason; `warnings` by reason code and event, as in `Status`."""
+    """The counts. `fates` is by fate and, of the filtered and the refused, by reason."""
 
     records: int = 0
     fates: dict[tuple[Fate, str], Group] = field(default_factory=dict)
@@ -97,10 +97,10 @@ class Counter:
         """Count a record. `decoded` are its entries, `rules` names the rules that made its messages, in their order."""
         answer = self._converter(sampled.record)
         self.tally.records += 1
-        drafts = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
-        self.tally.messages += len(drafts)
-        names = rules if len(rules) == len(drafts) else [""] * len(drafts)
-        reported = [self._report(draft, name, sampled.place) for draft, name in zip(drafts, names, strict=True)]
+        parcels = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
+        self.tally.messages += len(parcels)
+        names = rules if len(rules) == len(parcels) else [""] * len(parcels)
+        reported = [self._report(parcel, name, sampled.place) for parcel, name in zip(parcels, names, strict=True)]
         match answer:
             case Skipped():
                 fate, reason, code = Fate.FILTERED, answer.why, answer.why
@@ -111,30 +111,30 @@ class Counter:
                 fate, reason, code = (Fate.REPORTED if any(reported) else Fate.DUPLICATE), "", ""
         group = self.tally.fates.get((fate, code))
         if group is None:
-            shown = self._shown(sampled, decoded, drafts)
+            shown = self._shown(sampled, decoded, parcels)
             group = self.tally.fates[fate, code] = Group(Example(sampled.place, reason, shown))
         group.count += 1
 
-    def _report(self, draft: Parcel, rule: str, place: str) -> bool:
+    def _report(self, parcel: Parcel, rule: str, place: str) -> bool:
         """Count a message; return whether it would be reported."""
-        granted = self._reported.claim([draft.claim], 0)[0] is Standing.GRANTED
+        granted = self._reported.claim([parcel.claim], 0)[0] is Standing.GRANTED
         if granted:
-            self._reported.confirm([draft.claim], 0)
+            self._reported.confirm([parcel.claim], 0)
         counts = self.tally.users
-        if draft.kind is Kind.EVENT:
-            wire = orjson.loads(draft.body)
+        if parcel.kind is Kind.EVENT:
+            wire = orjson.loads(parcel.body)
             counts = self.tally.events.setdefault(wire["eventCode"], Reports())
-            self._compare(draft, wire, rule, place)
+            self._compare(parcel, wire, rule, place)
         counts.reported += granted
         counts.duplicate += not granted
         return granted
 
-    def _compare(self, draft: Parcel, wire: dict[str, Any], rule: str, place: str) -> None:
+    def _compare(self, parcel: Parcel, wire: dict[str, Any], rule: str, place: str) -> None:
         content = b"".join(
             blake2b(orjson.dumps(wire.get(name), option=orjson.OPT_SORT_KEYS), digest_size=_DIGEST_BYTES).digest()
             for name in _CONTENT
         )
-        before, first = self._events.setdefault(draft.claim.key, (place, content))
+        before, first = self._events.setdefault(parcel.claim.key, (place, content))
         if first != content:
             differing = [
                 name
@@ -146,12 +146,12 @@ class Counter:
             )
             clash.count += 1
 
-    def _shown(self, sampled: Sampled, decoded: Decoded, drafts: Sequence[Parcel]) -> str:
+    def _shown(self, sampled: Sampled, decoded: Decoded, parcels: Sequence[Parcel]) -> str:
         """Show what a record holds: its message where it makes one, else its fields, else what can be shown of its bytes."""
         entries = [each for each in decoded if isinstance(each, LogEntry)]
-        show = Masking(identifiers(self._converter, entries, drafts))
-        if drafts:
-            return show.short(json.loads(drafts[0].body), MOST_SHOWN_CHARACTERS)
+        show = Masking(identifiers(self._converter, entries, parcels))
+        if parcels:
+            return show.short(json.loads(parcels[0].body), MOST_SHOWN_CHARACTERS)
         if entries and len(entries) == len(decoded):
             return show.short(entries[0].fields, MOST_SHOWN_CHARACTERS)
         return show.raw(sampled.record.value, self._charset)[:MOST_SHOWN_CHARACTERS]

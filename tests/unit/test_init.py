@@ -340,7 +340,7 @@ def test_debeziums_events_in_avro_take_two_steps_and_show_no_row_twice(registry)
     assert (len(guess.entries), guess.share) == (60, 1.0)
     assert guess.entries[1] == {**order(1), "debezium": {"op": "u", "ts_ms": 1714528800001}}
     text = write_source(PLACE, guess, find_candidates(guess.entries), len(values))
-    assert "  - {format: debezium, operations: [c, u], from: $}" in text
+    assert '  - {format: debezium, operations: [c, u], from: "$"}' in text
 
 
 @pytest.mark.parametrize(

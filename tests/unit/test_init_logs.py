@@ -84,8 +84,8 @@ LOGS = {
     "bars and JSON": ([f'{time}.123|INFO|exec-1|Order|{{"orderNo":"P{n}","distinct_id":"d{n % 9}"}}' for n, time in enumerate(TIMES)], "  - {format: json, from: message, into: message, required: false}", {"would be reported": 120}),
     "virtual hosts": ([f"shop.example.com:443 {LINE.format(n % 60, n, n % 9)}" for n in range(120)], "decode: {format: apache, log_format: vhost_combined}", {"would be reported": 120}),
     "CSV in GBK": ([line.encode("gb18030") for line in [HEADER, *(f"SO{n},M{n % 9},138{n:08},红色T恤,{n}.00,{time.replace('-', '/')}" for n, time in enumerate(TIMES))]],
-                   '{format: csv, columns: ["订单号", "会员号", "手机号", "商品名称", "金额(元)", "支付时间"], charset: gb18030}', {"would be reported": 120, "filtered: no entry: the columns' names": 1}),
-    "a table with a mark before it": (["\ufeff订单号\t会员号\t支付时间", *(f"SO{n}\tM{n % 9}\t{time}" for n, time in enumerate(TIMES))], '{format: tsv, columns: ["订单号", "会员号", "支付时间"]}', {"would be reported": 120, "filtered: no entry: the columns' names": 1}),
+                   '{format: csv, columns: [订单号, 会员号, 手机号, 商品名称, "金额(元)", 支付时间], charset: gb18030}', {"would be reported": 120, "filtered: no entry: the columns' names": 1}),
+    "a table with a mark before it": (["\ufeff订单号\t会员号\t支付时间", *(f"SO{n}\tM{n % 9}\t{time}" for n, time in enumerate(TIMES))], "{format: tsv, columns: [订单号, 会员号, 支付时间]}", {"would be reported": 120, "filtered: no entry: the columns' names": 1}),
 }  # fmt: skip
 
 
@@ -336,3 +336,14 @@ def test_of_a_large_sample_only_so_much_is_held(analyst, monkeypatch):
     assert "shop.yaml: 9 records" in analyst.init(["x" * 110] * 50)
     monkeypatch.setattr(sample, "MOST_RECORD_BYTES", 10)
     assert "shop.yaml: 50 records" in analyst.init(["x" * 110] * 50)
+
+
+@pytest.mark.parametrize("mark", ["\x7f", "\x85", "\u2028", "\ufeff"])
+def test_what_yaml_does_not_take_as_it_is_may_stand_in_a_sample(analyst, mark):
+    kinds = [f"pay{mark}ed", "sign up", "${HOME}"]
+    analyst.init(
+        json.dumps({"type": kinds[n % 3], "ts": TIMES[n], "uid": f"u{n}", "no": f"N{n}", f"a{mark}b": n}, ensure_ascii=False)
+        for n in range(60)
+    )  # fmt: skip
+    assert {rule.when["type"] for rule in load_source(Path("shop.yaml"), {}).events} == set(kinds)
+    assert analyst.rows() == {"would be reported": 60}

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from transforms.base import Skipped
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping
-from transforms.mapping.comparisons import _NAMES_ELSEWHERE, OPERATORS
+from transforms.mapping.comparisons import OPERATORS
 from transforms.mapping.conditions import compile_condition
+from transforms.mapping.names_elsewhere import COMPARISONS_ELSEWHERE
 from transforms.mapping.trace import unmet
 from transforms.testing import entry
 
@@ -161,8 +162,8 @@ def test_a_function_in_a_condition_is_none_and_a_bar_in_a_name_is():
 
 
 def test_what_other_tools_call_a_comparison_is_none_here_and_what_it_names_is():
-    assert not _NAMES_ELSEWHERE.keys() & set(OPERATORS)
-    assert set(_NAMES_ELSEWHERE.values()) <= set(OPERATORS)
+    assert not COMPARISONS_ELSEWHERE.keys() & set(OPERATORS)
+    assert set(COMPARISONS_ELSEWHERE.values()) <= set(OPERATORS)
 
 
 def test_all_faults_of_a_condition_come_at_once():

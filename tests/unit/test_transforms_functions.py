@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from transforms.characters import _PLAIN
 from transforms.fault import BadExpression
-from transforms.mapping.expressions import _NAMES_ELSEWHERE, _VALUES_ELSEWHERE
 from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
 from transforms.mapping.known import Known
+from transforms.mapping.names_elsewhere import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 from transforms.text import Inconvertible
@@ -225,10 +225,10 @@ def test_a_wrong_call_says_what_would_be_right(expression, found, expected):
     assert expected in bad.value.expected
 
 
-@pytest.mark.parametrize("names", [_NAMES_ELSEWHERE, _VALUES_ELSEWHERE])
+@pytest.mark.parametrize("names", [FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS])
 def test_what_other_tools_call_a_function_is_none_here_and_what_it_names_is(names):
     assert not names.keys() & FUNCTIONS.keys()
-    assert set(_NAMES_ELSEWHERE.values()) <= FUNCTIONS.keys()
+    assert set(FUNCTIONS_ELSEWHERE.values()) <= FUNCTIONS.keys()
 
 
 @given(st.text(max_size=40))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from math import isfinite
 from operator import ge, gt, le, lt
@@ -11,6 +11,7 @@ from typing import Any
 from schemas.log import LogEntry
 from transforms.fault import BadExpression, nearest
 from transforms.fields import Value
+from transforms.mapping.names_elsewhere import COMPARISONS_ELSEWHERE, EQUALITY_ELSEWHERE
 from transforms.numbers import number_of
 from transforms.pattern import Pattern, PatternError
 from transforms.text import Inconvertible, text_or_none
@@ -115,29 +116,12 @@ def comparison(value: Value, name: str, argument: Any) -> Test:
     raise BadExpression(f"unknown comparison {name!r}", _right_comparison(name))
 
 
-_NAMES_ELSEWHERE: Mapping[str, str] = {
-    **dict.fromkeys(("!=", "<>", "neq", "not"), "ne"),
-    **dict.fromkeys((">",), "gt"),
-    **dict.fromkeys((">=", "gte", "min"), "ge"),
-    **dict.fromkeys(("<",), "lt"),
-    **dict.fromkeys(("<=", "lte", "max"), "le"),
-    **dict.fromkeys(("regex", "regexp", "pattern", "match", "like", "~", "=~"), "matches"),
-    **dict.fromkeys(("starts_with", "startswith", "begins_with"), "prefix"),
-    **dict.fromkeys(("ends_with", "endswith"), "suffix"),
-    **dict.fromkeys(("one_of", "any_of", "any"), "in"),
-    **dict.fromkeys(("nin", "none_of"), "not_in"),
-    **dict.fromkeys(("present", "is_null", "null", "defined"), "exists"),
-}
-"""What comparisons are called in other tools, where the name alone is not near, or near to another."""
-_EQUALITY = frozenset({"eq", "=", "==", "equals", "equal", "is"})
-
-
 def _right_comparison(name: str) -> str:
     """Say which comparison is meant, or how it is written without one."""
-    if name in _EQUALITY:
+    if name in EQUALITY_ELSEWHERE:
         return "the value alone, such as type: paid"
-    if name in _NAMES_ELSEWHERE:
-        return repr(_NAMES_ELSEWHERE[name])
+    if name in COMPARISONS_ELSEWHERE:
+        return repr(COMPARISONS_ELSEWHERE[name])
     otherwise = f"one of {', '.join(OPERATORS)}; a field of an object is asked by its path, such as order.type"
     return nearest(name, OPERATORS, otherwise)
 

@@ -15,6 +15,7 @@ from transforms.fault import BadExpression, nearest
 from transforms.fields import Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal, Step
 from transforms.mapping.known import Known, Tables
+from transforms.mapping.names_elsewhere import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
 from transforms.text import Inconvertible
 
 MOST_EXPRESSION_CHARACTERS = 2_000
@@ -157,36 +158,12 @@ def compile_call(text: str, known: Known) -> tuple[str, Step]:
     return name, function.build(*given, **({"without_zone": known.time_zone} if function.takes_zone else {}))
 
 
-_NAMES_ELSEWHERE: Mapping[str, str] = {
-    **dict.fromkeys(("substring", "substr", "slice"), "extract"),
-    "left": "truncate",
-    **dict.fromkeys(("int", "to_int", "to_integer", "floor"), "integer"),
-    **dict.fromkeys(("float", "decimal", "to_number", "to_float", "to_decimal"), "number"),
-    **dict.fromkeys(("str", "to_string", "text"), "string"),
-    **dict.fromkeys(("strip", "trim_space"), "trim"),
-    **dict.fromkeys(("len", "size", "count"), "length"),
-    **dict.fromkeys(("regex", "regexp", "match", "capture"), "extract"),
-    **dict.fromkeys(("date", "datetime", "to_time", "strptime", "timestamp", "parse_time"), "time"),
-    **dict.fromkeys(("minus", "subtract", "plus"), "add"),
-    **dict.fromkeys(("map", "enum", "table"), "lookup"),
-    "urldecode": "url_decode",
-}
-"""What functions of this kind are called in other tools, where the name alone is not near."""
-_VALUES_ELSEWHERE: Mapping[str, str] = {
-    **dict.fromkeys(("concat", "format", "append"), "a template such as '{{ $.a }}-{{ $.b }}', or prefix and suffix"),
-    **dict.fromkeys(
-        ("coalesce", "or", "first_of", "if_null"), "{first_of: [$.a, $.b]} in place of the expression, or default"
-    ),
-    **dict.fromkeys(("if", "case", "when"), "two rules with their own `when`, or lookup"),
-}
-
-
 def _right_function(name: str) -> str:
     """Say which function is meant, or what else does what is wanted."""
-    if name in _VALUES_ELSEWHERE:
-        return _VALUES_ELSEWHERE[name]
-    if name in _NAMES_ELSEWHERE:
-        return repr(_NAMES_ELSEWHERE[name])
+    if name in SAID_FOR_FUNCTIONS:
+        return SAID_FOR_FUNCTIONS[name]
+    if name in FUNCTIONS_ELSEWHERE:
+        return repr(FUNCTIONS_ELSEWHERE[name])
     begun = [each for each in FUNCTIONS if len(name) > 2 and (each.startswith(name) or name.startswith(each))]  # noqa: PLR2004 - enough to mean one
     return repr(begun[0]) if begun else nearest(name, FUNCTIONS, f"one of {', '.join(FUNCTIONS)}")
 

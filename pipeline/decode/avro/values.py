@@ -13,6 +13,7 @@ from uuid import UUID
 from pipeline.decode.avro.schema import Schema
 from pipeline.decode.avro.varint import long_at
 from pipeline.decode.text import Base64Text
+from transforms.numbers import float_or_exact
 
 Conversion = Callable[[Any], Any]
 
@@ -83,9 +84,7 @@ def _exact(unscaled: int, scale: int, most_digits: int) -> int | float | Decimal
         if whole.bit_length() > most_bits:
             raise NumberTooLongError
         return whole
-    exact = Decimal(f"{unscaled}E-{scale}")
-    near = float(exact)
-    return near if isfinite(near) and Decimal(repr(near)) == exact else exact
+    return float_or_exact(Decimal(f"{unscaled}E-{scale}"))
 
 
 def _text(content: bytes) -> str:
