@@ -37,7 +37,7 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/mypy
 
 schemas: $(STAMP) ## Write the JSON Schemas anew, from the models and the tables of docs/
-	$(BIN)/python -m pipeline.config.json_schema docs schemas/json
+	$(BIN)/python -m pipeline.editor_schema.json_schema docs schemas/json
 
 bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries, and weigh it while a million records wait
 	$(BIN)/python bench/mapping.py

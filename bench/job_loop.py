@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.build import Hooks, Job
+from pipeline.runtime.build import Hooks, Job
 from pipeline.config.load import load_source
 
 

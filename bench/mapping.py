@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from pipeline.build import COLLECT_AFTER
+from pipeline.runtime.build import COLLECT_AFTER
 from schemas.log import LogEntry, RawRecord
 from transforms.mapping import MappingSettings, compile_mapping
 

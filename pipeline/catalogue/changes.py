@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from pipeline.catalogue.pairs import pair_channels
+from pipeline.catalogue.matching import pair_channels
 from schemas.catalogue import Catalogue, Channel, EventDefinition, Origin
 
 _CHANNEL_KEYS = ("app_key", "application_type", "quick_tracking", "platform_type")

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.catalogue.message_check import is_number, reported_elsewhere
 from pipeline.catalogue.rules import did_you_mean
 from pipeline.catalogue.settings import Action, CatalogueSettings
-from pipeline.config.faults import Found, Location
+from pipeline.yaml_text.diagnostics import Found, Location
 from schemas.catalogue import Catalogue, EventDefinition, Origin, PropertyType
 from schemas.event import OUT_BIZ_ID
 from schemas.refusal import ReasonCode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.catalogue.changes import Sort, changes
 from pipeline.catalogue.edits import add_channel, add_event, edit_event, with_fields
-from pipeline.catalogue.pairs import pair_channels
+from pipeline.catalogue.matching import pair_channels
 from schemas.catalogue import Catalogue, Origin
 
 

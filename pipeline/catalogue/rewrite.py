@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline.catalogue.pairs import pair_channels
-from pipeline.config.faults import Location
-from pipeline.config.yaml_editor import YamlEditor
+from pipeline.catalogue.matching import pair_channels
+from pipeline.yaml_text.diagnostics import Location
+from pipeline.yaml_text.yaml_editor import YamlEditor
 from schemas.catalogue import Catalogue, EventDefinition
 
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from pipeline.config.faults import Found, Location
+from pipeline.yaml_text.diagnostics import Found, Location
 from schemas.catalogue import (
     ApplicationType,
     Channel,

@@ -12,7 +12,7 @@ import click
 
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
-from pipeline.cli.events import events
+from pipeline.cli.events.commands import events
 from pipeline.cli.explain import explain
 from pipeline.cli.init import init
 from pipeline.cli.plugins import plugins

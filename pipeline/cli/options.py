@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from pipeline.config.kafka_settings import KafkaSettings
+from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.errors import UsageError
 
 source_argument = click.argument("source_file", metavar="SOURCE.yaml", type=click.Path(path_type=Path))

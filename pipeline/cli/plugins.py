@@ -11,8 +11,8 @@ import click
 
 from pipeline.errors import UsageError
 from transforms.fault import MappingFaults
-from transforms.plugin_description import OptionDescription, PluginDescription, describe_file, describe_installed
-from transforms.plugin_factory import GROUP
+from transforms.plugins.description import OptionDescription, PluginDescription, describe_file, describe_installed
+from transforms.plugins.factory import GROUP
 
 
 @click.command()

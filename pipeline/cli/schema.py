@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.config.json_schema import SCHEMAS, shipped
+from pipeline.editor_schema.json_schema import SCHEMAS, shipped
 
 
 @click.command()

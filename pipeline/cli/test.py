@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from pipeline.cases.junit import junit_xml
-from pipeline.cases.load import Case, CaseFile, cases_beside, load_cases
-from pipeline.cases.report import Tone, failure_lines
-from pipeline.cases.run import CaseResult, run_cases, unreached_rules
-from pipeline.cases.update import updated_text
+from pipeline.authoring.cases.junit import junit_xml
+from pipeline.authoring.cases.load import Case, CaseFile, cases_beside, load_cases
+from pipeline.authoring.cases.report import Tone, failure_lines
+from pipeline.authoring.cases.run import CaseResult, run_cases, unreached_rules
+from pipeline.authoring.cases.update import updated_text
 from pipeline.cli.options import source_argument
-from pipeline.config.file_writing import replace_file
-from pipeline.config.yaml_file import read_yaml
+from pipeline.yaml_text.atomic_write import replace_file
+from pipeline.yaml_text.yaml_file import read_yaml
 from pipeline.errors import CasesFailed, UsageError
 
 COLOURS: Mapping[Tone, dict[str, Any]] = {

@@ -13,12 +13,12 @@ from types import FrameType
 import click
 
 from pipeline.cli.options import kafka_settings, made_folder
-from pipeline.config.kafka_settings import KafkaSettings
-from pipeline.emulator.broker import EmbeddedBroker
-from pipeline.emulator.sample import SampleKind, SampleSettings, generate
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
+from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import ComponentMissing, UsageError
-from pipeline.kafka_producer import KafkaWriter
-from pipeline.kafka_topics import Topics
+from pipeline.kafka_io.producer import KafkaWriter
+from pipeline.kafka_io.admin import Topics
 
 _TOPIC = re.compile(r"([A-Za-z0-9._-]{1,249})(?::([1-9][0-9]{0,3}))?")
 
@@ -63,8 +63,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Serve a stand-in for Quick Audience on loopback: checks signatures, limits and models, keeps a ledger, plays faults."""
     try:
-        from pipeline.emulator.server import serve  # noqa: PLC0415 - of the extra `demo`
-        from pipeline.emulator.settings import StandInSettings  # noqa: PLC0415
+        from pipeline.emulator.quick_audience.server import serve  # noqa: PLC0415 - of the extra `demo`
+        from pipeline.emulator.quick_audience.settings import StandInSettings  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
     settings = StandInSettings(
@@ -96,8 +96,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
 def registry(*, host: str, port: int, schemas: Path | None, username: str | None, password: str) -> None:
     """Serve a stand-in for a Schema Registry on loopback: schemas of a folder by ID, and those that a producer registers."""
     try:
-        from pipeline.emulator.registry import registry_of  # noqa: PLC0415 - what serves it is of the extra `demo`
-        from pipeline.emulator.registry_server import StandInRegistry  # noqa: PLC0415
+        from pipeline.emulator.schema_registry.schemas import registry_of  # noqa: PLC0415 - what serves it is of the extra `demo`
+        from pipeline.emulator.schema_registry.server import StandInRegistry  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
     known = registry_of(schemas) if schemas is not None else None

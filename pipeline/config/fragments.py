@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.config.faults import Found, Location
+from pipeline.yaml_text.diagnostics import Found, Location
 from schemas.customer import IdMapping
 from transforms.mapping.models import EventRule, Expression, UserRule
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.config.faults import Found
-from pipeline.config.yaml_file import FileKind, UnreadableYaml, read_yaml, reason
+from pipeline.yaml_text.diagnostics import Found
+from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, read_yaml, reason
 from pipeline.decode.settings import Charset
 
 MOST_BYTES = 64 << 20

@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from pipeline.decode.access_log import ApacheOptions, NginxOptions, build_apache, build_nginx
+from pipeline.decode.access_log.decoder import ApacheOptions, NginxOptions, build_apache, build_nginx
 from pipeline.decode.avro.decoder import build_avro
 from pipeline.decode.avro.options import AvroOptions
 from pipeline.decode.chain import FieldStep, chained, field_step
-from pipeline.decode.connect import ConnectOptions, build_connect, read_connect
+from pipeline.decode.connect.connect import ConnectOptions, build_connect, read_connect
 from pipeline.decode.context import DecodeContext
-from pipeline.decode.debezium import DebeziumOptions, build_debezium, read_debezium
+from pipeline.decode.connect.debezium import DebeziumOptions, build_debezium, read_debezium
 from pipeline.decode.delimited import CsvOptions, TsvOptions, build_csv
-from pipeline.decode.grok import GrokOptions, build_grok
-from pipeline.decode.java import JavaOptions, build_java
-from pipeline.decode.json_decoder import JsonOptions, build_json
+from pipeline.decode.grok.decoder import GrokOptions, build_grok
+from pipeline.decode.java.decoder import JavaOptions, build_java
+from pipeline.decode.json.decoder import JsonOptions, build_json
 from pipeline.decode.key_value import KeyValueOptions, build_key_value
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.logfmt import LogfmtOptions, build_logfmt
@@ -28,7 +28,7 @@ from pipeline.decode.settings import DecodeSettings, DecodeStep
 from pipeline.decode.syslog import SyslogOptions, build_syslog
 from pipeline.decode.unpack import unpacked
 from pipeline.decode.xml import XmlOptions, build_xml
-from pipeline.interfaces import Decoder
+from pipeline.contracts.interfaces import Decoder
 
 __all__ = [
     "DECODERS",

@@ -8,8 +8,8 @@ from typing import Any
 from pipeline.decode.entries import gathered
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import Base64Text
-from pipeline.interfaces import Decoded, Decoder, Fields
-from pipeline.values import NotYet
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
+from pipeline.contracts.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Skipped
 from transforms.fault import BadExpression

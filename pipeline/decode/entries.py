@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.decode.limits import DecodeLimits
-from pipeline.interfaces import Decoded, Fields
-from pipeline.values import NotYet
+from pipeline.contracts.interfaces import Decoded, Fields
+from pipeline.contracts.values import NotYet
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
-from pipeline.interfaces import Decoded, Decoder
+from pipeline.contracts.interfaces import Decoded, Decoder
 
 _NO_PAIRS = no_match("the line holds no key=value")
 _BROKEN = no_match("the line is no logfmt: a quote is not closed, or stands within a value, or a key is missing")

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import NOT_UTF8, no_match
-from pipeline.interfaces import Decoder
+from pipeline.contracts.interfaces import Decoder
 from schemas.refusal import Refusal
-from transforms.pattern import Pattern, PatternError
+from transforms.values.pattern import Pattern, PatternError
 
 _NO_MATCH = no_match("the line does not match decode.pattern")
 

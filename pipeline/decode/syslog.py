@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.decode.zone_name import ZoneName
-from pipeline.interfaces import Decoded, Decoder
-from transforms.text import Inconvertible
-from transforms.times import OffsetOf, iso_moment, since_1970_ms, zone_offsets
+from pipeline.contracts.interfaces import Decoded, Decoder
+from transforms.values.text import Inconvertible
+from transforms.values.times import OffsetOf, iso_moment, since_1970_ms, zone_offsets
 
 Texts = dict[str, Any]
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Self
 
-from pipeline.interfaces import Decoded, Decoder
+from pipeline.contracts.interfaces import Decoded, Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the text is not UTF-8")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from transforms.fault import BadExpression
-from transforms.times import zone
+from transforms.values.times import zone
 
 
 def _known(name: str) -> str:

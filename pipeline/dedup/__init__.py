@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.dedup.lmdb_store import LmdbStore
+from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.dedup.preview import PreviewStore
+from pipeline.dedup.dry_run_store import PreviewStore
 from pipeline.dedup.settings import DedupSettings
 from pipeline.errors import ComponentMissing, UsageError
-from pipeline.interfaces import DedupStore
-from pipeline.secret import Secret
+from pipeline.contracts.interfaces import DedupStore
+from pipeline.setting_types.secret import Secret
 
 __all__ = ["DedupSettings", "open_preview", "open_store"]
 
@@ -55,7 +55,7 @@ def open_preview(
 
 def _open_redis(settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str]) -> DedupStore:
     try:
-        from pipeline.dedup.redis_store import RedisStore  # noqa: PLC0415 - its package is an extra
+        from pipeline.dedup.redis_store.store import RedisStore  # noqa: PLC0415 - its package is an extra
     except ModuleNotFoundError as error:
         if error.name != "redis":
             raise

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from pipeline.values import Claim, Standing
+from pipeline.contracts.values import Claim, Standing
 
 KEY_BYTES = 16
 LAYOUT = struct.Struct(">Q8s8s")

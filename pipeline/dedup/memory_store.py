@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pipeline.dedup.entry import answer, confirmed_entries, expires_ms, owner_number
-from pipeline.values import Claim, Standing
+from pipeline.contracts.values import Claim, Standing
 
 SWEPT_AT_ONCE = 2_000
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from pipeline.config.quantity import ByteSize, Duration
-from pipeline.secret import SecretSource
+from pipeline.setting_types.quantity import ByteSize, Duration
+from pipeline.setting_types.secret import SecretSource
 
 ScopeField = Literal["organization", "workspace", "event_code", "event_source", "customer"]
 

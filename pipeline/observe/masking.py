@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.convert import Converter
+from pipeline.job.converter import Converter
 from pipeline.observe.redact import MASK, mask_tokens, redact
-from pipeline.tickets import Parcel
+from pipeline.job.in_flight import Parcel
 from schemas.log import LogEntry
 from schemas.refusal import Refusal
 from transforms.mapping import Mapper

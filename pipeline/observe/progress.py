@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from pipeline.status import Status
+from pipeline.job.status import Status
 
 PLAIN_EVERY_S = 10.0
 

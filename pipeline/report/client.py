@@ -15,8 +15,8 @@ from pipeline.report.credentials import CredentialsSource
 from pipeline.report.request import RequestSigner, SignedRequest, new_nonce
 from pipeline.report.settings import ReportSettings
 from pipeline.report.verdict import judge
-from pipeline.report.verdict_table import Verdict, verdict_of
-from pipeline.values import Delivered, Halt, Outcome, Refused, Retry
+from pipeline.report.error_codes import Verdict, verdict_of
+from pipeline.contracts.values import Delivered, Halt, Outcome, Refused, Retry
 from schemas.result import workspaces_of
 from transforms.base import Kind
 

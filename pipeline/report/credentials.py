@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pipeline.errors import UsageError
 from pipeline.report.settings import CredentialsSettings
-from pipeline.secret import Secret
+from pipeline.setting_types.secret import Secret
 
 ENVIRONMENT_ID = "SCA_AK_ENV"
 ENVIRONMENT_SECRET = "SCA_SK_ENV"  # noqa: S105 - the name of a variable

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pipeline.config.pem_file import PemFile
-from pipeline.config.quantity import ByteSize, Duration
+from pipeline.setting_types.pem_file import PemFile
+from pipeline.setting_types.quantity import ByteSize, Duration
 
 REGIONS: Mapping[str, str] = MappingProxyType(
     {

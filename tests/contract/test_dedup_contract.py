@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from pipeline.values import Standing
+from pipeline.contracts.values import Standing
 
 GRANTED, HELD, DUPLICATE, REREAD = Standing
 
@@ -56,7 +56,7 @@ def stores(request, tmp_path, monkeypatch):
             made = MemoryStores()
         case "lmdb":
             monkeypatch.setattr(
-                "pipeline.dedup.round_mover.LEAST_SLICE", 2
+                "pipeline.dedup.lmdb_store.mover.LEAST_SLICE", 2
             )  # so that a few keys are moved in many steps
             made = LmdbStores(tmp_path, request.getfixturevalue("other_process"))
         case _:

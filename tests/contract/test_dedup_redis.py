@@ -12,10 +12,10 @@ from dedup_stores import KEEP, LEASE, NOW, RedisServer, claim
 from pydantic import ValidationError
 
 from pipeline.dedup import DedupSettings, open_store
-from pipeline.dedup.redis_store import PREFIX, RedisStore
+from pipeline.dedup.redis_store.store import PREFIX, RedisStore
 from pipeline.errors import ComponentMissing, StoreUnavailable, UsageError
-from pipeline.secret import Secret
-from pipeline.values import Standing
+from pipeline.setting_types.secret import Secret
+from pipeline.contracts.values import Standing
 
 GRANTED, HELD, DUPLICATE, REREAD = Standing
 
@@ -202,7 +202,7 @@ def test_a_wrong_password_is_refused_and_the_right_one_is_taken_from_the_environ
 
 def test_the_missing_client_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
-    monkeypatch.delitem(sys.modules, "pipeline.dedup.redis_store")
+    monkeypatch.delitem(sys.modules, "pipeline.dedup.redis_store.store")
     settings = DedupSettings(store="redis", url="redis://127.0.0.1:1/0")
     with pytest.raises(ComponentMissing, match=r"log2mq\[redis\]"):
         open_store(settings, "a", NOW, {})

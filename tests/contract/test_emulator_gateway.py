@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 import orjson
 import pytest
 
-from pipeline.emulator.faults import read_faults
-from pipeline.emulator.server import StandIn
-from pipeline.emulator.settings import StandInSettings
+from pipeline.emulator.quick_audience.faults import read_faults
+from pipeline.emulator.quick_audience.server import StandIn
+from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.errors import UsageError
 from pipeline.report.signing import signature_v2, string_to_sign_v2
 

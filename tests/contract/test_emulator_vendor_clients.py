@@ -13,8 +13,8 @@ from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
 from Tea.exceptions import TeaException
 
-from pipeline.emulator.server import StandIn
-from pipeline.emulator.settings import StandInSettings
+from pipeline.emulator.quick_audience.server import StandIn
+from pipeline.emulator.quick_audience.settings import StandInSettings
 
 EVENT = {
     "organizationId": "org-0001",

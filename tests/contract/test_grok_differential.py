@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.decode.grok_patterns import PATTERNS
+from pipeline.decode.grok.patterns import PATTERNS
 from schemas.refusal import Refusal
 
 with warnings.catch_warnings():

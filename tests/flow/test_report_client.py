@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from pipeline.emulator.server import StandIn
-from pipeline.emulator.settings import StandInSettings
+from pipeline.emulator.quick_audience.server import StandIn
+from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.errors import UsageError
 from pipeline.report.client import MOST_ANSWER_BYTES, ReporterClient
 from pipeline.report.credentials import CredentialsSource
@@ -28,7 +28,7 @@ from pipeline.report.signing import (
     string_to_sign_v2,
     string_to_sign_v3,
 )
-from pipeline.values import Delivered, Exhausted, Halt, Refused, Retry
+from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
 from transforms.base import Kind
 
 ENVIRONMENT = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}

@@ -9,12 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pipeline.emulator.server import StandIn
-from pipeline.emulator.settings import StandInSettings
+from pipeline.emulator.quick_audience.server import StandIn
+from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.errors import DestinationHalt
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
-from pipeline.report.probe import MOST_WAIT_MS, probe
+from pipeline.report.healthcheck import MOST_WAIT_MS, probe
 from pipeline.report.settings import ReportSettings
 from schemas.result import workspaces_of
 

@@ -29,9 +29,9 @@ TIMED = "--time" in sys.argv
 with (
     nullcontext()
     if TIMED
-    else atheris.instrument_imports(include=["pipeline.decode", "pipeline.convert", "transforms", "schemas"])
+    else atheris.instrument_imports(include=["pipeline.decode", "pipeline.job.converter", "transforms", "schemas"])
 ):
-    from pipeline.convert import Converter, Identity, Partly
+    from pipeline.job.converter import Converter, Identity, Partly
     from pipeline.decode import DECODERS, DecodeLimits, DecodeStep, build_chain
     from schemas.log import RawRecord
     from schemas.refusal import Refusal

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from pipeline.config.load import load_source
-from pipeline.emulator.broker import EmbeddedBroker
+from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import UsageError
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
-from pipeline.values import Partition
+from pipeline.contracts.values import Partition
 
 ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 PHONE, MAIL = "13812345678", "zhang@example.com"

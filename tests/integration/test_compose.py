@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from ruamel.yaml import YAML
 
-from pipeline.emulator.ledger import Ledger
+from pipeline.emulator.quick_audience.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 SERVICES = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]

@@ -7,12 +7,12 @@ import time
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
-from pipeline import kafka_consumer
-from pipeline.emulator.broker import EmbeddedBroker
+from pipeline.kafka_io import consumer as kafka_consumer
+from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_source import KafkaSource
-from pipeline.kafka_topics import Topics
-from pipeline.values import Assigned, Commit, LostToRetention, Partition
+from pipeline.kafka_io.source import KafkaSource
+from pipeline.kafka_io.admin import Topics
+from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 
 
 def values(word, count):
@@ -146,7 +146,7 @@ def test_brokers_that_go_away_while_the_latest_records_are_read_are_noticed(kafk
     """Likewise: `check --sample TOPIC` and `init` would wait for ever. `kafka` only says whether there is one to be had."""
     from conftest import TestKafka
 
-    monkeypatch.setattr("pipeline.kafka_topics.READ_LIMIT_MS", 1_000)
+    monkeypatch.setattr("pipeline.kafka_io.admin.READ_LIMIT_MS", 1_000)
     with EmbeddedBroker() as broker:
         own = TestKafka(broker.bootstrap_servers)
         topic = own.topic(1)

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from pipeline.build import Hooks, now_ms
+from pipeline.runtime.build import Hooks, now_ms
 from pipeline.errors import UsageError
-from pipeline.kafka_topics import Topics
-from pipeline.replay import FROM_NAMES, TO_NAMES, Bound, plan, replay_group
-from pipeline.replay_job import DryReplayJob, ReplayJob
-from pipeline.values import Partition
+from pipeline.kafka_io.admin import Topics
+from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, plan, replay_group
+from pipeline.runtime.replay_job import DryReplayJob, ReplayJob
+from pipeline.contracts.values import Partition
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 

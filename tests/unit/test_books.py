@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.books import COLUMNS, Books, BooksUnbalanced, Ending, Fate, decode_books, encode_books
+from pipeline.job.books import COLUMNS, Books, BooksUnbalanced, Ending, Fate, decode_books, encode_books
 
 COUNTS = st.integers(0, 5)
 ENDINGS = st.builds(Ending, st.sampled_from(Fate), *[COUNTS] * 7)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cases import models
+from pipeline.authoring.cases import models
 from pipeline.cli.main import cli
 from pipeline.errors import CasesFailed, UsageError
 
@@ -151,7 +151,7 @@ def test_a_plug_in_is_tested_like_a_mapping(tested, monkeypatch):
     from importlib.metadata import EntryPoint, EntryPoints
 
     monkeypatch.setattr(
-        "transforms.plugin_factory.entry_points",
+        "transforms.plugins.factory.entry_points",
         lambda **_: EntryPoints([EntryPoint("orders", "tests.unit.test_cases:plugin", "log2mq.transforms")]),
     )
     monkeypatch.setattr(EntryPoint, "load", lambda _: plugin)

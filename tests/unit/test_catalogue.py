@@ -8,7 +8,7 @@ import re
 import pytest
 from good_files import GOOD_CATALOGUE, GOOD_SOURCE, faults_of
 
-from pipeline.catalogue.catalogue_file import read_catalogue
+from pipeline.catalogue.file import read_catalogue
 from pipeline.errors import UsageError
 from schemas.catalogue import Origin
 

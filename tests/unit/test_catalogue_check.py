@@ -12,24 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.build import build_converter
-from pipeline.catalogue.catalogue_file import parse_catalogue
+from pipeline.runtime.build import build_converter
+from pipeline.catalogue.file import parse_catalogue
 from pipeline.catalogue.message_check import MessageCheck, is_number
 from pipeline.catalogue.settings import SETTING_OF, Action, CatalogueSettings
 from pipeline.cli.main import cli
-from pipeline.config.doubts import warnings
+from pipeline.config.warnings import warnings
 from pipeline.config.load import load_source
-from pipeline.convert import Converter, Identity
+from pipeline.job.converter import Converter, Identity
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.errors import UsageError
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import MOST_WARNINGS, merge, summary
-from pipeline.status import Status
+from pipeline.job.status import Status
 from schemas.customer import CustomerId, CustomerMessage
 from schemas.event import EventMessage
 from schemas.log import RawRecord
 from schemas.refusal import Refusal, Stage
-from transforms.plugins import Plugin
+from transforms.plugins.plugin import Plugin
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.catalogue import edits
-from pipeline.catalogue.catalogue_file import parse_catalogue
+from pipeline.catalogue.file import parse_catalogue
 from pipeline.catalogue.rewrite import rewritten
-from pipeline.config.yaml_layout import NotEditable
+from pipeline.yaml_text.yaml_layout import NotEditable
 from schemas.catalogue import Catalogue, Channel, EventDefinition, EventProperty, MarketingTask
 
 TEXTS = st.sampled_from(["a", "b", "订单", "Order paid", "it's", 'say "hi"', "yes", "12", "- x", "a: b", "a #b", "[x]", "商城　App", "😀", "~", "null", "e\u0301"])  # fmt: skip

@@ -11,13 +11,13 @@ from good_files import GOOD_CATALOGUE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.books import Fate
+from pipeline.job.books import Fate
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
-from pipeline.emulator.sample import SampleKind, SampleSettings, generate
+from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import UsageError
-from pipeline.trial.records import file_records
-from pipeline.trial.run import try_out
+from pipeline.authoring.dry_run.records import file_records
+from pipeline.authoring.dry_run.run import try_out
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -234,7 +234,7 @@ def test_what_is_wrong_with_the_sample_is_one_sentence(check, tmp_path, options,
 
 
 def test_a_sample_of_very_many_messages_ends_early_and_says_so(check, monkeypatch):
-    monkeypatch.setattr("pipeline.trial.run.MOST_MESSAGES", 3)
+    monkeypatch.setattr("pipeline.authoring.dry_run.run.MOST_MESSAGES", 3)
     lines = [paid(f"n{n}") for n in range(9)]
     said = check("--sample", "shop.log", lines=lines)
     assert "would become of 3 records" in said

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.claims import ASK_AGAIN_MS, ClaimDesk
+from pipeline.job.claims import ASK_AGAIN_MS, ClaimDesk
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.offsets import PartitionOffsets
-from pipeline.tickets import Parcel, Ticket
-from pipeline.values import Claim, Commit, Partition, Standing
+from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.in_flight import Parcel, Ticket
+from pipeline.contracts.values import Claim, Commit, Partition, Standing
 from schemas.log import RawRecord
 from transforms.base import Kind
 

@@ -9,9 +9,9 @@ from good_files import GOOD_SOURCE, faults_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.doubts import missing_credentials, warnings
+from pipeline.config.warnings import missing_credentials, warnings
 from pipeline.config.load import load_source
-from pipeline.config.yaml_file import read_yaml
+from pipeline.yaml_text.yaml_file import read_yaml
 from pipeline.errors import UsageError
 
 

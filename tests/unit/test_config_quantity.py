@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.quantity import format_bytes, format_duration, parse_bytes, parse_duration, parse_share
+from pipeline.setting_types.quantity import format_bytes, format_duration, parse_bytes, parse_duration, parse_share
 
 
 @given(st.integers(0, 10**12))

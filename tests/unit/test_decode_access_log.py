@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.decode.access_line import FormatError
+from pipeline.decode.access_log.line import FormatError
 from schemas.refusal import ReasonCode, Refusal
 
 LIMITS = DecodeLimits()

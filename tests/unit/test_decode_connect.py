@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.decode.connect_types import SEMANTIC_TYPES
+from pipeline.decode.connect.types import SEMANTIC_TYPES
 from schemas.attribute import attribute_string
 from schemas.refusal import Refusal
 from transforms.base import Skipped
-from transforms.mapping.known import Known
+from transforms.mapping.scope import Known
 from transforms.mapping.readers import event_time
 from transforms.mapping.values import compile_value
 from transforms.testing import entry

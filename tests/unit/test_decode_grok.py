@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.decode.grok import WELL_KNOWN
+from pipeline.decode.grok.decoder import WELL_KNOWN
 from schemas.refusal import ReasonCode, Refusal
 
 

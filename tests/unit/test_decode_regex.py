@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.decode import DecodeLimits, build_decoder
 from schemas.refusal import ReasonCode, Refusal
-from transforms.pattern import Pattern, PatternError
+from transforms.values.pattern import Pattern, PatternError
 
 
 def regex(pattern, **options):

@@ -11,9 +11,9 @@ import lmdb
 import pytest
 
 from pipeline.dedup import DedupSettings, open_store
-from pipeline.dedup.lmdb_store import LmdbStore
+from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.errors import StoreUnavailable, UsageError
-from pipeline.values import Claim, Standing
+from pipeline.contracts.values import Claim, Standing
 
 NOW = 1_700_000_000_000
 KEEP = 86_400_000
@@ -93,7 +93,7 @@ def confirm_many(folder, numbers):
 
 
 def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.FIRST_BYTES", 1 << 16)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.store.FIRST_BYTES", 1 << 16)
     store = opened(tmp_path)
     store.confirm(claims_of(range(20_000)), NOW)
     later = sweep_for(store, 60)
@@ -103,11 +103,11 @@ def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("writes_first", [False, True])
 def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monkeypatch, writes_first):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.FIRST_BYTES", 1 << 16)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.store.FIRST_BYTES", 1 << 16)
     store = opened(tmp_path)
     assert in_a_process(confirm_many, tmp_path, range(20_000)) > 1 << 19
     if writes_first:
-        monkeypatch.setattr("pipeline.dedup.round_mover.MOST_RECENT", 1_000)
+        monkeypatch.setattr("pipeline.dedup.lmdb_store.mover.MOST_RECENT", 1_000)
     else:
         assert set(store.claim(claims_of(range(20_000)), NOW + 1)) == {REREAD}
     store.confirm(claims_of(range(20_000, 40_000)), NOW + 60_000)
@@ -156,7 +156,7 @@ def test_a_full_store_says_so_and_forgets_nothing(opened, tmp_path):
 
 
 def test_confirming_faster_than_anybody_sweeps_moves_them_at_once(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.dedup.round_mover.MOST_RECENT", 1_000)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.mover.MOST_RECENT", 1_000)
     store = opened(tmp_path)
     for start in range(0, 10_000, 500):
         store.confirm(claims_of(range(start, start + 500)), NOW)
@@ -166,7 +166,7 @@ def test_confirming_faster_than_anybody_sweeps_moves_them_at_once(opened, tmp_pa
 
 
 def test_more_claims_than_there_is_room_for_are_refused(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.RECENT_BYTES", 1 << 20)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.store.RECENT_BYTES", 1 << 20)
     store = opened(tmp_path)
     with pytest.raises(StoreUnavailable, match=r"limits\.unfinished"):
         store.claim(claims_of(range(50_000)), NOW)
@@ -378,7 +378,7 @@ def confirm_version(folder, name, digest, moment):
 def test_the_later_of_two_processes_versions_survives_a_crash_of_the_machine(
     opened, tmp_path, monkeypatch, names, at_once
 ):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.RECOVERED_AT_ONCE", at_once)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.store.RECOVERED_AT_ONCE", at_once)
     for place, name in enumerate(names):
         in_a_process(confirm_version, tmp_path / "store", name, place + 1, NOW + place)
     after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "c", NOW + 2)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.dedup.preview import PreviewStore
-from pipeline.values import Claim, Standing
+from pipeline.dedup.dry_run_store import PreviewStore
+from pipeline.contracts.values import Claim, Standing
 
 NOW = 1_700_000_000_000
 

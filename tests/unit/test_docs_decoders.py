@@ -10,12 +10,12 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from pipeline.build import build_converter
+from pipeline.runtime.build import build_converter
 from pipeline.config.load import load_source
 from pipeline.decode import DecodeLimits, DecodeSettings, build_chain
-from pipeline.proposal.format_guess import guess_format
+from pipeline.authoring.infer.format import guess_format
 from schemas.log import RawRecord
-from transforms.mapping.known import Known
+from transforms.mapping.scope import Known
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 

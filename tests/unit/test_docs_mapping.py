@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.load import load_source
-from pipeline.config.yaml_file import parse_yaml
+from pipeline.yaml_text.yaml_file import parse_yaml
 from schemas.attribute import attribute_string
 from transforms.mapping.conditions import OPERATORS
 from transforms.mapping.functions import FUNCTIONS
-from transforms.mapping.known import Known
+from transforms.mapping.scope import Known
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.emulator.faults import FaultPlayer, FaultScript, read_faults
+from pipeline.emulator.quick_audience.faults import FaultPlayer, FaultScript, read_faults
 from pipeline.errors import UsageError
 
 

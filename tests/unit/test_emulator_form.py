@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.emulator.form import MOST_FIELDS, read_form
+from pipeline.emulator.quick_audience.form import MOST_FIELDS, read_form
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
 

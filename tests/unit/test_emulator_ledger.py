@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.emulator.ledger import Ledger
+from pipeline.emulator.quick_audience.ledger import Ledger
 from pipeline.errors import UsageError
 
 

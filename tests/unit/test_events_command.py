@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from good_files import GOOD_CATALOGUE, GOOD_SOURCE
 from rich.console import Console
 
-from pipeline.catalogue.catalogue_file import read_catalogue
-from pipeline.cli import events_rows
+from pipeline.catalogue.file import read_catalogue
+from pipeline.cli.events import rows as events_rows
 from pipeline.cli.main import cli
 from pipeline.errors import UsageError
 

@@ -6,7 +6,7 @@ from codecs import BOM_UTF8
 
 import pytest
 
-from pipeline.config.file_writing import replace_file
+from pipeline.yaml_text.atomic_write import replace_file
 from pipeline.errors import UsageError
 
 

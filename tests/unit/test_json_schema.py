@@ -13,21 +13,21 @@ from good_files import GOOD_SOURCE
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.cases.load import load_cases
-from pipeline.catalogue.catalogue_file import EMPTY, read_catalogue
+from pipeline.authoring.cases.load import load_cases
+from pipeline.catalogue.file import EMPTY, read_catalogue
 from pipeline.cli.main import cli
-from pipeline.config.json_schema import SCHEMAS, Description, SchemaKind, shipped, written
+from pipeline.editor_schema.json_schema import SCHEMAS, Description, SchemaKind, shipped, written
 from pipeline.config.load import load_source
-from pipeline.config.quantity import Duration
-from pipeline.config.schema_pieces import INSTEAD
-from pipeline.config.yaml_file import read_yaml
+from pipeline.setting_types.quantity import Duration
+from pipeline.editor_schema.source import INSTEAD
+from pipeline.yaml_text.yaml_file import read_yaml
 from pipeline.decode import DECODERS
-from pipeline.emulator.sample import SampleKind, generate
+from pipeline.emulator.samples.generate import SampleKind, generate
 from pipeline.errors import UsageError
-from pipeline.proposal.candidates import find_candidates
-from pipeline.proposal.format_guess import guess_format
-from pipeline.proposal.rule_text import Place
-from pipeline.proposal.source_text import write_source
+from pipeline.authoring.infer.roles import find_candidates
+from pipeline.authoring.infer.format import guess_format
+from pipeline.authoring.infer.rule_writer import Place
+from pipeline.authoring.infer.source_writer import write_source
 
 ROOT = Path(__file__).parents[2]
 VALIDATORS = {kind: Draft202012Validator(json.loads(shipped(kind))) for kind in SCHEMAS}
@@ -65,7 +65,7 @@ def test_another_kind_of_file_is_a_row_more(tmp_path, monkeypatch):
         "| key | default | meaning |\n| --- | --- | --- |\n| `tasks` | required | see [here](x.md) |\n| `tasks.kind` | `a` | a \\| b |\n"
     )
     monkeypatch.setattr(
-        "pipeline.config.json_schema.SCHEMAS", {"tasks": SchemaKind(Tasks, "Tasks", (Description("tasks.md"),))}
+        "pipeline.editor_schema.json_schema.SCHEMAS", {"tasks": SchemaKind(Tasks, "Tasks", (Description("tasks.md"),))}
     )
     made = json.loads(written("tasks", tmp_path))
     assert made["properties"]["tasks"]["description"] == "see here"

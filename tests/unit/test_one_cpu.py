@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pipeline.one_cpu import OneCpu
+from pipeline.runtime.cpu_affinity import OneCpu
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two CPUs"

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from pipeline.build import build_converter
-from pipeline.config.doubts import warnings
+from pipeline.runtime.build import build_converter
+from pipeline.config.warnings import warnings
 from pipeline.config.load import load_source
 from pipeline.errors import UsageError
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode
-from transforms.plugins import Plugin, load_plugin
+from transforms.plugins.plugin import Plugin, load_plugin
 from transforms.testing import check_transform, entry
 
 CODE = '''

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from pipeline.cli.plugins import plugins
 from pipeline.errors import UsageError
-from transforms import plugin_description
+from transforms.plugins import description as plugin_description
 
 CODE = '''from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipeline.build import build_converter
+from pipeline.runtime.build import build_converter
 from pipeline.cli.plugins import plugins
 from pipeline.config.load import load_source
 from schemas.log import RawRecord

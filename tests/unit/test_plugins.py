@@ -9,8 +9,8 @@ import pytest
 from schemas.refusal import ReasonCode
 from transforms.base import Kind, Skipped
 from transforms.fault import MappingFaults
-from transforms.plugin_factory import installed_plugins
-from transforms.plugins import load_plugin
+from transforms.plugins.factory import installed_plugins
+from transforms.plugins.plugin import load_plugin
 from transforms.testing import check_transform, entry
 
 CODE = """

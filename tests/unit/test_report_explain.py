@@ -7,9 +7,9 @@ import json
 import pytest
 
 from pipeline.report.credentials import Credentials
-from pipeline.report.explain import explain_request
+from pipeline.authoring.signed_request import explain_request
 from pipeline.report.settings import ReportSettings
-from pipeline.secret import Secret
+from pipeline.setting_types.secret import Secret
 from transforms.base import Kind
 
 CREDENTIALS = Credentials("testid-of-key", Secret("testsecret"), Secret("sts+token/=="))

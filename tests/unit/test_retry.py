@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pipeline.retry import MOST_HINT_MS, Backoff, Breaker
+from pipeline.contracts.retry import MOST_HINT_MS, Backoff, Breaker
 
 CHANCE = st.floats(0, 1, exclude_max=True)
 

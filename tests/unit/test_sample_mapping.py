@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.emulator.sample import POISON, ExpectedBooks, SampleKind, SampleSettings, generate
+from pipeline.emulator.samples.generate import POISON, ExpectedBooks, SampleKind, SampleSettings, generate
 from schemas.log import LogEntry, RawRecord
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped

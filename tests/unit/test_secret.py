@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import UsageError
-from pipeline.secret import Secret, SecretSource
+from pipeline.setting_types.secret import Secret, SecretSource
 
 TEXT = "correct horse battery staple"
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.books import Books
+from pipeline.job.books import Books
 from pipeline.errors import DestinationHalt, Log2mqError, WorkerFailed
 from pipeline.observe.summary import merge
-from pipeline.status import Status
-from pipeline.values import Partition
-from pipeline.workers import Patience, Supervisor, Told
+from pipeline.job.status import Status
+from pipeline.contracts.values import Partition
+from pipeline.runtime.supervisor import Patience, Supervisor, Told
 
 QUICK = Patience(first_s=0.01, most_s=0.02, most_deaths=2)
 

@@ -14,7 +14,7 @@ from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping
 from transforms.mapping.comparisons import OPERATORS
 from transforms.mapping.conditions import compile_condition
-from transforms.mapping.names_elsewhere import COMPARISONS_ELSEWHERE
+from transforms.mapping.synonyms import COMPARISONS_ELSEWHERE
 from transforms.mapping.trace import unmet
 from transforms.testing import entry
 

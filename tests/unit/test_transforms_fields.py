@@ -14,7 +14,7 @@ from schemas.attribute import attribute_string
 from transforms.fault import BadExpression
 from transforms.fields import compile_path
 from transforms.testing import entry
-from transforms.text import Inconvertible, text_or_none
+from transforms.values.text import Inconvertible, text_or_none
 
 NAMES = st.sampled_from(["a", "b", "名", "x.y", "x y", "it's", "0"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.decimals()

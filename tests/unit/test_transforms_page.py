@@ -13,7 +13,7 @@ from schemas.refusal import Refusal
 from transforms.mapping import MappingSettings, compile_mapping
 from transforms.mapping.comparisons import OPERATORS
 from transforms.mapping.conditions import COMBINED
-from transforms.mapping.known import Known
+from transforms.mapping.scope import Known
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 

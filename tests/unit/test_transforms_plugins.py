@@ -15,8 +15,8 @@ from schemas.event import EventMessage
 from schemas.refusal import ReasonCode
 from transforms.base import Kind, Skipped
 from transforms.fault import MappingFaults
-from transforms.plugin_fault import PluginNotFound
-from transforms.plugins import MOST_MESSAGES, Plugin, load_plugin
+from transforms.plugins.faults import PluginNotFound
+from transforms.plugins.plugin import MOST_MESSAGES, Plugin, load_plugin
 from transforms.testing import check_transform, entry
 
 SECRET = "13900000000"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from transforms.mapping import MappingSettings, compile_mapping, rule_notes
 from transforms.mapping.conditions import compile_condition
-from transforms.mapping.exclusion import implies, possible
-from transforms.mapping.formula import TooManyAlternatives, formula_of
+from transforms.mapping.lint.contradictions import implies, possible
+from transforms.mapping.lint.formula import TooManyAlternatives, formula_of
 from transforms.testing import entry
 
 RULE = {"event_code": "e", "event_time": "$.ts", "customer_id": "$.user", "out_biz_id": "$.no"}

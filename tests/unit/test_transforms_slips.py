@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.config.doubts import warnings
+from pipeline.config.warnings import warnings
 from pipeline.config.load import load_source
 from transforms.mapping import MappingSettings, slip_notes
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode.json_decoder import JsonOptions, build_json
+from pipeline.decode.json.decoder import JsonOptions, build_json
 from pipeline.decode.limits import DecodeLimits
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Message, Skipped

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from transforms.time_limit import TimeLimit, TookTooLong
+from transforms.plugins.time_limit import TimeLimit, TookTooLong
 
 SHORT = TimeLimit(0.02)
 LONG = TimeLimit(30)

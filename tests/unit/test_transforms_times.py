@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.fault import BadExpression
-from transforms.text import Inconvertible
-from transforms.time_formats import DIRECTIVES, format_reader
-from transforms.times import EPOCHS, LEAST_MS, MOST_MS, epoch_ms, iso_reader, zone_offsets
+from transforms.values.text import Inconvertible
+from transforms.values.time_formats import DIRECTIVES, format_reader
+from transforms.values.times import EPOCHS, LEAST_MS, MOST_MS, epoch_ms, iso_reader, zone_offsets
 
 
 def local(*parts):

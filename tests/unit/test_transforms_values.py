@@ -14,7 +14,7 @@ from transforms.base import Kind, Skipped
 from transforms.fault import BadExpression, MappingFaults
 from transforms.fields import compile_path
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, rule_notes
-from transforms.mapping.known import Known
+from transforms.mapping.scope import Known
 from transforms.mapping.values import compile_value, is_constant
 from transforms.testing import check_transform, entry
 

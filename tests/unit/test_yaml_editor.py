@@ -12,10 +12,10 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from pipeline.config.yaml_editor import YamlEditor
-from pipeline.config.yaml_file import SOURCE_FILE, UnreadableYaml, parse_yaml
-from pipeline.config.yaml_layout import NotEditable
-from pipeline.config.yaml_values import flow_text, scalar_text
+from pipeline.yaml_text.yaml_editor import YamlEditor
+from pipeline.yaml_text.yaml_file import SOURCE_FILE, UnreadableYaml, parse_yaml
+from pipeline.yaml_text.yaml_layout import NotEditable
+from pipeline.yaml_text.yaml_writer import flow_text, scalar_text
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 SCALARS = (

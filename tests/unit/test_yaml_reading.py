@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.interpolate import interpolate
-from pipeline.config.yaml_file import UnreadableYaml, parse_yaml
+from pipeline.yaml_text.interpolate import interpolate
+from pipeline.yaml_text.yaml_file import UnreadableYaml, parse_yaml
 
 
 def read(text):

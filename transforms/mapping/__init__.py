@@ -4,9 +4,9 @@ from transforms.mapping.compile import compile_mapping
 from transforms.mapping.mapper import Mapper
 from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.out_biz_id import out_biz_id_notes
-from transforms.mapping.personal import personal_notes
-from transforms.mapping.reach import rule_notes
-from transforms.mapping.slips import slip_notes
+from transforms.mapping.lint.personal_data import personal_notes
+from transforms.mapping.lint.unreachable import rule_notes
+from transforms.mapping.lint.likely_mistakes import slip_notes
 from transforms.mapping.trace import RuleTrace
 from transforms.mapping.values import constant_text, constant_texts, functions_of
 

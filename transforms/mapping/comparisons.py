@@ -11,10 +11,10 @@ from typing import Any
 from schemas.log import LogEntry
 from transforms.fault import BadExpression, nearest
 from transforms.fields import Value
-from transforms.mapping.names_elsewhere import COMPARISONS_ELSEWHERE, EQUALITY_ELSEWHERE
-from transforms.numbers import number_of
-from transforms.pattern import Pattern, PatternError
-from transforms.text import Inconvertible, text_or_none
+from transforms.mapping.synonyms import COMPARISONS_ELSEWHERE, EQUALITY_ELSEWHERE
+from transforms.values.numbers import number_of
+from transforms.values.pattern import Pattern, PatternError
+from transforms.values.text import Inconvertible, text_or_none
 
 Test = Callable[[LogEntry], bool]
 

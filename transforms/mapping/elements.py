@@ -12,7 +12,7 @@ from transforms.fields import Value
 from transforms.mapping.comparisons import Test
 from transforms.mapping.readers import Rejected
 from transforms.mapping.values import names_element
-from transforms.text import Inconvertible
+from transforms.values.text import Inconvertible
 
 MOST_ELEMENTS = 1_000
 """A list of more is no order's items."""

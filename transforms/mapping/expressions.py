@@ -14,9 +14,9 @@ from schemas.log import LogEntry
 from transforms.fault import BadExpression, nearest
 from transforms.fields import Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal, Step
-from transforms.mapping.known import Known, Tables
-from transforms.mapping.names_elsewhere import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
-from transforms.text import Inconvertible
+from transforms.mapping.scope import Known, Tables
+from transforms.mapping.synonyms import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
+from transforms.values.text import Inconvertible
 
 MOST_EXPRESSION_CHARACTERS = 2_000
 MOST_FUNCTIONS = 20

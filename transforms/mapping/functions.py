@@ -13,13 +13,13 @@ from urllib.parse import unquote_plus
 
 from schemas.customer import IdMapping
 from schemas.identity import normalise
-from transforms.characters import MOST, first_characters
+from transforms.values.characters import MOST, first_characters
 from transforms.fault import BadExpression, nearest
-from transforms.numbers import added, divided, fixed, magnitude, multiplied, number_of, plain, rounded, total, whole
-from transforms.pattern import Pattern, PatternError
-from transforms.text import Inconvertible, text_of, text_or_none
-from transforms.time_formats import format_reader
-from transforms.times import EPOCHS, iso_reader, zone
+from transforms.values.numbers import added, divided, fixed, magnitude, multiplied, number_of, plain, rounded, total, whole
+from transforms.values.pattern import Pattern, PatternError
+from transforms.values.text import Inconvertible, text_of, text_or_none
+from transforms.values.time_formats import format_reader
+from transforms.values.times import EPOCHS, iso_reader, zone
 
 Step = Callable[[Any], Any]
 """One function with its arguments: a value in, a value out. Raises `Inconvertible`."""

@@ -16,7 +16,7 @@ from transforms.mapping.elements import elements_of
 from transforms.mapping.readers import Rejected
 from transforms.mapping.rule import Make, Rule
 from transforms.mapping.trace import RuleTrace, trace_rule
-from transforms.text import Inconvertible, text_or_none
+from transforms.values.text import Inconvertible, text_or_none
 
 _NO_RULE = Skipped("no rule matched")
 _NO_RULE_REFUSED = Refusal(Stage.TRANSFORM, ReasonCode.NO_RULE_MATCHED, "no rule matched")

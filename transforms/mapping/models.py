@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.customer import IdMapping
 from transforms.fault import Location
-from transforms.times import DEFAULT_ZONE
+from transforms.values.times import DEFAULT_ZONE
 
 Expression = Any
 """A constant, an expression, a template or `first_of`; see `transforms.mapping.values`."""

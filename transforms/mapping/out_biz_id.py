@@ -11,11 +11,11 @@ from schemas.refusal import ReasonCode
 from transforms.fault import BadExpression, Note
 from transforms.fields import Value
 from transforms.mapping.elements import ElementEntry
-from transforms.mapping.known import Known
+from transforms.mapping.scope import Known
 from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.readers import Rejected, required_text
 from transforms.mapping.values import FIRST_OF, compile_value, is_constant, names_element
-from transforms.text import Inconvertible, text_or_none
+from transforms.values.text import Inconvertible, text_or_none
 
 HASH_CHARACTERS = 32
 """128 bits of SHA-256, in hex: two different logs never meet by chance."""

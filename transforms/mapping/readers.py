@@ -10,8 +10,8 @@ from schemas.identity import normalise
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode
 from transforms.fields import Value
-from transforms.text import Inconvertible, text_or_none
-from transforms.times import DEFAULT_ZONE, LEAST_MS, MOST_MS, epoch_ms, iso_reader
+from transforms.values.text import Inconvertible, text_or_none
+from transforms.values.times import DEFAULT_ZONE, LEAST_MS, MOST_MS, epoch_ms, iso_reader
 
 
 class Rejected(Exception):

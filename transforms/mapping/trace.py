@@ -13,7 +13,7 @@ from transforms.mapping.conditions import Part
 from transforms.mapping.elements import elements_of
 from transforms.mapping.readers import Rejected
 from transforms.mapping.rule import Rule
-from transforms.text import Inconvertible
+from transforms.values.text import Inconvertible
 
 
 class Finding(NamedTuple):

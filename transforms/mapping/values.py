@@ -18,8 +18,8 @@ from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Value, is_path
 from transforms.mapping.expressions import compile_calls, compile_expression, constants_in, functions_in, source_in
-from transforms.mapping.known import Known, Tables
-from transforms.text import Inconvertible, text_or_none
+from transforms.mapping.scope import Known, Tables
+from transforms.values.text import Inconvertible, text_or_none
 
 FIRST_OF = "first_of"
 THEN = "then"

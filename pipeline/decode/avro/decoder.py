@@ -12,10 +12,10 @@ from pipeline.decode.avro.resolve import MismatchError
 from pipeline.decode.avro.schema import Schema, SchemaFault, read_schema
 from pipeline.decode.context import DecodeContext
 from pipeline.decode.limits import DecodeLimits
-from pipeline.interfaces import Decoded, Decoder, Fields
-from pipeline.registry.client import Registered, RegistryClient
-from pipeline.registry.schemas import RegistrySchemas
-from pipeline.values import NotYet
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
+from pipeline.decode.schema_registry.client import Registered, RegistryClient
+from pipeline.decode.schema_registry.schemas import RegistrySchemas
+from pipeline.contracts.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 CONFLUENT_HEADER_BYTES = 5

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pipeline.decode.avro.schema import Schema, SchemaFault, read_schema
 from pipeline.decode.context import DecodeContext
-from pipeline.registry.settings import RegistrySettings, one_or_several
+from pipeline.decode.schema_registry.settings import RegistrySettings, one_or_several
 
 MOST_FILE_BYTES = 4 << 20
 

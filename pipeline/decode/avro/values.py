@@ -13,7 +13,7 @@ from uuid import UUID
 from pipeline.decode.avro.schema import Schema
 from pipeline.decode.avro.varint import long_at
 from pipeline.decode.text import Base64Text
-from transforms.numbers import float_or_exact
+from transforms.values.numbers import float_or_exact
 
 Conversion = Callable[[Any], Any]
 

@@ -1,0 +1,144 @@
+"""What became of a record, in the words of the source file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from pipeline.job.converter import Converter, Partly
+from pipeline.contracts.interfaces import DedupStore
+from pipeline.report.payload import encode_bytes, form_body, json_array
+from pipeline.job.in_flight import Parcel
+from pipeline.contracts.values import Standing
+from schemas.event import OUT_BIZ_ID
+from schemas.log import LogEntry, Record
+from schemas.refusal import Refusal
+from transforms.base import Kind, Skipped
+from transforms.mapping import Mapper, RuleTrace
+
+PLURAL: Mapping[Kind, str] = {Kind.EVENT: "events", Kind.USER: "users"}
+
+
+@dataclass(slots=True)
+class FoundRecord:
+    """What became of one record. `messages` are those that would be reported, by `events` and `users`; `bodies` are their JSON.
+
+    `duplicate`: there were messages, and all of them had been reported. `reached` names the rules that made a message or refused the record;
+    `unmatched` says of the others which condition did not hold.
+    """
+
+    messages: dict[str, list[dict[str, Any]]]
+    bodies: dict[str, list[bytes]]
+    filtered: str | None = None
+    refusal: Refusal | None = None
+    duplicate: bool = False
+    reached: set[str] = field(default_factory=set)
+    unmatched: list[tuple[str, str]] = field(default_factory=list)
+
+    def form_body(self, kind: Kind) -> str:
+        """Return the body of the call that reports the messages of a kind, as it goes over the wire."""
+        return form_body(kind, encode_bytes(json_array(self.bodies[PLURAL[kind]]))).decode()
+
+    @property
+    def outcome(self) -> str:
+        """Say in a few words how the record ended."""
+        if self.refusal is not None:
+            return f"refused {self.refusal.code}"
+        if self.filtered is not None:
+            return f"filtered ({self.filtered})"
+        return "duplicate" if self.duplicate else counted(self.messages)
+
+    def as_expected(self) -> dict[str, Any]:
+        """Return it as the keys of a case that expects just this. Times are in Unix ms."""
+        said: dict[str, Any] = {name: made for name, made in self.messages.items() if made}
+        if self.refusal is not None:
+            said["refused"] = self.refusal.code.value
+        elif self.filtered is not None:
+            said["filtered"] = True
+        elif self.duplicate:
+            said["duplicate"] = True
+        return said
+
+
+def counted(messages: Mapping[str, Sequence[Any]]) -> str:
+    """Say how many messages of each kind there are: `1 event and 2 users`."""
+    parts = [f"{len(made)} {kind if len(made) != 1 else kind[:-1]}" for kind, made in messages.items() if made]
+    return " and ".join(parts) or "no message"
+
+
+def convert_record(converter: Converter, record: Record, store: DedupStore, now_ms: int) -> FoundRecord:
+    """Convert a record as the job does. What it reports is remembered in the store, as after the API's yes."""
+    answer = converter(record)
+    parcels: Sequence[Parcel] = (
+        answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else ()
+    )
+    reported = []
+    for parcel in parcels:
+        if store.claim([parcel.claim], now_ms)[0] is Standing.GRANTED:
+            store.confirm([parcel.claim], now_ms)
+            reported.append(parcel)
+    found = FoundRecord({"events": [], "users": []}, {"events": [], "users": []})
+    for parcel in reported:
+        found.messages[PLURAL[parcel.kind]].append(in_source_words(parcel.kind, orjson.loads(parcel.body)))
+        found.bodies[PLURAL[parcel.kind]].append(parcel.body)
+    if isinstance(answer, Skipped):
+        found.filtered = answer.why
+    elif isinstance(answer, Refusal | Partly):
+        found.refusal = answer if isinstance(answer, Refusal) else answer.refusal
+    found.duplicate = isinstance(answer, list) and not reported
+    _note_rules(converter, record, found)
+    return found
+
+
+def in_source_words(kind: Kind, wire: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message of the wire as a rule of the source file would name its parts."""
+    said: dict[str, Any] = {}
+    if kind is Kind.EVENT:
+        said["event_code"] = wire["eventCode"]
+        if "eventSourceCode" in wire:
+            said["event_source_code"] = wire["eventSourceCode"]
+        said["event_time"] = wire["eventTime"]
+    said["customer_id"] = wire["customerId"]
+    if identities := _by_type(wire.get("customerIdList", ())):
+        said["identities"] = identities
+    if kind is Kind.EVENT:
+        attributes = dict(wire["extendAttributes"])
+        said["out_biz_id"] = attributes.pop(OUT_BIZ_ID)
+        if attributes:
+            said["attributes"] = attributes
+    return said
+
+
+def _by_type(identities: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """A plug-in may give several of one type; they are a list then."""
+    found: dict[str, Any] = {}
+    for each in identities:
+        kind, value = each["idMapping"], each["customerId"]
+        before = found.get(kind)
+        found[kind] = value if before is None else [*before, value] if isinstance(before, list) else [before, value]
+    return found
+
+
+def _why_not(trace: RuleTrace) -> str:
+    if trace.not_asked:
+        return f"asked, since {trace.not_asked} matched (match: first)"
+    return trace.unmet[0].text
+
+
+def _note_rules(converter: Converter, record: Record, found: FoundRecord) -> None:
+    if not isinstance(mapper := converter.transform, Mapper):
+        return
+    decoded = converter.decode(record)
+    for entry in decoded if isinstance(decoded, list) else [decoded]:
+        if not isinstance(entry, LogEntry):
+            continue
+        for trace in mapper.explain(entry):
+            if trace.messages or trace.refusal is not None:
+                found.reached.add(trace.rule)
+            elif not trace.matched:
+                found.unmatched.append((trace.rule, _why_not(trace)))
+            if trace.refusal is not None:
+                break  # the record ends here

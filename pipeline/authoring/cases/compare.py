@@ -1,0 +1,209 @@
+"""Expected against found, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from pipeline.authoring.cases.actual import PLURAL, FoundRecord, counted
+from pipeline.authoring.cases.models import TestRecord
+from pipeline.authoring.cases.records import unix_ms
+from pipeline.yaml_text.diagnostics import Location
+from schemas.attribute import attribute_string
+from transforms.values.times import MOST_MS
+
+
+class Absent:
+    """Stands where there is no value."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+ABSENT = Absent()
+
+
+class Difference(NamedTuple):
+    """One difference. `location` is within the record's mapping in the file, () for the expectation as a whole; `hint` may say why."""
+
+    location: Location
+    expected: Any
+    found: Any
+    hint: str = ""
+
+
+def differences(written: TestRecord, found: FoundRecord, time_zone: str, *, whole: bool) -> list[Difference]:
+    """Compare. What a case does not name is not compared, unless it is about the whole."""
+    if not (named := written.expectations):
+        return [Difference((), "nothing yet", found.outcome, "--update writes down what was found")]
+    expected = _expected_outcome(written, named)
+    is_right = {
+        "refused": found.refusal is not None and found.refusal.code == written.refused,
+        "filtered": found.filtered is not None,
+        "duplicate": found.duplicate,
+    }
+    fate = next((name for name in is_right if name in named), None)
+    if not is_right[fate] if fate else found.refusal is not None:
+        return [Difference((), expected, found.outcome, _why(found))]
+    if fate in {"filtered", "duplicate"}:
+        return []
+    if (
+        fate is None
+        and any(getattr(written, name) for name in ("events", "users"))
+        and not any(found.messages.values())
+    ):
+        return [Difference((), expected, found.outcome, _why(found))]
+    made = []
+    if written.reason is not None and found.refusal is not None and written.reason not in found.refusal.reason:
+        made.append(Difference(("reason",), written.reason, found.refusal.reason))
+    comparison = _Comparison(time_zone, whole=whole)
+    for kind, messages in found.messages.items():
+        listed = getattr(written, kind)
+        if listed is not None:
+            comparison.messages((kind,), listed, messages, made)
+        elif whole and messages and "body" not in named:
+            made.append(Difference((kind,), ABSENT, messages))
+    made += _body_differences(written, found)
+    return made
+
+
+def _expected_outcome(written: TestRecord, named: Sequence[str]) -> str:
+    if "refused" in named:
+        return f"refused {written.refused}"
+    for name in ("filtered", "duplicate"):
+        if name in named:
+            return name
+    messages = {name: getattr(written, name) or [] for name in ("events", "users")}
+    return counted(messages) if any(messages.values()) else "messages"
+
+
+def _why(found: FoundRecord) -> str:
+    """Say what led to the outcome: the reason of a refusal, or which condition kept each rule from it."""
+    if found.refusal is not None:
+        return found.refusal.reason
+    if found.filtered is not None:
+        return "\n".join(f"{rule}: not {failed}" for rule, failed in found.unmatched)
+    return ""
+
+
+class _Comparison:
+    def __init__(self, time_zone: str, *, whole: bool) -> None:
+        self._time_zone = time_zone
+        self._whole = whole
+
+    def messages(
+        self, here: Location, listed: Sequence[Any], found: Sequence[dict[str, Any]], made: list[Difference]
+    ) -> None:
+        if len(listed) != len(found):
+            expected = [_named(each) for each in listed]
+            made.append(Difference(here, expected, list(found), f"expected {len(expected)}, found {len(found)}"))
+            return
+        for place, (expected, message) in enumerate(zip(listed, found, strict=True)):
+            self.fields((*here, place), _named(expected), message, made)
+
+    def fields(
+        self, here: Location, expected: Mapping[str, Any], found: Mapping[str, Any], made: list[Difference]
+    ) -> None:
+        for name, value in expected.items():
+            there = found.get(name, ABSENT)
+            if name in {"identities", "attributes"} and len(here) == 2:  # noqa: PLR2004 - of a message
+                if value is not None or there is not ABSENT:
+                    self.fields((*here, name), value or {}, {} if there is ABSENT else there, made)
+            elif name == "event_time":
+                self._time((*here, name), value, there, made)
+            elif not _is_same(value, there):
+                made.append(Difference((*here, name), ABSENT if value is None else value, there, _hint(value, there)))
+        if self._whole:
+            made += [
+                Difference((*here, name), ABSENT, self._shown(name, value))
+                for name, value in found.items()
+                if name not in expected
+            ]
+
+    def _time(self, here: Location, expected: Any, found: Any, made: list[Difference]) -> None:
+        if found is ABSENT or expected is None or unix_ms(expected, self._time_zone) != found:
+            shown = iso(found, self._time_zone) if isinstance(expected, str) else found
+            made.append(Difference(here, ABSENT if expected is None else expected, shown))
+
+    def _shown(self, name: str, value: Any) -> Any:
+        return iso(value, self._time_zone) if name == "event_time" else value
+
+
+def iso(unix: int, time_zone: str) -> str | int:
+    """Write Unix ms as a time in a zone; milliseconds where there are any. What no calendar reaches stays a number: a plug-in may give any."""
+    if unix >= MOST_MS:
+        return unix
+    moment = datetime.fromtimestamp(unix // 1000, ZoneInfo(time_zone)).replace(microsecond=unix % 1000 * 1000)
+    return moment.isoformat(timespec="milliseconds" if unix % 1000 else "seconds")
+
+
+def _named(written: Any) -> dict[str, Any]:
+    """Return the keys that are in the file, those of identities as they are written there."""
+    named = {name: getattr(written, name) for name in type(written).model_fields if name in written.model_fields_set}
+    if named.get("identities"):
+        named["identities"] = {kind.value: value for kind, value in named["identities"].items()}
+    return named
+
+
+def _is_same(expected: Any, found: Any) -> bool:
+    if expected is None or found is ABSENT:
+        return expected is None and found is ABSENT
+    if isinstance(found, list):  # several identities of one type
+        return isinstance(expected, list) and [attribute_string(each) for each in expected] == found
+    return bool(attribute_string(expected) == found)
+
+
+def _hint(expected: Any, found: Any) -> str:
+    """A number in YAML has lost how it was written."""
+    if not isinstance(expected, int | float) or isinstance(expected, bool) or not isinstance(found, str):
+        return ""
+    try:
+        is_equal = float(found) == expected
+    except ValueError:
+        return ""
+    return "every value is sent as a text: write it in quotes" if is_equal else ""
+
+
+def _body_differences(written: TestRecord, found: FoundRecord) -> list[Difference]:
+    made: list[Difference] = []
+    if written.body is None:
+        return made
+    for kind, name in PLURAL.items():
+        if name not in written.body.model_fields_set:
+            continue
+        expected, here = getattr(written.body, name), ("body", name)
+        if isinstance(expected, str):
+            text = found.form_body(kind)
+            if expected.rstrip("\n") != text:
+                made.append(Difference(here, expected, text if found.bodies[name] else ABSENT))
+        else:
+            _json_differences(here, expected or [], [orjson.loads(each) for each in found.bodies[name]], made)
+    return made
+
+
+def _json_differences(here: Location, expected: Any, found: Any, made: list[Difference]) -> None:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in [*expected, *(key for key in found if key not in expected)]:
+            _json_differences((*here, key), expected.get(key, ABSENT), found.get(key, ABSENT), made)
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for place, (one, other) in enumerate(zip(expected, found, strict=True)):
+            _json_differences((*here, place), one, other, made)
+    elif type(expected) is not type(found) or expected != found:
+        made.append(Difference(here, expected, found))
+
+
+def body_as_expected(written: TestRecord, found: FoundRecord) -> dict[str, Any]:
+    """Return what a case's `body` should be: each of its keys in the form it has there."""
+    if written.body is None:
+        return {}
+    return {
+        name: found.form_body(kind)
+        if isinstance(getattr(written.body, name), str)
+        else [orjson.loads(each) for each in found.bodies[name]]
+        for kind, name in PLURAL.items()
+        if name in written.body.model_fields_set
+    }

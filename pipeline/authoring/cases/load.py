@@ -1,0 +1,163 @@
+"""Reading a file of test cases together with its source file: every fault of both at once, with file, line and key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.authoring.cases.models import TestCase, TestCases, TestRecord
+from pipeline.authoring.cases.records import NoRecord, raw_record
+from pipeline.authoring.cases.environment import made_up_environment, with_made_up_keys
+from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, errors_in, from_pydantic
+from pipeline.config.load import load_source
+from pipeline.config.source_file import SourceFile
+from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
+from pipeline.decode.avro.options import load_schema
+from pipeline.errors import UsageError
+from schemas.log import RawRecord
+
+TEST_FILE = FileKind("a file of test cases", "one mapping that begins with `cases:`", 1 << 20, 50_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One record of a case: what is written of it, where, and the record it stands for."""
+
+    written: TestRecord
+    location: Location
+    record: RawRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case, ready to run: its steps in their order. `whole`: nothing may be there that is not named."""
+
+    name: str
+    line: int
+    whole: bool
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """The cases of one source file. `environment` holds its secrets, made up; `schemas` the texts of Avro schemas by their ID in the registry."""
+
+    path: Path
+    text: str
+    written: YamlFile
+    cases: tuple[Case, ...]
+    source: SourceFile
+    environment: Mapping[str, str]
+    schemas: Mapping[int, str]
+
+
+def cases_beside(source_file: Path) -> Path:
+    """Return where the cases of a source file are: `NAME.test.yaml` beside `NAME.yaml`."""
+    return source_file.with_name(f"{source_file.stem}.test.yaml")
+
+
+def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFile:
+    """Read a source file and its cases; nothing is connected to. `text` stands for the content of `path` where it is given.
+
+    Raises:
+        UsageError: its message has a line for every fault there is.
+    """
+    said: list[str] = []
+    try:
+        text = read_text(path, TEST_FILE) if text is None else text
+        written = parse_yaml(path, text, TEST_FILE)
+    except UnreadableYaml as unreadable:
+        _load_source(source_file, None, said)
+        raise UsageError("\n".join([*said, str(unreadable.fault)])) from None
+    found: list[Found] = []
+    cases = _validate(written.content, found)
+    source = _load_source(source_file, written.content, said)
+    made: list[Case] = []
+    schemas: dict[int, str] = {}
+    if cases is not None:
+        found += _same_names(cases.cases)
+        schemas = _schemas(cases.schemas, path.parent, found)
+        if source is not None:
+            found += _unknown_names("keys", cases.keys, source.keys)
+            made = [_case(place, each, cases, source, written, found) for place, each in enumerate(cases.cases)]
+    faults = {ConfigFault(str(path), written.line_of(at), dotted(at), what, expected) for at, what, expected in found}
+    said += map(str, sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found)))
+    if said or cases is None or source is None:
+        raise UsageError("\n".join(said))
+    source, environment = with_made_up_keys(source, cases.keys)
+    return CaseFile(path, text, written, tuple(made), source, environment, schemas)
+
+
+def _schemas(written: Mapping[int, str], folder: Path, found: list[Found]) -> dict[int, str]:
+    """Read the schemas that stand for those of a registry."""
+    texts = {}
+    for number, name in written.items():
+        try:
+            load_schema(folder / name, name)
+            texts[number] = (folder / name).read_text(encoding="utf-8")
+        except ValueError as error:
+            found.append((("schemas", str(number)), f"found {error}", "expected an Avro schema in a file"))
+    return texts
+
+
+def _validate(content: Any, found: list[Found]) -> TestCases | None:
+    try:
+        return TestCases.model_validate(content)
+    except ValidationError as error:
+        found += [from_pydantic(each, TestCases, content) for each in errors_in(error)]
+        return None
+
+
+def _load_source(source_file: Path, content: Any, said: list[str]) -> SourceFile | None:
+    given = content.get("environment") if isinstance(content, dict) else None
+    given = {name: text for name, text in given.items() if isinstance(text, str)} if isinstance(given, dict) else {}
+    try:
+        environment = made_up_environment(read_yaml(source_file).content, given)
+    except UnreadableYaml:
+        environment = {}  # said when it is loaded
+    try:
+        return load_source(source_file, environment)
+    except UsageError as error:
+        said.append(str(error))
+        return None
+
+
+def _case(
+    place: int, written: TestCase, cases: TestCases, source: SourceFile, file: YamlFile, found: list[Found]
+) -> Case:
+    here: Location = ("cases", place)
+    records = [(written, here)] if written.records is None else [
+        (each, (*here, "records", number)) for number, each in enumerate(written.records)
+    ]  # fmt: skip
+    steps = []
+    for number, (each, location) in enumerate(records):
+        try:
+            steps.append(Step(each, location, raw_record(each, number, source, file.path.parent)))
+        except NoRecord as wrong:
+            found.append(((*location, wrong.key), wrong.found, wrong.expected))
+    whole = cases.whole if written.whole is None else written.whole
+    return Case(written.name, file.line_of(here), whole, tuple(steps))
+
+
+def _same_names(cases: Sequence[TestCase]) -> list[Found]:
+    seen: dict[str, int] = {}
+    found: list[Found] = []
+    for place, each in enumerate(cases):
+        first = seen.setdefault(each.name, place)
+        if first != place:
+            found.append((("cases", place, "name"), f"found {each.name!r} a second time", "expected a name of its own"))
+    return found
+
+
+def _unknown_names(section: str, given: Mapping[str, str], known: Mapping[str, Any]) -> list[Found]:
+    found: list[Found] = []
+    for name in given.keys() - known.keys():
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        expected = f"did you mean {near[0]!r}?" if near else f"expected one of the source file's {section}"
+        found.append(((section, name), f"found unknown key {name!r}", expected))
+    return found

@@ -1,0 +1,66 @@
+"""Running the cases of a source file, and which of its rules they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.runtime.build import build_converter
+from pipeline.authoring.cases.compare import Difference, differences
+from pipeline.authoring.cases.actual import FoundRecord, convert_record
+from pipeline.authoring.cases.load import Case, CaseFile, Step
+from pipeline.config.source_file import SourceFile
+from pipeline.job.converter import Converter
+from pipeline.dedup.memory_store import MemoryStore, MemoryTable
+
+
+class StepResult(NamedTuple):
+    """What became of one record of a case, and what of it was not expected."""
+
+    step: Step
+    found: FoundRecord
+    differences: Sequence[Difference]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What became of one case."""
+
+    case: Case
+    steps: Sequence[StepResult]
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was not as expected."""
+        return any(step.differences for step in self.steps)
+
+
+def run_cases(file: CaseFile, cases: Sequence[Case], clock: Callable[[], float]) -> list[CaseResult]:
+    """Run cases, each by itself: none knows what another has reported. `clock` gives seconds.
+
+    Raises:
+        UsageError: a plug-in's or a decoder's part cannot be read.
+    """
+    converter = build_converter(file.source, file.environment, file.schemas)
+    return [_run(converter, file.source, each, clock) for each in cases]
+
+
+def _run(converter: Converter, source: SourceFile, case: Case, clock: Callable[[], float]) -> CaseResult:
+    begun = clock()
+    store = MemoryStore(MemoryTable(), "test", source.dedup.keep, source.dedup.lease, 0)
+    results = []
+    for step in case.steps:
+        found = convert_record(converter, step.record, store, 0)
+        unlike = differences(step.written, found, source.time_zone, whole=case.whole)
+        results.append(StepResult(step, found, unlike))
+    return CaseResult(case, results, clock() - begun)
+
+
+def unreached_rules(source: SourceFile, results: Sequence[CaseResult]) -> list[tuple[str, int]]:
+    """Return the rules that no case reaches, each as its section and its place there, in the order of the file."""
+    reached = {name.partition(" ")[0] for result in results for step in result.steps for name in step.found.reached}
+    rules = [("events", place) for place in range(len(source.events))]
+    rules += [("users", place) for place in range(len(source.users))]
+    return [(section, place) for section, place in rules if f"{section}[{place}]" not in reached]

@@ -1,0 +1,162 @@
+"""What would become of a sample's records, counted, with one example of each fate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from pipeline.job.books import Fate
+from pipeline.job.converter import Converter, Partly
+from pipeline.dedup import DedupSettings, open_store
+from pipeline.observe.masking import Masking, identifiers
+from pipeline.job.in_flight import Parcel
+from pipeline.authoring.dry_run.records import Sampled
+from pipeline.contracts.values import Standing
+from schemas.log import LogEntry
+from schemas.refusal import ReasonCode, Refusal
+from transforms.base import Kind, Skipped
+
+MOST_SHOWN_CHARACTERS = 145
+
+_CONTENT = ("customerId", "eventTime", "eventSourceCode", "extendAttributes", "customerIdList")
+
+
+_DIGEST_BYTES = 8
+
+
+@dataclass(slots=True)
+class Example:
+    """One record of many: where it is, why it ended so, and what it holds, masked and cut."""
+
+    place: str
+    reason: str
+    shown: str
+
+
+@dataclass(slots=True)
+class Group:
+    """Records that ended the same way."""
+
+    example: Example
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Reports:
+    """Messages of one event code, or all of users."""
+
+    reported: int = 0
+    duplicate: int = 0
+
+
+@dataclass(slots=True)
+class Clash:
+    """Events with the ID of an earlier one that are another event all the same. `places` are of the first two; `differing` says in which fields."""
+
+    places: tuple[str, str]
+    differing: str
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts. `fates` is by fate and, of the filtered and the refused, by reason."""
+
+    records: int = 0
+    fates: dict[tuple[Fate, str], Group] = field(default_factory=dict)
+    events: dict[str, Reports] = field(default_factory=dict)
+    users: Reports = field(default_factory=Reports)
+    messages: int = 0
+    clashes: dict[str, Clash] = field(default_factory=dict)
+
+    def count(self, fate: Fate) -> int:
+        """Return how many records ended so."""
+        return sum(group.count for (each, _), group in self.fates.items() if each is fate)
+
+
+Decoded = Sequence[LogEntry | Refusal]
+
+
+class Counter:
+    """Takes records one after the other. Remembers what was reported as the job would, but in memory only."""
+
+    def __init__(self, converter: Converter, dedup: DedupSettings, charset: str) -> None:
+        """`charset` is that of the records, for those that can only be shown as they are."""
+        self.tally = Tally()
+        self._converter = converter
+        self._charset = charset
+        self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
+        self._events: dict[bytes, tuple[str, bytes]] = {}
+
+    def take(self, sampled: Sampled, decoded: Decoded, rules: Sequence[str]) -> None:
+        """Count a record. `decoded` are its entries, `rules` names the rules that made its messages, in their order."""
+        answer = self._converter(sampled.record)
+        self.tally.records += 1
+        parcels = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
+        self.tally.messages += len(parcels)
+        names = rules if len(rules) == len(parcels) else [""] * len(parcels)
+        reported = [self._report(parcel, name, sampled.place) for parcel, name in zip(parcels, names, strict=True)]
+        match answer:
+            case Skipped():
+                fate, reason, code = Fate.FILTERED, answer.why, answer.why
+            case Refusal() | Partly():
+                refusal = answer.refusal if isinstance(answer, Partly) else answer
+                fate, reason, code = Fate.DEAD_LETTERED, f"{refusal.reason} (at {refusal.stage})", str(refusal.code)
+            case _:
+                fate, reason, code = (Fate.REPORTED if any(reported) else Fate.DUPLICATE), "", ""
+        group = self.tally.fates.get((fate, code))
+        if group is None:
+            shown = self._shown(sampled, decoded, parcels)
+            group = self.tally.fates[fate, code] = Group(Example(sampled.place, reason, shown))
+        group.count += 1
+
+    def _report(self, parcel: Parcel, rule: str, place: str) -> bool:
+        """Count a message; return whether it would be reported."""
+        granted = self._reported.claim([parcel.claim], 0)[0] is Standing.GRANTED
+        if granted:
+            self._reported.confirm([parcel.claim], 0)
+        counts = self.tally.users
+        if parcel.kind is Kind.EVENT:
+            wire = orjson.loads(parcel.body)
+            counts = self.tally.events.setdefault(wire["eventCode"], Reports())
+            self._compare(parcel, wire, rule, place)
+        counts.reported += granted
+        counts.duplicate += not granted
+        return granted
+
+    def _compare(self, parcel: Parcel, wire: dict[str, Any], rule: str, place: str) -> None:
+        content = b"".join(
+            blake2b(orjson.dumps(wire.get(name), option=orjson.OPT_SORT_KEYS), digest_size=_DIGEST_BYTES).digest()
+            for name in _CONTENT
+        )
+        before, first = self._events.setdefault(parcel.claim.key, (place, content))
+        if first != content:
+            differing = [
+                name
+                for place_in, name in zip(range(0, len(content), _DIGEST_BYTES), _CONTENT, strict=True)
+                if first[place_in : place_in + _DIGEST_BYTES] != content[place_in : place_in + _DIGEST_BYTES]
+            ]
+            clash = self.tally.clashes.setdefault(
+                rule or wire["eventCode"], Clash((before, place), " and ".join(differing))
+            )
+            clash.count += 1
+
+    def _shown(self, sampled: Sampled, decoded: Decoded, parcels: Sequence[Parcel]) -> str:
+        """Show what a record holds: its message where it makes one, else its fields, else what can be shown of its bytes."""
+        entries = [each for each in decoded if isinstance(each, LogEntry)]
+        show = Masking(identifiers(self._converter, entries, parcels))
+        if parcels:
+            return show.short(json.loads(parcels[0].body), MOST_SHOWN_CHARACTERS)
+        if entries and len(entries) == len(decoded):
+            return show.short(entries[0].fields, MOST_SHOWN_CHARACTERS)
+        return show.raw(sampled.record.value, self._charset)[:MOST_SHOWN_CHARACTERS]
+
+
+def is_missing(refusal: Refusal) -> bool:
+    """Whether a required field had no value."""
+    return refusal.code in {ReasonCode.FIELD_MISSING, ReasonCode.OUT_BIZ_ID_MISSING}

@@ -1,0 +1,112 @@
+"""What fields a sample of entries has: where, how often, of what kind, with how many values."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from transforms.fault import BadExpression
+from transforms.fields import parse_steps
+from transforms.values.text import text_or_none
+
+MOST_DEPTH = 6
+MOST_FIELDS = 500
+MOST_ODD = 0.02
+_PLAIN_NAME = re.compile(r"[^.\[\]\s|'\"$@]+")
+
+
+@dataclass(slots=True)
+class Field:
+    """One field of the sample. `values` counts the texts of its scalar values; `kinds` are `text`, `number`, `true/false`, `object`, `list`."""
+
+    path: str
+    count: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    values: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def name(self) -> str:
+        """Return the last name of the path, in lower case."""
+        return re.split(r"[.\[]", self.path)[-1].strip("]'\"$").lower()
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it hardly ever holds an object or a list: broken records have those where others have a text."""
+        return bool(self.values) and (self.kinds["object"] + self.kinds["list"]) <= MOST_ODD * self.count
+
+    def presence(self, entries: int) -> float:
+        """Return the share of entries that have it."""
+        return self.count / max(entries, 1)
+
+    @property
+    def uniqueness(self) -> float:
+        """Return the share of its values that stand once."""
+        return sum(count == 1 for count in self.values.values()) / max(self.count, 1)
+
+    @property
+    def kind(self) -> str:
+        """Return its most frequent kind."""
+        return self.kinds.most_common(1)[0][0]
+
+
+def survey(entries: Sequence[Mapping[str, Any]]) -> list[Field]:
+    """Return the fields in the order they were first seen. Of a list only the first element is looked at."""
+    fields: dict[str, Field] = {}
+    for entry in entries:
+        for path, value in _walk(entry, "$", 0):
+            found = fields.get(path)
+            if found is None:
+                if len(fields) >= MOST_FIELDS:
+                    continue
+                found = fields[path] = Field(path)
+            found.count += 1
+            found.kinds[_kind(value)] += 1
+            if not isinstance(value, Mapping | list) and (text := text_or_none(value)) is not None:
+                found.values[text] += 1
+    return list(fields.values())
+
+
+def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        inner = [(_step(path, str(name)), each) for name, each in value.items()]
+    elif isinstance(value, list):
+        inner = [(f"{path}[0]", value[0])] if value else []
+    else:
+        inner = []
+    for here, each in inner:
+        if each is None or each == "" or not _is_path(here):
+            continue
+        yield here, each
+        if depth < MOST_DEPTH:
+            yield from _walk(each, here, depth + 1)
+
+
+def _step(path: str, name: str) -> str:
+    if _PLAIN_NAME.fullmatch(name):
+        return f"{path}.{name}"
+    return f'{path}["{name}"]' if "'" in name else f"{path}['{name}']"
+
+
+def _is_path(path: str) -> bool:
+    try:
+        parse_steps(path)
+    except BadExpression:
+        return False  # a name that no path can hold, with both kinds of quotes or a bracket in it
+    return path.isprintable()
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case bool():
+            return "true/false"
+        case int() | float() | Decimal():
+            return "number"
+        case str():
+            return "text"
+        case Mapping():
+            return "object"
+    return "list"

@@ -1,0 +1,236 @@
+"""What each field of a sample may be good for: the event's kind, its time, the customer, identities, the business ID, attributes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.observe.redact import redact
+from pipeline.authoring.infer.attributes import MOST, OF_A_LIST, Elements, attributes_of, elements_of
+from pipeline.authoring.infer.field_names import (
+    BUSINESS_ID,
+    CUSTOMER,
+    IDENTITIES,
+    KIND,
+    KIND_OF_SYSLOG,
+    OF_THE_MACHINE,
+    PAGE,
+    TIME,
+)
+from pipeline.authoring.infer.profile import Field, survey
+from schemas.customer import IdMapping
+from schemas.identity import normalise
+from schemas.log import LogEntry, RawRecord
+from transforms.mapping.scope import Known
+from transforms.mapping.readers import Rejected, event_time
+from transforms.mapping.values import compile_value
+from transforms.values.text import text_or_none
+
+Text = Callable[[Mapping[str, Any]], str | None]
+"""Reads a text of an entry's fields."""
+
+NEARLY_ALL = 0.9
+SOME = 0.2
+MOST_KINDS = 20
+_NO_RECORD = RawRecord("sample", 0, 0, -1, None, None)
+
+TIME_FORMATS = (
+    "", "%d/%b/%Y:%H:%M:%S %z", "%Y/%m/%d %H:%M:%S", "%Y%m%d%H%M%S", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S,%f",
+    "%a %b %d %H:%M:%S %Y",
+)  # fmt: skip
+"""Tried in this order; "" is what `event_time` reads without any: ISO 8601 and times since 1970."""
+
+_WRITTEN_TIME = re.compile(r"\d{4}[-/]?\d\d[-/]?\d\d[ T]\d\d:?\d\d|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:")
+"""What is a time, whatever the field's name."""
+
+
+class Customer(NamedTuple):
+    """The field that says who the customer is, "" where there is none; in what share of the entries it has a value, and whether some have an empty text there."""
+
+    path: str = ""
+    share: float = 0.0
+    has_empty: bool = False
+
+
+class Rule(NamedTuple):
+    """One proposed event rule. `when` is the value of the kind field; an empty expression is one that the sample has no field for."""
+
+    when: str
+    entries: int
+    event_time: str
+    customer: Customer
+    out_biz_id: str
+    attributes: Mapping[str, str]
+    elements: Sequence[Elements] = ()
+
+
+class Candidates(NamedTuple):
+    """What a sample proposes. `kind` is the path of the field that tells events apart, "" where there is none; `kinds` how many it tells apart.
+
+    `customer` is that of the entries which have an identity.
+    """
+
+    fields: Sequence[Field]
+    kind: str
+    kinds: int
+    identities: Mapping[IdMapping, str]
+    customer: Customer
+    rules: Sequence[Rule]
+
+
+def find_candidates(entries: Sequence[Mapping[str, Any]]) -> Candidates:
+    """Look at all entries, and at each kind of event by itself."""
+    fields = survey(entries)
+    kind = _kind_field(fields, len(entries))
+    identities = _identities(fields)
+    groups: list[tuple[str, Sequence[Mapping[str, Any]]]] = [("", entries)]
+    if kind is not None:
+        text = _reader(kind.path)
+        named = {
+            value: [each for each in entries if text(each) == value] for value, _ in kind.values.most_common(MOST_KINDS)
+        }
+        groups = list(named.items())
+    rules = [_rule(when, group, kind, identities) for when, group in groups]
+    readers = [_reader(path) for path in identities.values()]
+    identified = [each for each in entries if any(text(each) for text in readers)]
+    customer = _customer(survey(identified), identified)
+    return Candidates(fields, kind.path if kind else "", len(kind.values) if kind else 0, identities, customer, rules)
+
+
+def _reader(path: str) -> Text:
+    """Return what reads the text of a field; None where there is none."""
+    read = compile_value(path, Known())
+
+    def text(fields: Mapping[str, Any]) -> str | None:
+        found = read(LogEntry(fields, _NO_RECORD))
+        return None if isinstance(found, Mapping | list) else text_or_none(found)
+
+    return text
+
+
+def _kind_field(fields: Sequence[Field], entries: int) -> Field | None:
+    fits = [
+        each
+        for each in fields
+        if each.is_scalar and each.presence(entries) >= NEARLY_ALL and len(each.values) > 1 and _tells_kinds(each)
+        and not any(redact(text) != text for text in each.values)
+    ]  # fmt: skip
+    return min(fits, key=lambda each: (PAGE.search(each.name) is not None, each.path.count(".")), default=None)
+
+
+def _tells_kinds(field: Field) -> bool:
+    """Whether few values are repeated often: of pages so few that a rule for each can be read."""
+    if field.path == KIND_OF_SYSLOG:
+        return len(field.values) * 2 <= field.count
+    if KIND.search(field.name):
+        return field.kind in {"text", "number"} and len(field.values) <= max(MOST_KINDS, field.count // 10)
+    return bool(PAGE.search(field.name)) and field.kind == "text" and len(field.values) <= MOST_KINDS
+
+
+def _rule(
+    when: str, entries: Sequence[Mapping[str, Any]], kind: Field | None, identities: Mapping[IdMapping, str]
+) -> Rule:
+    fields = survey(entries)
+    time = _time(fields, entries)
+    customer = _customer(fields, entries)
+    business = _business_id(fields, len(entries), {customer.path, *identities.values()})
+    taken = {
+        time.partition(" |")[0],
+        customer.path,
+        business,
+        *identities.values(),
+        kind.path if kind else "",
+    }
+    telling = [_reader(path) for path in {customer.path, *identities.values()} - {""}]
+    attributes = {
+        name: path
+        for name, path in attributes_of(fields, len(entries), taken).items()
+        if not any(_carries(_reader(path), of_person, entries) for of_person in telling)
+    }
+    return Rule(when, len(entries), time, customer, business, attributes, elements_of(fields, len(entries)))
+
+
+def _carries(text_of: Text, of_person: Text, entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a text mostly has a person's identifier in it, where both are there: a message that names the customer, say."""
+    found = [identifier in text for each in entries if (text := text_of(each)) and (identifier := of_person(each))]
+    return sum(found) * 2 > len(found)
+
+
+def _time(fields: Sequence[Field], entries: Sequence[Mapping[str, Any]]) -> str:
+    """Find the field whose values can all be read as the time of an event; one that is named like a time, and comes first, before others."""
+    there = [each for each in fields if each.is_scalar and each.presence(len(entries)) >= NEARLY_ALL]
+    named = sorted(
+        (each for each in there if TIME.search(each.name)),
+        key=lambda each: (each.name != "time_ms", each.name == "@timestamp", each.path.count(".")),
+    )
+    alike = [each for each in there if each not in named and all(map(_WRITTEN_TIME.match, each.values))]
+    for each in [*named, *alike]:
+        for pattern in TIME_FORMATS:
+            written = f"{each.path} | time('{pattern}')" if pattern else each.path
+            if _reads(written, entries):
+                return written
+    return ""
+
+
+def _reads(written: str, entries: Sequence[Mapping[str, Any]]) -> bool:
+    read = event_time(compile_value(written, Known()))
+    good = 0
+    for each in entries:
+        try:
+            read(LogEntry(each, _NO_RECORD))
+        except Rejected:
+            continue
+        good += 1
+    return good >= NEARLY_ALL * len(entries)
+
+
+def _customer(fields: Sequence[Field], entries: Sequence[Mapping[str, Any]]) -> Customer:
+    """Find the field that names the customer in nearly all entries; else one that does so in some, since visitors who are not logged in have none."""
+    for least in (NEARLY_ALL, SOME):
+        for pattern in CUSTOMER:
+            fits = [
+                each
+                for each in fields
+                if each.is_scalar and each.presence(len(entries)) >= least and not OF_A_LIST.search(each.path)
+                and (pattern.search(each.name) or (each.name in {"id", "no"} and pattern.search(_parent(each.path))))
+            ]  # fmt: skip
+            if fits:
+                best = min(fits, key=lambda each: (-round(each.presence(len(entries)), 1), each.path.count(".")))
+                text = _reader(best.path)
+                return Customer(best.path, best.presence(len(entries)), any(text(each) == "" for each in entries))
+    return Customer()
+
+
+def _parent(path: str) -> str:
+    return path.split(".")[-2].lower() if path.count(".") > 1 else ""
+
+
+def _identities(fields: Sequence[Field]) -> dict[IdMapping, str]:
+    found: dict[IdMapping, str] = {}
+    for kind, (pattern, by_value) in IDENTITIES.items():
+        fits = {
+            each.path: sum(normalise(kind, text) is not None for text in each.values) / len(each.values)
+            for each in fields
+            if each.is_scalar and not OF_A_LIST.search(each.path)
+        }
+        named = [each for each in fields if pattern.search(each.name) and fits.get(each.path, 0) >= MOST]
+        alike = [each for each in fields if by_value and fits.get(each.path, 0) >= NEARLY_ALL]
+        chosen = named or alike
+        if chosen:
+            found[kind] = max(chosen, key=lambda each: each.count).path
+    return found
+
+
+def _business_id(fields: Sequence[Field], entries: int, of_persons: set[str]) -> str:
+    for pattern in BUSINESS_ID:
+        fits = [
+            each
+            for each in fields
+            if each.is_scalar and not OF_A_LIST.search(each.path) and each.path not in of_persons and each.presence(entries) >= NEARLY_ALL
+            and not OF_THE_MACHINE.search(each.name) and each.uniqueness >= MOST  # repeated deliveries of one event are what it is for
+            and (pattern.search(each.name) or (each.name in {"no", "id"} and pattern.search(f"{_parent(each.path)}_{each.name}")))
+        ]  # fmt: skip
+        if fits:
+            return max(fits, key=lambda each: each.uniqueness).path
+    return ""

@@ -1,0 +1,181 @@
+"""One catalogue file: read whole, with every fault at once, and written back with what was not edited left as it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.catalogue.rewrite import rewritten
+from pipeline.catalogue.rules import Placed, rule_faults
+from pipeline.yaml_text.diagnostics import ConfigFault, Found, dotted, errors_in, from_pydantic
+from pipeline.yaml_text.atomic_write import replace_file
+from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_yaml
+from pipeline.yaml_text.yaml_layout import NotEditable
+from pipeline.errors import UsageError
+from schemas.catalogue import Catalogue, Channel, EventDefinition, MarketingTask
+
+CATALOGUE_FILE = FileKind("a catalogue file", "one mapping that begins with `channels:`", 16 << 20, 500_000)
+
+EMPTY = """\
+# The channels and events of one workspace of Quick Audience, as its Event Management has them.
+# `log2mq events --help` lists what can be done with this file; it may as well be written by hand.
+channels: []
+events: []
+"""
+
+_OTHER_KINDS = {"source": "a source file", "kafka": "a source file", "cases": "test cases"}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFile:
+    """A catalogue that is right, and the text that it was read from; `is_new` where that text is in no file yet."""
+
+    path: Path
+    catalogue: Catalogue
+    text: str
+    is_new: bool = False
+
+    def save(self, new: Catalogue) -> None:
+        """Write another catalogue into the file: comments, order and whatever did not change stay. All of it is written, or nothing.
+
+        Raises:
+            UsageError: the new catalogue breaks a rule, the file is written in a way that cannot be edited in place, was changed since it was read,
+                or cannot be written.
+        """
+        channels, events, tasks = new.channels, new.events, new.tasks
+        broken = rule_faults(
+            _placed("channels", channels), _placed("events", events), _placed("tasks", tasks), new.channels_by_name
+        )
+        if broken:
+            raise UsageError("\n".join(f"{self.path}: not written: {_named(each, new)}" for each in broken))
+        try:
+            text = rewritten(self.text, self.catalogue, new)
+            made = parse_catalogue(self.path, text).catalogue
+        except NotEditable as found:
+            raise UsageError(
+                f"{self.path}:{found.line}: found {found}; expected it written out, or the change made by hand"
+            ) from None
+        except UsageError:
+            made = None
+        if made != new:
+            raise UsageError(
+                f"{self.path}: found YAML that cannot be changed at this place alone; expected it written plainly, or the change made by hand"
+            )
+        replace_file(self.path, text, None if self.is_new else self.text)
+
+
+def read_catalogue(path: Path) -> CatalogueFile:
+    """Read a catalogue.
+
+    Raises:
+        UsageError: its message has a line for every fault there is.
+    """
+    try:
+        return _checked(read_yaml(path, CATALOGUE_FILE))
+    except UnreadableYaml as unreadable:
+        raise UsageError(str(unreadable.fault)) from None
+
+
+def read_or_new(path: Path) -> CatalogueFile:
+    """Read a catalogue, or begin one where there is none. Raises as `read_catalogue` does."""
+    if os.path.lexists(path):
+        return read_catalogue(path)
+    return replace(parse_catalogue(path, EMPTY), is_new=True)
+
+
+def parse_catalogue(path: Path, text: str) -> CatalogueFile:
+    """Read the text of a catalogue. Raises as `read_catalogue` does."""
+    try:
+        return _checked(parse_yaml(path, text, CATALOGUE_FILE))
+    except UnreadableYaml as unreadable:
+        raise UsageError(str(unreadable.fault)) from None
+
+
+def read_as_far_as_valid(path: Path) -> tuple[Catalogue, list[str]]:
+    """Read a catalogue that may break rules between its parts, and return those faults too, a line each.
+
+    Raises:
+        UsageError: it is no catalogue file, or a part is wrong by itself.
+    """
+    try:
+        written = read_yaml(path, CATALOGUE_FILE)
+        faults = list(map(str, catalogue_faults(written)))
+        return Catalogue.model_validate(written.content), faults
+    except UnreadableYaml as unreadable:
+        raise UsageError(str(unreadable.fault)) from None
+    except ValidationError:
+        raise UsageError("\n".join(faults)) from None
+
+
+def _checked(written: YamlFile) -> CatalogueFile:
+    faults = catalogue_faults(written)
+    if faults:
+        raise UsageError("\n".join(map(str, faults)))
+    return CatalogueFile(written.path, Catalogue.model_validate(written.content), written.text)
+
+
+def catalogue_faults(written: YamlFile) -> list[ConfigFault]:
+    """Return every fault of a catalogue, in the file's order; one only where it is another kind of file, such as lie beside it."""
+    if "channels" not in written.content:
+        for key, kind in _OTHER_KINDS.items():
+            if key in written.content:
+                return written.placed(
+                    [((key,), f"found {kind}", "expected an event catalogue, such as NAME.catalogue.yaml")]
+                )
+    return written.placed(content_faults(written.content))
+
+
+def content_faults(content: Any) -> list[Found]:
+    """Return every fault of what a catalogue file holds. What is wrong by itself does not hide what is wrong between the others."""
+    try:
+        Catalogue.model_validate(content)
+        found = []
+    except ValidationError as error:
+        found = [from_pydantic(each, Catalogue, content) for each in errors_in(error)]
+    channels = _valid(content, "channels", Channel)
+    return found + rule_faults(
+        channels,
+        _valid(content, "events", EventDefinition),
+        _valid(content, "tasks", MarketingTask),
+        [str(each.get("name")) for each in _listed(content, "channels") if isinstance(each, Mapping)],
+    )
+
+
+def _placed(key: str, listed: Sequence[Model]) -> Placed[Model]:
+    return [((key, place), each) for place, each in enumerate(listed)]
+
+
+def _named(found: Found, catalogue: Catalogue) -> str:
+    """Say a fault of what is in no file yet: by names, where one in a file has line and key."""
+    (kind, place, *rest), what, expected = found
+    if kind == "events":
+        event = catalogue.events[int(place)]
+        here = f"event {event.code!r}"
+        if rest[0] == "properties" and len(rest) > 1:
+            here += f": property {event.properties[int(rest[1])].id!r}"
+            del rest[:2]
+    else:
+        named = catalogue.channels if kind == "channels" else catalogue.tasks
+        here = f"{str(kind).removesuffix('s')} {named[int(place)].name!r}"
+    return ": ".join(each for each in (here, dotted(rest), f"{what}; {expected}") if each)
+
+
+def _listed(content: Any, key: str) -> list[Any]:
+    listed = content.get(key)
+    return listed if isinstance(listed, list) else []
+
+
+def _valid(content: Any, key: str, model: type[Model]) -> Placed[Model]:
+    valid = []
+    for place, each in enumerate(_listed(content, key)):
+        with suppress(ValidationError):
+            valid.append(((key, place), model.model_validate(each)))
+    return valid

@@ -1,0 +1,79 @@
+"""What a source file may say but is doubtful, and what the environment lacks that its job will want."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+
+from pipeline.setting_types.quantity import format_duration
+from pipeline.config.source_file import SourceFile
+from pipeline.errors import UsageError
+from pipeline.report.credentials import CredentialsSource
+from transforms.fault import Location, Note
+from transforms.mapping import out_biz_id_notes, personal_notes, rule_notes, slip_notes
+
+ONE_DAY_MS = 86_400_000
+
+
+def warnings(source: SourceFile) -> list[str]:
+    """Say what is allowed but doubtful, a line each with file, line and key."""
+    return [source.warning(note.location, note.text) for note in _notes(source)]
+
+
+def _notes(source: SourceFile) -> list[Note]:
+    notes = []
+    if source.dedup.store == "memory":
+        text = "is memory: what was reported is forgotten when the process ends, and other workers do not see it"
+        notes.append(Note(("dedup", "store"), text))
+    if source.dedup.keep < ONE_DAY_MS:
+        text = f"is {format_duration(source.dedup.keep)}: a record read again after that is reported again"
+        notes.append(Note(("dedup", "keep"), text))
+    if source.kafka.start == "latest":
+        text = "is latest: a new group passes over the records that are already there"
+        notes.append(Note(("kafka", "start"), text))
+    if source.transform is None:
+        notes += sorted(_of_mapping(source), key=lambda note: note.location[:2])
+    if (file := source.plugin_file) is not None and (file.stat().st_mode | file.parent.stat().st_mode) & stat.S_IWOTH:
+        text = f"is {file}, which everybody on this machine may write, it or its folder: the job runs what stands there"
+        notes.append(Note(("transform", "file"), text))
+    return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.doubts)]
+
+
+def _of_mapping(source: SourceFile) -> list[Note]:
+    mapping = source.mapping
+    slips = [
+        each._replace(location=("table_files", *each.location[1:])) if _is_a_table_file(each.location, source) else each
+        for each in slip_notes(mapping, source.keys)
+    ]
+    unused = [
+        Note(("fragments", name), "puts nothing into any rule: none names it under `use`, or none has its keys to take")
+        for name in source.fragments
+        if name not in source.used_fragments
+    ]
+    return [*rule_notes(mapping), *out_biz_id_notes(mapping), *personal_notes(mapping), *slips, *unused]
+
+
+def _is_a_table_file(location: Location, source: SourceFile) -> bool:
+    return location[0] == "tables" and location[1] in source.table_files
+
+
+def missing_credentials(source: SourceFile, environment: Mapping[str, str]) -> list[str]:
+    """Say that the environment has no AccessKey, where it is looked for there. That is no fault of the file."""
+    if source.report.credentials is None:
+        try:
+            CredentialsSource(None, environment)
+        except UsageError as error:
+            return [f"`run` would not start: {str(error).removeprefix('credentials: ')}"]
+    return []
+
+
+def unset_keys(source: SourceFile, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that `keys` names and that are not set, each with a warning. That is no fault of the file either."""
+    return {
+        each.env: source.warning(
+            ("keys", name),
+            f"`run` would not start: {each.env} is missing or empty in the environment; what is hashed here is hashed with another key",
+        )
+        for name, each in source.keys.items()
+        if each.env is not None and not environment.get(each.env)
+    }

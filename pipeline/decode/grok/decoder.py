@@ -1,0 +1,68 @@
+"""Grok: expressions of named patterns, `%{IP:client} %{WORD:action}`, compiled to RE2, so that no line can make them slow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from pipeline.decode.grok.expression import Expression
+from pipeline.decode.grok.patterns import PATTERNS
+from pipeline.decode.grok.program_patterns import PROGRAM_PATTERNS
+from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.text import no_match, text_decoder
+from pipeline.contracts.interfaces import Decoded, Decoder
+
+WELL_KNOWN: Mapping[str, str] = MappingProxyType({**PATTERNS, **PROGRAM_PATTERNS})
+"""Patterns that every expression may name."""
+
+_NO_MATCH = no_match("the text matches no expression of decode.pattern")
+
+_Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+class GrokOptions(BaseModel):
+    """Options of `format: grok`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    definitions: Annotated[
+        Mapping[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Expression], Field(max_length=1_000)
+    ] = Field(
+        default_factory=dict, description="Patterns of your own by name; one of a well-known name takes its place."
+    )
+    match: Literal["search", "full"] = Field(
+        default="search",
+        description="search: an expression may match any part of the text. full: it describes all of it.",
+    )
+    pattern: _Expression | Annotated[list[_Expression], Field(min_length=1, max_length=100)] = Field(
+        description="One expression, or a list of which the first that matches counts."
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | list[str], already: ValidationInfo) -> str | list[str]:
+        if "definitions" in already.data:  # else they are wrong, and said to be
+            _compiled(pattern, already.data["definitions"], whole=False)
+        return pattern
+
+
+def _compiled(pattern: str | list[str], definitions: Mapping[str, str], *, whole: bool) -> list[Expression]:
+    known = {**WELL_KNOWN, **definitions}
+    return [Expression(each, known, whole=whole) for each in ([pattern] if isinstance(pattern, str) else pattern)]
+
+
+def build_grok(options: GrokOptions, _limits: DecodeLimits) -> Decoder:
+    """Make the decoder. Fields are text, or what their type says; a group that took no part gives none."""
+    expressions = _compiled(options.pattern, options.definitions, whole=options.match == "full")
+
+    def read(text: str) -> Decoded:
+        content = text.encode()
+        for expression in expressions:
+            if (fields := expression.fields(content)) is not None:
+                return fields
+        return _NO_MATCH
+
+    return text_decoder(read)

@@ -1,0 +1,121 @@
+"""A grok expression, `%{IP:client} %{NUMBER:bytes:int}`, put together to one pattern of RE2 and the fields that its groups give."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from transforms.values.pattern import Pattern, PatternError
+
+MOST_CHARACTERS = 100_000
+"""Of one expression put together: named patterns within named patterns grow fast."""
+
+MOST_DEPTH = 30
+MOST_DIGITS = 1_000
+
+_REFERENCE = re.compile(
+    r"%\{([A-Za-z_][A-Za-z0-9_]{0,100})(?::((?:\[[^\]{}:]{1,100}\]){1,10}|[^\[\]{}:]{1,100}))?(?::(\w{1,20}))?\}"
+)
+_NAMED_GROUP = re.compile(r"\(\?P?<([A-Za-z_@][^>]{0,100})>")
+_ATOMIC = re.compile(r"\(\?>")
+_NESTED = re.compile(r"\[([^\]]+)\]")
+
+TYPES = ("int", "integer", "long", "float", "double", "string", "boolean")
+
+
+class Group(NamedTuple):
+    """One group of the pattern: where its text goes, and as what."""
+
+    path: tuple[str, ...]
+    kind: str
+
+
+class Expression:
+    """One compiled expression. Raises `PatternError` where it is none."""
+
+    def __init__(self, text: str, known: Mapping[str, str], *, whole: bool) -> None:
+        self._known = known
+        self._groups: dict[str, Group] = {}
+        self._size = 0
+        pattern = self._expanded(text, 0)
+        if not self._groups:
+            raise PatternError("the expression names no field, so none would come of it; write %{WORD:name}")
+        self._pattern = Pattern(pattern, whole=whole)
+
+    def fields(self, text: bytes) -> dict[str, Any] | None:
+        """Return the fields of a text, None where it does not match. Of several groups of one name the first that is not empty counts, as in Logstash."""
+        found = self._pattern.named(text)
+        if found is None:
+            return None
+        fields: dict[str, Any] = {}
+        for name, value in found.items():
+            if not value:
+                continue
+            path, kind = self._groups[name]
+            inner = fields
+            for step in path[:-1]:
+                inner = inner.setdefault(step, {})
+                if not isinstance(inner, dict):
+                    break
+            else:
+                inner.setdefault(path[-1], converted(value, kind))
+        return fields
+
+    def _expanded(self, text: str, depth: int) -> str:
+        """Put each named pattern in its place. A group that gives a field is renamed, since RE2's names are letters and digits, each once."""
+        if depth > MOST_DEPTH:
+            raise PatternError("a named pattern holds itself, or patterns nest deeper than 30 levels")
+        text = _ATOMIC.sub("(?:", text)  # RE2 needs no help against back-tracking
+        text = _NAMED_GROUP.sub(lambda found: f"(?P<{self._group(found[1], '')}>", text)
+        if "%{" in _REFERENCE.sub("", text):
+            raise PatternError("a %{ that is no reference; write %{NAME}, %{NAME:field} or %{NAME:field:int}")
+        parts, position = [], 0
+        for found in _REFERENCE.finditer(text):
+            name, field, kind = found.groups()
+            inner = self._expanded(self._pattern_named(name), depth + 1)
+            parts.append(text[position : found.start()])
+            parts.append(f"(?P<{self._group(field, kind or '')}>{inner})" if field else f"(?:{inner})")
+            position = found.end()
+        made = "".join(parts) + text[position:]
+        self._size += len(made)
+        if self._size > MOST_CHARACTERS:
+            raise PatternError(
+                f"the expression is longer than {MOST_CHARACTERS} characters once its patterns are put in"
+            )
+        return made
+
+    def _pattern_named(self, name: str) -> str:
+        pattern = self._known.get(name)
+        if pattern is None:
+            near = difflib.get_close_matches(name, self._known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise PatternError(f"there is no pattern {name}{hint}")
+        return pattern
+
+    def _group(self, field: str, kind: str) -> str:
+        if kind and kind not in TYPES:
+            raise PatternError(f"a field of type {kind}; there are {', '.join(TYPES)}")
+        path = tuple(_NESTED.findall(field)) if field.startswith("[") else (field,)
+        name = f"g{len(self._groups)}"
+        self._groups[name] = Group(path, kind)
+        return name
+
+
+def converted(text: str, kind: str) -> Any:
+    """Convert as the expression's type says; a text that is none of that type stays a text."""
+    if "_" in text:  # which Python lets stand between digits
+        return text
+    try:
+        match kind:
+            case "int" | "integer" | "long":
+                return int(text) if len(text) <= MOST_DIGITS else text
+            case "float" | "double":
+                number = float(text)
+                return number if number - number == 0 else text  # neither NaN nor infinite
+            case "boolean" if text.lower() in {"true", "false"}:
+                return text.lower() == "true"
+    except ValueError:
+        return text
+    return text

@@ -1,0 +1,176 @@
+"""JSON: one object a record, or several: an array of them, or one after the other, on lines or not.
+
+orjson does the work, but for what it does not keep: it turns integers beyond 64 bits, and decimals of more than 15 to
+17 significant digits, into the nearest double. An order number must not be rounded, so a record that holds such a
+number is read a second time with the standard library's parser, which hands out exact numbers: `int`, and
+`decimal.Decimal` where a double's shortest form is not the number written. Every other decimal is a `float`, whose
+shortest form (`repr`) is the number as written but for trailing zeros.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+from typing import Any, NoReturn
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.decode.json.several import BOM, NOT_AN_OBJECT, SeveralObjects, objects_of
+from pipeline.decode.limits import DecodeLimits
+from pipeline.decode.nesting import deeper, depth_of, opened
+from pipeline.contracts.interfaces import Decoded, Decoder
+from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.values.numbers import float_or_exact
+
+_NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the value is not UTF-8 text")
+
+# A number that orjson may not keep is written with a point and at least 16 digits, or with at least 16 digits and an
+# exponent, or with at least 19 digits. So it holds 16 digits or points in a row, and of every fourth character four in
+# a row are digits or points.
+_STRIDE = 4
+_SAMPLE = b"0" * (16 // _STRIDE)
+_SAMPLED = bytes(48 if byte in b"0123456789." else 120 for byte in range(256))
+# In an object a number stands after one of these, or after its own minus sign. With its point or "e" it has at least 17
+# characters.
+_BEFORE, _WITHIN = b":,[- \t\r\n", b"0123456789.eE"
+_MARKED = bytes(58 if byte in _BEFORE else 48 if byte in _WITHIN else 120 for byte in range(256))
+_LONG_RUN = 17
+_LONG_NUMBER = b":" + b"0" * _LONG_RUN
+_MOST_EXACT_DIGITS = 19  # unsigned: below 2**64; signed ones of this length may lie below -2**63
+
+# Possessive and optional at its end: each search goes on where the last one stopped, in one pass without back-tracking.
+_STRING_OR_NUMBER = re.compile(
+    rb'("[^"\\]*+(?:\\.[^"\\]*+)*+"?)|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.DOTALL
+)
+# What makes orjson refuse a number that JSON allows: it is beyond the largest double.
+_BEYOND_DOUBLE = re.compile(rb"[0-9]{300}|[0-9.][eE]\+?[0-9]{2}")
+
+
+class JsonOptions(BaseModel):
+    """Options of `format: json`: none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _NumberTooLongError(Exception):
+    """Leaves the standard library's parser; never leaves this module."""
+
+
+def build_json(_options: JsonOptions, limits: DecodeLimits) -> Decoder:
+    """Make the decoder. Of equal keys the last counts; NaN and Infinity are no JSON; a byte order mark is skipped."""
+    exact = _ExactReader(limits)
+    return _reader(limits, exact, SeveralObjects(limits, _reader(limits, exact, lambda _: None)).read)
+
+
+def _reader(limits: DecodeLimits, exact: _ExactReader, several: Callable[[bytes], Decoded | None]) -> Decoder:
+    """Return what reads one JSON text. `several` is asked about what is none: the answer where it is several of them, or None."""
+    loads = orjson.loads
+    most_depth = limits.depth
+
+    def decode(value: bytes) -> Decoded:
+        try:
+            fields = loads(value)
+        except orjson.JSONDecodeError as error:
+            read = several(value)
+            return objects_of(exact.read_or_explain(value, error), limits) if read is None else read
+        if type(fields) is not dict and type(fields) is not list:
+            return NOT_AN_OBJECT
+        if value[::_STRIDE].translate(_SAMPLED).find(_SAMPLE) >= 0 and _may_be_rounded(value):
+            fields = exact.read(value, fields)
+        elif opened(value) > most_depth and deeper(fields, most_depth):
+            return exact.too_deep
+        return fields if type(fields) is dict else objects_of(fields, limits)
+
+    return decode
+
+
+class _ExactReader:
+    """The slow ways: records with long numbers, and records that orjson refuses."""
+
+    def __init__(self, limits: DecodeLimits) -> None:
+        self._depth = limits.depth
+        self._digits = limits.digits
+        self.too_deep = limits.too_deep("the value")
+        self._too_long = limits.too_long("a number")
+        self._exactly = json.JSONDecoder(
+            parse_int=self._integer, parse_float=self._decimal, parse_constant=_refuse_constant
+        ).decode
+
+    def read(self, value: bytes, rounded: Any) -> Any:
+        """Read again what orjson has read as `rounded`, so what is here is JSON in UTF-8: an object, an array, or a refusal."""
+        if type(rounded) is not dict and type(rounded) is not list:
+            return NOT_AN_OBJECT
+        if deeper(rounded, self._depth):
+            return self.too_deep
+        try:
+            return self._exactly(value.decode())
+        except _NumberTooLongError:
+            return self._too_long
+
+    def read_or_explain(self, value: bytes, error: orjson.JSONDecodeError) -> Any:
+        """Say why orjson refused, or read what it refuses without need: a byte order mark, a number beyond a double."""
+        text = value.removeprefix(BOM)
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            return _NOT_UTF8
+        if opened(text) > self._depth and depth_of(text) > self._depth:
+            return self.too_deep
+        beyond = _BEYOND_DOUBLE.search(text) is not None
+        if beyond or text is not value:
+            try:
+                rounded = orjson.loads(_STRING_OR_NUMBER.sub(_shorten, text) if beyond else text)
+                return self.read(text, rounded)
+            except ValueError as second:
+                error = second if isinstance(second, orjson.JSONDecodeError) else error
+        return Refusal(
+            Stage.DECODE, ReasonCode.NOT_JSON, f"the value is no JSON text: {error.msg} (character {error.pos})"
+        )
+
+    def _integer(self, text: str) -> int:
+        if len(text) - text.startswith("-") > self._digits:
+            raise _NumberTooLongError
+        return int(text)
+
+    def _decimal(self, text: str) -> float | Decimal:
+        """A double where it is the number written, as orjson has it; otherwise the exact number."""
+        near = float(text)
+        if len(text) < _LONG_RUN and isfinite(near):
+            return near
+        try:
+            exact = Decimal(text)
+        except InvalidOperation:  # the exponent itself is beyond what Decimal holds
+            raise _NumberTooLongError from None
+        written = max(len(exact.as_tuple().digits), abs(exact.adjusted()) + 1)
+        if written > self._digits:
+            raise _NumberTooLongError
+        return float_or_exact(exact)
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError  # NaN, Infinity: orjson has refused the record before
+
+
+def _shorten(found: re.Match[bytes]) -> bytes:
+    """Put 0 for a number, so that orjson judges the rest of the text."""
+    return found[1] or b"0"
+
+
+def _may_be_rounded(value: bytes) -> bool:
+    """Whether orjson may have rounded a number of the text. Strings may look like one: that costs time and no more."""
+    marks = value.translate(_MARKED)
+    place = marks.find(_LONG_NUMBER)
+    while place >= 0:
+        window = marks[place + 1 : place + 2 + _MOST_EXACT_DIGITS]
+        length = len(window) - len(window.lstrip(b"0"))
+        number = value[place + 1 : place + 1 + length]
+        negative = value[place : place + 1] == b"-"
+        a_number = not negative or marks[place - 1 : place] == b":"  # else the minus is a dash within some text
+        if a_number and (not number.isdigit() or length + negative > _MOST_EXACT_DIGITS):
+            return True
+        place = marks.find(_LONG_NUMBER, place + 1 + length)
+    return False

@@ -1,0 +1,188 @@
+"""One look-up at a Schema Registry: an ID in, a schema with all it refers to out, or why not. The registry's only importer of httpx.
+
+The paths and errors are those of Confluent's "Schema Registry API Reference", which other registries speak too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from pipeline.decode.schema_registry.settings import RegistrySettings
+from pipeline.report.client import read_within, trusted
+
+MOST_ANSWER_BYTES = 4 << 20
+MOST_REFERENCES = 200
+"""Schemas that one schema refers to, directly or not."""
+
+ACCEPT = "application/vnd.schemaregistry.v1+json, application/json"
+
+_UNKNOWN_CODES = frozenset({40401, 40402, 40403})
+"""No such subject, version, schema."""
+
+
+class Registered(NamedTuple):
+    """A schema as it is registered. `texts` are the schemas it refers to, each after those that it refers to itself, and it at the end."""
+
+    kind: str
+    texts: tuple[str, ...]
+
+
+class Unknown(NamedTuple):
+    """The registry answers, and knows no such schema, or not one that it refers to."""
+
+    reason: str
+
+
+class Away(NamedTuple):
+    """The registry gives no answer, or none of a registry. It may the next time."""
+
+    reason: str
+
+
+class Barred(NamedTuple):
+    """The registry does not let this job in: a person must mend it."""
+
+    reason: str
+
+
+Answer = Registered | Unknown | Away | Barred
+
+
+class _NoAnswerError(Exception):
+    """Carries an answer that is no schema out of a look-up; never leaves this module."""
+
+    def __init__(self, answer: Unknown | Away | Barred) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class RegistryClient:
+    """Asks one registry, at any of its nodes. Neither redirect nor cookie, neither proxy nor certificates from the environment. May be called by several threads."""
+
+    def __init__(
+        self,
+        settings: RegistrySettings,
+        environment: Mapping[str, str],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare to ask.
+
+        Raises:
+            UsageError: the password is not there, or `ca_file` cannot be read as certificates.
+        """
+        self._urls = settings.url
+        self._first = 0  # the node that answered last
+        self._read_s = settings.read_timeout / 1000
+        self._monotonic = monotonic
+        login = None
+        if settings.username is not None and settings.password is not None:
+            login = httpx.BasicAuth(settings.username, settings.password.read(environment).reveal())
+        connect_s = settings.connect_timeout / 1000
+        self._client = httpx.Client(
+            auth=login,
+            headers={"accept": ACCEPT, "accept-encoding": "identity", "user-agent": "log2mq"},
+            verify=trusted(settings.ca_file, "registry.ca_file"),
+            trust_env=False,
+            timeout=httpx.Timeout(self._read_s, connect=connect_s),
+        )
+
+    def look_up(self, number: int) -> Answer:
+        """Ask for a schema by its ID, and for all that it refers to; of another node where one is away.
+
+        Blocks up to its time limits for each; never raises for what a network can do.
+        """
+        first, away = self._first, Away("no registry is named")
+        for step in range(len(self._urls)):
+            place = (first + step) % len(self._urls)
+            answer = self._look_up_at(self._urls[place], number)
+            if not isinstance(answer, Away):
+                self._first = place
+                return answer
+            away = answer
+        if len(self._urls) > 1:
+            return Away(f"none of the {len(self._urls)} nodes of registry.url is there; the last: {away.reason}")
+        return away
+
+    def _look_up_at(self, url: str, number: int) -> Answer:
+        try:
+            found = self._get(url, f"/schemas/ids/{number}", f"the schema ID {number}")
+            texts: dict[tuple[str, int], str] = {}
+            self._gather(url, found, texts, [])
+            kind = found.get("schemaType") or "AVRO"
+            return Registered(kind if isinstance(kind, str) else "", (*texts.values(), _text_of(found)))
+        except _NoAnswerError as none:
+            return none.answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _gather(
+        self, url: str, found: Mapping[str, Any], texts: dict[tuple[str, int], str], within: list[tuple[str, int]]
+    ) -> None:
+        """Fetch what a schema refers to, depth first, each once."""
+        references = found.get("references") or []
+        for each in references if isinstance(references, list) else []:
+            try:
+                place = str(each["subject"]), int(each["version"])
+            except (TypeError, KeyError, ValueError):
+                raise _NoAnswerError(_NOT_A_REGISTRY) from None
+            if place in texts:
+                continue
+            if place in within or len(texts) + len(within) >= MOST_REFERENCES:
+                raise _NoAnswerError(Unknown("a schema refers to itself, or to too many others"))
+            path = f"/subjects/{quote(place[0], safe='')}/versions/{place[1]}"
+            inner = self._get(url, path, f"version {place[1]} of the subject {place[0][:200]}")
+            self._gather(url, inner, texts, [*within, place])
+            texts[place] = _text_of(inner)
+
+    def _get(self, url: str, path: str, asked_for: str) -> dict[str, Any]:
+        try:
+            with self._client.stream("GET", url + path) as response:
+                until_s = self._monotonic() + self._read_s
+                body = read_within(response, MOST_ANSWER_BYTES, until_s, self._monotonic)
+                status = response.status_code
+        except httpx.HTTPError as error:
+            raise _NoAnswerError(Away(f"the registry at {url} does not answer ({type(error).__name__})")) from None
+        document = _document(body)
+        match status:
+            case 200 if isinstance(document, dict):
+                return document
+            case 401 | 403:
+                raise _NoAnswerError(
+                    Barred(
+                        f"the registry at {url} does not let log2mq in (HTTP {status}); see registry.username and password"
+                    )
+                )
+            case 404 if isinstance(document, dict) and document.get("error_code") in _UNKNOWN_CODES:
+                raise _NoAnswerError(Unknown(f"the registry does not know {asked_for}"))
+            case 404:
+                raise _NoAnswerError(
+                    Away(f"what is at {url} answers HTTP 404, and not as a registry does; see registry.url")
+                )
+            case _:
+                raise _NoAnswerError(Away(f"the registry at {url} answers HTTP {status}"))
+
+
+_NOT_A_REGISTRY = Away("the registry's answer is none of a registry; see registry.url")
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _text_of(found: Mapping[str, Any]) -> str:
+    text = found.get("schema")
+    if not isinstance(text, str):
+        raise _NoAnswerError(_NOT_A_REGISTRY)
+    return text

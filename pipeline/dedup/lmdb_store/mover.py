@@ -1,0 +1,117 @@
+"""Moves recent confirmations to the durable table, a slice at a time, whichever process's turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
+from pipeline.dedup.entry import end_of
+from pipeline.dedup.lmdb_store.journal import forget_rounds
+from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
+from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
+
+EVERY_MS = 900
+ROUND_MS = 10_000
+ROUND_ENTRIES = 50_000
+
+MOST_RECENT = 150_000
+"""Confirmations of one round beyond which `confirm` itself moves the round before, if sweeping does not keep up. The more, the fewer pages of
+the durable table are written; but every process keeps two rounds in memory, at about 180 bytes an entry."""
+
+SLICES = 16
+LEAST_SLICE = 4_000
+"""A frozen round is moved in so many slices, unless it is small or the current one fills faster. A slice is a range of keys, so it touches
+few pages of the durable table."""
+
+
+class ChangeDurable(Protocol):
+    """Runs work in one durable transaction, again if the map had to grow."""
+
+    def __call__(self, work: Callable[[Any], int]) -> int:
+        """Return what the work returned, once it is on the disk."""
+        ...
+
+
+class RoundMover:
+    """Ends rounds and moves what is frozen."""
+
+    def __init__(
+        self,
+        environment: Any,
+        tables: RecentTables,
+        entries: RecentEntries,
+        confirmed: ConfirmedTable,
+        change: ChangeDurable,
+        journals: Path,
+    ) -> None:
+        """`environment` holds `tables`; `change` writes to `confirmed`; `journals` is the folder of this boot's journals."""
+        self._environment = environment
+        self._tables = tables
+        self._entries = entries
+        self._confirmed = confirmed
+        self._change = change
+        self._journals = journals
+
+    def move_if_due(self, now_ms: int) -> int:
+        """Take one step, unless a process did so less than `EVERY_MS` ago. Returns how many entries were left behind as expired."""
+        state = self._look()
+        gathered = len(self._entries)
+        if 0 <= now_ms - state.moved_ms < EVERY_MS:
+            return 0
+        if state.is_moved:
+            if gathered >= ROUND_ENTRIES or (gathered and not 0 <= now_ms - state.began_ms < ROUND_MS):
+                self._begin_round(state, now_ms)
+            return 0
+        return self._move_slice(now_ms)
+
+    def move_if_full(self, now_ms: int) -> None:
+        """Freeze the current round if it holds too much, once what was frozen before is moved."""
+        if len(self._entries) <= MOST_RECENT:
+            return
+        target = self._look().number + 1
+        while (state := self._look()).number < target:
+            if state.is_moved:
+                self._begin_round(state, now_ms)
+            else:
+                self._move_slice(now_ms)
+
+    def _look(self) -> Round:
+        with self._environment.begin() as reading:
+            state = self._tables.round(reading)
+            self._entries.catch_up(reading, state)
+            return state
+
+    def _begin_round(self, expected: Round, now_ms: int) -> None:
+        with self._environment.begin(write=True) as changing:
+            if self._tables.round(changing) != expected:
+                return  # another process was first
+            following = self._tables.begin_round(changing, expected, now_ms)
+        forget_rounds(self._journals, following.number - 1)
+
+    def _slice_size(self, state: Round) -> int:
+        """A frozen round is moved by the time the current one is full."""
+        frozen, unmoved = self._entries.frozen, self._entries.unmoved(state)
+        due = int(frozen * len(self._entries) / MOST_RECENT) - (frozen - unmoved)
+        return max(LEAST_SLICE, frozen // SLICES, due)
+
+    def _move_slice(self, now_ms: int) -> int:
+        steps: list[tuple[Round, Round]] = []
+
+        def move(changing: Any) -> int:
+            # Looked up under the durable table's lock: no process can put an older round's entries over a newer's.
+            state = self._look()
+            entries = [] if state.is_moved else self._entries.next_unmoved(state, self._slice_size(state))
+            ended = end_of(now_ms)
+            living = [entry for entry in entries if entry[1] > ended]
+            self._confirmed.put(changing, living)
+            steps.append((state, state.moved(entries[-1][0] if entries else None, now_ms)))
+            return len(entries) - len(living)
+
+        expired = self._change(move)
+        before, after = steps[-1]
+        with self._environment.begin(write=True) as changing:
+            if self._tables.round(changing) == before:
+                self._tables.set_round(changing, after)
+        return expired

@@ -1,0 +1,51 @@
+"""The decoding steps in a source file's JSON Schema: each decoder has options of its own."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from pipeline.editor_schema.source import Schema, ref
+from pipeline.decode import DECODERS, DecodeStep
+
+
+def decoder_steps() -> dict[str, Schema]:
+    """Return the definitions of decoding steps: a first and a further one for each decoder, each with that decoder's own options."""
+    step = DecodeStep.model_json_schema(by_alias=True)["properties"]
+    names = {"description": "the decoder's name", "enum": list(DECODERS)}
+    definitions: dict[str, Schema] = {"decoder_name": names}
+    for place, left_out, required in (
+        ("first", {"from", "into", "required"}, ["format"]),
+        ("further", set(), ["format", "from"]),
+    ):
+        keys = {name: schema for name, schema in step.items() if name not in left_out}
+        if place == "further":
+            keys["from"] = {"type": "string", "minLength": 1, "maxLength": 500}
+        for name, kind in DECODERS.items():
+            options, wanted, inner = _options(kind.options)
+            definitions |= inner
+            definitions[f"decode_{place}_{name}"] = {
+                "description": kind.description,
+                "type": "object",
+                "properties": {**keys, "format": {"const": name, "description": kind.description}, **options},
+                "required": [*required, *wanted],
+                "additionalProperties": False,
+            }
+        definitions[f"decode_{place}"] = {
+            "type": "object",
+            "properties": {"format": ref("decoder_name")},
+            "required": required,
+            "allOf": [
+                {
+                    "if": {"properties": {"format": {"const": name}}, "required": ["format"]},
+                    "then": ref(f"decode_{place}_{name}"),
+                }
+                for name in DECODERS
+            ],
+        }
+    return definitions
+
+
+def _options(model: type[BaseModel]) -> tuple[dict[str, Schema], list[str], dict[str, Schema]]:
+    """Return a decoder's own options, which of them it must have, and the models within them by name."""
+    schema = model.model_json_schema(by_alias=True)
+    return schema.get("properties", {}), schema.get("required", []), schema.get("$defs", {})

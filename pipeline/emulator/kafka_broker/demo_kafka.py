@@ -1,0 +1,79 @@
+"""The Kafka that the demo runs on: the embedded broker, or what there is where that cannot be had."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.emulator.kafka_broker import mock_cluster
+from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
+from pipeline.emulator.kafka_broker.mock_cluster import MockCluster
+from pipeline.errors import ComponentMissing
+from pipeline.kafka_io.admin import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class DemoKafka:
+    """Where it is, how a topic is made there (name, partitions), how it is spoken to, and how many workers it serves in one group."""
+
+    bootstrap_servers: str
+    create: Callable[[str, int], None]
+    api_version: str | None = None
+    workers: int = 2
+
+    def settings(self, *topics: str) -> KafkaSettings:
+        """Return the settings of a client for these topics."""
+        return KafkaSettings(
+            bootstrap_servers=tuple(self.bootstrap_servers.split(",")), topics=topics, api_version=self.api_version
+        )
+
+    def adapt(self, source: Path, folder: Path) -> Path:
+        """Return a source file that runs here: the given one, or a copy of it in `folder` that pins the version, with what lies beside it."""
+        if self.api_version is None:
+            return source
+        for beside in source.parent.glob(f"{source.stem}.*"):
+            shutil.copyfile(beside, folder / beside.name)
+        copy = folder / source.name
+        text = source.read_text(encoding="utf-8")
+        copy.write_text(
+            text.replace("\nkafka:\n", f'\nkafka:\n  api_version: "{self.api_version}"\n'), encoding="utf-8"
+        )
+        return copy
+
+
+@contextmanager
+def demo_kafka(data: Path, cache: Path, say: Callable[[str], None]) -> Iterator[DemoKafka]:
+    """Start a Kafka for the demo, and stop it at the end. What can be had is said.
+
+    Raises:
+        ComponentMissing: not even the mock cluster can.
+    """
+    with ExitStack() as stack:
+        try:
+            broker = stack.enter_context(EmbeddedBroker(data=data, cache=cache))
+        except ComponentMissing as missing:
+            say(f"no real Kafka: {missing}")
+            cluster = stack.enter_context(MockCluster())
+            say(
+                f"instead, the mock cluster of librdkafka is up at {cluster.bootstrap_servers}: the job is the real one, the broker is not"
+            )
+            yield DemoKafka(
+                cluster.bootstrap_servers,
+                lambda topic, _partitions: cluster.create(topic),
+                mock_cluster.API_VERSION,
+                mock_cluster.MOST_MEMBERS,
+            )
+            return
+        say(f"a real Kafka is up at {broker.bootstrap_servers} (Apache Kafka 4.1, one broker)")
+
+        def create(topic: str, partitions: int) -> None:
+            with Topics(here.settings(topic), os.environ) as topics:
+                topics.create(topic, partitions)
+
+        here = DemoKafka(broker.bootstrap_servers, create)
+        yield here

@@ -1,0 +1,211 @@
+"""Fault scripts: what the stand-in does wrong on purpose, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+
+from pipeline.yaml_text.diagnostics import ConfigFault, dotted, errors_in, from_pydantic
+from pipeline.setting_types.quantity import Duration, format_duration
+from pipeline.yaml_text.yaml_file import UnreadableYaml, read_yaml
+from pipeline.errors import UsageError
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class Refuse(BaseModel):
+    """Which content is refused: any message with a value that holds this text; with `field`, only where that field does.
+
+    `field` is a path of wire names, `extendAttributes.title` or `customerIdList.customerId`; it goes through lists.
+    """
+
+    model_config = _STRICT
+
+    containing: Annotated[str, Field(min_length=1)]
+    field: Annotated[str, Field(min_length=1)] | None = None
+    error_code: Annotated[str, Field(min_length=1)] = "ES0110000400"
+    error_description: str = "Invalid message!"
+
+    def applies(self, messages: Sequence[Any]) -> bool:
+        """Say whether a batch has such a message."""
+        path = self.field.split(".") if self.field else None
+        return any(self.containing in text for message in messages for text in _texts(message, path))
+
+
+class Fault(BaseModel):
+    """One fault: what happens, and in which calls. Without `seconds`, `calls` or `share` it is always on, unless `on` is false."""
+
+    model_config = _STRICT
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,50}$")]
+    do: Literal[
+        "delay",
+        "throttle",
+        "unavailable",
+        "internal_error",
+        "garbage",
+        "too_large",
+        "cut_before",
+        "cut_after",
+        "refuse",
+    ]
+    on: bool = True
+    seconds: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] | None = None
+    calls: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = None
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    latency: Duration = 100
+    retry_after: Duration = 0
+    refuse: Refuse | None = None
+
+    @field_validator("seconds", "calls")
+    @classmethod
+    def _end_lies_after_the_beginning(cls, window: tuple[float, float] | None) -> tuple[float, float] | None:
+        if window is not None and window[0] >= window[1]:
+            raise ValueError("an end that does not lie after the beginning; expected [from, to]")
+        return window
+
+    @model_validator(mode="after")
+    def _keys_fit_what_it_does(self) -> Self:
+        if (self.do == "refuse") != (self.refuse is not None):
+            raise ValueError("`do: refuse` and the key `refuse` without each other; expected both or neither")
+        for key, doers in (("latency", {"delay"}), ("retry_after", {"throttle", "unavailable"})):
+            if key in self.model_fields_set and self.do not in doers:
+                raise ValueError(
+                    f"`{key}` does nothing for `do: {self.do}`; expected it with {' or '.join(sorted(doers))}"
+                )
+        return self
+
+    @field_serializer("latency", "retry_after")
+    def _as_written(self, duration_ms: int) -> str:
+        return format_duration(duration_ms)
+
+
+class FaultScript(BaseModel):
+    """All faults, in order: the first one that applies to a call happens; delays add to it."""
+
+    model_config = _STRICT
+
+    faults: list[Fault] = Field(default_factory=list)
+
+
+def read_faults(path: Path) -> FaultScript:
+    """Read a script.
+
+    Raises:
+        UsageError: it is no YAML, or has wrong keys; the message names file, line and key.
+    """
+    try:
+        written = read_yaml(path)
+        return FaultScript.model_validate(written.content)
+    except UnreadableYaml as unreadable:
+        raise UsageError(str(unreadable.fault)) from None
+    except ValidationError as error:
+        found = [from_pydantic(each, FaultScript, written.content) for each in errors_in(error)]
+        faults = [ConfigFault(str(path), written.line_of(each[0]), dotted(each[0]), *each[1:]) for each in found]
+        raise UsageError("\n".join(map(str, faults))) from None
+
+
+def parse_faults(text: bytes) -> FaultScript:
+    """Read a script that came as JSON.
+
+    Raises:
+        UsageError: it is no JSON, or has wrong keys; the message names the key.
+    """
+    try:
+        content = orjson.loads(text)
+        return FaultScript.model_validate(content)
+    except ValidationError as error:
+        found = [from_pydantic(each, FaultScript, content) for each in errors_in(error)]
+        raise UsageError(
+            "\n".join(str(ConfigFault("faults", 0, dotted(each[0]), *each[1:])) for each in found)
+        ) from None
+    except ValueError:
+        raise UsageError("found no JSON; expected a fault script as JSON") from None
+
+
+@dataclass(slots=True)
+class _Playing:
+    """A fault and where it stands: its windows count from when the script began, or from when it was switched on."""
+
+    fault: Fault
+    begun_s: float
+    begun_call: int = 0
+    share: float = 0.0
+
+    def meets(self, now_s: float, call: int) -> bool:
+        fault, since_s, since_call = self.fault, now_s - self.begun_s, call - self.begun_call
+        in_time = fault.seconds is None or fault.seconds[0] <= since_s < fault.seconds[1]
+        in_calls = fault.calls is None or fault.calls[0] <= since_call < fault.calls[1]
+        if not (fault.on and in_time and in_calls):
+            return False
+        self.share += fault.share  # every 1/share-th call, without chance
+        if self.share < 1 - 1e-9:
+            return False
+        self.share -= 1
+        return True
+
+
+class _Run:
+    """One script's run."""
+
+    def __init__(self, script: FaultScript, now_s: float) -> None:
+        self.faults = [_Playing(fault, now_s) for fault in script.faults]
+        self.calls = 0
+
+
+class FaultPlayer:
+    """Decides which faults a call meets. The script may be replaced from another thread: a call sees the old one or the new one."""
+
+    def __init__(self, script: FaultScript, now_s: float) -> None:
+        self._run = _Run(script, now_s)
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls came since the script began."""
+        return self._run.calls
+
+    def replace(self, script: FaultScript, now_s: float) -> None:
+        """Play another script from its beginning."""
+        self._run = _Run(script, now_s)
+
+    def switch(self, name: str, now_s: float, *, on: bool) -> bool:
+        """Switch the faults of a name, their windows beginning anew where they were off; return whether there are any."""
+        run, found = self._run, False
+        for playing in run.faults:
+            if playing.fault.name == name:
+                found = True
+                if on and not playing.fault.on:
+                    playing.begun_s, playing.begun_call, playing.share = now_s, run.calls, 0.0
+                playing.fault = playing.fault.model_copy(update={"on": on})
+        return found
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the faults as they stand, in the shape of a script."""
+        return [playing.fault.model_dump(mode="json", exclude_unset=True) for playing in self._run.faults]
+
+    def meets(self, now_s: float) -> list[Fault]:
+        """Return the faults of the next call."""
+        run = self._run
+        call, run.calls = run.calls, run.calls + 1
+        return [playing.fault for playing in run.faults if playing.meets(now_s, call)]
+
+
+def _texts(message: Any, path: Sequence[str] | None) -> Iterator[str]:
+    """Return every text and number in a message, at the path or anywhere; without recursion, since nothing bounds how deep it is."""
+    waiting = [(message, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend((each, depth) for each in value)
+        elif isinstance(value, dict):
+            if path is None:
+                waiting.extend((each, depth) for each in value.values())
+            elif depth < len(path) and path[depth] in value:
+                waiting.append((value[path[depth]], depth + 1))
+        elif isinstance(value, str | int | float) and (path is None or depth == len(path)):
+            yield str(value)

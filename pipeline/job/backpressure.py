@@ -1,0 +1,69 @@
+"""Which partitions are paused, and why: too much is unfinished, or a record of theirs cannot be read yet. Polling goes on, for the heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.contracts.interfaces import Source
+from pipeline.job.offsets import Offsets
+from pipeline.job.limits import Pace
+from pipeline.contracts.values import Partition
+
+
+class Pauses:
+    """Keeps a stuck head from filling the memory. A partition that comes new is not paused."""
+
+    def __init__(self, source: Source, offsets: Offsets, pace: Pace) -> None:
+        self._source = source
+        self._offsets = offsets
+        self._pace = pace
+        self._paused: set[Partition] = set()
+        self._held: dict[Partition, tuple[int, str]] = {}  # until when, and why; each is paused too
+
+    def hold(self, partition: Partition, until_ms: int, reason: str) -> None:
+        """Pause a partition whose next record cannot be read before `until_ms`."""
+        self._source.pause([partition])
+        self._paused.add(partition)
+        self._held[partition] = (until_ms, reason)
+
+    @property
+    def reason(self) -> str:
+        """Why a record cannot be read yet, or nothing."""
+        return next((reason for _, reason in self._held.values()), "")
+
+    @property
+    def cover_all(self) -> bool:
+        """Whether nothing can arrive."""
+        return len(self._paused) == len(self._offsets.owned)
+
+    def let_go(self, partitions: Iterable[Partition]) -> None:
+        """Forget partitions that are another's now, or begin anew."""
+        for each in partitions:
+            self._paused.discard(each)
+            self._held.pop(each, None)
+
+    def adjust(self, ready: int, now_ms: int, *, reads_no_more: bool, is_halted: bool) -> None:
+        """Pause what has too much unfinished, and resume what has little; `ready` batches wait for a sender."""
+        pace, owned, unfinished_bytes = self._pace, self._offsets.owned, self._offsets.unfinished_bytes
+        is_full = reads_no_more or is_halted or unfinished_bytes > pace.in_flight_bytes or ready > pace.ready_batches
+        has_room = (
+            not reads_no_more and unfinished_bytes <= pace.in_flight_bytes // 2 and ready <= pace.ready_batches // 4
+        )
+        pause = [
+            partition
+            for partition, offsets in owned.items()
+            if partition not in self._paused and (is_full or offsets.in_flight > pace.unfinished_records)
+        ]
+        if self._held:
+            self._held = {partition: why for partition, why in self._held.items() if why[0] > now_ms}
+        resume = [
+            partition
+            for partition in self._paused
+            if has_room and partition not in self._held and owned[partition].in_flight <= pace.unfinished_records // 2
+        ]
+        if pause:
+            self._source.pause(pause)
+            self._paused.update(pause)
+        if resume:
+            self._source.resume(resume)
+            self._paused.difference_update(resume)

@@ -1,0 +1,199 @@
+"""One record to the messages it becomes, in bytes, each with the claim it will be reported under; or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import orjson
+
+from pipeline.catalogue.message_check import MessageCheck
+from pipeline.contracts.interfaces import Decoder
+from pipeline.job.in_flight import Parcel
+from pipeline.contracts.values import Claim, NotYet
+from schemas.log import LogEntry, Record
+from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.base import Kind, Skipped, Transform
+
+NO_DIGEST = bytes(8)
+"""Events have no versions: the same key is the same event."""
+
+SCOPE_FIELDS = {"event_code": "eventCode", "event_source": "eventSourceCode", "customer": "customerId"}
+"""Parts of the dedup key that a message brings itself; organisation and workspace are the job's."""
+
+_EVENT = Kind.EVENT
+_NO_ENTRY = Skipped("no entry")
+_NO_VALUE = Refusal(Stage.READ, ReasonCode.NO_VALUE, "the record has no value")
+
+
+class Partly(NamedTuple):
+    """A record of several entries of which some were refused: what the others became is reported, and the record goes to the dead letters."""
+
+    parcels: list[Parcel]
+    refusal: Refusal
+
+
+class Identity(NamedTuple):
+    """Whose messages they are: added to each, and part of every dedup key (reference, sections 1.2, 1.3 and 8)."""
+
+    organization_id: str
+    workspace_id: str = ""
+
+
+class Converter:
+    """Decodes, transforms and checks records. Pure but for `NotYet`: the same record gives the same parcels, claims included; only warnings are counted."""
+
+    def __init__(  # noqa: PLR0913 - what a source file sets
+        self,
+        decoder: Decoder,
+        transform: Transform,
+        identity: Identity,
+        *,
+        scope: Sequence[str] = ("organization", "event_code"),
+        users_once: bool = True,
+        without_value: str = "filter",
+        most_record_bytes: int = 1 << 20,
+        most_message_bytes: int = 1 << 20,
+        check: MessageCheck | None = None,
+    ) -> None:
+        """`users_once`: identities already reported unchanged are duplicates. Sizes are in bytes of the raw value and of one message's JSON."""
+        self._decode = decoder
+        self.transform = transform
+        self.check = check
+        self._most_record_bytes = most_record_bytes
+        self._most_message_bytes = most_message_bytes
+        self._without_value: Skipped | Refusal = Skipped("no value") if without_value == "filter" else _NO_VALUE
+        self._users_once = users_once
+        self._added: dict[Kind, dict[str, Any]] = {
+            Kind.EVENT: {"organizationId": identity.organization_id, "v": 1},
+            Kind.USER: {"organizationId": identity.organization_id, "v": 1},
+        }
+        if identity.workspace_id:
+            self._added[Kind.EVENT]["workspaceId"] = identity.workspace_id
+        constant = [
+            identity.organization_id if "organization" in scope else "",
+            identity.workspace_id if "workspace" in scope else "",
+        ]
+        self._event_prefix = orjson.dumps(["event", *constant]).decode()
+        self._user_prefix = orjson.dumps(["user", identity.organization_id]).decode()
+        self._scope_fields = tuple(SCOPE_FIELDS[name] for name in scope if name in SCOPE_FIELDS)
+        self._origins: dict[tuple[str, int], int] = {}
+
+    def __call__(self, record: Record) -> list[Parcel] | Partly | Skipped | Refusal | NotYet:
+        """Convert one record. One bad entry never costs the others of its record. `NotYet`: ask again later."""
+        decoded = self.decode(record)
+        if isinstance(decoded, LogEntry):
+            parcels = self._convert(decoded)
+            return _tell_repeats_apart(parcels) if isinstance(parcels, list) and len(parcels) > 1 else parcels
+        return self._convert_each(decoded) if isinstance(decoded, list) else decoded
+
+    def _convert_each(self, entries: Sequence[LogEntry | Refusal]) -> list[Parcel] | Partly | Skipped | Refusal:
+        parcels: list[Parcel] = []
+        refused: list[tuple[int, Refusal]] = []
+        filtered = _NO_ENTRY
+        for place, entry in enumerate(entries):
+            answer = entry if isinstance(entry, Refusal) else self._convert(entry)
+            if isinstance(answer, Refusal):
+                refused.append((place, answer))
+            elif isinstance(answer, Skipped):
+                filtered = answer
+            else:
+                parcels += answer
+        parcels = _tell_repeats_apart(parcels)
+        if not refused:
+            return parcels or filtered
+        refusal = _summed_up(refused, len(entries))
+        return Partly(parcels, refusal) if parcels else refusal
+
+    def _convert(self, entry: LogEntry) -> list[Parcel] | Skipped | Refusal:
+        messages = self.transform(entry)
+        if isinstance(messages, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each entry
+            return messages
+        origin, check = self._origin(entry.record), self.check
+        parcels = []
+        for message in messages:
+            kind, wire, rule = message
+            if check is not None and kind is _EVENT and (refusal := check(wire, rule)) is not None:
+                return refusal
+            wire.update(self._added[kind])
+            body = orjson.dumps(wire)
+            if len(body) > self._most_message_bytes:
+                return Refusal(
+                    Stage.CHECK,
+                    ReasonCode.EVENT_TOO_LARGE,
+                    f"one message is {len(body)} bytes of JSON, report.batch.bytes allows {self._most_message_bytes}",
+                )
+            claim = self._event_claim(wire, origin) if kind is _EVENT else self._user_claim(wire, origin)
+            parcels.append(Parcel(kind, body, claim))
+        return parcels
+
+    def decode(self, record: Record) -> LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | NotYet:
+        """Decode a record's value, unless it has none or is too large to be touched. A list is several entries, in their order."""
+        value = record.value
+        if value is None:
+            return self._without_value
+        if len(value) > self._most_record_bytes:
+            return Refusal(
+                Stage.READ,
+                ReasonCode.RECORD_TOO_LARGE,
+                f"the value is {len(value)} bytes, limits.record allows {self._most_record_bytes}",
+            )
+        decoded = self._decode(value)
+        if decoded.__class__ is dict:  # one entry, as most records are
+            return LogEntry(decoded, record)
+        if isinstance(decoded, list):
+            return [
+                each if isinstance(each, Refusal) else LogEntry(each, record, place)
+                for place, each in enumerate(decoded)
+            ]
+        return decoded if isinstance(decoded, (Skipped, Refusal, NotYet)) else LogEntry(decoded, record)
+
+    @property
+    def warnings(self) -> Mapping[tuple[str, str], int]:
+        """How often each finding of the catalogue's check was let pass since the start, records read again included."""
+        return dict(self.check.warnings) if self.check is not None else {}
+
+    def _event_claim(self, wire: dict[str, Any], origin: bytes) -> Claim:
+        # Lengths go before the parts, so that no two different lists of parts give one text.
+        text = self._event_prefix
+        for name in self._scope_fields:
+            part = wire.get(name, "")
+            text += f"{len(part)}:{part}"
+        text += wire["extendAttributes"]["outBizId"]
+        return Claim(blake2b(text.encode(), digest_size=16).digest(), NO_DIGEST, origin)
+
+    def _user_claim(self, wire: dict[str, Any], origin: bytes) -> Claim:
+        customer = wire["customerId"]
+        text = f"{self._user_prefix}{customer}"
+        if not self._users_once:
+            return Claim(blake2b(text.encode() + origin, digest_size=16).digest(), NO_DIGEST, origin)
+        identities = sorted((each["idMapping"], each["customerId"]) for each in wire["customerIdList"])
+        digest = blake2b(orjson.dumps(identities), digest_size=8).digest()
+        return Claim(blake2b(text.encode(), digest_size=16).digest(), digest, origin)
+
+    def _origin(self, record: Record) -> bytes:
+        """Eight bytes that stand for topic, partition and offset."""
+        place = (record.topic, record.partition)
+        base = self._origins.get(place)
+        if base is None:
+            base = int.from_bytes(blake2b(repr(place).encode(), digest_size=8).digest())
+            self._origins[place] = base
+        return ((base + record.offset) & 0xFFFFFFFFFFFFFFFF).to_bytes(8)
+
+
+def _summed_up(refused: Sequence[tuple[int, Refusal]], entries: int) -> Refusal:
+    """Refuse a record for its entries: with the first one's reason, and how many there are."""
+    place, first = refused[0]
+    others = f"; {len(refused)} of its entries are refused" if len(refused) > 1 else ""
+    return first._replace(reason=f"entry {place} of {entries}, counted from 0: {first.reason}{others}")
+
+
+def _tell_repeats_apart(parcels: list[Parcel]) -> list[Parcel]:
+    """Where one record makes the same message twice, the second is a duplicate and no re-read: give it an origin of its own."""
+    seen: set[bytes] = set()
+    for parcel in parcels:
+        if parcel.claim.key in seen:
+            parcel.claim = parcel.claim._replace(origin=bytes(255 - byte for byte in parcel.claim.origin))
+        seen.add(parcel.claim.key)
+    return parcels

@@ -1,0 +1,262 @@
+"""Batches on their way to the API: sent, sent again, halved, given up; the decisions, without the network."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from pipeline.job.batch import Batch, Batcher
+from pipeline.contracts.retry import Backoff, Breaker
+from pipeline.job.in_flight import Parcel
+from pipeline.contracts.values import Delivered, Exhausted, Halt, Outcome, Refused, Retry
+from transforms.base import Kind
+
+
+class SenderPool(Protocol):
+    """Threads that each send one batch at a time."""
+
+    @property
+    def idle(self) -> int:
+        """How many threads have nothing to do."""
+        ...
+
+    def submit(self, ticket: object, kind: Kind, messages: Sequence[bytes]) -> None:
+        """Hand a batch to an idle thread; its outcome comes back with `ticket`."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for an outcome, and return whether there is one to collect."""
+        ...
+
+    def collect(self) -> list[tuple[object, Outcome]]:
+        """Return the outcomes that came in, without waiting."""
+        ...
+
+
+class Settled(NamedTuple):
+    """What the API has finally said of some messages."""
+
+    delivered: list[Parcel]
+    refused: list[tuple[Parcel, Refused]]
+    dropped: list[Parcel]  # not taken, and their partition was taken away meanwhile
+    withdrawn: list[Parcel]  # not taken, and their claims lapsed meanwhile: to be claimed anew
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What the calls came to, for the summary. Counts of calls, but for `resent_in_doubt`: messages."""
+
+    calls: int = 0
+    retries: int = 0
+    halvings: int = 0
+    resent_in_doubt: int = 0
+    last_failure: str = ""
+    codes: dict[str, int] = field(default_factory=dict)
+
+
+class Dispatch:
+    """Takes messages that may be reported, and says which were delivered and which the API refuses for good.
+
+    An outage holds everything back and loses nothing; a refused batch is halved until the bad message is alone; what a person must
+    mend sets `halt`.
+    """
+
+    def __init__(self, batchers: Iterable[Batcher], senders: SenderPool, backoff: Backoff, breaker: Breaker) -> None:
+        self._batchers = {batcher.kind: batcher for batcher in batchers}
+        self._senders = senders
+        self._backoff = backoff
+        self._breaker = breaker
+        self._outbox: deque[Batch] = deque()
+        self._resting: list[tuple[int, int, Batch]] = []  # a heap by the time to try again
+        self._sequence = 0
+        self._sending = 0
+        self._last_delivered_ms = -1
+        self._tenure = 0
+        self.attempts = Attempts()
+        self.halt = (
+            ""  # why no batch can succeed until a person mends something; set once, and then nothing more is sent
+        )
+
+    def add(self, parcels: Iterable[Parcel], now_ms: int) -> None:
+        """Gather messages into batches."""
+        for parcel in parcels:
+            if (full := self._batchers[parcel.kind].add(parcel, now_ms)) is not None:
+                self._outbox.append(full)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is an outcome to take in, at most so long."""
+        self._senders.wait(timeout_s)
+
+    def take_in(self, now_ms: int) -> Settled:
+        """Take in the outcomes that came back. The caller remembers what was delivered before it sends more."""
+        settled = Settled([], [], [], [])
+        for ticket, outcome in self._senders.collect():
+            assert isinstance(ticket, Batch)  # noqa: S101 - only batches are submitted, below
+            self._sending -= 1
+            self._take(ticket, outcome, now_ms, settled)
+        return settled
+
+    def send(self, now_ms: int, *, flush: bool = False) -> None:
+        """Send what is due; `flush` does not wait for batches to fill. Nothing more is sent once `halt` is set."""
+        if not self.halt:
+            self._seal_due(now_ms, flush=flush)
+            self._send(now_ms)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is gathered, queued, resting or being sent."""
+        return not (self._sending or self._outbox or self._resting or any(map(len, self._batchers.values())))
+
+    @property
+    def sending(self) -> int:
+        """Batches being sent at this moment."""
+        return self._sending
+
+    @property
+    def ready(self) -> int:
+        """Batches that could be sent now, if a sender were idle and the destination up."""
+        return len(self._outbox)
+
+    @property
+    def queued(self) -> int:
+        """Batches that wait to be sent, or to be sent again."""
+        return len(self._outbox) + len(self._resting)
+
+    def rests_until_ms(self) -> int | None:
+        """While the destination is down: when it will be tried next."""
+        return self._breaker.next_ms()
+
+    def withdraw(self) -> list[Parcel]:
+        """Remove, and return, everything that is not being sent: the claims have lapsed. What is being sent follows when it is not taken."""
+        self._tenure += 1
+        withdrawn = [parcel for batcher in self._batchers.values() if len(batcher) for parcel in batcher.seal().parcels]
+        for batch in [*self._outbox, *(batch for _, _, batch in self._resting)]:
+            withdrawn += batch.parcels
+        self._outbox.clear()
+        self._resting.clear()
+        return withdrawn
+
+    def drop_stale(self) -> list[Parcel]:
+        """Remove, and return, what is not being sent of partitions that were taken away."""
+        dropped: list[Parcel] = []
+        for batcher in self._batchers.values():
+            dropped += batcher.drop_stale()
+        for batch in [*self._outbox, *(batch for _, _, batch in self._resting)]:
+            dropped += batch.drop_stale()
+        self._outbox = deque(batch for batch in self._outbox if batch.parcels)
+        self._resting = [entry for entry in self._resting if entry[2].parcels]
+        heapq.heapify(self._resting)
+        return dropped
+
+    def _seal_due(self, now_ms: int, *, flush: bool) -> None:
+        for batcher in self._batchers.values():
+            due_ms = batcher.due_ms()
+            if due_ms is not None and (flush or due_ms <= now_ms):
+                self._outbox.append(batcher.seal())
+
+    def _send(self, now_ms: int) -> None:
+        while self._senders.idle > 0 and self._breaker.may_send(now_ms):
+            if self._resting and self._resting[0][0] <= now_ms:
+                batch = heapq.heappop(self._resting)[2]
+            elif self._outbox:
+                batch = self._outbox.popleft()
+            else:
+                return
+            if not batch.attempts and not batch.first_sent_ms:
+                batch.first_sent_ms = now_ms
+            if batch.in_doubt:
+                self.attempts.resent_in_doubt += len(batch.parcels)
+                batch.in_doubt = False
+            batch.attempts += 1
+            batch.tenure = self._tenure
+            self.attempts.calls += 1
+            self._sending += 1
+            self._breaker.sent(now_ms)
+            self._senders.submit(batch, batch.kind, [parcel.body for parcel in batch.parcels])
+
+    def _take(self, batch: Batch, outcome: Outcome, now_ms: int, settled: Settled) -> None:
+        if isinstance(outcome, Delivered):
+            self._breaker.succeeded()
+            self._last_delivered_ms = now_ms
+            settled.delivered.extend(batch.parcels)
+            return
+        if isinstance(outcome, Halt):
+            self.halt = self.halt or _sentence(outcome)
+            return
+        self.attempts.last_failure = f"{outcome.code}: {outcome.reason}"
+        self.attempts.codes[outcome.code] = self.attempts.codes.get(outcome.code, 0) + 1
+        # The breaker hears of every outcome, whatever becomes of the batch: it may have been the probe.
+        if isinstance(outcome, Retry) and outcome.outage:
+            self._breaker.failed(now_ms, outcome.after_ms)
+        else:
+            self._breaker.succeeded()  # the API answers; what it dislikes is the content
+        if batch.tenure != self._tenure:
+            settled.withdrawn.extend(parcel for parcel in batch.parcels if not parcel.is_stale)
+            settled.dropped.extend(parcel for parcel in batch.parcels if parcel.is_stale)
+            return
+        dropped = batch.drop_stale()
+        settled.dropped.extend(dropped)
+        if not batch.parcels:
+            return
+        if isinstance(outcome, Refused) and dropped:
+            self._outbox.appendleft(batch)  # the bad message may be among those gone: no verdict on the others
+        elif isinstance(outcome, Refused):
+            self._isolate(batch, outcome, settled)
+        else:
+            self._try_again(batch, outcome, now_ms, settled)
+
+    def _isolate(self, batch: Batch, refused: Refused, settled: Settled) -> None:
+        if len(batch.parcels) == 1:
+            settled.refused.append((batch.parcels[0], refused))
+            return
+        self.attempts.halvings += 1
+        self._outbox.extendleft(reversed(batch.halves()))
+
+    def _try_again(self, batch: Batch, retry: Retry, now_ms: int, settled: Settled) -> None:
+        batch.strikes = batch.strikes + 1 if retry.code == batch.code else 1
+        batch.code = retry.code
+        batch.in_doubt = batch.in_doubt or retry.in_doubt
+        if retry.limit is not None and batch.strikes >= retry.limit and self._gave_up(batch, retry, settled):
+            return
+        self.attempts.retries += 1
+        self._sequence += 1
+        due_ms = now_ms + self._backoff.delay_ms(batch.strikes, retry.after_ms)
+        heapq.heappush(self._resting, (due_ms, self._sequence, batch))
+
+    def _gave_up(self, batch: Batch, retry: Retry, settled: Settled) -> bool:
+        """Decide about a batch whose attempts are used up; False is to go on trying.
+
+        An error nobody knows may mean this content, or everything. It is taken for the content only when others were delivered since
+        this batch was first sent; halving finds out whether its own other messages are taken.
+        """
+        delivered_since = self._last_delivered_ms >= batch.first_sent_ms
+        refused = Refused(retry.code, retry.reason, retry.request_id, retry.trace_id)
+        match retry.exhausted:
+            case Exhausted.ISOLATE_OR_RETRY if delivered_since:
+                self._isolate(batch, refused, settled)
+                return True
+            case Exhausted.ISOLATE_OR_RETRY:
+                return False
+            case Exhausted.ISOLATE_OR_HALT if delivered_since or len(batch.parcels) > 1:
+                self._isolate(batch, refused, settled)
+                return True
+            case Exhausted.ISOLATE_OR_HALT if not self._is_last_hope_gone(batch, retry):
+                return False
+        self.halt = self.halt or f"{_sentence(retry)} (tried {batch.strikes} times)"
+        return True
+
+    def _is_last_hope_gone(self, batch: Batch, retry: Retry) -> bool:
+        """While others are under way one of them may yet be delivered, which would tell content from everything."""
+        assert retry.limit is not None  # noqa: S101 - the caller compared with it
+        return batch.strikes >= 2 * retry.limit or not (self._sending or self._outbox or self._resting)
+
+
+def _sentence(outcome: Halt | Retry) -> str:
+    """Say what the API answered, with the identifiers its support asks for."""
+    marks = [
+        f"{name} {value}" for name, value in (("RequestId", outcome.request_id), ("TraceId", outcome.trace_id)) if value
+    ]
+    return f"Quick Audience answered {outcome.code}: {outcome.reason}" + (f" [{', '.join(marks)}]" if marks else "")

@@ -1,0 +1,439 @@
+"""The loop: one record's way, from poll to commit, read top to bottom.
+
+    poll → convert → claim → batch → report → confirm → end → commit
+
+One thread owns all state here. The HTTP calls run elsewhere and come back as values; so do rebalances, refusals and dead letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.job.books import FILTERED, REFUSED, Ending, Fate
+from pipeline.job.claims import ClaimDesk
+from pipeline.job.converter import Converter
+from pipeline.dead_letters.limit import DeadLetterShare
+from pipeline.job.dispatch import Dispatch, Settled
+from pipeline.errors import DestinationHalt, Log2mqError, RegistryUnavailable
+from pipeline.contracts.interfaces import DeadLetters, DedupStore, Source
+from pipeline.job.offsets import Offsets, PartitionOffsets
+from pipeline.job.limits import Pace
+from pipeline.job.backpressure import Pauses
+from pipeline.job.status import Status
+from pipeline.job.in_flight import Parcel, Ticket
+from pipeline.contracts.values import (
+    Assigned,
+    Commit,
+    LostToRetention,
+    NotYet,
+    Partition,
+    Polled,
+    Refused,
+    Revoked,
+    SourceEvent,
+    Standing,
+)
+from schemas.log import Record
+from schemas.refusal import ReasonCode, Refusal, Stage
+from transforms.base import Kind, Skipped
+
+RECORD_OVERHEAD_BYTES = 1024
+"""What each message of an unfinished record costs beside the record's value, so that many small ones are bounded too."""
+
+BUSY_POLL_MS = 10
+IDLE_POLL_MS = 100
+STATUS_EVERY_MS = 500
+SWEEP_EVERY_MS = 1_000
+SYNC_EVERY_MS = 200
+"""A rebalance commits what was finished then; what came after is read again, and recognised. Waiting for the disk more often costs more."""
+
+TAKE_IN_MS = 1_000
+"""How long records of one poll are taken in, where each takes long (a slow plug-in). The rest is handed back and read again: a member that does
+not poll is put out of its group, and claims end with their lease."""
+
+RECORDS_AT_ONCE = 250
+"""Records taken between two looks at the senders: so many keep them busy, and are few enough to stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything the loop drives."""
+
+    source: Source
+    convert: Converter
+    store: DedupStore
+    dispatch: Dispatch
+    dead_letters: DeadLetters
+    share: DeadLetterShare
+
+
+class Runner:
+    """Runs one source until it is told to stop, its range ends, or something stops it for good."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        pace: Pace,
+        clock: Callable[[], int],
+        *,
+        on_status: Callable[[Status], None] = lambda _: None,
+        on_lost: Callable[[LostToRetention], None] = lambda _: None,
+        has_ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`clock` gives Unix milliseconds. `has_ended` says that there will be nothing more to read."""
+        self._source = parts.source
+        self._convert = parts.convert
+        self._store = parts.store
+        self._desk = ClaimDesk(parts.store)
+        self._dispatch = parts.dispatch
+        self._dead_letters = parts.dead_letters
+        self._share = parts.share
+        self._pace = pace
+        self._clock = clock
+        self._on_status = on_status
+        self._on_lost = on_lost
+        self._has_ended = has_ended
+        self._burying: dict[tuple[str, int, int], list[Ticket]] = {}
+        self._ended_since_commit = 0
+        self._stopping = False
+        self._unsynced = False
+        self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
+        self._next: dict[str, int] = {}
+        self._renewed_ms = clock()  # opening the store took the lease
+        self.offsets = Offsets()
+        self._pauses = Pauses(parts.source, self.offsets, pace)
+
+    def stop(self) -> None:
+        """Read nothing more, finish what is in flight within the grace time, commit, and return from `run`. Safe in a signal handler."""
+        self._stopping = True
+
+    def run(self) -> Status:
+        """Run to the end and return where it stands then; `on_status` is given that too, even where an error is the end.
+
+        Raises:
+            Log2mqError: one of its kinds, for what stops the job; everything finished until then is committed.
+        """
+        try:
+            while not self._stopping:
+                self.turn()
+                if self._has_ended() and self._is_idle():
+                    break
+            self._finish()
+            self._commit()
+        except Log2mqError as error:
+            self._save_what_is_known(error)
+            raise
+        finally:
+            self._source.close()
+            self._on_status(self.status())
+        return self.status()
+
+    def turn(self) -> None:
+        """Go once around."""
+        polled = self._source.poll(self._wait(), self._durable)
+        now_ms = self._clock()
+        self._keep_lease(now_ms)
+        for event in polled.events:
+            self._source_event(event)
+            self._durable = {}  # of an epoch that may have ended
+        self._take_in(polled, now_ms + TAKE_IN_MS)
+        self._move_on(now_ms)
+        self._commit_if_due(now_ms)
+        self._sync_if_due(now_ms)
+        self._adjust_pauses(now_ms)
+        self._tick(now_ms)
+
+    # --- in ------------------------------------------------------------------------------------------------------------------
+
+    def _source_event(self, event: SourceEvent) -> None:
+        match event:
+            case Assigned(start):
+                self.offsets.assign(start)
+                self._pauses.let_go(start)
+                self._drop_stale()
+            case Revoked(partitions):
+                self.offsets.revoke(partitions)
+                self._pauses.let_go(partitions)
+                self._drop_stale()
+            case LostToRetention(partition, first, last, resumed_at):
+                if (offsets := self.offsets.owned.get(partition)) is not None:
+                    offsets.lose(max(0, last - first + 1), resumed_at)
+                self._on_lost(event)
+
+    def _take_in(self, polled: Polled, until_ms: int) -> None:
+        unread: set[Partition] = set()  # partitions of which something was handed back
+        clock = self._clock
+        for partition, records in polled.records.items():
+            if (offsets := self.offsets.owned.get(partition)) is None:
+                continue  # a partition not ours (any more): its owner reads these
+            offsets.begin(records)
+            for begun in range(0, len(records), RECORDS_AT_ONCE):
+                asking: list[Parcel] = []
+                for place, record in enumerate(records[begun : begun + RECORDS_AT_ONCE], begun):
+                    is_late = clock() >= until_ms
+                    not_yet = None if is_late else self._take_record(record, offsets, asking)
+                    if is_late or not_yet is not None:
+                        self._hand_back(partition, offsets, records[place:], not_yet)
+                        unread.add(partition)
+                        break
+                self._desk.ask(asking)
+                self._move_on(self._clock())
+                if partition in unread:
+                    break
+        self.offsets.advance({each: position for each, position in polled.positions.items() if each not in unread})
+
+    def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> NotYet | None:
+        """Convert a record, and add what it became to those that ask to be reported; or return why that cannot be done now."""
+        parcels = self._convert(record)
+        refusal = None
+        if not isinstance(parcels, list):
+            if isinstance(parcels, NotYet):
+                return parcels
+            self._share.read()
+            if isinstance(parcels, Skipped):
+                self._end(record.offset, offsets, FILTERED)
+                return None
+            if isinstance(parcels, Refusal):
+                ticket = Ticket(record, offsets, 0)
+                ticket.refusal = parcels
+                self._bury(ticket)
+                return None
+            parcels, refusal = parcels
+        else:
+            self._share.read()
+        weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES * len(parcels)
+        offsets.unfinished_bytes += weight
+        ticket = Ticket(record, offsets, weight)
+        ticket.open = len(parcels)
+        for parcel in parcels:
+            parcel.ticket = ticket
+        if len(parcels) == 1 and refusal is None:
+            asking += parcels
+            return None
+        ticket.counts = [0] * 7
+        ticket.refusal = refusal
+        users = [parcel for parcel in parcels if parcel.kind is Kind.USER]
+        if users and len(users) < len(parcels):
+            # Identities reach the API no later than the events that need them (reference, section 8).
+            ticket.gated = [parcel for parcel in parcels if parcel.kind is Kind.EVENT]
+            parcels = users
+        asking.extend(parcels)
+        return None
+
+    def _hand_back(
+        self, partition: Partition, offsets: PartitionOffsets, records: Sequence[Record], not_yet: NotYet | None
+    ) -> None:
+        """Hand records back unread, to be read again: at once, or when the first of them can be. Polling goes on, and so do the other partitions."""
+        offsets.put_back(records)
+        if not_yet is not None and not_yet.is_lost:
+            raise RegistryUnavailable(not_yet.reason)
+        self._source.seek(partition, records[0].offset)
+        if not_yet is not None:
+            self._pauses.hold(partition, self._clock() + not_yet.after_ms, not_yet.reason)
+
+    # --- on ------------------------------------------------------------------------------------------------------------------
+
+    def _move_on(self, now_ms: int) -> None:
+        """Take in what the API and the dead-letter topic answered, claim, and send: in this order, so that what was taken is remembered first."""
+        self._settle(self._dispatch.take_in(now_ms), now_ms)
+        while True:
+            granted, known = self._desk.settle(now_ms)
+            self._dispatch.add(granted, now_ms)
+            for parcel, standing in known:
+                self._close(parcel, _KNOWN[standing, parcel.kind])
+            if not self._desk.has_work:
+                break
+        if self._dispatch.halt and not self._dispatch.sending:
+            raise DestinationHalt(self._dispatch.halt)
+        self._dispatch.send(now_ms, flush=self._stopping or self._has_ended())
+
+    def _settle(self, settled: Settled, now_ms: int) -> None:
+        self._desk.confirm(settled.delivered, now_ms)
+        self._unsynced = self._unsynced or bool(settled.delivered)
+        self._desk.release([*(parcel for parcel, _ in settled.refused), *settled.dropped, *settled.withdrawn])
+        self._desk.ask(settled.withdrawn)
+        for parcel in settled.delivered:
+            self._close(parcel, _REPORTED[parcel.kind])
+        for parcel, refused in settled.refused:
+            self._refuse(parcel, refused)
+        for record in self._dead_letters.durable():
+            for ticket in self._burying.pop((record.topic, record.partition, record.offset), ()):
+                self._end(record.offset, ticket.offsets, ticket.ending() if ticket.counts else REFUSED)
+
+    def _refuse(self, parcel: Parcel, refused: Refused) -> None:
+        parcel.ticket.refusal = Refusal(
+            Stage.REPORT, ReasonCode.API_REFUSED, refused.reason, refused.code, refused.request_id, refused.trace_id
+        )
+        parcel.ticket.counts = parcel.ticket.counts or [0] * 7
+        self._close(parcel, _REFUSED[parcel.kind])
+
+    def _close(self, parcel: Parcel, ended: tuple[int, Ending]) -> None:
+        """A message has ended; perhaps its record has too."""
+        ticket = parcel.ticket
+        column, alone = ended
+        if ticket.counts is None:  # its only one, as most are
+            ticket.offsets.unfinished_bytes -= ticket.weight
+            self._end(ticket.record.offset, ticket.offsets, alone)
+            return
+        ticket.open -= 1
+        ticket.counts[column] += 1
+        if ticket.gated is not None and ticket.open == len(ticket.gated):
+            self._desk.ask(ticket.gated)
+            ticket.gated = None
+        if ticket.open:
+            return
+        ticket.offsets.unfinished_bytes -= ticket.weight
+        if ticket.refusal is not None:
+            self._bury(ticket)
+        else:
+            self._end(ticket.record.offset, ticket.offsets, ticket.ending())
+
+    def _bury(self, ticket: Ticket) -> None:
+        """Hand a refused record to the dead letters; it ends when they have it for good."""
+        assert ticket.refusal is not None  # noqa: S101 - both callers have set it
+        if ticket.offsets.closed:
+            return  # whoever owns the partition now reads the record again and comes to its own conclusion
+        record = ticket.record
+        self._burying.setdefault((record.topic, record.partition, record.offset), []).append(ticket)
+        self._dead_letters.send(record, ticket.refusal)
+        self._share.dead()
+
+    def _end(self, offset: int, offsets: PartitionOffsets, ending: Ending) -> None:
+        if offsets.closed:
+            return
+        offsets.end(offset, ending)
+        self._ended_since_commit += 1
+
+    def _drop_stale(self) -> None:
+        """Let go of everything unsent that belongs to partitions taken away; what is being sent keeps its claim until its outcome."""
+        self._desk.drop_stale()
+        self._desk.release(self._dispatch.drop_stale())
+
+    # --- out -----------------------------------------------------------------------------------------------------------------
+
+    def _commit_if_due(self, now_ms: int) -> None:
+        if self._ended_since_commit >= self._pace.commit_records or self._is_due(
+            "commit", now_ms, self._pace.commit_every_ms
+        ):
+            self._commit()
+
+    def _commit(self) -> bool:
+        commits = self.offsets.committable()
+        self._ended_since_commit = 0
+        if not commits:
+            return True
+        self._sync()
+        if not self._source.commit(commits):
+            return False
+        self.offsets.committed(commits)
+        self._durable = {}
+        return True
+
+    def _sync_if_due(self, now_ms: int) -> None:
+        if self._is_due("sync", now_ms, SYNC_EVERY_MS):
+            commits = self.offsets.committable()
+            self._sync()
+            self._durable = commits
+
+    def _sync(self) -> None:
+        """What was confirmed survives a crash of the machine before any offset moves."""
+        if self._unsynced:
+            self._store.sync()
+            self._unsynced = False
+
+    def _adjust_pauses(self, now_ms: int) -> None:
+        dispatch = self._dispatch
+        self._pauses.adjust(dispatch.ready, now_ms, reads_no_more=self._stopping, is_halted=bool(dispatch.halt))
+
+    def _keep_lease(self, now_ms: int) -> None:
+        """Renew in time; and where that was missed (a long pause of the process), ask anew for whatever was not sent: another may have it."""
+        if now_ms - self._renewed_ms < self._pace.lease_ms // 4:
+            return
+        has_lapsed = now_ms - self._renewed_ms >= self._pace.lease_ms
+        self._store.renew(now_ms)
+        self._renewed_ms = now_ms
+        if has_lapsed:
+            unsent = self._dispatch.withdraw()
+            self._desk.release(unsent)
+            self._desk.ask(unsent)
+
+    def _tick(self, now_ms: int) -> None:
+        if self._is_due("sweep", now_ms, SWEEP_EVERY_MS):
+            self._store.sweep(now_ms)
+        if self._is_due("status", now_ms, STATUS_EVERY_MS):
+            for offsets in self.offsets.owned.values():
+                offsets.session_books().check()
+            self._on_status(self.status())
+
+    def _is_due(self, what: str, now_ms: int, every_ms: int) -> bool:
+        if now_ms < self._next.get(what, 0):
+            return False
+        self._next[what] = now_ms + every_ms
+        return True
+
+    def _wait(self) -> int:
+        """Wait for outcomes where nothing may be read, and return how long to wait for records, in ms."""
+        if self._dispatch.is_idle and not self._desk.has_work and not self._burying:
+            return IDLE_POLL_MS
+        if self._dispatch.sending and self._pauses.cover_all:
+            self._dispatch.wait(BUSY_POLL_MS / 1000)
+            return 0
+        return BUSY_POLL_MS
+
+    def _is_idle(self) -> bool:
+        return not self.offsets.in_flight
+
+    # --- the end -------------------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """Finish what is in flight, as far as the grace time allows."""
+        self._adjust_pauses(self._clock())
+        until_ms = self._clock() + self._pace.grace_ms
+        while not self._is_idle() and self._clock() < until_ms:
+            self.turn()
+
+    def _save_what_is_known(self, error: Log2mqError) -> None:
+        """Before an error ends the job: wait for the answers under way, so that what was taken is remembered, and commit."""
+        self._dispatch.halt = self._dispatch.halt or str(error)
+        until_ms = self._clock() + self._pace.grace_ms
+        try:
+            while self._dispatch.sending and self._clock() < until_ms:
+                self._dispatch.wait(BUSY_POLL_MS / 1000)
+                self._settle(self._dispatch.take_in(self._clock()), self._clock())
+            self._commit()
+        except Log2mqError:
+            return  # the first error says what to mend
+
+    def status(self) -> Status:
+        """Where the job stands: the books, the lag, and what it waits for."""
+        return Status(
+            at_ms=self._clock(),
+            books=self.offsets.books(),
+            lifetime=self.offsets.lifetime_books(),
+            lag=self._source.lag(),
+            attempts=self._dispatch.attempts,
+            sending=self._dispatch.sending,
+            queued=self._dispatch.queued,
+            waiting_elsewhere=self._desk.waiting_elsewhere,
+            rests_until_ms=self._dispatch.rests_until_ms(),
+            warnings=self._convert.warnings,
+            stopping=self._stopping,
+            held=self._pauses.reason,
+        )
+
+
+_REPORTED = {
+    Kind.EVENT: (0, Ending(Fate.REPORTED, events_reported=1)),
+    Kind.USER: (4, Ending(Fate.REPORTED, users_reported=1)),
+}
+_KNOWN = {
+    (Standing.DUPLICATE, Kind.EVENT): (1, Ending(Fate.DUPLICATE, events_duplicate=1)),
+    (Standing.DUPLICATE, Kind.USER): (5, Ending(Fate.DUPLICATE, users_duplicate=1)),
+    (Standing.REREAD, Kind.EVENT): (2, Ending(Fate.REREAD, events_reread=1)),
+    (Standing.REREAD, Kind.USER): (5, Ending(Fate.REREAD, users_duplicate=1)),
+}
+_REFUSED = {
+    Kind.EVENT: (3, Ending(Fate.DEAD_LETTERED, events_refused=1)),
+    Kind.USER: (6, Ending(Fate.DEAD_LETTERED, users_refused=1)),
+}

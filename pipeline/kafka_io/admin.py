@@ -1,0 +1,218 @@
+"""Questions about topics, offsets and groups, and the making of topics. Nothing here joins a group."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from kafka import KafkaAdminClient, TopicPartition, errors
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.errors import SourceUnavailable, UsageError
+from pipeline.kafka_io.client import client_settings, unavailable
+from pipeline.kafka_io.commit_metadata import CommitNote
+from pipeline.kafka_io.standalone import UngroupedConsumer
+from pipeline.contracts.values import Commit, Partition
+from schemas.log import Record
+
+READ_LIMIT_MS = 10_000
+
+
+class Topics(UngroupedConsumer):
+    """Asks, and makes topics; with a second connection where that needs an administrator's."""
+
+    def __init__(self, settings: KafkaSettings, environment: Mapping[str, str]) -> None:
+        self._common = client_settings(settings, environment, f"{settings.group or 'log2mq'}-questions")
+        super().__init__(settings, self._common, auto_offset_reset="none", max_partition_fetch_bytes=16 << 20)
+        self._admin: KafkaAdminClient | None = None
+
+    def _close(self) -> None:
+        super()._close()
+        if self._admin is not None:
+            with suppress(errors.KafkaError):
+                self._admin.close()
+
+    def partitions(self) -> list[Partition]:
+        """Return all partitions of the source's topics, sorted.
+
+        Raises:
+            SourceUnavailable: a topic is not there.
+        """
+        with self._asking("looking for the topics"):
+            there = set(self._consumer.topics())
+        pattern = self._settings.topic_pattern
+        topics = sorted(self._settings.topics or (topic for topic in there if re.match(pattern or "", topic)))
+        missing = [topic for topic in topics if topic not in there]
+        if missing or not topics:
+            raise SourceUnavailable(
+                f"no such topic on {', '.join(self._settings.bootstrap_servers)}: {', '.join(missing) or pattern}"
+            )
+        with self._asking("looking for the partitions"):
+            return [
+                Partition(topic, number)
+                for topic in topics
+                for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+            ]
+
+    def exists(self, topic: str) -> bool:
+        """Whether there is a topic of that name."""
+        with self._asking("looking for the topics"):
+            return topic in self._consumer.topics()
+
+    def create(self, topic: str, partitions: int = 1, settings: Mapping[str, str] | None = None) -> None:
+        """Make a topic, unless it is there."""
+        if self.exists(topic):
+            return
+        asked = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(settings or {})}}
+        with self._asking(f"creating {topic}"), suppress(errors.TopicAlreadyExistsError):
+            self._admins().create_topics(asked)
+            self._admins().wait_for_topics([topic])
+
+    def beginning_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the oldest offset still there."""
+        return self._ask(self._consumer.beginning_offsets, partitions)
+
+    def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the offset after the newest record that may be read."""
+        return self._ask(self._consumer.end_offsets, partitions)
+
+    def offsets_for_time(self, partitions: Sequence[Partition], time_ms: int) -> dict[Partition, int]:
+        """Return the first offset at or after a time, or the end offset where there is none."""
+        ends = self.end_offsets(partitions)
+        with self._asking("looking up a time"):
+            found = self._consumer.offsets_for_times({TopicPartition(*each): time_ms for each in partitions})
+        return {
+            each: answer.offset if (answer := found.get(TopicPartition(*each))) is not None else ends[each]
+            for each in partitions
+        }
+
+    def committed(self, group: str, partitions: Sequence[Partition] | None = None) -> dict[Partition, Commit]:
+        """Return what a group has committed, with the job's own text; of all partitions unless some are named."""
+        asked = None if partitions is None else [TopicPartition(*each) for each in partitions]
+        until_s = time.monotonic() + READ_LIMIT_MS / 1000
+        while True:
+            try:
+                answer = self._admins().list_group_offsets({group: asked})
+                break
+            except errors.RetriableError as error:  # the coordinator of a new cluster is still being made
+                if time.monotonic() > until_s:
+                    raise unavailable(self._settings, error, f"looking up the group {group}") from None
+                time.sleep(0.2)
+            except errors.KafkaError as error:
+                raise unavailable(self._settings, error, f"looking up the group {group}") from None
+        offsets = answer.get(group, {})
+        return {
+            Partition(*key): Commit(each.offset, CommitNote.decode(each.metadata).metadata)
+            for key, each in offsets.items()
+            if each.offset >= 0
+        }
+
+    def retention_ms(self, topic: str) -> int | None:
+        """Return how long a topic keeps its records; None for ever, or where it cannot be told."""
+        try:
+            answer = self._admins().describe_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
+            )
+        except errors.KafkaError:
+            return None
+        found = answer.get("topic", {}).get(topic, {}).get("retention.ms")
+        value = found.get("value") if isinstance(found, dict) else found
+        return int(value) if value is not None and int(value) >= 0 else None
+
+    def record_at(self, partition: Partition, offset: int) -> Record:
+        """Return one record.
+
+        Raises:
+            UsageError: there is none at that offset, or no such partition.
+        """
+        with self._asking("looking for the topic"):
+            there = partition.topic in self._consumer.topics()
+            numbers = self._consumer.partitions_for_topic(partition.topic) if there else None
+        if partition.partition not in (numbers or ()):
+            raise UsageError(
+                f"{partition.topic} has partitions 0 to {max(numbers)}; expected one of these, found {partition.partition}"
+                if numbers
+                else f"found no topic {partition.topic}; expected one of the brokers'"
+            )
+        oldest, newest = self.beginning_offsets([partition])[partition], self.end_offsets([partition])[partition]
+        if not oldest <= offset < newest:
+            raise UsageError(
+                f"{partition.topic}:{partition.partition} has offsets {oldest} to {newest - 1}, not {offset}"
+            )
+        key = TopicPartition(*partition)
+        self._consumer.assign([key])
+        self._consumer.seek(key, offset)
+        with self._asking("reading one record"):
+            found = self._consumer.poll(timeout_ms=READ_LIMIT_MS, max_records=1).get(key, [])
+        if not found or found[0].offset != offset:
+            raise UsageError(
+                f"{partition.topic}:{partition.partition} has no record at offset {offset}: compacted away, or a transaction's marker"
+            )
+        return found[0]  # type: ignore[no-any-return]
+
+    def latest_records(self, most: int) -> Iterator[Record]:
+        """Yield the latest records of the source's topics, about equally many of each partition, oldest first in each.
+
+        Raises:
+            SourceUnavailable: no broker answers, from the beginning or from somewhere on.
+        """
+        partitions = self.partitions()
+        starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
+        there = [each for each in partitions if starts[each] < ends[each]]
+        each_partition = max(most // max(len(there), 1), 1)
+        self._consumer.assign([TopicPartition(*each) for each in there])
+        for each in there:
+            self._consumer.seek(TopicPartition(*each), max(starts[each], ends[each] - each_partition))
+        left, heard_s = most, time.monotonic()
+        with self._asking("reading the latest records"):
+            while there and left:
+                polled = self._consumer.poll(timeout_ms=1_000, max_records=left)
+                for records in polled.values():
+                    left -= len(records)
+                    yield from records
+                if polled:
+                    heard_s = time.monotonic()
+                elif time.monotonic() - heard_s > READ_LIMIT_MS / 1000:  # `poll` says nothing of brokers that are away
+                    raise errors.KafkaTimeoutError
+                there = [each for each in there if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]]
+
+    def count_by_header(self, name: str) -> dict[str, int]:
+        """Read the source's topics to their end and count records by the text of one header ("" where it is absent)."""
+        partitions = self.partitions()
+        starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
+        waiting = {each for each in partitions if starts[each] < ends[each]}
+        counts: dict[str, int] = {}
+        self._consumer.assign([TopicPartition(*each) for each in waiting])
+        for each in waiting:
+            self._consumer.seek(TopicPartition(*each), starts[each])
+        with self._asking("reading"):
+            while waiting:
+                for records in self._consumer.poll(timeout_ms=1_000).values():
+                    for record in records:
+                        text = next(
+                            (
+                                value.decode()
+                                for key, value in record.headers or ()
+                                if key == name and value is not None
+                            ),
+                            "",
+                        )
+                        counts[text] = counts.get(text, 0) + 1
+                waiting = {
+                    each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]
+                }
+        return counts
+
+    def _ask(self, ask: object, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        with self._asking("looking up offsets"):
+            answer = ask([TopicPartition(*each) for each in partitions])  # type: ignore[operator]
+        return {Partition(*key): int(offset) for key, offset in answer.items()}
+
+    def _admins(self) -> KafkaAdminClient:
+        if self._admin is None:
+            with self._asking("connecting"):
+                self._admin = KafkaAdminClient(**self._common)
+        return self._admin

@@ -1,0 +1,155 @@
+"""Opening a consumer, and hearing of its rebalances."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.errors import SourceUnavailable
+from pipeline.kafka_io.client import BOOTSTRAP_LIMIT_MS, client_settings, unavailable
+from pipeline.contracts.values import Commit, Partition
+
+CLOSE_LIMIT_MS = 1_000
+METADATA_MAX_AGE_MS = 30_000
+"""How late new partitions, new topics of a pattern, and topics made anew are noticed at most."""
+
+MOST_BYTES_A_PARTITION = 4 << 20
+"""Fetched of one partition at a time. A larger record comes all the same, alone (KIP-74)."""
+
+_log = logging.getLogger("log2mq.kafka")
+
+
+class Rebalance(NamedTuple):
+    """Partitions that came or went."""
+
+    gained: bool
+    partitions: frozenset[Partition]
+
+
+class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types
+    """Takes note of one consumer's rebalances, and commits what goes before it goes.
+
+    Runs on the IO thread while the owner waits in `poll` or `close`: the two never run at the same time.
+    """
+
+    def __init__(
+        self,
+        consumer: KafkaConsumer,
+        encode: Callable[[Mapping[Partition, Commit]], dict[TopicPartition, OffsetAndMetadata]],
+    ) -> None:
+        self.noted: list[Rebalance] = []
+        self.committable: dict[Partition, Commit] = {}
+        self.is_retired = False
+        self._encode = encode
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Commit what may be committed of partitions about to go. Each commit is made once: what comes back may have moved on since."""
+        if self.is_retired:
+            return
+        partitions = _named(revoked)
+        self.noted.append(Rebalance(gained=False, partitions=partitions))
+        commits = {each: self.committable.pop(each) for each in partitions if each in self.committable}
+        if not commits:
+            return
+        try:
+            await self._consumer.commit_async(self._encode(commits))
+        except errors.KafkaError as error:
+            _log.info(
+                "the commit before a rebalance was not taken (%s); those records are read again and recognised",
+                type(error).__name__,
+            )
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Take note of partitions gained."""
+        if not self.is_retired:
+            self.noted.append(Rebalance(gained=True, partitions=_named(assigned)))
+
+    async def on_partitions_lost(self, lost: Any) -> None:
+        """Take note of partitions that went without being asked back: another member may have them, so nothing is committed."""
+        if not self.is_retired:
+            self.noted.append(Rebalance(gained=False, partitions=_named(lost)))
+
+
+def _named(partitions: Any) -> frozenset[Partition]:
+    return frozenset(Partition(*each) for each in partitions)
+
+
+def open_consumer(
+    settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int = BOOTSTRAP_LIMIT_MS
+) -> KafkaConsumer:
+    """Connect, and make sure that the topics are there.
+
+    Raises:
+        SourceUnavailable: no broker answers within `limit_ms`, the login is refused, or a topic is not there.
+    """
+    try:
+        consumer = KafkaConsumer(
+            **{**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms},
+            group_id=settings.group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level=settings.isolation_level,
+            max_poll_records=settings.max_poll_records,
+            max_poll_interval_ms=settings.max_poll_interval,
+            session_timeout_ms=settings.session_timeout,
+            heartbeat_interval_ms=min(3_000, settings.session_timeout // 3),
+            fetch_max_bytes=settings.fetch_max_bytes,
+            max_partition_fetch_bytes=min(settings.fetch_max_bytes, MOST_BYTES_A_PARTITION),
+            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+            allow_auto_create_topics=False,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
+            metrics_enabled=False,
+        )
+    except errors.KafkaError as error:
+        raise unavailable(settings, error, "connecting") from None
+    try:
+        _require_topics(consumer, settings)
+    except errors.KafkaError as error:
+        discard(consumer)
+        raise unavailable(settings, error, "looking for the topics") from None
+    except SourceUnavailable:
+        discard(consumer)
+        raise
+    return consumer
+
+
+def keep_joining(consumer: KafkaConsumer) -> None:
+    """Let a join that a `poll` began and did not see the end of be finished by the next ones. Called before each `poll`.
+
+    kafka-python 3.0.12 forgets it where the join was due to the leader's own metadata (a partition or a topic of the pattern was added): its reason
+    is gone once the leader has made the assignment, so no later `poll` takes the answer in. The member then has no new partitions, sends no
+    heartbeats, and is put out of the group, all without an error.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to it
+    if coordinator is not None and coordinator.rejoining:
+        coordinator.request_rejoin()
+
+
+def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS) -> None:
+    """Close a consumer that is of no more use, whatever state it is in."""
+    try:
+        consumer.close(autocommit=False, timeout_ms=limit_ms)
+    except errors.KafkaError as error:
+        _log.info("leaving the group failed (%s); the brokers notice by themselves", type(error).__name__)
+
+
+def _require_topics(consumer: KafkaConsumer, settings: KafkaSettings) -> None:
+    there = set(consumer.topics())
+    for topic in settings.topics or ():
+        if topic not in there:
+            near = difflib.get_close_matches(topic, there, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "create it, or mend kafka.topics"
+            raise SourceUnavailable(
+                f"the topic {topic} does not exist on {', '.join(settings.bootstrap_servers)}; {hint}"
+            )
+    pattern = settings.topic_pattern
+    if pattern is not None and not any(re.match(pattern, topic) for topic in there):
+        _log.warning("no topic fits kafka.topic_pattern yet; waiting for one")

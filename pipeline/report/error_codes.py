@@ -1,0 +1,153 @@
+"""The verdict table of the reference (section 4.2) as data: the class of each code, and how to go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from pipeline.contracts.values import Exhausted, Halt, Refused, Retry
+
+
+class Verdict(StrEnum):
+    """The classes of answers, each with one way to go on."""
+
+    THROTTLED = "throttled"
+    AWAY = "away"
+    INTERNAL = "internal"
+    NOT_AN_ANSWER = "not an answer"
+    NONCE = "nonce"
+    CLOCK = "clock"
+    TOKEN_EXPIRED = "token expired"  # noqa: S105 - a class of answers
+    CREDENTIALS = "credentials"
+    PERMISSION = "permission"
+    TENANT = "tenant"
+    CONFIGURATION = "configuration"
+    REDIRECT = "redirect"
+    CONTENT = "content"
+    UNKNOWN = "unknown"
+
+
+class Row(NamedTuple):
+    """One row of the table: a code, or with a trailing `*` all that begin so, and its class. Case does not count."""
+
+    code: str
+    verdict: Verdict
+
+
+TABLE: tuple[Row, ...] = (
+    Row("Throttling*", Verdict.THROTTLED),
+    Row("Rejected.Throttling*", Verdict.THROTTLED),
+    Row("ServiceUnavailable*", Verdict.AWAY),
+    Row("InternalError*", Verdict.INTERNAL),
+    Row("UnknownError", Verdict.INTERNAL),
+    Row("SignatureNonceUsed", Verdict.NONCE),
+    Row("InvalidTimeStamp*", Verdict.CLOCK),
+    Row("IllegalTimestamp", Verdict.CLOCK),
+    Row("MissingTimestamp", Verdict.CLOCK),
+    Row("InvalidSecurityToken.Expired", Verdict.TOKEN_EXPIRED),
+    Row("InvalidSecurityToken*", Verdict.CREDENTIALS),
+    Row("MissingSecurityToken", Verdict.CREDENTIALS),
+    Row("InvalidAccessKey*", Verdict.CREDENTIALS),
+    Row("MissingAccessKey*", Verdict.CREDENTIALS),
+    Row("Forbidden.AccessKeyDisabled", Verdict.CREDENTIALS),
+    Row("SignatureDoesNotMatch", Verdict.CREDENTIALS),
+    Row("IncompleteSignature", Verdict.CREDENTIALS),
+    Row("InvalidSignature*", Verdict.CREDENTIALS),
+    Row("MissingSignature*", Verdict.CREDENTIALS),
+    Row("Forbidden*", Verdict.PERMISSION),
+    Row("ActionUnauthorized", Verdict.PERMISSION),
+    Row("ES0110000002", Verdict.TENANT),
+    Row("InvalidOrganization*", Verdict.TENANT),
+    Row("MissingOrganization*", Verdict.TENANT),
+    Row("InvalidTenant*", Verdict.TENANT),
+    Row("MissingTenant*", Verdict.TENANT),
+    Row("InvalidAccessId*", Verdict.TENANT),
+    Row("MissingAccessId*", Verdict.TENANT),
+    Row("InvalidWorkspace*", Verdict.TENANT),
+    Row("MissingWorkspace*", Verdict.TENANT),
+    Row("InvalidApi*", Verdict.CONFIGURATION),
+    Row("InvalidProduct*", Verdict.CONFIGURATION),
+    Row("NoSuchVersion", Verdict.CONFIGURATION),
+    Row("InvalidVersion*", Verdict.CONFIGURATION),
+    Row("MissingVersion", Verdict.CONFIGURATION),
+    Row("InvalidAction*", Verdict.CONFIGURATION),
+    Row("MissingAction", Verdict.CONFIGURATION),
+    Row("UnsupportedHTTPMethod", Verdict.CONFIGURATION),
+    Row("InvalidProtocol*", Verdict.CONFIGURATION),
+    Row("InvalidRegion*", Verdict.CONFIGURATION),
+    Row("MissingRegion*", Verdict.CONFIGURATION),
+    Row("RequestEntityTooLarge", Verdict.CONTENT),
+    Row("RequestBodyTooLarge", Verdict.CONTENT),
+    Row("RequestTooLarge", Verdict.CONTENT),
+    Row("EntityTooLarge", Verdict.CONTENT),
+    Row("PayloadTooLarge", Verdict.CONTENT),
+    Row("ContentMD5NotMatched", Verdict.CONTENT),
+    Row("ContentLengthDoesNotMatch", Verdict.CONTENT),
+    Row("Missing*", Verdict.CONTENT),
+    Row("Invalid*", Verdict.CONTENT),
+)
+"""Read from the top; the first row that fits decides.
+
+Beyond the reference's rows, whatever names a parameter that is the same in every call (version, region, organisation,
+signature) is no fault of the content: were it taken for one, a wrong setting would empty the topic into dead letters.
+"""
+
+STATUSES: Mapping[int, Verdict] = MappingProxyType(
+    {408: Verdict.AWAY, 413: Verdict.CONTENT, 429: Verdict.THROTTLED}
+    | dict.fromkeys(range(300, 400), Verdict.REDIRECT)
+    | dict.fromkeys(range(500, 600), Verdict.AWAY)
+)
+"""What decides where the answer holds no code of the table. A status that is not here is UNKNOWN."""
+
+STATUSES_IN_DOUBT = frozenset({502, 504})
+"""Without a code: a gateway lost the answer of what stands behind it, which may have taken the batch."""
+
+WAYS: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
+    {
+        Verdict.THROTTLED: Retry("", "too many calls for now"),
+        Verdict.AWAY: Retry("", "the service is away for the moment"),
+        Verdict.INTERNAL: Retry("", "an error inside the service", limit=8, exhausted=Exhausted.ISOLATE_OR_RETRY),
+        # A proxy or a sign-in page said 200. Whether the request went on behind it, nobody knows.
+        Verdict.NOT_AN_ANSWER: Retry(
+            "", "the answer is not from the API; something between answers in its place", in_doubt=True
+        ),
+        # Ours are never used twice, so something between sent the request twice; the first may have been taken.
+        Verdict.NONCE: Retry("", "the nonce was seen before", in_doubt=True, outage=False, limit=3),
+        Verdict.CLOCK: Retry(
+            "", "this machine's time and the service's are more than 15 minutes apart; set the clock", limit=2
+        ),
+        Verdict.TOKEN_EXPIRED: Retry("", "the security token has expired; renew it in the credentials file", limit=5),
+        Verdict.CREDENTIALS: Halt("", "the AccessKey, its secret or its security token is wrong"),
+        Verdict.PERMISSION: Halt("", "this AccessKey may not call the operation"),
+        Verdict.TENANT: Halt(
+            "",
+            "organisation, instance and account do not belong together; "
+            "see report.organization_id, report.access_id and report.workspace_id",
+        ),
+        Verdict.CONFIGURATION: Halt(
+            "", "the endpoint does not offer this operation; see report.region or report.endpoint"
+        ),
+        Verdict.REDIRECT: Halt(
+            "",
+            "the endpoint points elsewhere, where signed requests are not sent; see report.endpoint and report.proxy",
+        ),
+        Verdict.CONTENT: Refused("", "the content is refused"),
+        Verdict.UNKNOWN: Retry(
+            "", "an error that log2mq does not know", outage=False, limit=4, exhausted=Exhausted.ISOLATE_OR_HALT
+        ),
+    }
+)
+"""How to go on with each class. The sentences are fixed: the service's own text may repeat what was sent."""
+
+
+def verdict_of(status: int, code: str) -> Verdict:
+    """Look an answer up: by code, and where that is unknown by status."""
+    if code:
+        folded = code.lower()
+        for row in TABLE:
+            known = row.code.lower()
+            if folded == known or (known.endswith("*") and folded.startswith(known[:-1])):
+                return row.verdict
+    return STATUSES.get(status, Verdict.UNKNOWN)

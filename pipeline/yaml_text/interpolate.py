@@ -1,0 +1,79 @@
+"""Variables in a source file: `${NAME}`, `${NAME:-default}`, and `$${` for a literal `${`.
+
+Put in after YAML was read, into text values only: what a variable holds can change a value, never the structure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.yaml_text.diagnostics import Location
+
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]{0,100})(?::-([^}]{0,1000}))?\}|\$\{")
+
+
+def interpolate(
+    content: Any, environment: Mapping[str, str], faults: list[tuple[Location, str, str]], location: Location = ()
+) -> Any:
+    """Return the values with variables put in; what cannot be goes to `faults` as place, found, expected."""
+    if isinstance(content, dict):
+        return {key: interpolate(value, environment, faults, (*location, key)) for key, value in content.items()}
+    if isinstance(content, list):
+        return [interpolate(value, environment, faults, (*location, place)) for place, value in enumerate(content)]
+    if not isinstance(content, str) or "${" not in content:
+        return content
+
+    def replace(found: re.Match[str]) -> str:
+        if found[0] == "$${":
+            return "${"
+        name, default = found[1], found[2]
+        if name is None:
+            faults.append(
+                (
+                    location,
+                    "found ${ without a name",
+                    "expected ${NAME}, ${NAME:-default}, or $${ for the characters themselves",
+                )
+            )
+            return ""
+        value = environment.get(name)
+        if value is not None and not _is_text(value):
+            faults.append((location, f"found ${{{name}}}, whose value is no UTF-8 text", "expected text"))
+            return ""
+        if value is not None and (value or default is None):
+            return value
+        if default is None:
+            faults.append(
+                (
+                    location,
+                    f"found ${{{name}}}, a variable that is not set",
+                    f"expected {name} in the environment, or ${{{name}:-default}}",
+                )
+            )
+            return ""
+        return default
+
+    return _VARIABLE.sub(replace, content)
+
+
+def _is_text(value: str) -> bool:
+    """Whether a variable's value can be sent anywhere: bytes that are no UTF-8 come from the environment as half surrogate pairs."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def required_variables(content: Any, location: Location = ()) -> Iterator[tuple[str, Location]]:
+    """Return the variables that have no default, each with the place where it stands."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from required_variables(value, (*location, key))
+    elif isinstance(content, list):
+        for place, value in enumerate(content):
+            yield from required_variables(value, (*location, place))
+    elif isinstance(content, str):
+        yield from ((found[1], location) for found in _VARIABLE.finditer(content) if found[1] and found[2] is None)

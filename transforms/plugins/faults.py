@@ -1,0 +1,102 @@
+"""What a plug-in's own code does wrong before it has seen a record, said as faults of the source file: never a traceback, never a value of its options."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from transforms.fault import Fault, Location, MappingFaults
+from transforms.plugins.time_limit import TimeLimit, TookTooLong
+
+PLUGIN: Location = ("transform", "plugin")
+FILE: Location = ("transform", "file")
+OPTIONS: Location = ("transform", "options")
+
+_MOST_QUOTED = 300
+_LEAST_SECRET = 4
+"""Shorter values of options are no secrets, and would mask parts of words."""
+
+_HERE, _PYTHON = str(Path(__file__).parent), sysconfig.get_path("stdlib")
+
+
+class PluginNotFound(MappingFaults):
+    """There is no plug-in of that name, or there are several."""
+
+
+class InvalidOptions(MappingFaults):
+    """The options break the plug-in's own model. `error` is pydantic's account of it, for whoever can say it better."""
+
+    def __init__(self, name: str, model: type[BaseModel], error: ValidationError, options: Mapping[str, Any]) -> None:
+        self.model = model
+        self.error = error
+        super().__init__(
+            Fault((*OPTIONS, *each["loc"]), masked(each["msg"], options), f"what the plug-in {name!r} takes")
+            for each in error.errors(include_url=False, include_input=False)
+        )
+
+
+def one_fault(location: Location, found: str, expected: str) -> MappingFaults:
+    """Return one fault, to be raised."""
+    return MappingFaults([Fault(location, found, expected)])
+
+
+def called(call: Callable[[Any], Any], argument: Any, location: Location, what: str, most_s: float) -> Any:
+    """Return what a plug-in's own code returns. Where it raises, `what` says what has failed; the line is put behind it.
+
+    Raises:
+        MappingFaults: it raised, or took longer than `most_s` seconds.
+    """
+    try:
+        return TimeLimit(most_s).run(call, argument)
+    except TookTooLong:
+        raise one_fault(location, f"{what} (it takes longer than {most_s:g} s)", "code that comes to an end") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plug-in's own code; a panic in Rust is no `Exception`
+        options = argument if isinstance(argument, Mapping) else {}
+        said = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
+        found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {said}" if said else "")
+        expected = "what its documentation says" if location is OPTIONS else "a plug-in that can be"
+        raise one_fault(location, found, expected) from None
+
+
+def _at(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f" at line {error.lineno}" if error.lineno else ""
+    return f" at {place}" if (place := place_of(error)) else ""
+
+
+def place_of(error: BaseException) -> str:
+    """Return file and line at which foreign code raised, as far down as it is the same file that was called first."""
+    trace: TracebackType | None = error.__traceback__
+    called_file, line = "", 0
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file == called_file or (not called_file and _is_foreign(file)):
+            called_file, line = file, trace.tb_lineno
+        trace = trace.tb_next
+    return f"{Path(called_file).name}:{line}" if line else ""
+
+
+def _is_foreign(file: str) -> bool:
+    return not file.startswith(("<", _HERE)) and (not file.startswith(_PYTHON) or "site-packages" in file)
+
+
+def masked(text: str, options: Mapping[str, Any]) -> str:
+    """Quote what the author says, without the values of options: one may be a secret."""
+    for value in sorted(_texts(options), key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
+    elif len(str(value)) >= _LEAST_SECRET:
+        yield str(value)
