@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.contracts.values import Claim
+from pipeline.dedup.lmdb_store.store import LmdbStore
 
 BATCH, SYNC_EVERY, SWEEP_EVERY = 500, 4_000, 20_000
 BEGAN_MS = 1_700_000_000_000

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.runtime.build import Hooks, Job
 from pipeline.config.load import load_source
+from pipeline.runtime.build import Hooks, Job
 
 
 def main() -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from whole_job import KEYS, SOURCE, log
 
-from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
-from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.producer import KafkaWriter
+from pipeline.kafka_io.settings import KafkaSettings
 
 NOBODY = 9
 """A port where nobody listens: every connection is refused."""

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
-from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.producer import KafkaWriter
+from pipeline.kafka_io.settings import KafkaSettings
 
 HERE = Path(__file__).parent
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pipeline.runtime.build import Hooks, Job
-from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.config.load import load_source
+from pipeline.contracts.values import Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.emulator.quick_audience.server import StandIn
 from pipeline.errors import ComponentMissing
-from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.admin import Topics
-from pipeline.contracts.values import Partition
+from pipeline.kafka_io.producer import KafkaWriter
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.runtime.build import Hooks, Job
 
 # How fast a machine is says nothing about a property. Under CI hypothesis takes the same examples each time by itself.
 settings.register_profile("log2mq", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

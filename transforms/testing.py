@@ -15,8 +15,8 @@ from schemas.event import EventMessage
 from schemas.log import LogEntry, RawRecord
 from schemas.refusal import Refusal
 from transforms.base import Kind, Message, Skipped, Transform
-from transforms.values.numbers import float_or_exact
 from transforms.plugins.plugin import load_plugin
+from transforms.values.numbers import float_or_exact
 
 __all__ = ["Answer", "check_golden", "check_transform", "entry", "json_entries", "load_plugin"]
 

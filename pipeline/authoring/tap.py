@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from pipeline.job.converter import Converter, Partly
 from pipeline.authoring.wait import answered
+from pipeline.job.converter import Converter, Partly
 from pipeline.job.in_flight import Parcel
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.errors import RegistryUnavailable
 from pipeline.contracts.values import NotYet
+from pipeline.errors import RegistryUnavailable
 
 MOST_MS = 15_000
 """A person has less patience than a job."""

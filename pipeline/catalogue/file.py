@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.catalogue.rewrite import rewritten
 from pipeline.catalogue.rules import Placed, rule_faults
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, dotted, errors_in, from_pydantic
+from pipeline.errors import UsageError
 from pipeline.yaml_text.atomic_write import replace_file
+from pipeline.yaml_text.diagnostics import ConfigFault, Found, dotted, errors_in, from_pydantic
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_yaml
 from pipeline.yaml_text.yaml_layout import NotEditable
-from pipeline.errors import UsageError
 from schemas.catalogue import Catalogue, Channel, EventDefinition, MarketingTask
 
 CATALOGUE_FILE = FileKind("a catalogue file", "one mapping that begins with `channels:`", 16 << 20, 500_000)

@@ -10,12 +10,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalogue.file import content_faults
 from pipeline.catalogue.edits import with_fields
+from pipeline.catalogue.file import content_faults
 from pipeline.catalogue.rules import did_you_mean
 from pipeline.catalogue.table import CHANNEL_COLUMNS, COLUMNS, EVENT_COLUMNS, PROPERTY_COLUMNS
-from pipeline.yaml_text.diagnostics import ConfigFault, Location, line_of, shown
 from pipeline.errors import UsageError
+from pipeline.yaml_text.diagnostics import ConfigFault, Location, line_of, shown
 from schemas.catalogue import ApplicationType, Catalogue, Channel, Origin, PropertyScope, PropertyType
 
 MOST_BYTES = 16 << 20

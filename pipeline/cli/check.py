@@ -10,17 +10,17 @@ from pathlib import Path
 
 import click
 
-from pipeline.runtime.build import build_converter
-from pipeline.cli.online import api_warnings, ask_registries, kafka_warnings
-from pipeline.cli.options import source_argument
-from pipeline.config.warnings import missing_credentials, unset_keys, warnings
-from pipeline.config.load import load_source
-from pipeline.config.source_file import SourceFile
-from pipeline.errors import SourceUnavailable, UsageError
-from pipeline.observe.console import output
 from pipeline.authoring.dry_run.records import Sampled, file_records, topic_records, whole_record
 from pipeline.authoring.dry_run.run import try_out
 from pipeline.authoring.dry_run.tables import printed
+from pipeline.cli.online import api_warnings, ask_registries, kafka_warnings
+from pipeline.cli.options import source_argument
+from pipeline.config.load import load_source
+from pipeline.config.source_file import SourceFile
+from pipeline.config.warnings import missing_credentials, unset_keys, warnings
+from pipeline.errors import SourceUnavailable, UsageError
+from pipeline.observe.console import output
+from pipeline.runtime.build import build_converter
 
 MOST_RECORDS = 10_000
 

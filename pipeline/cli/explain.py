@@ -12,21 +12,21 @@ from typing import BinaryIO
 
 import click
 
-from pipeline.runtime.build import build_converter
+from pipeline.authoring.dry_run.records import MOST_WHOLE_BYTES, lines_of, record_of, written_ms
+from pipeline.authoring.signed_request import explain_request
+from pipeline.authoring.wait import MOST_MS, answered
 from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.job.converter import Converter, Partly
+from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
+from pipeline.job.converter import Converter, Partly
+from pipeline.job.in_flight import Parcel
 from pipeline.kafka_io.admin import Topics
 from pipeline.observe.masking import Masking, Unmasked, identifiers
-from pipeline.authoring.wait import MOST_MS, answered
 from pipeline.report.credentials import Credentials, CredentialsSource
-from pipeline.authoring.signed_request import explain_request
+from pipeline.runtime.build import build_converter
 from pipeline.setting_types.secret import Secret
-from pipeline.job.in_flight import Parcel
-from pipeline.authoring.dry_run.records import MOST_WHOLE_BYTES, lines_of, record_of, written_ms
-from pipeline.contracts.values import Partition
 from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped

@@ -11,22 +11,22 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.cli.options import kafka_settings
-from pipeline.config.decode_check import decode_faults
-from pipeline.yaml_text.diagnostics import errors_in, from_pydantic
-from pipeline.kafka_io.settings import KafkaSettings
-from pipeline.config.load import load_source
-from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml, read_yaml
-from pipeline.decode import DecodeContext, DecodeSettings, DecodeStep
-from pipeline.errors import UsageError
-from pipeline.authoring.wait import MOST_MS
 from pipeline.authoring.infer.avro import is_confluent
-from pipeline.authoring.infer.roles import find_candidates
 from pipeline.authoring.infer.format import ENOUGH, Guess, decoded, guess_format
+from pipeline.authoring.infer.roles import find_candidates
 from pipeline.authoring.infer.rule_writer import Place
 from pipeline.authoring.infer.sample import MOST_RECORD_BYTES, WHOLE, sample_of_file, sample_of_topic
 from pipeline.authoring.infer.source_writer import percent, write_source
+from pipeline.authoring.wait import MOST_MS
+from pipeline.cli.options import kafka_settings
+from pipeline.config.decode_check import decode_faults
+from pipeline.config.load import load_source
+from pipeline.decode import DecodeContext, DecodeSettings, DecodeStep
 from pipeline.decode.schema_registry.settings import RegistrySettings
+from pipeline.errors import UsageError
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.yaml_text.diagnostics import errors_in, from_pydantic
+from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml, read_yaml
 
 _OF_THE_BROKERS = ("bootstrap_servers", "isolation_level", "api_version", "security")
 _STEPS = FileKind("steps of decoding", "a decoder such as nginx, or {format: nginx, log_format: ...}", 64 << 10, 1_000)

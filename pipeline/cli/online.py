@@ -9,17 +9,17 @@ from contextlib import closing
 
 import click
 
-from pipeline.yaml_text.diagnostics import Location
-from pipeline.setting_types.quantity import format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.decode import DecodeContext
 from pipeline.decode.avro.options import AvroOptions
+from pipeline.decode.schema_registry.client import Away, Barred, RegistryClient
 from pipeline.errors import DestinationHalt, RegistryUnavailable, UsageError
 from pipeline.kafka_io.admin import Topics
-from pipeline.decode.schema_registry.client import Away, Barred, RegistryClient
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.healthcheck import probe
+from pipeline.setting_types.quantity import format_duration
+from pipeline.yaml_text.diagnostics import Location
 
 MOST_WORKSPACES_SHOWN = 10
 MOST_NAME_CHARACTERS = 40

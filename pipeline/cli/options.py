@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.errors import UsageError
+from pipeline.kafka_io.settings import KafkaSettings
 
 source_argument = click.argument("source_file", metavar="SOURCE.yaml", type=click.Path(path_type=Path))
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pipeline.runtime.build import Hooks, now_ms
 from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
+from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
-from pipeline.runtime.worker_process import on_stop_signals
+from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, ReplayRange, plan, replay_group
+from pipeline.job.status import Status
 from pipeline.kafka_io.admin import Topics
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary
-from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, ReplayRange, plan, replay_group
+from pipeline.runtime.build import Hooks, now_ms
 from pipeline.runtime.replay_job import DryReplayJob, ReplayJob
-from pipeline.job.status import Status
-from pipeline.contracts.values import Partition
+from pipeline.runtime.worker_process import on_stop_signals
 
 
 @click.command()

@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pipeline.runtime.build import Hooks, Job
 from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
-from pipeline.config.warnings import warnings
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.runtime.worker_process import WorkerMain, on_stop_signals
+from pipeline.config.warnings import warnings
+from pipeline.job.status import Status
 from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary, merge
-from pipeline.job.status import Status
+from pipeline.runtime.build import Hooks, Job
 from pipeline.runtime.supervisor import Supervisor
+from pipeline.runtime.worker_process import WorkerMain, on_stop_signals
 
 
 @click.command()

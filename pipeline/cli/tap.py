@@ -10,21 +10,21 @@ from threading import Event
 
 import click
 
-from pipeline.runtime.build import build_converter, now_ms
+from pipeline.authoring.tap import Choice, Counts, Gate, Stage, Tap
+from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import source_argument
 from pipeline.cli.replay import bound_of, chosen_partitions
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml
-from pipeline.errors import UsageError
-from pipeline.runtime.worker_process import on_stop_signals
-from pipeline.kafka_io.tail import Tail
-from pipeline.kafka_io.admin import Topics
-from pipeline.authoring.wait import MOST_MS
-from pipeline.job.replay_range import FROM_NAMES, Bound
-from pipeline.authoring.tap import Choice, Counts, Gate, Stage, Tap
 from pipeline.contracts.values import Partition
+from pipeline.errors import UsageError
+from pipeline.job.replay_range import FROM_NAMES, Bound
+from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.tail import Tail
+from pipeline.runtime.build import build_converter, now_ms
+from pipeline.runtime.worker_process import on_stop_signals
+from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml
 from schemas.refusal import ReasonCode
 from transforms.fault import MappingFaults
 from transforms.mapping.comparisons import Test

@@ -17,9 +17,9 @@ from pipeline.authoring.cases.report import Tone, failure_lines
 from pipeline.authoring.cases.run import CaseResult, run_cases, unreached_rules
 from pipeline.authoring.cases.update import updated_text
 from pipeline.cli.options import source_argument
+from pipeline.errors import CasesFailed, UsageError
 from pipeline.yaml_text.atomic_write import replace_file
 from pipeline.yaml_text.yaml_file import read_yaml
-from pipeline.errors import CasesFailed, UsageError
 
 COLOURS: Mapping[Tone, dict[str, Any]] = {
     Tone.TITLE: {"bold": True},

@@ -13,12 +13,12 @@ from types import FrameType
 import click
 
 from pipeline.cli.options import kafka_settings, made_folder
-from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import ComponentMissing, UsageError
-from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.producer import KafkaWriter
+from pipeline.kafka_io.settings import KafkaSettings
 
 _TOPIC = re.compile(r"([A-Za-z0-9._-]{1,249})(?::([1-9][0-9]{0,3}))?")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.yaml_text.diagnostics import Found, Location, errors_in, from_pydantic
 from pipeline.decode import DECODERS, DecodeContext, DecodeLimits, DecodeStep, build_decoder
 from pipeline.decode.chain import field_step
+from pipeline.yaml_text.diagnostics import Found, Location, errors_in, from_pydantic
 from transforms.fault import BadExpression
 
 STEP_KEYS = tuple(field.alias or name for name, field in DecodeStep.model_fields.items())

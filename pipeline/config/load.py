@@ -13,15 +13,15 @@ from pydantic import ValidationError
 from pipeline.catalogue.file import read_catalogue
 from pipeline.catalogue.mapping_check import mapping_findings
 from pipeline.config.decode_check import decode_faults
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, errors_in, from_pydantic
 from pipeline.config.fragments import placed_at, put_in
-from pipeline.yaml_text.interpolate import interpolate
 from pipeline.config.source_file import SourceFile
 from pipeline.config.table_files import tables_of
 from pipeline.config.transform_check import transform_faults
-from pipeline.yaml_text.yaml_file import UnreadableYaml, read_yaml
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
+from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, errors_in, from_pydantic
+from pipeline.yaml_text.interpolate import interpolate
+from pipeline.yaml_text.yaml_file import UnreadableYaml, read_yaml
 from schemas.catalogue import Catalogue
 
 

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from pipeline.catalogue.settings import CatalogueSettings
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, line_of
 from pipeline.config.fragments import Fragment, Origins, placed_at
-from pipeline.kafka_io.settings import KafkaSettings
-from pipeline.setting_types.quantity import ByteSize, Duration, Share
 from pipeline.config.table_files import TableFile
 from pipeline.decode.settings import DecodeSettings
 from pipeline.dedup.settings import DedupSettings
+from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.report.settings import ReportSettings
+from pipeline.setting_types.quantity import ByteSize, Duration, Share
 from pipeline.setting_types.secret import SecretSource
+from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, line_of
 from schemas.catalogue import Catalogue
 from transforms.mapping.models import EventRule, EventTimeSettings, IdentitySettings, MappingSettings, UserRule
 

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pipeline.decode.settings import Charset
 from pipeline.yaml_text.diagnostics import Found
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, read_yaml, reason
-from pipeline.decode.settings import Charset
 
 MOST_BYTES = 64 << 20
 MOST_ROWS = 1_000_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 from collections.abc import Mapping
 
-from pipeline.setting_types.quantity import format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
+from pipeline.setting_types.quantity import format_duration
 from transforms.fault import Location, Note
 from transforms.mapping import out_biz_id_notes, personal_notes, rule_notes, slip_notes
 

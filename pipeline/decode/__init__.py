@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from pipeline.contracts.interfaces import Decoder
 from pipeline.decode.access_log.decoder import ApacheOptions, NginxOptions, build_apache, build_nginx
 from pipeline.decode.avro.decoder import build_avro
 from pipeline.decode.avro.options import AvroOptions
 from pipeline.decode.chain import FieldStep, chained, field_step
 from pipeline.decode.connect.connect import ConnectOptions, build_connect, read_connect
-from pipeline.decode.context import DecodeContext
 from pipeline.decode.connect.debezium import DebeziumOptions, build_debezium, read_debezium
+from pipeline.decode.context import DecodeContext
 from pipeline.decode.delimited import CsvOptions, TsvOptions, build_csv
 from pipeline.decode.grok.decoder import GrokOptions, build_grok
 from pipeline.decode.java.decoder import JavaOptions, build_java
@@ -28,7 +29,6 @@ from pipeline.decode.settings import DecodeSettings, DecodeStep
 from pipeline.decode.syslog import SyslogOptions, build_syslog
 from pipeline.decode.unpack import unpacked
 from pipeline.decode.xml import XmlOptions, build_xml
-from pipeline.contracts.interfaces import Decoder
 
 __all__ = [
     "DECODERS",

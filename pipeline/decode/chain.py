@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
+from pipeline.contracts.values import NotYet
 from pipeline.decode.entries import gathered
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import Base64Text
-from pipeline.contracts.interfaces import Decoded, Decoder, Fields
-from pipeline.contracts.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Skipped
 from transforms.fault import BadExpression

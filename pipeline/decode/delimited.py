@@ -10,9 +10,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
-from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.decode.limits import DecodeLimits
 from pipeline.contracts.interfaces import Decoded, Fields
 from pipeline.contracts.values import NotYet
+from pipeline.decode.limits import DecodeLimits
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
-from pipeline.contracts.interfaces import Decoded, Decoder
 
 _NO_PAIRS = no_match("the text holds no pair of key and value, separated as decode.key_separator says")
 _BROKEN = no_match("a quoted value of the text is not closed, or text follows its closing quote")

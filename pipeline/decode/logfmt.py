@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
-from pipeline.contracts.interfaces import Decoded, Decoder
 
 _NO_PAIRS = no_match("the line holds no key=value")
 _BROKEN = no_match("the line is no logfmt: a quote is not closed, or stands within a value, or a key is missing")

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pipeline.contracts.interfaces import Decoder
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import NOT_UTF8, no_match
-from pipeline.contracts.interfaces import Decoder
 from schemas.refusal import Refusal
 from transforms.values.pattern import Pattern, PatternError
 

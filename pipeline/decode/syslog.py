@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.decode.zone_name import ZoneName
-from pipeline.contracts.interfaces import Decoded, Decoder
 from transforms.values.text import Inconvertible
 from transforms.values.times import OffsetOf, iso_moment, since_1970_ms, zone_offsets
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import zstandard
 
+from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.entries import gathered
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.settings import DecodeStep
-from pipeline.contracts.interfaces import Decoded, Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"

@@ -9,10 +9,10 @@ from xml.parsers.expat import ExpatError
 import xmltodict
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.nesting import deeper
 from pipeline.decode.text import text_decoder
-from pipeline.contracts.interfaces import Decoded, Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 _NOT_XML = Refusal(Stage.DECODE, ReasonCode.NOT_XML, "the text is no XML, or declares entities, which are not read")

@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.contracts.interfaces import DedupStore
+from pipeline.dedup.dry_run_store import PreviewStore
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.dedup.dry_run_store import PreviewStore
 from pipeline.dedup.settings import DedupSettings
 from pipeline.errors import ComponentMissing, UsageError
-from pipeline.contracts.interfaces import DedupStore
 from pipeline.setting_types.secret import Secret
 
 __all__ = ["DedupSettings", "open_preview", "open_store"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pipeline.dedup.entry import answer, confirmed_entries, expires_ms, owner_number
 from pipeline.contracts.values import Claim, Standing
+from pipeline.dedup.entry import answer, confirmed_entries, expires_ms, owner_number
 
 SWEPT_AT_ONCE = 2_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from pipeline.editor_schema.source import Schema, ref
 from pipeline.decode import DECODERS, DecodeStep
+from pipeline.editor_schema.source import Schema, ref
 
 
 def decoder_steps() -> dict[str, Schema]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from pipeline.authoring.cases.models import TestCases
+from pipeline.config.source_file import SourceFile
 from pipeline.editor_schema.cases import CASES_BESIDE, CASES_INSTEAD
 from pipeline.editor_schema.catalogue import CATALOGUE_BESIDE, CATALOGUE_INSTEAD
 from pipeline.editor_schema.decoders import decoder_steps
@@ -28,7 +29,6 @@ from pipeline.editor_schema.source import (
     quantity,
     ref,
 )
-from pipeline.config.source_file import SourceFile
 from schemas.catalogue import Catalogue
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.config.fragments import MOST_USED
-from pipeline.setting_types.quantity import format_bytes, format_duration, format_share
 from pipeline.config.source_file import NAME
+from pipeline.setting_types.quantity import format_bytes, format_duration, format_share
 from schemas.customer import IdMapping
 from transforms.mapping.comparisons import OPERATORS
 from transforms.mapping.values import MOST_CHOICES

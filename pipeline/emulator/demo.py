@@ -16,13 +16,13 @@ from typing import Any
 
 import orjson
 
-from pipeline.job.books import Books, Ending, Tally, decode_books
 from pipeline.emulator.kafka_broker.broker import default_cache
 from pipeline.emulator.kafka_broker.demo_kafka import DemoKafka, demo_kafka
 from pipeline.emulator.samples.generate import POISON, ExpectedBooks, SampleKind, generate
 from pipeline.errors import Log2mqError
-from pipeline.kafka_io.producer import KafkaWriter
+from pipeline.job.books import Books, Ending, Tally, decode_books
 from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.producer import KafkaWriter
 
 COUNTS: Mapping[SampleKind, int] = {
     SampleKind.SHOP_APP: 30_000,

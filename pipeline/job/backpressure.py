@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.contracts.interfaces import Source
-from pipeline.job.offsets import Offsets
-from pipeline.job.limits import Pace
 from pipeline.contracts.values import Partition
+from pipeline.job.limits import Pace
+from pipeline.job.offsets import Offsets
 
 
 class Pauses:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.contracts.interfaces import DedupStore
-from pipeline.job.in_flight import Parcel
 from pipeline.contracts.values import Standing
+from pipeline.job.in_flight import Parcel
 
 ASK_AGAIN_MS = 200
 """How often to ask for a claim that another process holds."""

@@ -10,8 +10,8 @@ import orjson
 
 from pipeline.catalogue.message_check import MessageCheck
 from pipeline.contracts.interfaces import Decoder
-from pipeline.job.in_flight import Parcel
 from pipeline.contracts.values import Claim, NotYet
+from pipeline.job.in_flight import Parcel
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped, Transform

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from pipeline.job.batch import Batch, Batcher
 from pipeline.contracts.retry import Backoff, Breaker
-from pipeline.job.in_flight import Parcel
 from pipeline.contracts.values import Delivered, Exhausted, Halt, Outcome, Refused, Retry
+from pipeline.job.batch import Batch, Batcher
+from pipeline.job.in_flight import Parcel
 from transforms.base import Kind
 
 

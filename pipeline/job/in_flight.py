@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.contracts.values import Claim
 from pipeline.job.books import Ending, Fate
 from pipeline.job.offsets import PartitionOffsets
-from pipeline.contracts.values import Claim
 from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from pipeline.job.books import Books, Ending, decode_books, encode_books
 from pipeline.contracts.values import Commit, Partition
+from pipeline.job.books import Books, Ending, decode_books, encode_books
 from schemas.log import Record
 
 

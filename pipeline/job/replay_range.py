@@ -14,10 +14,10 @@ from hashlib import sha256
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from pipeline.contracts.values import Commit, Partition
+from pipeline.errors import UsageError
 from pipeline.job.books import decode_books, encode_books
 from pipeline.setting_types.quantity import parse_duration
-from pipeline.errors import UsageError
-from pipeline.contracts.values import Commit, Partition
 
 DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
 """The zone of a time given without one: that of the logs (reference, section 8)."""

@@ -10,18 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.job.books import FILTERED, REFUSED, Ending, Fate
-from pipeline.job.claims import ClaimDesk
-from pipeline.job.converter import Converter
-from pipeline.dead_letters.limit import DeadLetterShare
-from pipeline.job.dispatch import Dispatch, Settled
-from pipeline.errors import DestinationHalt, Log2mqError, RegistryUnavailable
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Source
-from pipeline.job.offsets import Offsets, PartitionOffsets
-from pipeline.job.limits import Pace
-from pipeline.job.backpressure import Pauses
-from pipeline.job.status import Status
-from pipeline.job.in_flight import Parcel, Ticket
 from pipeline.contracts.values import (
     Assigned,
     Commit,
@@ -34,6 +23,17 @@ from pipeline.contracts.values import (
     SourceEvent,
     Standing,
 )
+from pipeline.dead_letters.limit import DeadLetterShare
+from pipeline.errors import DestinationHalt, Log2mqError, RegistryUnavailable
+from pipeline.job.backpressure import Pauses
+from pipeline.job.books import FILTERED, REFUSED, Ending, Fate
+from pipeline.job.claims import ClaimDesk
+from pipeline.job.converter import Converter
+from pipeline.job.dispatch import Dispatch, Settled
+from pipeline.job.in_flight import Parcel, Ticket
+from pipeline.job.limits import Pace
+from pipeline.job.offsets import Offsets, PartitionOffsets
+from pipeline.job.status import Status
 from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped

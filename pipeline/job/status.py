@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from pipeline.contracts.values import Partition
 from pipeline.job.books import Books
 from pipeline.job.dispatch import Attempts
-from pipeline.contracts.values import Partition
 
 
 @dataclass(frozen=True, slots=True)

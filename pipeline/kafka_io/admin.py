@@ -10,12 +10,12 @@ from contextlib import suppress
 from kafka import KafkaAdminClient, TopicPartition, errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.client import client_settings, unavailable
 from pipeline.kafka_io.commit_metadata import CommitNote
+from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.standalone import UngroupedConsumer
-from pipeline.contracts.values import Commit, Partition
 from schemas.log import Record
 
 READ_LIMIT_MS = 10_000

@@ -8,8 +8,8 @@ from typing import Any
 
 from kafka import errors
 
-from pipeline.kafka_io.settings import KafkaSettings, SecuritySettings
 from pipeline.errors import SourceUnavailable, UsageError
+from pipeline.kafka_io.settings import KafkaSettings, SecuritySettings
 
 BOOTSTRAP_LIMIT_MS = 15_000
 """How long a broker may take to answer at the start. Later outages are waited out for `kafka.give_up_after`."""

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
-from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.client import BOOTSTRAP_LIMIT_MS, client_settings, unavailable
-from pipeline.contracts.values import Commit, Partition
+from pipeline.kafka_io.settings import KafkaSettings
 
 CLOSE_LIMIT_MS = 1_000
 METADATA_MAX_AGE_MS = 30_000

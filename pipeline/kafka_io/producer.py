@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from kafka import KafkaProducer, errors
 
-from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.errors import DeadLetterUnavailable
 from pipeline.kafka_io.client import client_settings, unavailable
+from pipeline.kafka_io.settings import KafkaSettings
 from schemas.log import Record
 from schemas.refusal import Refusal
 

@@ -15,14 +15,14 @@ from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
-from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.contracts.values import Assigned, Commit, Partition, Polled, Revoked, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.client import BOOTSTRAP_LIMIT_MS, MENDS_ITSELF_NOT, unavailable
 from pipeline.kafka_io.consumer import Rebalance, Rebalances, discard, keep_joining, open_consumer
-from pipeline.kafka_io.liveness import Outage
 from pipeline.kafka_io.header_names import read_malformed_header_names
+from pipeline.kafka_io.liveness import Outage
+from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.start_offsets import KnownTopic, StartResolver, encode_commits, topic_id
-from pipeline.contracts.values import Assigned, Commit, Partition, Polled, Revoked, SourceEvent
 from schemas.log import Record
 
 COMMIT_LIMIT_MS = 5_000

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from kafka import KafkaConsumer, errors
 
-from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.client import unavailable
+from pipeline.kafka_io.settings import KafkaSettings
 
 CLOSE_LIMIT_MS = 2_000
 

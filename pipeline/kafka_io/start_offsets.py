@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
-from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.contracts.values import Commit, LostToRetention, Partition, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.commit_metadata import CommitNote
-from pipeline.contracts.values import Commit, LostToRetention, Partition, SourceEvent
+from pipeline.kafka_io.settings import KafkaSettings
 
 ANSWER_LIMIT_MS = 10_000
 LOOK_AGAIN_S = (0.5, 1.0, 1.5)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from kafka import TopicPartition
 
-from pipeline.kafka_io.settings import KafkaSettings
-from pipeline.kafka_io.client import client_settings
-from pipeline.kafka_io.standalone import UngroupedConsumer
 from pipeline.contracts.values import Partition
+from pipeline.kafka_io.client import client_settings
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.kafka_io.standalone import UngroupedConsumer
 from schemas.log import Record
 
 MOST_AT_ONCE = 500

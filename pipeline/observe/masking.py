@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.job.converter import Converter
-from pipeline.observe.redact import MASK, mask_tokens, redact
 from pipeline.job.in_flight import Parcel
+from pipeline.observe.redact import MASK, mask_tokens, redact
 from schemas.log import LogEntry
 from schemas.refusal import Refusal
 from transforms.mapping import Mapper

@@ -11,13 +11,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.contracts.values import Partition
+from pipeline.errors import Log2mqError
 from pipeline.job.books import Books
 from pipeline.job.dispatch import Attempts
-from pipeline.errors import Log2mqError
+from pipeline.job.status import Status
 from pipeline.observe.console import output
 from pipeline.observe.progress import Progress
-from pipeline.job.status import Status
-from pipeline.contracts.values import Partition
 
 HEADINGS = ("read", "reported", "duplicate", "filtered", "dead-lettered", "in flight")
 

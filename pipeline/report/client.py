@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 
+from pipeline.contracts.values import Delivered, Halt, Outcome, Refused, Retry
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
+from pipeline.report.error_codes import Verdict, verdict_of
 from pipeline.report.request import RequestSigner, SignedRequest, new_nonce
 from pipeline.report.settings import ReportSettings
 from pipeline.report.verdict import judge
-from pipeline.report.error_codes import Verdict, verdict_of
-from pipeline.contracts.values import Delivered, Halt, Outcome, Refused, Retry
 from schemas.result import workspaces_of
 from transforms.base import Kind
 

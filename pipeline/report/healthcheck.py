@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from pipeline.contracts.values import Retry
 from pipeline.errors import DestinationHalt
 from pipeline.report.client import ReporterClient
 from pipeline.report.error_codes import Verdict, verdict_of
-from pipeline.contracts.values import Retry
 
 WAITS_MS = (1_000, 2_000)
 MOST_WAIT_MS = 10_000

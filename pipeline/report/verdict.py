@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from pipeline.report.signing import string_to_sign_v3
-from pipeline.report.error_codes import STATUSES_IN_DOUBT, WAYS, Verdict, verdict_of
 from pipeline.contracts.values import Delivered, Halt, Outcome, Retry
+from pipeline.report.error_codes import STATUSES_IN_DOUBT, WAYS, Verdict, verdict_of
+from pipeline.report.signing import string_to_sign_v3
 from schemas.result import GatewayError, ReportResult, parse_object
 
 MOST_AFTER_MS = 86_400_000

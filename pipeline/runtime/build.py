@@ -13,28 +13,28 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from pipeline.job.batch import Batcher
 from pipeline.catalogue.message_check import MessageCheck
 from pipeline.config.source_file import SourceFile
-from pipeline.job.converter import Converter, Identity
+from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
+from pipeline.contracts.retry import Backoff, Breaker
+from pipeline.contracts.values import LostToRetention
 from pipeline.dead_letters.headers import Envelope
 from pipeline.dead_letters.limit import DeadLetterShare
 from pipeline.decode import DecodeContext, DecodeLimits, build_chain
 from pipeline.dedup import open_store
-from pipeline.job.dispatch import Dispatch
 from pipeline.errors import UsageError
-from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
+from pipeline.job.batch import Batcher
+from pipeline.job.converter import Converter, Identity
+from pipeline.job.dispatch import Dispatch
+from pipeline.job.limits import Pace
+from pipeline.job.runner import Parts, Runner
+from pipeline.job.status import Status
 from pipeline.kafka_io.producer import KafkaDeadLetters
 from pipeline.kafka_io.source import KafkaSource
-from pipeline.runtime.cpu_affinity import OneCpu
-from pipeline.job.limits import Pace
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.sender_pool import Senders
-from pipeline.contracts.retry import Backoff, Breaker
-from pipeline.job.runner import Parts, Runner
-from pipeline.job.status import Status
-from pipeline.contracts.values import LostToRetention
+from pipeline.runtime.cpu_affinity import OneCpu
 from transforms.base import Kind, Transform
 from transforms.mapping import compile_mapping
 from transforms.plugins.plugin import load_plugin

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.runtime.build import Hooks, Job, now_ms
 from pipeline.config.source_file import SourceFile
-from pipeline.dedup import open_preview
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
-from pipeline.kafka_io.source import KafkaSource
-from pipeline.job.replay_range import ReplayRange
 from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
+from pipeline.dedup import open_preview
+from pipeline.job.replay_range import ReplayRange
+from pipeline.kafka_io.source import KafkaSource
+from pipeline.runtime.build import Hooks, Job, now_ms
 from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind

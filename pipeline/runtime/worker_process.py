@@ -13,10 +13,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 
-from pipeline.runtime.build import Hooks, Job
 from pipeline.config.load import load_source
 from pipeline.errors import EXIT_INTERRUPTED, Log2mqError
 from pipeline.observe.log_lines import set_up_logging
+from pipeline.runtime.build import Hooks, Job
 from pipeline.runtime.supervisor import Told
 
 SAME_WISH_S = 0.2

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import redis
 
+from pipeline.contracts.values import Claim
 from pipeline.dedup.lmdb_store import mover as round_mover
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.dedup.redis_store.store import RedisStore
 from pipeline.setting_types.secret import Secret
-from pipeline.contracts.values import Claim
 
 NOW = 1_700_000_000_000
 KEEP = 100_000

@@ -7,8 +7,8 @@ import time
 
 from dedup_stores import claim
 
-from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.contracts.values import Standing
+from pipeline.dedup.lmdb_store.store import LmdbStore
 
 LEASE = 1_500
 KEYS = 1_500

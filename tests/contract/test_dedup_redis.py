@@ -11,11 +11,11 @@ import redis
 from dedup_stores import KEEP, LEASE, NOW, RedisServer, claim
 from pydantic import ValidationError
 
+from pipeline.contracts.values import Standing
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.redis_store.store import PREFIX, RedisStore
 from pipeline.errors import ComponentMissing, StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
-from pipeline.contracts.values import Standing
 
 GRANTED, HELD, DUPLICATE, REREAD = Standing
 

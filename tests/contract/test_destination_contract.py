@@ -6,13 +6,13 @@ import json
 
 import pytest
 
+from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
 from pipeline.emulator.quick_audience.server import StandIn
 from pipeline.emulator.quick_audience.settings import StandInSettings
-from pipeline.runtime.replay_job import NoReporter
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.settings import ReportSettings
-from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
+from pipeline.runtime.replay_job import NoReporter
 from transforms.base import Kind
 
 TOKEN = "sts+token/=="

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
 from pipeline.emulator.quick_audience.server import StandIn
 from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.errors import UsageError
@@ -28,7 +29,6 @@ from pipeline.report.signing import (
     string_to_sign_v2,
     string_to_sign_v3,
 )
-from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
 from transforms.base import Kind
 
 ENVIRONMENT = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}

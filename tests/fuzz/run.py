@@ -31,8 +31,8 @@ with (
     if TIMED
     else atheris.instrument_imports(include=["pipeline.decode", "pipeline.job.converter", "transforms", "schemas"])
 ):
-    from pipeline.job.converter import Converter, Identity, Partly
     from pipeline.decode import DECODERS, DecodeLimits, DecodeStep, build_chain
+    from pipeline.job.converter import Converter, Identity, Partly
     from schemas.log import RawRecord
     from schemas.refusal import Refusal
     from transforms.base import Skipped

@@ -11,13 +11,13 @@ import fastavro
 import pytest
 from click.testing import CliRunner
 
-from pipeline.runtime.build import Hooks, now_ms
 from pipeline.cli.main import cli
 from pipeline.emulator.schema_registry.schemas import Registry
 from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import RegistryUnavailable, UsageError
-from pipeline.kafka_io.admin import Topics
 from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, plan
+from pipeline.kafka_io.admin import Topics
+from pipeline.runtime.build import Hooks, now_ms
 from pipeline.runtime.replay_job import ReplayJob
 from schemas.refusal import ReasonCode
 

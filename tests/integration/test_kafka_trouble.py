@@ -7,12 +7,12 @@ import time
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
-from pipeline.kafka_io import consumer as kafka_consumer
+from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io.source import KafkaSource
+from pipeline.kafka_io import consumer as kafka_consumer
 from pipeline.kafka_io.admin import Topics
-from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
+from pipeline.kafka_io.source import KafkaSource
 
 
 def values(word, count):

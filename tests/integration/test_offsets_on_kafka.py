@@ -9,10 +9,10 @@ import time
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
+from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition, Revoked
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.source import KafkaSource
-from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition, Revoked
 
 
 def paid(number):

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from pipeline.runtime.build import Hooks, now_ms
-from pipeline.errors import UsageError
-from pipeline.kafka_io.admin import Topics
-from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, plan, replay_group
-from pipeline.runtime.replay_job import DryReplayJob, ReplayJob
 from pipeline.contracts.values import Partition
+from pipeline.errors import UsageError
+from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, plan, replay_group
+from pipeline.kafka_io.admin import Topics
+from pipeline.runtime.build import Hooks, now_ms
+from pipeline.runtime.replay_job import DryReplayJob, ReplayJob
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 

@@ -14,9 +14,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from rich.console import Console
 from test_bad_input import command
 
+from pipeline.contracts.values import Partition
 from pipeline.kafka_io import consumer as kafka_consumer
 from pipeline.observe.summary import summary
-from pipeline.contracts.values import Partition
 
 
 def paid(number):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.job.batch import Batch, Batcher
-from pipeline.job.offsets import PartitionOffsets
-from pipeline.job.in_flight import Parcel, Ticket
 from pipeline.contracts.values import Claim, Commit, Partition
+from pipeline.job.batch import Batch, Batcher
+from pipeline.job.in_flight import Parcel, Ticket
+from pipeline.job.offsets import PartitionOffsets
 from schemas.log import RawRecord
 from transforms.base import Kind
 

@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.runtime.build import build_converter
 from pipeline.catalogue.file import parse_catalogue
 from pipeline.catalogue.message_check import MessageCheck, is_number
 from pipeline.catalogue.settings import SETTING_OF, Action, CatalogueSettings
 from pipeline.cli.main import cli
-from pipeline.config.warnings import warnings
 from pipeline.config.load import load_source
-from pipeline.job.converter import Converter, Identity
+from pipeline.config.warnings import warnings
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.errors import UsageError
+from pipeline.job.converter import Converter, Identity
+from pipeline.job.status import Status
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import MOST_WARNINGS, merge, summary
-from pipeline.job.status import Status
+from pipeline.runtime.build import build_converter
 from schemas.customer import CustomerId, CustomerMessage
 from schemas.event import EventMessage
 from schemas.log import RawRecord

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.catalogue import edits
-from pipeline.catalogue.file import parse_catalogue, read_catalogue, read_or_new
 from pipeline.catalogue.changes import Sort, changes, refusals
 from pipeline.catalogue.edits import with_fields
+from pipeline.catalogue.file import parse_catalogue, read_catalogue, read_or_new
 from pipeline.catalogue.rewrite import rewritten
 from pipeline.errors import UsageError
 from schemas.catalogue import Channel, EventDefinition, EventProperty

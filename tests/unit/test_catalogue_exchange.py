@@ -12,9 +12,9 @@ from good_files import GOOD_CATALOGUE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.catalogue.file import parse_catalogue, read_or_new
-from pipeline.catalogue.changes import changes
 from pipeline.authoring.catalogue_from_source import Wanted, catalogue_of, guessed_application, guessed_type
+from pipeline.catalogue.changes import changes
+from pipeline.catalogue.file import parse_catalogue, read_or_new
 from pipeline.catalogue.merge import merged
 from pipeline.catalogue.table import COLUMNS, table_text
 from pipeline.catalogue.table_reader import read_table

@@ -11,13 +11,13 @@ from good_files import GOOD_CATALOGUE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.job.books import Fate
+from pipeline.authoring.dry_run.records import file_records
+from pipeline.authoring.dry_run.run import try_out
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import UsageError
-from pipeline.authoring.dry_run.records import file_records
-from pipeline.authoring.dry_run.run import try_out
+from pipeline.job.books import Fate
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.job.claims import ASK_AGAIN_MS, ClaimDesk
-from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.job.offsets import PartitionOffsets
-from pipeline.job.in_flight import Parcel, Ticket
 from pipeline.contracts.values import Claim, Commit, Partition, Standing
+from pipeline.dedup.memory_store import MemoryStore, MemoryTable
+from pipeline.job.claims import ASK_AGAIN_MS, ClaimDesk
+from pipeline.job.in_flight import Parcel, Ticket
+from pipeline.job.offsets import PartitionOffsets
 from schemas.log import RawRecord
 from transforms.base import Kind
 

@@ -9,10 +9,10 @@ from good_files import GOOD_SOURCE, faults_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.warnings import missing_credentials, warnings
 from pipeline.config.load import load_source
-from pipeline.yaml_text.yaml_file import read_yaml
+from pipeline.config.warnings import missing_credentials, warnings
 from pipeline.errors import UsageError
+from pipeline.yaml_text.yaml_file import read_yaml
 
 
 @pytest.fixture

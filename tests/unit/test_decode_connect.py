@@ -16,8 +16,8 @@ from pipeline.decode.connect.types import SEMANTIC_TYPES
 from schemas.attribute import attribute_string
 from schemas.refusal import Refusal
 from transforms.base import Skipped
-from transforms.mapping.scope import Known
 from transforms.mapping.readers import event_time
+from transforms.mapping.scope import Known
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 

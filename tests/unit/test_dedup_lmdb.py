@@ -10,10 +10,10 @@ from pathlib import Path
 import lmdb
 import pytest
 
+from pipeline.contracts.values import Claim, Standing
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.errors import StoreUnavailable, UsageError
-from pipeline.contracts.values import Claim, Standing
 
 NOW = 1_700_000_000_000
 KEEP = 86_400_000

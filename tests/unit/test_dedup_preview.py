@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.dedup.dry_run_store import PreviewStore
 from pipeline.contracts.values import Claim, Standing
+from pipeline.dedup.dry_run_store import PreviewStore
+from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 
 NOW = 1_700_000_000_000
 

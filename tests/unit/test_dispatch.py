@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.contracts.retry import Backoff, Breaker
+from pipeline.contracts.values import Claim, Commit, Delivered, Exhausted, Halt, Partition, Refused, Retry
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
-from pipeline.job.offsets import PartitionOffsets
-from pipeline.contracts.retry import Backoff, Breaker
 from pipeline.job.in_flight import Parcel, Ticket
-from pipeline.contracts.values import Claim, Commit, Delivered, Exhausted, Halt, Partition, Refused, Retry
+from pipeline.job.offsets import PartitionOffsets
 from schemas.log import RawRecord
 from transforms.base import Kind
 

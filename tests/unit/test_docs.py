@@ -14,11 +14,11 @@ from pipeline.catalogue.file import parse_catalogue
 from pipeline.catalogue.table import COLUMNS
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
-from pipeline.setting_types.quantity import format_bytes, format_duration
 from pipeline.config.source_file import SourceFile
 from pipeline.dead_letters.headers import DeadLetterHeader
 from pipeline.decode import DecodeStep
 from pipeline.emulator.quick_audience.faults import Fault, FaultScript, read_faults
+from pipeline.setting_types.quantity import format_bytes, format_duration
 from pipeline.setting_types.secret import SecretSource
 from schemas.catalogue import Channel, EventDefinition, EventProperty, MarketingTask
 from schemas.refusal import ReasonCode

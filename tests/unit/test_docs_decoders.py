@@ -10,10 +10,10 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from pipeline.runtime.build import build_converter
+from pipeline.authoring.infer.format import guess_format
 from pipeline.config.load import load_source
 from pipeline.decode import DecodeLimits, DecodeSettings, build_chain
-from pipeline.authoring.infer.format import guess_format
+from pipeline.runtime.build import build_converter
 from schemas.log import RawRecord
 from transforms.mapping.scope import Known
 from transforms.mapping.values import compile_value

@@ -11,18 +11,18 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from pipeline.job.books import Fate
+from pipeline.authoring.dry_run.records import file_records
+from pipeline.authoring.dry_run.run import try_out
+from pipeline.authoring.infer.format import guess_format
 from pipeline.catalogue.file import read_catalogue
 from pipeline.cli.main import cli
-from pipeline.editor_schema.json_schema import SCHEMAS, shipped
 from pipeline.config.load import load_source
-from pipeline.yaml_text.yaml_file import read_yaml
+from pipeline.editor_schema.json_schema import SCHEMAS, shipped
 from pipeline.emulator.schema_registry.schemas import registry_of
 from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import UsageError
-from pipeline.authoring.infer.format import guess_format
-from pipeline.authoring.dry_run.records import file_records
-from pipeline.authoring.dry_run.run import try_out
+from pipeline.job.books import Fate
+from pipeline.yaml_text.yaml_file import read_yaml
 from schemas.catalogue import ApplicationType, Origin
 
 ROOT = Path(__file__).parents[2]

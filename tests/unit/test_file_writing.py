@@ -6,8 +6,8 @@ from codecs import BOM_UTF8
 
 import pytest
 
-from pipeline.yaml_text.atomic_write import replace_file
 from pipeline.errors import UsageError
+from pipeline.yaml_text.atomic_write import replace_file
 
 
 @pytest.mark.parametrize("mark", [b"", BOM_UTF8])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.warnings import warnings
 from pipeline.config.fragments import put_in
 from pipeline.config.load import load_source
+from pipeline.config.warnings import warnings
 from pipeline.errors import UsageError
 
 GOOD = """\

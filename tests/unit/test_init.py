@@ -13,18 +13,18 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.authoring.infer.avro import is_confluent
+from pipeline.authoring.infer.format import guess_format
+from pipeline.authoring.infer.roles import find_candidates
+from pipeline.authoring.infer.rule_writer import Place
+from pipeline.authoring.infer.source_writer import write_source
 from pipeline.cli.check import check
 from pipeline.cli.init import init
 from pipeline.config.load import load_source
 from pipeline.decode import DecodeContext
-from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
+from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import RegistryUnavailable, UsageError
-from pipeline.authoring.infer.avro import is_confluent
-from pipeline.authoring.infer.roles import find_candidates
-from pipeline.authoring.infer.format import guess_format
-from pipeline.authoring.infer.rule_writer import Place
-from pipeline.authoring.infer.source_writer import write_source
 
 PLACE = Place("shop", "shop-log", {"bootstrap_servers": "localhost:9092"})
 ENVIRONMENT = {}

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from pipeline.authoring.infer import sample
+from pipeline.authoring.infer.source_writer import percent
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
 from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import UsageError
-from pipeline.authoring.infer import sample
-from pipeline.authoring.infer.source_writer import percent
 
 TIMES = [f"2026-11-11 10:{n // 60:02}:{n % 60:02}" for n in range(120)]
 

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 
-from pipeline.job.books import Books
-from pipeline.runtime.worker_process import Voice
-from pipeline.observe.log_lines import set_up_logging
-from pipeline.job.status import Status
 from pipeline.contracts.values import Partition
+from pipeline.job.books import Books
+from pipeline.job.status import Status
+from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.supervisor import Supervisor, Told
+from pipeline.runtime.worker_process import Voice
 
 
 class Talker:

@@ -14,20 +14,20 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.authoring.cases.load import load_cases
-from pipeline.catalogue.file import EMPTY, read_catalogue
-from pipeline.cli.main import cli
-from pipeline.editor_schema.json_schema import SCHEMAS, Description, SchemaKind, shipped, written
-from pipeline.config.load import load_source
-from pipeline.setting_types.quantity import Duration
-from pipeline.editor_schema.source import INSTEAD
-from pipeline.yaml_text.yaml_file import read_yaml
-from pipeline.decode import DECODERS
-from pipeline.emulator.samples.generate import SampleKind, generate
-from pipeline.errors import UsageError
-from pipeline.authoring.infer.roles import find_candidates
 from pipeline.authoring.infer.format import guess_format
+from pipeline.authoring.infer.roles import find_candidates
 from pipeline.authoring.infer.rule_writer import Place
 from pipeline.authoring.infer.source_writer import write_source
+from pipeline.catalogue.file import EMPTY, read_catalogue
+from pipeline.cli.main import cli
+from pipeline.config.load import load_source
+from pipeline.decode import DECODERS
+from pipeline.editor_schema.json_schema import SCHEMAS, Description, SchemaKind, shipped, written
+from pipeline.editor_schema.source import INSTEAD
+from pipeline.emulator.samples.generate import SampleKind, generate
+from pipeline.errors import UsageError
+from pipeline.setting_types.quantity import Duration
+from pipeline.yaml_text.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[2]
 VALIDATORS = {kind: Draft202012Validator(json.loads(shipped(kind))) for kind in SCHEMAS}

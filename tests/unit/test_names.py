@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.runtime.build import process_name
 from pipeline.config.load import load_source
-from pipeline.job.replay_range import replay_group
 from pipeline.contracts.values import Partition
+from pipeline.job.replay_range import replay_group
+from pipeline.runtime.build import process_name
 
 SOURCE = """
 source: "{name}"

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from pipeline.contracts.values import Partition
 from pipeline.job.books import Books
 from pipeline.job.dispatch import Attempts
+from pipeline.job.status import Status
 from pipeline.observe.log_lines import QUIET, set_up_logging
 from pipeline.observe.progress import PLAIN_EVERY_S, Progress
 from pipeline.observe.redact import MOST_CHARACTERS, holds_identifier, redact
 from pipeline.observe.summary import merge, summary
-from pipeline.job.status import Status
-from pipeline.contracts.values import Partition
 
 ONE, TWO = Partition("log", 0), Partition("log", 1)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.contracts.values import Commit, Partition
 from pipeline.job.books import FILTERED, REFUSED, Books, Ending, Fate, decode_books
 from pipeline.job.offsets import Offsets, PartitionOffsets
-from pipeline.contracts.values import Commit, Partition
 from schemas.log import RawRecord
 
 HERE = Partition("log", 0)

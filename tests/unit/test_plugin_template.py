@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipeline.runtime.build import build_converter
 from pipeline.cli.plugins import plugins
 from pipeline.config.load import load_source
+from pipeline.runtime.build import build_converter
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode, Refusal
 

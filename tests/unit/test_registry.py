@@ -14,17 +14,17 @@ import httpx
 import pytest
 from good_files import GOOD_SOURCE
 
+from pipeline.authoring.wait import answered
 from pipeline.cli.online import ask_registries
 from pipeline.config.load import load_source
+from pipeline.contracts.values import NotYet
 from pipeline.decode import DecodeContext, DecodeLimits, build_decoder
-from pipeline.emulator.schema_registry.schemas import Reference, Registry, registry_of
-from pipeline.emulator.schema_registry.server import StandInRegistry
-from pipeline.errors import RegistryUnavailable, UsageError
-from pipeline.authoring.wait import answered
 from pipeline.decode.schema_registry.client import Away, Barred, Registered, RegistryClient, Unknown
 from pipeline.decode.schema_registry.schemas import RegistrySchemas
 from pipeline.decode.schema_registry.settings import RegistrySettings
-from pipeline.contracts.values import NotYet
+from pipeline.emulator.schema_registry.schemas import Reference, Registry, registry_of
+from pipeline.emulator.schema_registry.server import StandInRegistry
+from pipeline.errors import RegistryUnavailable, UsageError
 from schemas.refusal import ReasonCode, Refusal
 
 PAID = json.dumps({"type": "record", "name": "Paid", "fields": [{"name": "no", "type": "string"}]})

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pipeline.report.credentials import Credentials
 from pipeline.authoring.signed_request import explain_request
+from pipeline.report.credentials import Credentials
 from pipeline.report.settings import ReportSettings
 from pipeline.setting_types.secret import Secret
 from transforms.base import Kind

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline.report.sender_pool import Senders
 from pipeline.contracts.values import Delivered
+from pipeline.report.sender_pool import Senders
 from transforms.base import Kind
 
 

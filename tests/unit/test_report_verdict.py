@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.report.verdict import MOST_AFTER_MS, after_ms, judge
-from pipeline.report.error_codes import STATUSES, TABLE, WAYS, Verdict, verdict_of
 from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
+from pipeline.report.error_codes import STATUSES, TABLE, WAYS, Verdict, verdict_of
+from pipeline.report.verdict import MOST_AFTER_MS, after_ms, judge
 
 PAGE = Path(__file__).parents[2] / "docs" / "reporting.md"
 

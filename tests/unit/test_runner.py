@@ -13,18 +13,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.job.batch import Batcher
-from pipeline.job.books import Books, decode_books
-from pipeline.job.converter import Converter, Identity
+from pipeline.contracts.retry import Backoff, Breaker
+from pipeline.contracts.values import (
+    Assigned,
+    Commit,
+    Delivered,
+    Halt,
+    NotYet,
+    Partition,
+    Polled,
+    Refused,
+    Retry,
+    Revoked,
+)
 from pipeline.dead_letters.limit import DeadLetterShare
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.job.dispatch import Dispatch
 from pipeline.errors import DestinationHalt, RegistryUnavailable
+from pipeline.job.batch import Batcher
+from pipeline.job.books import Books, decode_books
+from pipeline.job.converter import Converter, Identity
+from pipeline.job.dispatch import Dispatch
 from pipeline.job.limits import Pace
-from pipeline.contracts.retry import Backoff, Breaker
 from pipeline.job.runner import Parts, Runner
-from pipeline.contracts.values import Assigned, Commit, Delivered, Halt, NotYet, Partition, Polled, Refused, Retry, Revoked
 from schemas.log import RawRecord
 from transforms.base import Kind
 from transforms.mapping import compile_mapping

@@ -9,8 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.emulator.samples.generate import POISON, SampleKind, SampleSettings, generate
 from pipeline.emulator.samples.expected import BookKeeper, ExpectedBooks, Meaning
+from pipeline.emulator.samples.generate import POISON, SampleKind, SampleSettings, generate
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.job.books import Books
-from pipeline.errors import DestinationHalt, Log2mqError, WorkerFailed
-from pipeline.observe.summary import merge
-from pipeline.job.status import Status
 from pipeline.contracts.values import Partition
+from pipeline.errors import DestinationHalt, Log2mqError, WorkerFailed
+from pipeline.job.books import Books
+from pipeline.job.status import Status
+from pipeline.observe.summary import merge
 from pipeline.runtime.supervisor import Patience, Supervisor, Told
 
 QUICK = Patience(first_s=0.01, most_s=0.02, most_deaths=2)

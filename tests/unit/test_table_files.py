@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.runtime.build import build_converter
 from pipeline.config.load import load_source
 from pipeline.config.table_files import TableFile, read_tables
 from pipeline.errors import UsageError
+from pipeline.runtime.build import build_converter
 from schemas.log import RawRecord
 
 GOOD = """\

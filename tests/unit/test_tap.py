@@ -8,12 +8,12 @@ from threading import Event
 import pytest
 from click.testing import CliRunner
 
-from pipeline.runtime.build import build_converter
+from pipeline.authoring.tap import MOST_BEHIND, Choice, Gate, Stage, Tap
 from pipeline.cli.main import cli
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
 from pipeline.errors import UsageError
-from pipeline.authoring.tap import MOST_BEHIND, Choice, Gate, Stage, Tap
+from pipeline.runtime.build import build_converter
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode
 from transforms.mapping.conditions import compile_condition

@@ -13,13 +13,13 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from transforms.values.characters import _PLAIN
 from transforms.fault import BadExpression
 from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
 from transforms.mapping.scope import Known
 from transforms.mapping.synonyms import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
+from transforms.values.characters import _PLAIN
 from transforms.values.text import Inconvertible
 
 KNOWN = Known({"level": {"1": "silver", "true": "yes"}}, {"crm": b"secret"})

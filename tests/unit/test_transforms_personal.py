@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.config.warnings import warnings
 from pipeline.config.load import load_source
+from pipeline.config.warnings import warnings
 from transforms.mapping import MappingSettings, personal_notes
 
 RULE = {"event_code": "pay", "event_time": "$.ts", "customer_id": "$.user", "out_biz_id": "$.no"}

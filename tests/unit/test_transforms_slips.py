@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.config.warnings import warnings
 from pipeline.config.load import load_source
+from pipeline.config.warnings import warnings
 from transforms.mapping import MappingSettings, slip_notes
 
 RULE = {"event_code": "pay", "event_time": "$.ts", "customer_id": "$.user.id", "out_biz_id": "$.order.no"}

@@ -1,12 +1,12 @@
 """The declarative mapping: conditions, paths and functions of a source file, compiled once to plain closures."""
 
 from transforms.mapping.compile import compile_mapping
+from transforms.mapping.lint.likely_mistakes import slip_notes
+from transforms.mapping.lint.personal_data import personal_notes
+from transforms.mapping.lint.unreachable import rule_notes
 from transforms.mapping.mapper import Mapper
 from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.out_biz_id import out_biz_id_notes
-from transforms.mapping.lint.personal_data import personal_notes
-from transforms.mapping.lint.unreachable import rule_notes
-from transforms.mapping.lint.likely_mistakes import slip_notes
 from transforms.mapping.trace import RuleTrace
 from transforms.mapping.values import constant_text, constant_texts, functions_of
 

@@ -14,12 +14,12 @@ from transforms.fault import BadExpression, Fault, Location, MappingFaults
 from transforms.fields import Value, compile_path
 from transforms.mapping.conditions import Condition, compile_condition
 from transforms.mapping.elements import Make, for_each, parted
-from transforms.mapping.scope import NOTHING, Known, Tables
 from transforms.mapping.mapper import Mapper
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.out_biz_id import Maker, compile_out_biz_id, ordinals
 from transforms.mapping.readers import attributes, event_time, identities, optional_text, required_text
 from transforms.mapping.rule import Rule
+from transforms.mapping.scope import NOTHING, Known, Tables
 from transforms.mapping.values import compile_value, constant_of, is_constant, names_element, sources_of
 from transforms.values.text import text_or_none
 from transforms.values.times import DEFAULT_ZONE, zone

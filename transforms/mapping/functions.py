@@ -13,9 +13,20 @@ from urllib.parse import unquote_plus
 
 from schemas.customer import IdMapping
 from schemas.identity import normalise
-from transforms.values.characters import MOST, first_characters
 from transforms.fault import BadExpression, nearest
-from transforms.values.numbers import added, divided, fixed, magnitude, multiplied, number_of, plain, rounded, total, whole
+from transforms.values.characters import MOST, first_characters
+from transforms.values.numbers import (
+    added,
+    divided,
+    fixed,
+    magnitude,
+    multiplied,
+    number_of,
+    plain,
+    rounded,
+    total,
+    whole,
+)
 from transforms.values.pattern import Pattern, PatternError
 from transforms.values.text import Inconvertible, text_of, text_or_none
 from transforms.values.time_formats import format_reader

@@ -11,9 +11,9 @@ from schemas.refusal import ReasonCode
 from transforms.fault import BadExpression, Note
 from transforms.fields import Value
 from transforms.mapping.elements import ElementEntry
-from transforms.mapping.scope import Known
 from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.readers import Rejected, required_text
+from transforms.mapping.scope import Known
 from transforms.mapping.values import FIRST_OF, compile_value, is_constant, names_element
 from transforms.values.text import Inconvertible, text_or_none
 

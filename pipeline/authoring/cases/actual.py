@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from pipeline.job.converter import Converter, Partly
 from pipeline.contracts.interfaces import DedupStore
-from pipeline.report.payload import encode_bytes, form_body, json_array
-from pipeline.job.in_flight import Parcel
 from pipeline.contracts.values import Standing
+from pipeline.job.converter import Converter, Partly
+from pipeline.job.in_flight import Parcel
+from pipeline.report.payload import encode_bytes, form_body, json_array
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal

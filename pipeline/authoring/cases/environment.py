@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.yaml_text.interpolate import required_variables
 from pipeline.config.source_file import SourceFile
 from pipeline.setting_types.secret import SecretSource
+from pipeline.yaml_text.interpolate import required_variables
 
 OF_A_FORM: Mapping[tuple[str, str], str] = {
     ("kafka", "bootstrap_servers"): "localhost:9092",

@@ -10,15 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline.authoring.cases.environment import made_up_environment, with_made_up_keys
 from pipeline.authoring.cases.models import TestCase, TestCases, TestRecord
 from pipeline.authoring.cases.records import NoRecord, raw_record
-from pipeline.authoring.cases.environment import made_up_environment, with_made_up_keys
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, errors_in, from_pydantic
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
 from pipeline.decode.avro.options import load_schema
 from pipeline.errors import UsageError
+from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, errors_in, from_pydantic
+from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
 from schemas.log import RawRecord
 
 TEST_FILE = FileKind("a file of test cases", "one mapping that begins with `cases:`", 1 << 20, 50_000)

@@ -13,8 +13,8 @@ import zstandard
 
 from pipeline.authoring.cases.models import TestRecord, bytes_of_base64, bytes_of_hex
 from pipeline.config.source_file import SourceFile
-from pipeline.yaml_text.yaml_file import reason
 from pipeline.decode import DecodeStep
+from pipeline.yaml_text.yaml_file import reason
 from schemas.log import RawRecord
 
 MOST_FILE_BYTES = 64 << 20

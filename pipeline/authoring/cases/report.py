@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from pipeline.authoring.cases.compare import ABSENT, Difference
 from pipeline.authoring.cases.load import CaseFile
 from pipeline.authoring.cases.run import CaseResult, StepResult
+from pipeline.observe.masking import escaped
 from pipeline.yaml_text.diagnostics import dotted
 from pipeline.yaml_text.yaml_writer import flow_text
-from pipeline.observe.masking import escaped
 
 
 class Tone(StrEnum):

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.runtime.build import build_converter
-from pipeline.authoring.cases.compare import Difference, differences
 from pipeline.authoring.cases.actual import FoundRecord, convert_record
+from pipeline.authoring.cases.compare import Difference, differences
 from pipeline.authoring.cases.load import Case, CaseFile, Step
 from pipeline.config.source_file import SourceFile
-from pipeline.job.converter import Converter
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
+from pipeline.job.converter import Converter
+from pipeline.runtime.build import build_converter
 
 
 class StepResult(NamedTuple):

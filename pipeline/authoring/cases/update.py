@@ -9,9 +9,9 @@ from pipeline.authoring.cases.compare import ABSENT, Difference, body_as_expecte
 from pipeline.authoring.cases.load import CaseFile
 from pipeline.authoring.cases.models import EXPECTATIONS
 from pipeline.authoring.cases.run import CaseResult, StepResult
+from pipeline.errors import UsageError
 from pipeline.yaml_text.yaml_editor import YamlEditor
 from pipeline.yaml_text.yaml_layout import NotEditable
-from pipeline.errors import UsageError
 
 _SINGLE = str | int | float | bool
 

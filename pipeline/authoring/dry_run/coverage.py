@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.observe.redact import holds_identifier
 from pipeline.authoring.dry_run.tally import is_missing
+from pipeline.observe.redact import holds_identifier
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
 from transforms.fault import Location, Note

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from pipeline.job.books import Fate
-from pipeline.runtime.build import build_converter
-from pipeline.catalogue.settings import SETTING_OF
-from pipeline.config.source_file import SourceFile
-from pipeline.authoring.wait import MOST_MS, answered
 from pipeline.authoring.dry_run.coverage import Coverage
 from pipeline.authoring.dry_run.records import Sampled
 from pipeline.authoring.dry_run.tally import Counter, Tally
+from pipeline.authoring.wait import MOST_MS, answered
+from pipeline.catalogue.settings import SETTING_OF
+from pipeline.config.source_file import SourceFile
+from pipeline.job.books import Fate
+from pipeline.runtime.build import build_converter
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Skipped

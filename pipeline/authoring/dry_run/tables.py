@@ -8,9 +8,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.authoring.dry_run.tally import Group, Tally
 from pipeline.job.books import Fate
 from pipeline.observe.masking import escaped
-from pipeline.authoring.dry_run.tally import Group, Tally
 
 FATES = {
     Fate.REPORTED: "would be reported",

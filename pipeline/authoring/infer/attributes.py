@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pipeline.decode.connect.debezium import ENVELOPE
 from pipeline.authoring.infer.field_names import OF_THE_MACHINE, TIME, is_personal
 from pipeline.authoring.infer.profile import Field
+from pipeline.decode.connect.debezium import ENVELOPE
 
 MOST = 0.5
 MOST_ATTRIBUTES = 20

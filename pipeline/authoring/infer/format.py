@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from pipeline.decode import DecodeContext, DecodeLimits, DecodeStep, build_chain
-from pipeline.decode.connect.debezium import ENVELOPE
-from pipeline.contracts.interfaces import Fields
-from pipeline.authoring.wait import answered
 from pipeline.authoring.infer.access_log import access_step
 from pipeline.authoring.infer.avro import avro_step
 from pipeline.authoring.infer.charset import around_text
 from pipeline.authoring.infer.delimited import delimited_step
+from pipeline.authoring.infer.embedded_pairs import steps_within
 from pipeline.authoring.infer.key_value import LEAST_PAIRS, key_value_step
 from pipeline.authoring.infer.line_patterns import CRI, JSON_WITHIN, LEVELS, TIMED
-from pipeline.authoring.infer.embedded_pairs import steps_within
+from pipeline.authoring.wait import answered
+from pipeline.contracts.interfaces import Fields
+from pipeline.decode import DecodeContext, DecodeLimits, DecodeStep, build_chain
+from pipeline.decode.connect.debezium import ENVELOPE
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.observe.redact import redact
 from pipeline.authoring.infer.attributes import MOST, OF_A_LIST, Elements, attributes_of, elements_of
 from pipeline.authoring.infer.field_names import (
     BUSINESS_ID,
@@ -19,11 +18,12 @@ from pipeline.authoring.infer.field_names import (
     TIME,
 )
 from pipeline.authoring.infer.profile import Field, survey
+from pipeline.observe.redact import redact
 from schemas.customer import IdMapping
 from schemas.identity import normalise
 from schemas.log import LogEntry, RawRecord
-from transforms.mapping.scope import Known
 from transforms.mapping.readers import Rejected, event_time
+from transforms.mapping.scope import Known
 from transforms.mapping.values import compile_value
 from transforms.values.text import text_or_none
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.yaml_text.yaml_writer import scalar_text
-from pipeline.decode.connect.debezium import ENVELOPE
 from pipeline.authoring.infer.roles import Candidates, Customer, Rule
+from pipeline.decode.connect.debezium import ENVELOPE
+from pipeline.yaml_text.yaml_writer import scalar_text
 from transforms.mapping.conditions import COMBINED
 
 _PATH = re.compile(r"[$/][A-Za-z0-9_$@./-]*")

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.authoring.dry_run.records import MOST_WHOLE_BYTES, lines_of
+from pipeline.authoring.infer.avro import CONTAINER_MARK
 from pipeline.errors import UsageError
 from pipeline.kafka_io.admin import Topics
-from pipeline.authoring.infer.avro import CONTAINER_MARK
-from pipeline.authoring.dry_run.records import MOST_WHOLE_BYTES, lines_of
+from pipeline.kafka_io.settings import KafkaSettings
 
 MOST_SAMPLE_BYTES = 16 << 20
 """Of all records: decoded, they take some ten times as much."""

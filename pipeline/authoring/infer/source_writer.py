@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from math import floor
 from typing import Any
 
-from pipeline.yaml_text.yaml_writer import flow_text
-from pipeline.observe.redact import redact
-from pipeline.authoring.infer.roles import Candidates
 from pipeline.authoring.infer.delimited import column_name
 from pipeline.authoring.infer.field_names import is_personal
 from pipeline.authoring.infer.format import Guess
-from pipeline.authoring.infer.rule_writer import Place, codes_of, event_lines, kind_lines, literal, scalar, user_lines
 from pipeline.authoring.infer.profile import Field
+from pipeline.authoring.infer.roles import Candidates
+from pipeline.authoring.infer.rule_writer import Place, codes_of, event_lines, kind_lines, literal, scalar, user_lines
+from pipeline.observe.redact import redact
+from pipeline.yaml_text.yaml_writer import flow_text
 
 MOST_FIELDS_SHOWN = 60
 MOST_EXAMPLE_CHARACTERS = 30

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from pipeline.catalogue import edits
-from pipeline.catalogue.file import read_as_far_as_valid, read_catalogue, read_or_new
 from pipeline.catalogue.changes import changes
+from pipeline.catalogue.file import read_as_far_as_valid, read_catalogue, read_or_new
 from pipeline.catalogue.rules import did_you_mean
 from pipeline.cli.events.channel import channel
 from pipeline.cli.events.exchange import export_events, import_events

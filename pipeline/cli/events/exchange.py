@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import orjson
 
-from pipeline.catalogue.file import read_catalogue, read_or_new
-from pipeline.catalogue.edits import known_channel, with_fields
 from pipeline.authoring.catalogue_from_source import Wanted, catalogue_of
+from pipeline.catalogue.edits import known_channel, with_fields
+from pipeline.catalogue.file import read_catalogue, read_or_new
 from pipeline.catalogue.merge import merged
 from pipeline.catalogue.table import table_text
 from pipeline.catalogue.table_reader import read_table

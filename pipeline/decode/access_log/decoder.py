@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.access_log import apache as apache_format
 from pipeline.decode.access_log import nginx as nginx_format
+from pipeline.decode.access_log.escapes import unescape_default, unescape_json
 from pipeline.decode.access_log.line import FieldPiece, LineReader, Piece, Shape, Writing, line_reader
 from pipeline.decode.access_log.request import RequestReader
-from pipeline.decode.access_log.escapes import unescape_default, unescape_json
 from pipeline.decode.access_log.times import iso8601_ms, time_local_ms
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.decode.user_agent import user_agent_reader
-from pipeline.contracts.interfaces import Decoded, Decoder
 
 _NO_MATCH = no_match("the line does not match decode.log_format")
 _NO_TIME = no_match("the line matches decode.log_format, but its time is no date and time of day")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
+from pipeline.contracts.values import NotYet
 from pipeline.decode.avro.container import ContainerReader
 from pipeline.decode.avro.data_reader import NOT_AVRO, DataReader, schema_fingerprint
 from pipeline.decode.avro.options import AvroOptions, load_schema
@@ -12,10 +14,8 @@ from pipeline.decode.avro.resolve import MismatchError
 from pipeline.decode.avro.schema import Schema, SchemaFault, read_schema
 from pipeline.decode.context import DecodeContext
 from pipeline.decode.limits import DecodeLimits
-from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from pipeline.decode.schema_registry.client import Registered, RegistryClient
 from pipeline.decode.schema_registry.schemas import RegistrySchemas
-from pipeline.contracts.values import NotYet
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 CONFLUENT_HEADER_BYTES = 5

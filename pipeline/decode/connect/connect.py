@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from pipeline.decode.chain import FieldStep, chained
 from pipeline.decode.connect.types import ColumnOptions, PlainTypes, UnreadableColumn
 from pipeline.decode.json.decoder import JsonOptions, build_json
 from pipeline.decode.json.several import NOT_AN_OBJECT
 from pipeline.decode.limits import DecodeLimits
-from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from transforms.base import Skipped
 
 TOMBSTONE = Skipped("no entry: a tombstone")

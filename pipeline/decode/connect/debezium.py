@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from pipeline.decode.chain import FieldStep
 from pipeline.decode.connect.connect import TOMBSTONE, of_json, unwrapped
 from pipeline.decode.connect.types import ColumnOptions, PlainTypes, Timestamps, UnreadableColumn
@@ -15,7 +16,6 @@ from pipeline.decode.json.decoder import JsonOptions, build_json
 from pipeline.decode.json.several import NOT_AN_OBJECT
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match
-from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 

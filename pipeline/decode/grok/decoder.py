@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.grok.expression import Expression
 from pipeline.decode.grok.patterns import PATTERNS
 from pipeline.decode.grok.program_patterns import PROGRAM_PATTERNS
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
-from pipeline.contracts.interfaces import Decoded, Decoder
 
 WELL_KNOWN: Mapping[str, str] = MappingProxyType({**PATTERNS, **PROGRAM_PATTERNS})
 """Patterns that every expression may name."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from pipeline.decode.java.layout import Layout, parse_layout
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
 from pipeline.decode.zone_name import ZoneName
-from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import Refusal
 from transforms.fault import BadExpression
 from transforms.values.pattern import Pattern

@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.json.several import BOM, NOT_AN_OBJECT, SeveralObjects, objects_of
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.nesting import deeper, depth_of, opened
-from pipeline.contracts.interfaces import Decoded, Decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.values.numbers import float_or_exact
 

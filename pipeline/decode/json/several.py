@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any
 
+from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from pipeline.decode.entries import gathered
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.nesting import depth_of
-from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 BOM = b"\xef\xbb\xbf"

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from pipeline.decode.schema_registry.client import Answer, Away, Barred, Registered, Unknown
-from pipeline.decode.schema_registry.settings import RegistrySettings
 from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import NotYet
+from pipeline.decode.schema_registry.client import Answer, Away, Barred, Registered, Unknown
+from pipeline.decode.schema_registry.settings import RegistrySettings
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 MOST_AT_A_TIME = 4

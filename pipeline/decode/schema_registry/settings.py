@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from pipeline.report.settings import checked_endpoint
 from pipeline.setting_types.pem_file import PemFile
 from pipeline.setting_types.quantity import Duration
-from pipeline.report.settings import checked_endpoint
 from pipeline.setting_types.secret import SecretSource
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,100}){0,10}/?")

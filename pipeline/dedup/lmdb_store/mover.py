@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
 from pipeline.dedup.entry import end_of
+from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
 from pipeline.dedup.lmdb_store.journal import forget_rounds
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round

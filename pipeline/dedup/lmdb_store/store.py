@@ -22,17 +22,17 @@ from typing import Any
 
 import lmdb
 
+from pipeline.contracts.values import Claim, Standing
+from pipeline.dedup.entry import answer, confirmed_entries, owner_number
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
 from pipeline.dedup.lmdb_store import recent_tables
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
-from pipeline.dedup.entry import answer, confirmed_entries, owner_number
+from pipeline.dedup.lmdb_store.folder import StoreFolder, set_aside
 from pipeline.dedup.lmdb_store.journal import Journal, read_journals
+from pipeline.dedup.lmdb_store.mover import RoundMover
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables
-from pipeline.dedup.lmdb_store.mover import RoundMover
-from pipeline.dedup.lmdb_store.folder import StoreFolder, set_aside
 from pipeline.errors import StoreUnavailable
-from pipeline.contracts.values import Claim, Standing
 
 RECENT_BYTES = 128 << 20
 """Room for the tables of one boot. The same in every process, since a smaller map would cut the others' file; and set aside on the disk at

@@ -18,11 +18,11 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from pipeline.dedup.redis_store import scripts
+from pipeline.contracts.values import Claim, Standing
 from pipeline.dedup.entry import owner_number
+from pipeline.dedup.redis_store import scripts
 from pipeline.errors import StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
-from pipeline.contracts.values import Claim, Standing
 
 PREFIX = b"{log2mq}"
 """Begins every key. The braces keep all keys on one node where a proxy stands before several."""

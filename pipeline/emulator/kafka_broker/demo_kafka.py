@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.emulator.kafka_broker import mock_cluster
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.emulator.kafka_broker.mock_cluster import MockCluster
 from pipeline.errors import ComponentMissing
 from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.settings import KafkaSettings
 
 
 @dataclass(frozen=True, slots=True)

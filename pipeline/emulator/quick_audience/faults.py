@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
-from pipeline.yaml_text.diagnostics import ConfigFault, dotted, errors_in, from_pydantic
-from pipeline.setting_types.quantity import Duration, format_duration
-from pipeline.yaml_text.yaml_file import UnreadableYaml, read_yaml
 from pipeline.errors import UsageError
+from pipeline.setting_types.quantity import Duration, format_duration
+from pipeline.yaml_text.diagnostics import ConfigFault, dotted, errors_in, from_pydantic
+from pipeline.yaml_text.yaml_file import UnreadableYaml, read_yaml
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 

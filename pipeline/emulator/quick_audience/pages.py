@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipeline.emulator.quick_audience.answers import MARK
-from pipeline.emulator.quick_audience.service import Desk
 from pipeline.emulator.quick_audience.faults import parse_faults
+from pipeline.emulator.quick_audience.service import Desk
 from pipeline.errors import UsageError
 
 MOST_CLOCK_OFFSET_S = 10 * 366 * 86_400

@@ -16,11 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pipeline.emulator.quick_audience.service import Desk
+from pipeline.emulator.loopback import LoopbackServer
 from pipeline.emulator.quick_audience.faults import FaultScript
 from pipeline.emulator.quick_audience.ledger import Ledger
-from pipeline.emulator.loopback import LoopbackServer
 from pipeline.emulator.quick_audience.pages import Pages, not_here
+from pipeline.emulator.quick_audience.service import Desk
 from pipeline.emulator.quick_audience.settings import StandInSettings
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.emulator.samples.expected import BookKeeper, ExpectedBooks
 from pipeline.emulator.samples.crm import CrmScene
+from pipeline.emulator.samples.expected import BookKeeper, ExpectedBooks
 from pipeline.emulator.samples.h5 import H5Scene
 from pipeline.emulator.samples.scene import POISON, Clock, Draft, Scene
 from pipeline.emulator.samples.shop import ShopScene
