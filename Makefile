@@ -34,6 +34,7 @@ test: $(STAMP) ## Run the tests, on a real Kafka
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 schemas: $(STAMP) ## Write the JSON Schemas anew, from the models and the tables of docs/

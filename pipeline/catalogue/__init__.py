@@ -1,1 +1,1 @@
-"""The event catalogue: what Event Management of Quick Audience's console has, as a file; its rules, edits, and the job's check against it."""
+"""The event catalogue of Event Management, as a file: rules, edits, tables, and the check of messages. It knows neither Kafka nor the job."""

@@ -1,1 +1,1 @@
-"""The command `log2mq`: thin; one file a group of verbs, one function a verb."""
+"""The command `log2mq`: click only, a file a verb. It holds no rule of its own; nothing imports it."""

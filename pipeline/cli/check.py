@@ -20,7 +20,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.config.warnings import missing_credentials, unset_keys, warnings
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.observe.console import output
-from pipeline.runtime.build import build_converter
+from pipeline.runtime.converter import build_converter
 
 MOST_RECORDS = 10_000
 

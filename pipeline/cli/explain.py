@@ -13,6 +13,7 @@ from typing import BinaryIO
 import click
 
 from pipeline.authoring.dry_run.records import MOST_WHOLE_BYTES, lines_of, record_of, written_ms
+from pipeline.authoring.identifiers import identifiers
 from pipeline.authoring.signed_request import explain_request
 from pipeline.authoring.wait import MOST_MS, answered
 from pipeline.cli.options import source_argument
@@ -23,9 +24,9 @@ from pipeline.errors import UsageError
 from pipeline.job.converter import Converter, Partly
 from pipeline.job.in_flight import Parcel
 from pipeline.kafka_io.admin import Topics
-from pipeline.observe.masking import Masking, Unmasked, identifiers
+from pipeline.observe.masking import Masking, Unmasked
 from pipeline.report.credentials import Credentials, CredentialsSource
-from pipeline.runtime.build import build_converter
+from pipeline.runtime.converter import build_converter
 from pipeline.setting_types.secret import Secret
 from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal

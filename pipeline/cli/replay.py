@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,9 +11,15 @@ from rich.console import Console
 from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.contracts.values import Partition
-from pipeline.errors import UsageError
-from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, ReplayRange, plan, replay_group
+from pipeline.job.replay_range import (
+    FROM_NAMES,
+    TO_NAMES,
+    ReplayRange,
+    bound_of,
+    chosen_partitions,
+    plan,
+    replay_group,
+)
 from pipeline.job.status import Status
 from pipeline.kafka_io.admin import Topics
 from pipeline.observe.log_lines import set_up_logging
@@ -94,18 +99,6 @@ def replay(
         click.echo("interrupted: the same command goes on from here", err=True)
 
 
-def bound_of(option: str, text: str, now: int, names: Sequence[str]) -> Bound:
-    """Read where a range begins or ends. `now` is in Unix ms.
-
-    Raises:
-        UsageError: it is none; the message begins with the option.
-    """
-    try:
-        return Bound.parse(text, now, names)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error}") from None
-
-
 def run_replay(source: SourceFile, todo: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> Status:
     """Run the range to its end, or to a signal."""
     job_type = DryReplayJob if dry_run else ReplayJob
@@ -116,25 +109,6 @@ def run_replay(source: SourceFile, todo: ReplayRange, console: Console, *, live:
         with job:
             on_stop_signals(job.runner.stop)
             return job.runner.run()
-
-
-def chosen_partitions(text: str | None, there: list[Partition]) -> list[Partition]:
-    """Pick partitions by number, in every topic, or by `topic:number`.
-
-    Raises:
-        UsageError: one that is not there.
-    """
-    if text is None:
-        return there
-    chosen = []
-    for part in (each.strip() for each in text.split(",")):
-        topic, _, number = part.rpartition(":")
-        found = [each for each in there if str(each.partition) == number and topic in {"", each.topic}]
-        if not found:
-            known = ", ".join(f"{each.topic}:{each.partition}" for each in there)
-            raise UsageError(f"--partitions: found {part!r}; expected some of {known}")
-        chosen += found
-    return sorted(set(chosen))
 
 
 def _describe(todo: ReplayRange, source: SourceFile) -> str:

@@ -13,16 +13,16 @@ import click
 from pipeline.authoring.tap import Choice, Counts, Gate, Stage, Tap
 from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import source_argument
-from pipeline.cli.replay import bound_of, chosen_partitions
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
-from pipeline.job.replay_range import FROM_NAMES, Bound
+from pipeline.job.replay_range import FROM_NAMES, Bound, bound_of, chosen_partitions
 from pipeline.kafka_io.admin import Topics
 from pipeline.kafka_io.tail import Tail
-from pipeline.runtime.build import build_converter, now_ms
+from pipeline.runtime.build import now_ms
+from pipeline.runtime.converter import build_converter
 from pipeline.runtime.worker_process import on_stop_signals
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml
 from schemas.refusal import ReasonCode

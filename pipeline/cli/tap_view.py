@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from pipeline.authoring.identifiers import identifiers
 from pipeline.authoring.tap import Counts, Passing, Stage, entries_of
 from pipeline.config.source_file import SourceFile
 from pipeline.job.converter import Converter
-from pipeline.observe.masking import Masking, Unmasked, escaped, identifiers
+from pipeline.observe.masking import Masking, Unmasked, escaped
 from transforms.base import Kind, Skipped
 
 MOST_LINES = 60

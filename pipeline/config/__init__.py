@@ -1,1 +1,1 @@
-"""One source file, read and validated: every fault at once, each with file, line and key."""
+"""The source file: models, loading, cross checks and warnings. It connects to nothing and knows no running job."""

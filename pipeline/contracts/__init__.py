@@ -1,1 +1,1 @@
-"""contracts."""
+"""Values, protocols and back-off that every room may use. It knows no room."""

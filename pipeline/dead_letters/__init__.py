@@ -1,1 +1,1 @@
-"""Dead letters: what is written beside a refused record, and how many are too many."""
+"""Dead letters: their headers, and the limit of their share. It does not know where they are written."""

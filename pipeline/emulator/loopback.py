@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from pipeline.errors import UsageError
-from pipeline.report.settings import is_loopback
+from pipeline.setting_types.endpoint import is_loopback
 
 START_LIMIT_S = 10.0
 

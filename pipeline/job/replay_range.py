@@ -156,3 +156,34 @@ def plan(
         if from_bound.offset is not None and first[partition] < min(oldest[partition], after[partition])
     }
     return ReplayRange(group, bounds, {}, is_resumed=False, gone=gone)
+
+
+def bound_of(option: str, text: str, now: int, names: Sequence[str]) -> Bound:
+    """Read where a range begins or ends. `now` is in Unix ms.
+
+    Raises:
+        UsageError: it is none; the message begins with the option.
+    """
+    try:
+        return Bound.parse(text, now, names)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def chosen_partitions(text: str | None, there: list[Partition]) -> list[Partition]:
+    """Pick partitions by number, in every topic, or by `topic:number`.
+
+    Raises:
+        UsageError: one that is not there.
+    """
+    if text is None:
+        return there
+    chosen = []
+    for part in (each.strip() for each in text.split(",")):
+        topic, _, number = part.rpartition(":")
+        found = [each for each in there if str(each.partition) == number and topic in {"", each.topic}]
+        if not found:
+            known = ", ".join(f"{each.topic}:{each.partition}" for each in there)
+            raise UsageError(f"--partitions: found {part!r}; expected some of {known}")
+        chosen += found
+    return sorted(set(chosen))

@@ -1,1 +1,1 @@
-"""What a person sees of the running job: progress, log lines, the closing summary; never a secret or an identifier."""
+"""What a person or a monitor sees of a running job; never a secret or an identifier. It changes nothing."""

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.job.converter import Converter
-from pipeline.job.in_flight import Parcel
 from pipeline.observe.redact import MASK, mask_tokens, redact
-from schemas.log import LogEntry
-from schemas.refusal import Refusal
-from transforms.mapping import Mapper
 
 IDENTIFYING_KEY = "customerId"
 """Holds an identifier wherever it stands in a message."""
@@ -107,19 +102,3 @@ class Masking(Unmasked):
         for each in self._telling:
             text = text.replace(each, MASK)
         return text if self._words is None else self._words.sub(MASK, text)
-
-
-def identifiers(
-    converter: Converter, entries: Sequence[LogEntry | Refusal], parcels: Sequence[Parcel] = ()
-) -> set[str]:
-    """Return the identifiers in messages, and those that any rule would read from an entry, whether it matched or not."""
-    found = {each for parcel in parcels for each in _in_message(json.loads(parcel.body))}
-    if isinstance(mapper := converter.transform, Mapper):
-        for entry in entries:
-            found |= mapper.identifiers(entry) if isinstance(entry, LogEntry) else set()
-    return found
-
-
-def _in_message(message: dict[str, Any]) -> set[str]:
-    """Return the customer's identifier, and every other one of the list."""
-    return {message["customerId"], *(each["customerId"] for each in message.get("customerIdList", ()))}

@@ -1,1 +1,1 @@
-"""Reporting to the two APIs: payload, signature, client, and what an answer means."""
+"""Quick Audience: payload, signature, client, sender pool, and what an answer means. It knows no record and no offset."""

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from pipeline.contracts.values import Delivered, Halt, Outcome, Refused, Retry
-from pipeline.errors import UsageError
+from pipeline.http_transport.transport import read_within, trusted
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.error_codes import Verdict, verdict_of
 from pipeline.report.request import RequestSigner, SignedRequest, new_nonce
@@ -114,22 +114,6 @@ class ReporterClient:
         return self._url, {**self._extensions, "target": request.target.encode("ascii")}
 
 
-def read_within(response: httpx.Response, most_bytes: int, until_s: float, monotonic: Callable[[], float]) -> bytes:
-    """Read an answer as it is sent, all of it by a time of the clock; one that is too long is empty, and judged by its status alone.
-
-    Raises:
-        httpx.HTTPError: the connection broke, or the answer came too slowly.
-    """
-    body = bytearray()
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > most_bytes:
-            return b""
-        if monotonic() > until_s:
-            raise httpx.ReadTimeout("the answer came too slowly")
-    return bytes(body)
-
-
 def _failure(error: httpx.HTTPError) -> Retry | Halt:
     """Say what a call without an answer means: may the request have arrived, and may it mend itself?"""
     name = type(error).__name__
@@ -179,19 +163,3 @@ def _trust(settings: ReportSettings) -> ssl.SSLContext:
     ):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody
     return trusted(settings.ca_file, "report.ca_file")
-
-
-def trusted(ca_file: str | None, key: str) -> ssl.SSLContext:
-    """Trust the well-known authorities, or those of `ca_file` alone, which the setting `key` names.
-
-    Raises:
-        UsageError: it cannot be read as certificates.
-    """
-    if ca_file is None:
-        return httpx.create_ssl_context(trust_env=False)
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"{key}: {ca_file} cannot be read as certificates ({type(error).__name__}); expected PEM"
-        ) from None

@@ -21,7 +21,7 @@ from pipeline.report.payload import (
     json_array,
     string_to_sign,
 )
-from pipeline.report.settings import ReportSettings, checked_endpoint
+from pipeline.report.settings import ReportSettings
 from pipeline.report.signing import (
     ALGORITHM_V3,
     canonical_query,
@@ -32,6 +32,7 @@ from pipeline.report.signing import (
     string_to_sign_v2,
     string_to_sign_v3,
 )
+from pipeline.setting_types.endpoint import checked_endpoint
 from transforms.base import Kind
 
 FORM = "application/x-www-form-urlencoded"

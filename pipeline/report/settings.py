@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.setting_types.endpoint import checked_endpoint, host_of, is_loopback, origin_of
 from pipeline.setting_types.pem_file import PemFile
 from pipeline.setting_types.quantity import ByteSize, Duration
 
@@ -27,27 +25,10 @@ DEFAULT_REGION = "cn-shanghai"
 """`RegionId` where an endpoint is given that is none of the three."""
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
-_LABEL = r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?"
-_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?=.*[a-z]){_LABEL}(?:\.{_LABEL})*")
-"""A name of at least one letter: what is digits and dots is an address, written out in full."""
 
-_DEFAULT_PORTS = {"https": 443, "http": 80}
-_ENDPOINT_EXPECTED = (
-    "expected a URL of scheme, host and port only, such as https://quicka-public.cn-shanghai.aliyuncs.com"
-)
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 """An identifier that goes into the query of every call."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own loopback."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class BatchSettings(BaseModel):
@@ -114,7 +95,7 @@ class ReportSettings(BaseModel):
         if proxy is None:
             return None
         try:
-            return _origin(proxy)
+            return origin_of(proxy)
         except ValueError:
             raise ValueError("expected a proxy URL such as http://proxy.example:3128, without a password") from None
 
@@ -126,7 +107,7 @@ class ReportSettings(BaseModel):
 
     @model_validator(mode="after")
     def _no_plain_text_through_another_machine(self) -> Self:
-        if self.proxy is not None and self.url.startswith("http:") and not is_loopback(_host(self.proxy)):
+        if self.proxy is not None and self.url.startswith("http:") and not is_loopback(host_of(self.proxy)):
             raise ValueError(
                 "an http endpoint is reached without a proxy on another machine, which would read everything"
             )
@@ -143,42 +124,3 @@ class ReportSettings(BaseModel):
         if self.region is not None:
             return self.region
         return next((region for region, url in REGIONS.items() if url == self.endpoint), DEFAULT_REGION)
-
-
-def checked_endpoint(endpoint: str) -> str:
-    """Return the endpoint in its plainest form: lower case, no default port, no trailing slash.
-
-    Raises:
-        ValueError: it is no URL of a host alone, or plain HTTP to another machine: the messages hold personal data.
-    """
-    origin = _origin(endpoint)
-    if origin.startswith("http:") and not is_loopback(_host(origin)):
-        raise ValueError("expected https: plain http is for loopback only, the messages hold personal data")
-    return origin
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""
-
-
-def _origin(url: str) -> str:
-    """Put the URL together anew from its checked parts, so that no two parsers can disagree about its host."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError(_ENDPOINT_EXPECTED) from None
-    is_bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
-    netloc = host if _HOST_NAME.fullmatch(host) else _address(host)
-    if parts.scheme not in _DEFAULT_PORTS or not is_bare or not netloc or port == 0:
-        raise ValueError(_ENDPOINT_EXPECTED)
-    return f"{parts.scheme}://{netloc}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
-
-
-def _address(host: str) -> str:
-    """Return an IP address as it stands in a URL, or nothing where the host is none."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return ""
-    return f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6 (RFC 3986, section 3.2.2)

@@ -1,1 +1,1 @@
-"""runtime."""
+"""From a source file to running processes: the composition root, worker, supervisor and replay."""

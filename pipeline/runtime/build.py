@@ -13,18 +13,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from pipeline.catalogue.message_check import MessageCheck
 from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.contracts.retry import Backoff, Breaker
 from pipeline.contracts.values import LostToRetention
 from pipeline.dead_letters.headers import Envelope
 from pipeline.dead_letters.limit import DeadLetterShare
-from pipeline.decode import DecodeContext, DecodeLimits, build_chain
 from pipeline.dedup import open_store
-from pipeline.errors import UsageError
 from pipeline.job.batch import Batcher
-from pipeline.job.converter import Converter, Identity
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.limits import Pace
 from pipeline.job.runner import Parts, Runner
@@ -34,10 +30,9 @@ from pipeline.kafka_io.source import KafkaSource
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.sender_pool import Senders
+from pipeline.runtime.converter import build_converter
 from pipeline.runtime.cpu_affinity import OneCpu
-from transforms.base import Kind, Transform
-from transforms.mapping import compile_mapping
-from transforms.plugins.plugin import load_plugin
+from transforms.base import Kind
 
 COLLECT_AFTER = (10_000, 20, 20)
 """A record's many small values are in no cycle and die young. Python looks for cycles among them so much less often: it saves 6 % of the job's CPU."""
@@ -51,51 +46,6 @@ def now_ms() -> int:
 def process_name(source: SourceFile, slot: int) -> str:
     """Return a name for this process that no other process has: client id, and owner of its claims."""
     return f"log2mq-{source.source}-{socket.gethostname()}-{os.getpid()}-{slot}-{secrets.token_hex(3)}"
-
-
-def build_transform(source: SourceFile, environment: Mapping[str, str]) -> Transform:
-    """Make the transform that a source file asks for: its declarative mapping, with the secrets that it names, or its plug-in.
-
-    Raises:
-        UsageError: a secret is not there.
-    """
-    if source.transform is not None:
-        chosen = source.transform
-        return load_plugin(chosen.plugin, chosen.options, file=source.plugin_file, most_ms=chosen.timeout)
-    return compile_mapping(source.mapping, {name: _key(source, name, environment) for name in source.keys})
-
-
-def _key(source: SourceFile, name: str, environment: Mapping[str, str]) -> bytes:
-    try:
-        return source.keys[name].read(environment).reveal().encode()
-    except UsageError as error:
-        raise UsageError(source.warning(("keys", name), str(error))) from None
-
-
-def build_converter(
-    source: SourceFile,
-    environment: Mapping[str, str],
-    schemas: Mapping[int, str] | None = None,
-    patience_ms: int | None = None,
-) -> Converter:
-    """Make the pure part of the job: record to claimed messages. Raises as `build_transform` does.
-
-    With `schemas`, the texts of Avro schemas by their ID, no registry is asked. `patience_ms` is for who waits with `patience.answered`.
-    """
-    written = source.limits
-    limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)
-    known = source.events_known
-    return Converter(
-        build_chain(source.decode, limits, DecodeContext(source.folder, environment, schemas, patience_ms)),
-        build_transform(source, environment),
-        Identity(source.report.organization_id, source.report.workspace_id or ""),
-        scope=source.dedup.scope,
-        users_once=source.dedup.unchanged_users == "drop",
-        without_value=source.kafka.without_value,
-        most_record_bytes=source.limits.record,
-        most_message_bytes=source.report.batch.bytes,
-        check=MessageCheck(known, source.catalogue) if known is not None and source.catalogue is not None else None,
-    )
 
 
 @dataclass(slots=True)

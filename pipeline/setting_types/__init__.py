@@ -1,1 +1,1 @@
-"""setting_types."""
+"""The types that settings are made of: durations, sizes, shares, PEM files, endpoints, secrets. It knows no setting by name."""

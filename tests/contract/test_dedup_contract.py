@@ -5,7 +5,12 @@ import os
 from dataclasses import dataclass, field
 
 import pytest
-from dedup_stores import (
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from pipeline.contracts.values import Standing
+from tests.support.dedup_stores import (
     KEEP,
     LEASE,
     NOW,
@@ -16,11 +21,6 @@ from dedup_stores import (
     claim,
     serve_lmdb,
 )
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-
-from pipeline.contracts.values import Standing
 
 GRANTED, HELD, DUPLICATE, REREAD = Standing
 

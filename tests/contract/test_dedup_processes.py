@@ -5,10 +5,9 @@ import multiprocessing
 import random
 import time
 
-from dedup_stores import claim
-
 from pipeline.contracts.values import Standing
 from pipeline.dedup.lmdb_store.store import LmdbStore
+from tests.support.dedup_stores import claim
 
 LEASE = 1_500
 KEYS = 1_500

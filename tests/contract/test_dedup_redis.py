@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 
 import pytest
 import redis
-from dedup_stores import KEEP, LEASE, NOW, RedisServer, claim
 from pydantic import ValidationError
 
 from pipeline.contracts.values import Standing
@@ -16,6 +15,7 @@ from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.redis_store.store import PREFIX, RedisStore
 from pipeline.errors import ComponentMissing, StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
+from tests.support.dedup_stores import KEEP, LEASE, NOW, RedisServer, claim
 
 GRANTED, HELD, DUPLICATE, REREAD = Standing
 

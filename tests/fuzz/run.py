@@ -39,8 +39,8 @@ with (
     from transforms.mapping import MappingSettings, compile_mapping
     from transforms.mapping.functions import FUNCTIONS
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "contract"))
-from test_decode_contract import CONTEXT, GOOD, OPTIONS
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.support.decoders import CONTEXT, GOOD, OPTIONS
 
 SLOWEST_S = 0.1
 MOST_GROWTH_BYTES = 96 << 20

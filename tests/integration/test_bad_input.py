@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
-import sys
 
 import pytest
 
 from pipeline.config.load import load_source
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import UsageError
+from tests.support.jobs import command
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
-
-
-def command(*arguments, stdin=b"", environment=None, timeout=60):
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        timeout=timeout,
-        check=False,
-        env={**os.environ, **KEYS, **(environment or {})},
-    )
-    text = (done.stdout + done.stderr).decode()
-    assert "Traceback" not in text, text
-    return done.returncode, text
 
 
 def test_a_topic_that_does_not_exist(source, kafka):
@@ -215,7 +199,8 @@ def login_broker():
 @pytest.mark.kafka
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_logins_work_and_wrong_passwords_are_said(login_broker, stand_in, tmp_path, mechanism):
-    from conftest import RULES, Source, TestKafka
+    from tests.support.jobs import RULES, Source
+    from tests.support.kafka import TestKafka
 
     kafka = TestKafka(login_broker.bootstrap_servers)
     topic = kafka.topic()

@@ -8,17 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from conftest import wait_for
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from ruamel.yaml import YAML
 
 from pipeline.emulator.quick_audience.ledger import Ledger
+from tests.support.jobs import wait_for
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SERVICES = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
 IMAGE = dict(re.findall(r"(\w+)=(\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8").partition("\nENV ")[2]))
 COUNT = 2_000

@@ -117,7 +117,7 @@ def test_a_topic_made_anew_while_it_is_read_halts_by_default(kafka, opened, monk
 
 def test_brokers_that_stay_away_are_noticed_and_given_up(kafka, caplog):
     """kafka-python's poll returns nothing, for ever, while no broker answers. `kafka` only says whether there is one to be had."""
-    from conftest import TestKafka
+    from tests.support.kafka import TestKafka
 
     with EmbeddedBroker() as broker:
         own = TestKafka(broker.bootstrap_servers)
@@ -144,7 +144,7 @@ def test_brokers_that_stay_away_are_noticed_and_given_up(kafka, caplog):
 
 def test_brokers_that_go_away_while_the_latest_records_are_read_are_noticed(kafka, monkeypatch):
     """Likewise: `check --sample TOPIC` and `init` would wait for ever. `kafka` only says whether there is one to be had."""
-    from conftest import TestKafka
+    from tests.support.kafka import TestKafka
 
     monkeypatch.setattr("pipeline.kafka_io.admin.READ_LIMIT_MS", 1_000)
     with EmbeddedBroker() as broker:
@@ -194,7 +194,7 @@ def test_a_header_name_that_is_no_utf8_costs_nothing(kafka, opened, compression)
 
 def test_a_damaged_batch_halts_with_its_place(kafka, tmp_path):
     """A bit that flipped on the broker's disk. `kafka` only says whether there is one to be had."""
-    from conftest import TestKafka
+    from tests.support.kafka import TestKafka
 
     with EmbeddedBroker(data=tmp_path) as broker:
         own = TestKafka(broker.bootstrap_servers)

@@ -235,7 +235,8 @@ def test_a_commit_of_a_partition_that_went_to_another_is_not_taken_and_not_fatal
 
 
 def test_a_broker_restart_is_waited_out(tmp_path, stand_in, monkeypatch):
-    from conftest import RULES, Source, TestKafka
+    from tests.support.jobs import RULES, Source
+    from tests.support.kafka import TestKafka
 
     with EmbeddedBroker() as broker:
         kafka = TestKafka(broker.bootstrap_servers)

@@ -11,8 +11,9 @@ import threading
 import time
 
 import pytest
-from conftest import wait_for
 from kafka import KafkaAdminClient
+
+from tests.support.jobs import wait_for
 
 ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 

@@ -48,7 +48,8 @@ def secured(tmp_path_factory):
 
 @pytest.fixture
 def made(secured, stand_in, tmp_path):
-    from conftest import RULES, Source, TestKafka
+    from tests.support.jobs import RULES, Source
+    from tests.support.kafka import TestKafka
 
     kafka = TestKafka(secured.broker.bootstrap_servers)
     topic = kafka.topic()

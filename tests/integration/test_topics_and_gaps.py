@@ -9,14 +9,13 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import wait_for
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from rich.console import Console
-from test_bad_input import command
 
 from pipeline.contracts.values import Partition
 from pipeline.kafka_io import consumer as kafka_consumer
 from pipeline.observe.summary import summary
+from tests.support.jobs import command, wait_for
 
 
 def paid(number):

@@ -10,7 +10,8 @@ import sys
 import time
 
 import pytest
-from conftest import wait_for
+
+from tests.support.jobs import wait_for
 
 ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 

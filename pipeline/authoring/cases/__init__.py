@@ -1,1 +1,1 @@
-"""Test cases of a source file: input records, and what is expected of each. Nothing here connects to anything."""
+"""Test cases of a source file: input records, and what is expected of each. It connects to nothing."""

@@ -1,1 +1,1 @@
-"""A source file tried over a sample of its records: what would become of them, and what that says of the file. Nothing is sent, remembered or committed."""
+"""A dry run over sample records: what becomes of them, and what that says of the source file. It sends, remembers and commits nothing."""

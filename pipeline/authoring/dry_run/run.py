@@ -12,7 +12,7 @@ from pipeline.authoring.wait import MOST_MS, answered
 from pipeline.catalogue.settings import SETTING_OF
 from pipeline.config.source_file import SourceFile
 from pipeline.job.books import Fate
-from pipeline.runtime.build import build_converter
+from pipeline.runtime.converter import build_converter
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Skipped

@@ -11,12 +11,13 @@ from typing import Any
 import orjson
 
 from pipeline.authoring.dry_run.records import Sampled
+from pipeline.authoring.identifiers import identifiers
 from pipeline.contracts.values import Standing
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.job.books import Fate
 from pipeline.job.converter import Converter, Partly
 from pipeline.job.in_flight import Parcel
-from pipeline.observe.masking import Masking, identifiers
+from pipeline.observe.masking import Masking
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped

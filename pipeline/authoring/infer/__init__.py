@@ -1,1 +1,1 @@
-"""A source file proposed from a sample of records: the format guessed, the fields surveyed, and what each may be good for."""
+"""A source file proposed from sample records: the format, the fields, and the role of each. It reads the sample and nothing else."""

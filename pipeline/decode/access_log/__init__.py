@@ -1,1 +1,1 @@
-"""access_log."""
+"""Access logs of nginx and Apache. It knows their formats only."""

@@ -1,1 +1,1 @@
-"""Avro: schemas, and data written by them."""
+"""Avro: schemas, and values written with them. It does not know where a schema comes from."""

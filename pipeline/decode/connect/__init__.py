@@ -1,1 +1,1 @@
-"""connect."""
+"""Kafka Connect rows and Debezium change events. It knows no registry."""

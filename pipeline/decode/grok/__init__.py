@@ -1,1 +1,1 @@
-"""grok."""
+"""Grok patterns, as Logstash writes them. It knows no log file."""

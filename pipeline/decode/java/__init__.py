@@ -1,1 +1,1 @@
-"""java."""
+"""Java application logs, by their Log4j or Logback layout."""

@@ -1,1 +1,1 @@
-"""json."""
+"""JSON records, of one object or several."""

@@ -1,1 +1,1 @@
-"""The Schema Registry: asked for writers' schemas by their ID."""
+"""The Schema Registry, asked for writers' schemas by ID. It does not read Avro data."""

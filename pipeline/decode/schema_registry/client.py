@@ -14,7 +14,7 @@ import httpx
 import orjson
 
 from pipeline.decode.schema_registry.settings import RegistrySettings
-from pipeline.report.client import read_within, trusted
+from pipeline.http_transport.transport import read_within, trusted
 
 MOST_ANSWER_BYTES = 4 << 20
 MOST_REFERENCES = 200

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from pipeline.report.settings import checked_endpoint
+from pipeline.setting_types.endpoint import checked_endpoint
 from pipeline.setting_types.pem_file import PemFile
 from pipeline.setting_types.quantity import Duration
 from pipeline.setting_types.secret import SecretSource

@@ -1,1 +1,1 @@
-"""lmdb_store."""
+"""The embedded dedup store: one folder that the worker processes of a host share."""

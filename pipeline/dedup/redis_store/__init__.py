@@ -1,1 +1,1 @@
-"""redis_store."""
+"""The shared dedup store: Redis or Valkey, for several hosts."""

@@ -1,1 +1,1 @@
-"""quick_audience."""
+"""The stand-in for Quick Audience's two APIs: signatures, answers, faults, and a ledger of what it took."""

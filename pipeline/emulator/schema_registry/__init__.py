@@ -1,1 +1,1 @@
-"""schema_registry."""
+"""The stand-in for a Schema Registry."""

@@ -1,1 +1,1 @@
-"""lint."""
+"""What `check` says of rules that compile but are likely wrong."""

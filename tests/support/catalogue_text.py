@@ -1,0 +1,172 @@
+"""Catalogue files as people write them: blocks and brackets, any quotes, comments, blank lines, ends of lines and anchors, in any mixture."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+
+PLAIN = re.compile(r"(?!null\b)[A-Za-z订单][A-Za-z_订单]*( [A-Za-z订单]+)*")
+
+
+class CatalogueText:
+    """One catalogue written in a style that `chance` chooses. `spans` says where each name and each element stands."""
+
+    def __init__(self, catalogue, chance, *, anchors=False):
+        self.chance, self.spans, self.parts, self.length, self.line_begin = chance, {}, [], 0, 0
+        self.newline = chance.choice(["\n", "\r\n"])
+        self.step = chance.choice([0, 2, 4])
+        self.anchors = {} if anchors else None
+        self.comments, self.is_folded = 0, False
+        self.put(chance.choice(["", "---" + self.newline, f"# 目录{self.newline}{self.newline}"]))
+        lists = {
+            "channels": [each.model_dump(mode="json", exclude_defaults=True) for each in catalogue.channels],
+            "events": [each.model_dump(mode="json", exclude_defaults=True) for each in catalogue.events],
+            "tasks": [each.model_dump(mode="json", exclude_defaults=True) for each in catalogue.tasks],
+        }
+        for place, key in enumerate(chance.sample(list(lists), 3)):
+            if lists[key] or place == 0 or chance.random() < 0.5:
+                self.comment(0)
+                self.put(f"{key}:")
+                self.sequence((key,), lists[key], 0)
+        self.comment(0)
+        if chance.random() < 0.1:
+            self.put("..." + self.newline)
+        self.text = "".join(self.parts)
+        if chance.random() < 0.1:
+            self.text = self.text.rstrip("\r\n")
+        if self.newline not in self.text:  # one line: nothing in it says how lines end
+            self.newline = "\n"
+
+    def put(self, text):
+        self.parts.append(text)
+        if "\n" in text:
+            self.line_begin = self.length + text.rindex("\n") + 1
+        self.length += len(text)
+
+    @contextmanager
+    def span(self, location):
+        begin = self.length
+        yield
+        self.spans[location] = (begin, self.length)
+
+    def comment(self, column):
+        """Perhaps a comment, or a blank line, before what comes next."""
+        for _ in range(self.chance.choice([0, 0, 0, 1, 2])):
+            if self.chance.random() < 0.3:
+                self.put(self.newline)
+            else:
+                self.comments += 1
+                self.put(f"{' ' * column}# note {self.comments}, 说明: [it's]{self.newline}")
+
+    def end_line(self):
+        if not self.is_folded and self.chance.random() < 0.2:
+            self.comments += 1
+            self.put(f"{' ' * self.chance.choice([1, 3])}# of {self.comments}")
+        self.is_folded = False
+        self.put(self.newline)
+
+    def scalar(self, location, value, *, in_brackets):
+        with self.span(location):
+            if value is True:
+                self.put("true")
+                return
+            if self.anchors is not None and value in self.anchors and self.chance.random() < 0.7:
+                self.put(f"*{self.anchors[value]}" + (" " if in_brackets else ""))
+                return
+            if self.anchors is not None and value not in self.anchors and self.chance.random() < 0.3:
+                self.anchors[value] = f"a{len(self.anchors)}"
+                self.put(f"&{self.anchors[value]} ")
+            styles = ["'" + value.replace("'", "''") + "'", json.dumps(value, ensure_ascii=self.chance.random() < 0.5)]
+            if PLAIN.fullmatch(value):
+                styles += [value, value]
+                if not in_brackets and " " not in value:
+                    styles.append(f">-{self.newline}{' ' * 24}{value}")
+            style = self.chance.choice(styles)
+            self.is_folded = style.startswith(">")
+            self.put(style)
+
+    def sequence(self, location, items, column):
+        """Behind the colon of its key, up to the end of its last line."""
+        if not items:
+            with self.span((*location, "empty")):
+                self.put(self.chance.choice(["", " []", " [ ]", " ~", f" [{self.newline}    # none{self.newline}  ]"]))
+            self.end_line()
+        elif self.chance.random() < 0.4:
+            self.put(" ")
+            self.brackets(location, items, column)
+            self.end_line()
+        else:
+            self.end_line()
+            for place, each in enumerate(items):
+                self.comment(column + self.step)
+                here = (*location, place)
+                with self.span((*here, "lines")):
+                    self.put(" " * (column + self.step) + "-" + " " * self.chance.choice([1, 1, 3]))
+                    if isinstance(each, str):
+                        self.scalar(here, each, in_brackets=False)
+                        self.end_line()
+                    elif self.chance.random() < 0.3:
+                        self.brackets_of(here, each)
+                        self.end_line()
+                    else:
+                        self.block(here, each)
+
+    def block(self, location, mapping):
+        """The keys of an element, the first of them behind its dash."""
+        column = self.length - self.line_begin
+        for place, (key, value) in enumerate(self.shuffled(mapping)):
+            if place:
+                self.comment(column)
+                self.put(" " * column)
+            self.put(self.chance.choice([key, key, f'"{key}"']) + ":")
+            if isinstance(value, list):
+                self.sequence((*location, key), value, column)
+            else:
+                self.put(self.chance.choice([" ", " ", "   "]))
+                self.scalar((*location, key), value, in_brackets=False)
+                self.end_line()
+
+    def brackets(self, location, items, column):
+        """A list in brackets: on one line, or an element a line."""
+        lines = self.chance.random() < 0.5
+        pad = self.chance.choice(["", " "])
+        self.put("[" + ("" if lines else pad))
+        for place, each in enumerate(items):
+            if lines:
+                self.end_line()
+                self.comment(column + 4)
+                self.put(" " * (column + 4))
+            with self.span((*location, place, "element")):
+                if isinstance(each, str):
+                    self.scalar((*location, place), each, in_brackets=True)
+                else:
+                    self.brackets_of((*location, place), each)
+            if place < len(items) - 1 or self.chance.random() < 0.3:
+                self.put("," if lines or place == len(items) - 1 else self.chance.choice([", ", " , "]))
+        if lines:
+            self.end_line()
+            self.put(" " * (column + 2))
+        self.put(("" if lines else pad) + "]")
+
+    def brackets_of(self, location, mapping):
+        pad = self.chance.choice(["", " "])
+        self.put("{" + pad)
+        for place, (key, value) in enumerate(self.shuffled(mapping)):
+            self.put((", " if place else "") + self.chance.choice([key, f'"{key}"']) + ": ")
+            if isinstance(value, list) and value:
+                self.brackets((*location, key), value, 8)
+            elif isinstance(value, list):
+                with self.span((*location, key, "empty")):
+                    self.put("[]")
+            else:
+                self.scalar((*location, key), value, in_brackets=True)
+        self.put(pad + "}")
+
+    def shuffled(self, mapping):
+        pairs = list(mapping.items())
+        if self.chance.random() < 0.5:
+            self.chance.shuffle(pairs)
+        if self.chance.random() < 0.2 and "code" in mapping and "properties" not in mapping:
+            pairs.append(("properties", []))
+        return pairs

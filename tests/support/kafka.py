@@ -1,0 +1,47 @@
+"""A real Kafka broker, and what a test does with it."""
+
+from __future__ import annotations
+
+import uuid
+
+from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.producer import KafkaWriter
+from pipeline.kafka_io.settings import KafkaSettings
+
+
+class TestKafka:
+    """A real broker, and what a test does with it."""
+
+    __test__ = False
+
+    def __init__(self, servers):
+        self.servers = servers
+
+    def settings(self, *topics, **more):
+        return KafkaSettings(bootstrap_servers=(self.servers,), topics=topics or ("none",), **more)
+
+    def topic(self, partitions=1, name=None, **config):
+        name = name or f"t-{uuid.uuid4().hex[:10]}"
+        with Topics(self.settings(), {}) as topics:
+            topics.create(name, partitions, {key.replace("_", "."): str(value) for key, value in config.items()})
+        return name
+
+    def write(self, topic, values, partition=None, key=None, headers=()):
+        with KafkaWriter(self.settings(), client_id="test", environment={}) as writer:
+            pairs = [each if isinstance(each, tuple) else (key, each) for each in values]
+            return writer.write(topic, pairs, partition=partition, headers=headers)
+
+    def read(self, topic):
+        """All records of a topic."""
+        with Topics(self.settings(topic), {}) as topics:
+            partitions = topics.partitions()
+            starts, ends = topics.beginning_offsets(partitions), topics.end_offsets(partitions)
+            return [topics.record_at(each, offset) for each in partitions for offset in range(starts[each], ends[each])]
+
+    def committed(self, group):
+        with Topics(self.settings(), {}) as topics:
+            return topics.committed(group)
+
+    def ends(self, topic):
+        with Topics(self.settings(topic), {}) as topics:
+            return topics.end_offsets(topics.partitions())

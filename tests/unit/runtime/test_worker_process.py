@@ -1,0 +1,58 @@
+"""What runs inside a worker process, and what it says to its supervisor."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+import threading
+
+from pipeline.contracts.values import Partition
+from pipeline.job.books import Books
+from pipeline.job.status import Status
+from pipeline.observe.log_lines import set_up_logging
+from pipeline.runtime.supervisor import Supervisor, Told
+from pipeline.runtime.worker_process import Voice
+
+
+class Talker:
+    """A worker that logs from two threads at a time, in lines longer than a pipe takes at once."""
+
+    def __call__(self, slot, pipe):
+        voice = Voice(pipe)
+        set_up_logging("text", "info", voice)
+
+        def talk(word):
+            for number in range(20):
+                logging.getLogger("log2mq.talk").info("%s %d %s", word, number, "x" * 2_000)
+
+        other = threading.Thread(target=talk, args=("other",))
+        other.start()
+        talk("one")
+        other.join()
+        voice(Told(Status(1, {Partition("log", 0): Books()}), 0))
+
+
+def test_log_lines_of_workers_are_written_whole_by_the_supervisor():
+    lines = []
+    Supervisor(Talker(), 2, lambda _: None, lambda _: None, on_line=lines.append).run()
+    assert len(lines) == 80
+    assert all(re.fullmatch(r"\S+Z INFO log2mq\.talk: (one|other) \d+ x{2000}\n", line) for line in lines)
+    assert sorted(int(line.split()[4]) for line in lines) == sorted([*range(20)] * 4)
+
+
+def test_a_signal_sent_to_process_and_group_is_one_wish_and_a_later_one_another():
+    script = (
+        "import os, signal, sys, time\n"
+        "from pipeline.runtime import worker_process\n"
+        "stops = []\n"
+        "worker_process.on_stop_signals(lambda: stops.append(1), lambda: print('leaving', len(stops), flush=True))\n"
+        "for _ in range(3): signal.raise_signal(signal.SIGTERM)\n"
+        "print('asked', len(stops), flush=True)\n"
+        "time.sleep(worker_process.SAME_WISH_S)\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+        "print('not reached', flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("asked 1\nleaving 1\n", 130)
