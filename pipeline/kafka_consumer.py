@@ -133,6 +133,26 @@ def keep_joining(consumer: KafkaConsumer) -> None:
         coordinator.request_rejoin()
 
 
+def take_up_parked(consumer: KafkaConsumer) -> None:
+    """Let a partition that was paused and resumed be read on. Called before each `poll`.
+
+    kafka-python 3.0.12 parks the fetched records of a paused partition, and does not fetch a partition whose records are parked. It takes parked
+    records up only while its buffer is None; a buffer that is read to its end is not None, so they could stay parked for ever. A buffer that is
+    not at its end gives way to them and is parked behind them, so that partitions take turns: with many records waiting in other partitions, no
+    poll may ever end with an empty buffer.
+    """
+    fetcher = consumer._fetcher  # noqa: SLF001 - there is no other way to it
+    buffer, parked = fetcher._next_partition_records, fetcher._paused_partition_records  # noqa: SLF001
+    if buffer is None:
+        return
+    if buffer:
+        paused = consumer.paused() if parked else set()
+        if all(each in paused for each in parked):
+            return
+        parked[buffer.topic_partition] = buffer
+    fetcher._next_partition_records = None  # noqa: SLF001
+
+
 def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS) -> None:
     """Close a consumer that is of no more use, whatever state it is in."""
     try:

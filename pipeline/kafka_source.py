@@ -18,7 +18,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_client import BOOTSTRAP_LIMIT_MS, MENDS_ITSELF_NOT, unavailable
-from pipeline.kafka_consumer import Rebalance, Rebalances, discard, keep_joining, open_consumer
+from pipeline.kafka_consumer import Rebalance, Rebalances, discard, keep_joining, open_consumer, take_up_parked
 from pipeline.kafka_outage import Outage
 from pipeline.kafka_records import read_malformed_header_names
 from pipeline.kafka_start import KnownTopic, StartResolver, encode_commits, topic_id
@@ -72,6 +72,7 @@ class KafkaSource:
         found: Mapping[Any, Sequence[Record]] = {}
         lost: list[SourceEvent] = []
         keep_joining(self._consumer)
+        take_up_parked(self._consumer)
         try:
             found = self._consumer.poll(timeout_ms=timeout_ms, max_records=self._settings.max_poll_records)
         except errors.NoOffsetForPartitionError:
