@@ -20,6 +20,7 @@ from pipeline.errors import SourceUnavailable
 from pipeline.kafka_client import BOOTSTRAP_LIMIT_MS, MENDS_ITSELF_NOT, unavailable
 from pipeline.kafka_consumer import Rebalance, Rebalances, discard, keep_joining, open_consumer, take_up_parked
 from pipeline.kafka_outage import Outage
+from pipeline.kafka_ranges import FixedRanges
 from pipeline.kafka_records import read_malformed_header_names
 from pipeline.kafka_start import KnownTopic, StartResolver, encode_commits, topic_id
 from pipeline.values import Assigned, Commit, Partition, Polled, Revoked, SourceEvent
@@ -54,15 +55,16 @@ class KafkaSource:
         self._settings = settings
         self._client_id = client_id
         self._environment = environment
-        self._ranges = ranges
+        self._ranges = FixedRanges(ranges) if ranges is not None else None
         self._owned: set[Partition] = set()
         self._known: dict[str, KnownTopic] = {}
         self._ends: dict[Partition, int] = {}
         self._outage = Outage(settings.give_up_after / 1000, time.monotonic())
         self._is_repaired = False
         self._positions_due_s = 0.0
-        self._finished: set[Partition] = set()
         self._consumer, self._rebalances = self._connect(BOOTSTRAP_LIMIT_MS)
+        if self._ranges is not None:
+            self._rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(self._ranges.bounds)))
 
     # --- poll ----------------------------------------------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class KafkaSource:
             if (partition := Partition(*key)) in self._owned and partition not in fresh
         }
         if self._ranges is not None:
-            records = self._within_ranges(records)
+            records = self._ranges.cut(records)
         return Polled([*events, *lost], records, self._positions(records, of_all=is_due))
 
     def _events(self, *, look_for_topics_made_anew: bool) -> tuple[list[SourceEvent], set[Partition]]:
@@ -129,23 +131,11 @@ class KafkaSource:
         if self._ranges is None:
             starts, lost = resolver.resolve(partitions)
         else:
-            starts = resolver.resolve_ranges({partition: self._ranges[partition] for partition in partitions})
+            starts = resolver.resolve_ranges({partition: self._ranges.bounds[partition] for partition in partitions})
         for partition, start in starts.items():
             self._consumer.seek(TopicPartition(*partition), start.offset)
         self._consumer.resume(*[TopicPartition(*each) for each in partitions])
         return [Assigned(starts), *lost]
-
-    def _within_ranges(self, records: Mapping[Partition, Sequence[Record]]) -> dict[Partition, Sequence[Record]]:
-        assert self._ranges is not None  # noqa: S101 - only called for a replay
-        return {
-            partition: kept
-            for partition, batch in records.items()
-            if (
-                kept := batch
-                if batch[-1].offset < self._ranges[partition][1]
-                else [each for each in batch if each.offset < self._ranges[partition][1]]
-            )
-        }
 
     def _positions(self, records: Mapping[Partition, Sequence[Record]], *, of_all: bool) -> dict[Partition, int]:
         """How far has been read: past the records returned, and now and then of all partitions, since gaps return no record."""
@@ -158,12 +148,11 @@ class KafkaSource:
             position = self._position(partition)
             if position is None:
                 continue
-            if self._ranges is not None and position >= self._ranges[partition][1]:
-                position = self._ranges[partition][1]
-                if partition not in self._finished:
-                    self._finished.add(partition)
-                    self._consumer.pause(TopicPartition(*partition))
+            if self._ranges is not None:
+                position = self._ranges.reach(partition, position)
             positions[partition] = position
+        if self._ranges is not None and (finished := self._ranges.finished):
+            self._consumer.pause(*[TopicPartition(*each) for each in finished])
         return positions
 
     def _position(self, partition: Partition) -> int | None:
@@ -273,11 +262,23 @@ class KafkaSource:
         time.sleep(RETRY_PAUSE_S)
 
     def _rebuild(self, limit_ms: int) -> None:
+        """Make a new client in the place of the old one.
+
+        A member of a group comes back as a new one, and reads what it is given from the committed offsets. A replay has its partitions for
+        itself: it reads on where it stood, and what is in flight stays in flight.
+        """
         consumer, rebalances = self._connect(limit_ms)
+        if self._ranges is not None:
+            rebalances.noted = self._rebalances.noted
+            for partition in self._owned:
+                if (position := self._position(partition)) is not None:
+                    consumer.seek(TopicPartition(*partition), position)
+            consumer.pause(*self._consumer.paused())
+        else:
+            rebalances.noted.append(Rebalance(gained=False, partitions=frozenset(self._owned)))
         old, self._consumer = self._consumer, consumer
         self._rebalances.is_retired = True
         self._rebalances = rebalances
-        rebalances.noted.insert(0, Rebalance(gained=False, partitions=frozenset(self._owned)))
         discard(old)
 
     # --- the rest of the contract ----------------------------------------------------------------------------------------------
@@ -298,7 +299,8 @@ class KafkaSource:
     def seek(self, partition: Partition, offset: int) -> None:
         """Read the partition from `offset` next."""
         self._consumer.seek(TopicPartition(*partition), offset)
-        self._finished.discard(partition)
+        if self._ranges is not None and self._ranges.reopen(partition):
+            self._consumer.resume(TopicPartition(*partition))
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Return no records of these partitions until they are resumed."""
@@ -306,7 +308,8 @@ class KafkaSource:
 
     def resume(self, partitions: Sequence[Partition]) -> None:
         """End a pause; a range read to its end stays paused."""
-        self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self._owned - self._finished])
+        finished = self._ranges.finished if self._ranges is not None else frozenset()
+        self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self._owned - finished])
 
     def lag(self) -> dict[Partition, int]:
         """Records not yet read, per partition, from memory: as fresh as the last fetch, or five seconds where nothing is fetched."""
@@ -314,8 +317,7 @@ class KafkaSource:
         for partition in self._owned:
             position = self._position(partition)
             if self._ranges is not None:
-                start, until = self._ranges[partition]
-                lag[partition] = max(0, until - (position if position is not None else start))
+                lag[partition] = self._ranges.lag(partition, position)
             elif position is not None:
                 newest = max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
                 lag[partition] = max(0, newest - position)
@@ -323,7 +325,7 @@ class KafkaSource:
 
     def ended(self) -> bool:
         """Whether every range was read to its end."""
-        return self._ranges is not None and self._finished >= set(self._ranges)
+        return self._ranges is not None and self._ranges.is_read
 
     def close(self) -> None:
         """Leave the group. Commits nothing."""
@@ -337,8 +339,7 @@ class KafkaSource:
         consumer = open_consumer(settings, self._environment, self._client_id, limit_ms)
         rebalances = Rebalances(consumer, self._encode)
         if self._ranges is not None:
-            consumer.assign([TopicPartition(*each) for each in self._ranges])
-            rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(self._ranges)))
+            consumer.assign([TopicPartition(*each) for each in self._ranges.bounds])
             return consumer, rebalances
         try:
             consumer.subscribe(topics=list(settings.topics or ()), pattern=settings.topic_pattern, listener=rebalances)

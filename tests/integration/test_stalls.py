@@ -123,3 +123,17 @@ def test_one_busy_partition_beside_a_trickle_is_read_to_its_end(source, kafka):
         is_done.set()
         writing.join()
     assert status.books[busy].reported == 20_000
+
+
+def test_records_handed_back_at_the_end_of_a_range_are_read_again(kafka, opened):
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    kafka.write(topic, [b"v"] * 20)
+    source = opened(topic, ranges={here: (5, 15)})
+    read_until(source, lambda _, records: len(records) == 10)
+    assert source.ended()
+    source.seek(here, 12)
+    assert not source.ended()
+    _, records = read_until(source, lambda _, records: len(records) == 3)
+    assert [each.offset for each in records] == [12, 13, 14]
+    assert source.ended()
