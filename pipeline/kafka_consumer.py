@@ -153,6 +153,15 @@ def take_up_parked(consumer: KafkaConsumer) -> None:
     fetcher._next_partition_records = None  # noqa: SLF001
 
 
+def known_position(consumer: KafkaConsumer, partition: Partition) -> int | None:
+    """Return the offset that is read next, or None where there is none. Asks no broker.
+
+    kafka-python's `position` also looks for truncations. It raises the one it finds and forgets it, so that `poll` does not tell of it any more.
+    """
+    state = consumer._subscription.assignment.get(TopicPartition(*partition))  # noqa: SLF001 - there is no other way to it
+    return state.position.offset if state is not None and state.position is not None else None
+
+
 def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS) -> None:
     """Close a consumer that is of no more use, whatever state it is in."""
     try:

@@ -18,7 +18,15 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_client import BOOTSTRAP_LIMIT_MS, MENDS_ITSELF_NOT, unavailable
-from pipeline.kafka_consumer import Rebalance, Rebalances, discard, keep_joining, open_consumer, take_up_parked
+from pipeline.kafka_consumer import (
+    Rebalance,
+    Rebalances,
+    discard,
+    keep_joining,
+    known_position,
+    open_consumer,
+    take_up_parked,
+)
 from pipeline.kafka_outage import Outage
 from pipeline.kafka_ranges import FixedRanges
 from pipeline.kafka_records import read_malformed_header_names
@@ -156,10 +164,7 @@ class KafkaSource:
         return positions
 
     def _position(self, partition: Partition) -> int | None:
-        try:
-            return self._consumer.position(TopicPartition(*partition), timeout_ms=0)  # type: ignore[no-any-return]
-        except (errors.KafkaError, AssertionError):
-            return None
+        return known_position(self._consumer, partition)
 
     # --- trouble -------------------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ import json
 import threading
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
 from pipeline.kafka_source import KafkaSource
-from pipeline.values import Partition
+from pipeline.values import LostToRetention, Partition
 
 
 def paid(number):
@@ -137,3 +137,17 @@ def test_records_handed_back_at_the_end_of_a_range_are_read_again(kafka, opened)
     _, records = read_until(source, lambda _, records: len(records) == 3)
     assert [each.offset for each in records] == [12, 13, 14]
     assert source.ended()
+
+
+def test_a_truncation_is_not_lost_to_the_one_who_asks_for_the_lag(kafka, opened):
+    """Polls tell of it, as of an unclean leader election, whatever is asked between two of them."""
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    kafka.write(topic, [b"v"] * 20)
+    source = opened(topic, on_lost_offsets="continue")
+    read_until(source, lambda _, records: len(records) == 20)
+    key = TopicPartition(*here)
+    source._consumer._fetcher._cached_log_truncation = errors.LogTruncationError({key: OffsetAndMetadata(15, "", 0)})
+    assert source.lag() == {here: 0}
+    events, _ = read_until(source, lambda _, records: len(records) == 5)
+    assert LostToRetention(here, 15, 14, 15) in events
