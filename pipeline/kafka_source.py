@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +22,7 @@ from pipeline.kafka_consumer import (
     Rebalance,
     Rebalances,
     discard,
+    ends_by_leader,
     keep_joining,
     known_position,
     open_consumer,
@@ -30,8 +31,9 @@ from pipeline.kafka_consumer import (
 from pipeline.kafka_outage import Outage
 from pipeline.kafka_ranges import FixedRanges
 from pipeline.kafka_records import read_malformed_header_names
+from pipeline.kafka_stall import Remedy, StallTimes, StallWatch
 from pipeline.kafka_start import KnownTopic, StartResolver, encode_commits, topic_id
-from pipeline.values import Assigned, Commit, Partition, Polled, Revoked, SourceEvent
+from pipeline.values import Assigned, Commit, Partition, Polled, Revoked, SourceEvent, Stalled
 from schemas.log import Record
 
 COMMIT_LIMIT_MS = 5_000
@@ -54,6 +56,7 @@ class KafkaSource:
         client_id: str,
         environment: Mapping[str, str],
         ranges: Mapping[Partition, tuple[int, int]] | None = None,
+        stall_times: StallTimes = StallTimes(),  # noqa: B008 - a frozen value
     ) -> None:
         """Connect. With `ranges` (partition to from, to) those are read, and the group only keeps their commits.
 
@@ -68,6 +71,7 @@ class KafkaSource:
         self._known: dict[str, KnownTopic] = {}
         self._ends: dict[Partition, int] = {}
         self._outage = Outage(settings.give_up_after / 1000, time.monotonic())
+        self._watch = StallWatch(time.monotonic(), stall_times)
         self._is_repaired = False
         self._positions_due_s = 0.0
         self._consumer, self._rebalances = self._connect(BOOTSTRAP_LIMIT_MS)
@@ -80,7 +84,7 @@ class KafkaSource:
         """Return what arrived; see `interfaces.Source`."""
         self._rebalances.committable = dict(committable)
         found: Mapping[Any, Sequence[Record]] = {}
-        lost: list[SourceEvent] = []
+        noticed: list[SourceEvent] = []
         keep_joining(self._consumer)
         take_up_parked(self._consumer)
         try:
@@ -88,13 +92,14 @@ class KafkaSource:
         except errors.NoOffsetForPartitionError:
             pass  # a partition nobody has committed: its start is settled below
         except (errors.OffsetOutOfRangeError, errors.LogTruncationError) as error:
-            lost = self._answer_lost(error)
+            noticed = self._answer_lost(error)
         except errors.CorruptRecordError as error:
             self._repair(error)
         except errors.KafkaError as error:
             self._bear(error)
         else:
             self._look_alive(with_records=bool(found))
+            noticed = self._free_stalled(sum(map(len, found.values())))
         is_due = time.monotonic() >= self._positions_due_s
         events, fresh = self._events(look_for_topics_made_anew=is_due)
         records = {
@@ -104,7 +109,7 @@ class KafkaSource:
         }
         if self._ranges is not None:
             records = self._ranges.cut(records)
-        return Polled([*events, *lost], records, self._positions(records, of_all=is_due))
+        return Polled([*events, *noticed], records, self._positions(records, of_all=is_due))
 
     def _events(self, *, look_for_topics_made_anew: bool) -> tuple[list[SourceEvent], set[Partition]]:
         """Turn what the listener noted into events, and settle where new partitions are read from."""
@@ -231,7 +236,7 @@ class KafkaSource:
             return
         if self._outage.answered(time.monotonic()):
             _log.warning("the brokers answer again")
-        self._learn_ends()
+        self._learn_ends(self._owned)
 
     def _ask(self) -> None:
         """Ask for the end of one partition. Raises KafkaError where nobody answers."""
@@ -242,11 +247,42 @@ class KafkaSource:
         if partition is not None:
             self._consumer.end_offsets([TopicPartition(*partition)], timeout_ms=ASK_LIMIT_MS)
 
-    def _learn_ends(self) -> None:
+    def _learn_ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """What is paused is not fetched, so its end is asked for: in a long outage the lag is what a person looks at."""
-        with suppress(errors.KafkaError):
-            ends = self._consumer.end_offsets([TopicPartition(*each) for each in self._owned], timeout_ms=ASK_LIMIT_MS)
-            self._ends.update({Partition(*key): int(end) for key, end in ends.items()})
+        ends = ends_by_leader(self._consumer, partitions, ASK_LIMIT_MS)
+        self._ends.update(ends)
+        return ends
+
+    def _free_stalled(self, count: int) -> list[SourceEvent]:
+        """After a poll that returned `count` records: see that partitions which have more to read are read on, and return those that were not."""
+        now_s = time.monotonic()
+        if not self._watch.look_due(now_s, is_full=count >= self._settings.max_poll_records):
+            return []
+        if self._outage.is_on:
+            self._watch.forget(now_s)
+            return []
+        finished = self._ranges.finished if self._ranges is not None else frozenset()
+        positions = {each: at for each in self._owned - finished if (at := self._position(each)) is not None}
+        asked = self._watch.look(now_s, positions, {Partition(*each) for each in self._consumer.paused()})
+        stalls = self._watch.learn(now_s, asked, self._learn_ends(asked)) if asked else []
+        for stall in stalls:
+            _log.warning(
+                "%s:%d has stood at offset %d for %d s though there are records up to %d; %s",
+                *stall.partition,
+                stall.position,
+                stall.for_s,
+                stall.end - 1,
+                "it is read anew from there" if stall.remedy is Remedy.SEEK else "a new client is made",
+            )
+            if self._position(stall.partition) == stall.position:
+                self._consumer.seek(TopicPartition(*stall.partition), stall.position)
+        if any(stall.remedy is Remedy.REBUILD for stall in stalls):
+            if self._ranges is None:
+                self.commit(self._rebalances.committable)
+            with suppress(SourceUnavailable):  # the old client goes on trying
+                self._rebuild(REBUILD_LIMIT_MS)
+            self._watch.rebuilt(time.monotonic())
+        return [Stalled(stall.partition) for stall in stalls if stall.remedy is Remedy.SEEK]
 
     def _bear(self, error: Exception) -> None:
         """An error that may pass: wait a little, make a new client if it lasts, give up when it lasts too long."""

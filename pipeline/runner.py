@@ -32,6 +32,7 @@ from pipeline.values import (
     Refused,
     Revoked,
     SourceEvent,
+    Stalled,
     Standing,
 )
 from schemas.log import Record
@@ -97,6 +98,7 @@ class Runner:
         self._burying: dict[tuple[str, int, int], list[Ticket]] = {}
         self._ended_since_commit = 0
         self._stopping = False
+        self._stalls = 0
         self._unsynced = False
         self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
         self._next: dict[str, int] = {}
@@ -160,6 +162,8 @@ class Runner:
                 if (offsets := self.offsets.owned.get(partition)) is not None:
                     offsets.lose(max(0, last - first + 1), resumed_at)
                 self._on_lost(event)
+            case Stalled():
+                self._stalls += 1
 
     def _take_in(self, polled: Polled, until_ms: int) -> None:
         unread: set[Partition] = set()  # partitions of which something was handed back
@@ -420,6 +424,7 @@ class Runner:
             warnings=self._convert.warnings,
             stopping=self._stopping,
             held=self._pauses.reason,
+            stalls=self._stalls,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from contextlib import contextmanager
 
 import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
@@ -49,13 +50,38 @@ def is_of(partition):
 
 
 def park(source, topic, kafka):
-    """Bring the source to where partition 0 was paused and resumed, and its records are parked behind a drained buffer of partition 1."""
-    kafka.write(topic, [b"v"] * 100, partition=0)
-    read_until(source, is_of(0))
-    source.pause([Partition(topic, 0)])
-    kafka.write(topic, [b"trickle"], partition=1)
-    read_until(source, is_of(1))
-    source.resume([Partition(topic, 0)])
+    """Bring the source to where partition 0, which has records, was paused and resumed, and its records are parked behind a drained buffer of partition 1."""
+    here = Partition(topic, 0)
+    for _ in range(10):
+        _, busy = read_until(source, is_of(0))
+        source.pause([here])
+        kafka.write(topic, [b"trickle"], partition=1)
+        _, quiet = read_until(source, is_of(1))
+        source.resume([here])
+        if TopicPartition(*here) in source._consumer._fetcher._paused_partition_records:
+            return [*busy, *quiet]
+        source.seek(here, 0)  # the group was rebalanced meanwhile
+    raise AssertionError("its records are not parked")
+
+
+@contextmanager
+def trickle(kafka, made, first):
+    """Write a paid order to partition 1 now and then."""
+    is_done = threading.Event()
+
+    def write():
+        for number in itertools.count(first):
+            if is_done.wait(0.05):
+                return
+            kafka.write(made.topic, [paid(number)], partition=1)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        writing.join()
 
 
 def test_kafka_python_still_needs_that_parked_records_are_taken_up(kafka):
@@ -79,7 +105,8 @@ def test_kafka_python_still_needs_that_parked_records_are_taken_up(kafka):
 
 def test_a_partition_that_was_paused_alone_is_read_on(kafka, opened):
     topic = kafka.topic(2)
-    source = opened(topic, max_poll_records=10)
+    kafka.write(topic, [b"v"] * 100, partition=0)
+    source = opened(topic, max_poll_records=10, ranges={Partition(topic, 0): (0, 100), Partition(topic, 1): (0, 2)})
     park(source, topic, kafka)
     _, records = read_until(source, lambda _, records: len(records) == 90)
     assert [each.offset for each in records] == list(range(10, 100))
@@ -88,7 +115,9 @@ def test_a_partition_that_was_paused_alone_is_read_on(kafka, opened):
 def test_a_partition_that_was_paused_alone_is_read_on_while_others_have_much_to_read(kafka, opened):
     """Each poll ends in the middle of some other partition's buffer, so that none is ever found empty."""
     topic = kafka.topic(4)
-    source = opened(topic, max_poll_records=7)
+    kafka.write(topic, [b"v"] * 100, partition=0)
+    ranges = {Partition(topic, number): (0, 3_000) for number in range(4)}
+    source = opened(topic, max_poll_records=7, ranges=ranges)
     park(source, topic, kafka)
     source.pause([Partition(topic, 0)])
     for other in (1, 2, 3):
@@ -107,21 +136,8 @@ def test_one_busy_partition_beside_a_trickle_is_read_to_its_end(source, kafka):
     made = source(2, limits={"unfinished": 300})
     busy = Partition(made.topic, 0)
     kafka.write(made.topic, [paid(number) for number in range(20_000)], partition=0)
-    is_done = threading.Event()
-
-    def trickle():
-        number = 20_000
-        while not is_done.wait(0.05):
-            kafka.write(made.topic, [paid(number)], partition=1)
-            number += 1
-
-    writing = threading.Thread(target=trickle)
-    writing.start()
-    try:
+    with trickle(kafka, made, 20_000):
         status = made.run_until(lambda: made.is_committed({busy: 20_000}), limit_s=120)
-    finally:
-        is_done.set()
-        writing.join()
     assert status.books[busy].reported == 20_000
 
 
