@@ -76,7 +76,10 @@ class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka
     async def on_partitions_lost(self, lost: Any) -> None:
         """Take note of partitions that went without being asked back: another member may have them, so nothing is committed."""
         if not self.is_retired:
-            self.noted.append(Rebalance(gained=False, partitions=_named(lost)))
+            partitions = _named(lost)
+            self.noted.append(Rebalance(gained=False, partitions=partitions))
+            for each in partitions:
+                self.committable.pop(each, None)
 
 
 def _named(partitions: Any) -> frozenset[Partition]:

@@ -68,6 +68,7 @@ class KafkaSource:
         self._environment = environment
         self._ranges = FixedRanges(ranges) if ranges is not None else None
         self._owned: set[Partition] = set()
+        self._paused: set[Partition] = set()  # by the owner; the client may take others for paused
         self._known: dict[str, KnownTopic] = {}
         self._ends: dict[Partition, int] = {}
         self._outage = Outage(settings.give_up_after / 1000, time.monotonic())
@@ -146,9 +147,16 @@ class KafkaSource:
         else:
             starts = resolver.resolve_ranges({partition: self._ranges.bounds[partition] for partition in partitions})
         for partition, start in starts.items():
-            self._consumer.seek(TopicPartition(*partition), start.offset)
-        self._consumer.resume(*[TopicPartition(*each) for each in partitions])
+            self._begin(partition, start.offset)
         return [Assigned(starts), *lost]
+
+    def _begin(self, partition: Partition, offset: int) -> None:
+        """Read a partition from `offset`, which is not paused any more."""
+        self._paused.discard(partition)
+        if self._ranges is not None:
+            self._ranges.reopen(partition)
+        self._consumer.seek(TopicPartition(*partition), offset)
+        self._consumer.resume(TopicPartition(*partition))
 
     def _positions(self, records: Mapping[Partition, Sequence[Record]], *, of_all: bool) -> dict[Partition, int]:
         """How far has been read: past the records returned, and now and then of all partitions, since gaps return no record."""
@@ -188,7 +196,7 @@ class KafkaSource:
                 offset, lost = resolver.after_truncation(partition, position, getattr(place, "offset", None))
             else:
                 offset, lost = resolver.within_reach(partition, position)
-            self._consumer.seek(TopicPartition(*partition), offset)
+            self._begin(partition, offset)
             # A new epoch: the offsets that were unfinished may name other records now.
             events += [Assigned({partition: Commit(offset, resolver.metadata(partition))}), *lost]
         return events
@@ -263,7 +271,7 @@ class KafkaSource:
             return []
         finished = self._ranges.finished if self._ranges is not None else frozenset()
         positions = {each: at for each in self._owned - finished if (at := self._position(each)) is not None}
-        asked = self._watch.look(now_s, positions, {Partition(*each) for each in self._consumer.paused()})
+        asked = self._watch.look(now_s, positions, self._paused)
         stalls = self._watch.learn(now_s, asked, self._learn_ends(asked)) if asked else []
         for stall in stalls:
             _log.warning(
@@ -275,7 +283,7 @@ class KafkaSource:
                 "it is read anew from there" if stall.remedy is Remedy.SEEK else "a new client is made",
             )
             if self._position(stall.partition) == stall.position:
-                self._consumer.seek(TopicPartition(*stall.partition), stall.position)
+                self._begin(stall.partition, stall.position)
         if any(stall.remedy is Remedy.REBUILD for stall in stalls):
             if self._ranges is None:
                 self.commit(self._rebalances.committable)
@@ -314,7 +322,7 @@ class KafkaSource:
             for partition in self._owned:
                 if (position := self._position(partition)) is not None:
                     consumer.seek(TopicPartition(*partition), position)
-            consumer.pause(*self._consumer.paused())
+            consumer.pause(*[TopicPartition(*each) for each in self._paused | self._ranges.finished])
         else:
             rebalances.noted.append(Rebalance(gained=False, partitions=frozenset(self._owned)))
         old, self._consumer = self._consumer, consumer
@@ -345,10 +353,13 @@ class KafkaSource:
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Return no records of these partitions until they are resumed."""
-        self._consumer.pause(*[TopicPartition(*each) for each in partitions if each in self._owned])
+        owned = self._owned.intersection(partitions)
+        self._paused |= owned
+        self._consumer.pause(*[TopicPartition(*each) for each in owned])
 
     def resume(self, partitions: Sequence[Partition]) -> None:
         """End a pause; a range read to its end stays paused."""
+        self._paused.difference_update(partitions)
         finished = self._ranges.finished if self._ranges is not None else frozenset()
         self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self._owned - finished])
 

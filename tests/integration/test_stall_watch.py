@@ -92,6 +92,34 @@ def test_seeking_frees_what_it_can(kafka, opened, caplog):
     assert "a new client" not in caplog.text
 
 
+def test_a_partition_that_only_the_client_takes_for_paused_is_freed(kafka, opened):
+    topic = kafka.topic(1)
+    kafka.write(topic, [b"v"] * 5)
+    source = opened(topic, ranges={Partition(topic, 0): (0, 25)})
+    read_until(source, lambda _, records: len(records) == 5)
+    source._consumer.pause(TopicPartition(topic, 0))
+    kafka.write(topic, [b"v"] * 20)
+    events, _ = read_until(source, lambda _, records: len(records) == 20)
+    assert Stalled(Partition(topic, 0)) in events
+
+
+def test_what_the_owner_paused_is_no_stall(kafka, opened, caplog):
+    topic = kafka.topic(1)
+    kafka.write(topic, [b"v"] * 5)
+    source = opened(topic, ranges={Partition(topic, 0): (0, 25)})
+    read_until(source, lambda _, records: len(records) == 5)
+    source.pause([Partition(topic, 0)])
+    kafka.write(topic, [b"v"] * 20)
+    until = time.monotonic() + 5 * (SOON.ask_after_s + SOON.seek_after_s + SOON.rebuild_after_s)
+    while time.monotonic() < until:
+        polled = source.poll(50, {})
+        assert not polled.events
+        assert not polled.records
+    assert "has stood" not in caplog.text
+    source.resume([Partition(topic, 0)])
+    read_until(source, lambda _, records: len(records) == 20)
+
+
 def test_an_open_transaction_is_no_stall(kafka, opened, caplog):
     caplog.set_level(logging.WARNING, "log2mq.kafka")
     topic = kafka.topic(1)

@@ -167,3 +167,17 @@ def test_a_truncation_is_not_lost_to_the_one_who_asks_for_the_lag(kafka, opened)
     assert source.lag() == {here: 0}
     events, _ = read_until(source, lambda _, records: len(records) == 5)
     assert LostToRetention(here, 15, 14, 15) in events
+
+
+def test_a_paused_partition_that_was_truncated_begins_anew_without_the_pause(kafka, opened):
+    """It is assigned anew, and what is assigned is not paused: nobody would resume it."""
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    kafka.write(topic, [b"v"] * 20)
+    source = opened(topic, on_lost_offsets="continue")
+    read_until(source, lambda _, records: len(records) == 20)
+    source.pause([here])
+    key = TopicPartition(*here)
+    source._consumer._fetcher._cached_log_truncation = errors.LogTruncationError({key: OffsetAndMetadata(15, "", 0)})
+    _, records = read_until(source, lambda _, records: len(records) == 5)
+    assert [each.offset for each in records] == list(range(15, 20))
