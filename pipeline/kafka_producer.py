@@ -13,7 +13,7 @@ from kafka import KafkaProducer, errors
 
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.errors import DeadLetterUnavailable
-from pipeline.kafka_client import client_settings, unavailable
+from pipeline.kafka_client import client_settings, connected, opened, unavailable
 from schemas.log import Record
 from schemas.refusal import Refusal
 
@@ -59,7 +59,9 @@ class KafkaDeadLetters:
         self._is_said = False
         self._has_given_up = False
         self._outcomes: SimpleQueue[tuple[Record, Refusal, int, Exception | None]] = SimpleQueue()
-        self._producer = _connect(settings, environment, client_id, linger_ms=5)
+        self._producer = connected(
+            settings, lambda limit_ms: open_producer(settings, environment, client_id, limit_ms, linger_ms=5)
+        )
         if not self._exists():
             _close(self._producer)
             raise DeadLetterUnavailable(
@@ -160,7 +162,9 @@ class KafkaWriter:
 
     def __init__(self, settings: KafkaSettings, *, client_id: str, environment: Mapping[str, str]) -> None:
         self._settings = settings
-        self._producer = _connect(settings, environment, client_id, linger_ms=20, batch_size=256 << 10)
+        self._producer = open_producer(
+            settings, environment, client_id, settings.connect_timeout, linger_ms=20, batch_size=256 << 10
+        )
         self._failed: Exception | None = None
 
     def __enter__(self) -> Self:
@@ -208,10 +212,15 @@ def _close(producer: KafkaProducer) -> None:
         _log.info("closing a producer failed (%s)", type(error).__name__)
 
 
-def _connect(settings: KafkaSettings, environment: Mapping[str, str], client_id: str, **more: Any) -> KafkaProducer:
+def open_producer(
+    settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int, **more: Any
+) -> KafkaProducer:
+    """Connect an idempotent producer. Raises `SourceUnavailable` where no broker answers within `limit_ms`, or the login is refused."""
+    chosen = {**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms}
     try:
-        return KafkaProducer(
-            **client_settings(settings, environment, client_id),
+        return opened(
+            KafkaProducer,
+            **chosen,
             acks="all",
             enable_idempotence=True,
             allow_auto_create_topics=False,

@@ -100,7 +100,10 @@ class Runner:
         self._unsynced = False
         self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
         self._next: dict[str, int] = {}
-        self._renewed_ms = clock()  # opening the store took the lease
+        self._renewed_ms = clock()
+        self._store.renew(
+            self._renewed_ms
+        )  # the brokers may have been waited for longer than a lease since the store was opened
         self.offsets = Offsets()
         self._pauses = Pauses(parts.source, self.offsets, pace)
 
