@@ -24,7 +24,7 @@ from pipeline.dedup import open_store
 from pipeline.dispatch import Dispatch
 from pipeline.errors import UsageError
 from pipeline.interfaces import DeadLetters, DedupStore, Reporter, Source
-from pipeline.kafka_producer import KafkaDeadLetters
+from pipeline.kafka_dead_letters import KafkaDeadLetters
 from pipeline.kafka_source import KafkaSource
 from pipeline.one_cpu import OneCpu
 from pipeline.pace import Pace
