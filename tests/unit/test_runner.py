@@ -446,6 +446,16 @@ def test_what_waits_for_the_dead_letter_topic_goes_with_its_partition():
     assert len(world.dead) == 10
 
 
+def test_a_lease_that_ended_while_the_job_waited_for_brokers_is_taken_anew(monkeypatch):
+    world = World([[]], Random(1))
+    opened = MemoryStore(world.table, "process-1", 10**9, LEASE_MS, world.clock.now_ms)
+    monkeypatch.setitem(world.begin.__globals__, "MemoryStore", lambda *_: opened)
+    world.clock.now_ms += 10 * LEASE_MS
+    world.begin(0)
+    (until_ms,) = world.table.leases.values()
+    assert until_ms > world.clock.now_ms + LEASE_MS // 2
+
+
 def test_a_record_that_cannot_be_read_yet_holds_its_partition_and_no_other():
     world = World([[value(number) for number in range(20)], [value(number) for number in range(100, 120)]], _Even())
     runner = world.begin(0)
