@@ -101,9 +101,8 @@ class Runner:
         self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
         self._next: dict[str, int] = {}
         self._renewed_ms = clock()
-        self._store.renew(
-            self._renewed_ms
-        )  # the brokers may have been waited for longer than a lease since the store was opened
+        # Opening the store took the lease, but the brokers may have been waited for since then.
+        self._store.renew(self._renewed_ms)
         self.offsets = Offsets()
         self._pauses = Pauses(parts.source, self.offsets, pace)
 
