@@ -14,7 +14,7 @@ from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_client import BOOTSTRAP_LIMIT_MS, client_settings, unavailable
+from pipeline.kafka_client import client_settings, opened, unavailable
 from pipeline.values import Commit, Partition
 
 CLOSE_LIMIT_MS = 1_000
@@ -87,7 +87,7 @@ def _named(partitions: Any) -> frozenset[Partition]:
 
 
 def open_consumer(
-    settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int = BOOTSTRAP_LIMIT_MS
+    settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int
 ) -> KafkaConsumer:
     """Connect, and make sure that the topics are there.
 
@@ -95,7 +95,8 @@ def open_consumer(
         SourceUnavailable: no broker answers within `limit_ms`, the login is refused, or a topic is not there.
     """
     try:
-        consumer = KafkaConsumer(
+        consumer = opened(
+            KafkaConsumer,
             **{**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms},
             group_id=settings.group,
             enable_auto_commit=False,

@@ -17,7 +17,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
 from pipeline.config.kafka_settings import KafkaSettings
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_client import BOOTSTRAP_LIMIT_MS, MENDS_ITSELF_NOT, unavailable
+from pipeline.kafka_client import MENDS_ITSELF_NOT, connected, unavailable
 from pipeline.kafka_consumer import (
     Rebalance,
     Rebalances,
@@ -61,7 +61,7 @@ class KafkaSource:
         """Connect. With `ranges` (partition to from, to) those are read, and the group only keeps their commits.
 
         Raises:
-            SourceUnavailable: no broker answers, the login is refused, or a topic is not there.
+            SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic is not there.
         """
         self._settings = settings
         self._client_id = client_id
@@ -75,7 +75,7 @@ class KafkaSource:
         self._watch = StallWatch(time.monotonic(), stall_times)
         self._is_repaired = False
         self._positions_due_s = 0.0
-        self._consumer, self._rebalances = self._connect(BOOTSTRAP_LIMIT_MS)
+        self._consumer, self._rebalances = connected(settings, self._connect)
         if self._ranges is not None:
             self._rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(self._ranges.bounds)))
 
@@ -228,7 +228,7 @@ class KafkaSource:
             ) from None
         self._is_repaired = True
         read_malformed_header_names()
-        self._rebuild(BOOTSTRAP_LIMIT_MS)
+        self._rebuild(self._settings.connect_timeout)
 
     def _look_alive(self, *, with_records: bool) -> None:
         """`poll` returns nothing, and raises nothing, while no broker answers: after a silence, ask a question that needs an answer."""
