@@ -44,6 +44,11 @@ class SourceUnavailable(Log2mqError):
 
     exit_code = 3
 
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        """`may_pass`: the brokers may answer later, so that trying again makes sense."""
+        super().__init__(message)
+        self.may_pass = may_pass
+
 
 class DestinationHalt(Log2mqError):
     """Quick Audience said that no batch can succeed until a person mends something."""

@@ -106,8 +106,8 @@ def run_replay(source: SourceFile, todo: ReplayRange, console: Console, *, live:
     shown = Progress(console, live=live, remaining=job.remaining)
     with closing_summary(f"{source.source} replay", shown, would=dry_run):
         job.hooks.on_status = shown.show
+        on_stop_signals(job.stop)
         with job:
-            on_stop_signals(job.runner.stop)
             return job.runner.run()
 
 

@@ -53,8 +53,9 @@ def run(source_file: Path, workers: int | None, log_format: str, log_level: str,
 
 def run_alone(source: SourceFile, on_status: Callable[[Status], None]) -> None:
     """Run the job in this process."""
-    with Job(source, os.environ, Hooks(on_status=on_status)) as job:
-        on_stop_signals(job.runner.stop)
+    job = Job(source, os.environ, Hooks(on_status=on_status))
+    on_stop_signals(job.stop)
+    with job:
         job.runner.run()
 
 

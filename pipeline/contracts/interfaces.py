@@ -6,7 +6,7 @@ A `Reporter` is called by one sender thread, its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.contracts.values import Claim, Commit, NotYet, Outcome, Partition, Polled, Standing
@@ -117,16 +117,23 @@ class Source(Protocol):
 
 
 class DeadLetters(Protocol):
-    """Keeps refused records. Raises `DeadLetterUnavailable` when the topic refuses for good."""
+    """Keeps refused records. Never blocks but in `close`. Memory is bounded by the caller, for whom a record counts until it is durable."""
 
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write a record; returns at once."""
         ...
 
     def durable(self) -> list[Record]:
-        """Return, without blocking, the records whose dead letters became durable since the last call."""
+        """Return the records whose dead letters became durable since the last call.
+
+        Raises `DeadLetterUnavailable` when the topic refuses for good, or takes nothing for longer than `kafka.give_up_after`.
+        """
+        ...
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Let go of what was not begun of partitions that are another's now, or begin anew: their records are read again."""
         ...
 
     def close(self) -> None:
-        """Finish what was begun, within a time limit, and close."""
+        """Finish what was begun, as long as it is taken, and close. Blocks for a few seconds at most."""
         ...

@@ -143,7 +143,13 @@ class LostToRetention(NamedTuple):
     resumed_at: int
 
 
-SourceEvent = Assigned | Revoked | LostToRetention
+class Stalled(NamedTuple):
+    """A partition stood still though it had more to read. The source does what can be done about it."""
+
+    partition: Partition
+
+
+SourceEvent = Assigned | Revoked | LostToRetention | Stalled
 
 
 class Polled(NamedTuple):

@@ -7,7 +7,7 @@ One thread owns all state here. The HTTP calls run elsewhere and come back as va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Source
@@ -21,6 +21,7 @@ from pipeline.contracts.values import (
     Refused,
     Revoked,
     SourceEvent,
+    Stalled,
     Standing,
 )
 from pipeline.dead_letters.limit import DeadLetterShare
@@ -39,7 +40,7 @@ from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped
 
 RECORD_OVERHEAD_BYTES = 1024
-"""What each message of an unfinished record costs beside the record's value, so that many small ones are bounded too."""
+"""What each message, or the dead letter, of an unfinished record costs beside the record's value, so that many small ones are bounded too."""
 
 BUSY_POLL_MS = 10
 IDLE_POLL_MS = 100
@@ -97,10 +98,13 @@ class Runner:
         self._burying: dict[tuple[str, int, int], list[Ticket]] = {}
         self._ended_since_commit = 0
         self._stopping = False
+        self._stalls = 0
         self._unsynced = False
         self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
         self._next: dict[str, int] = {}
-        self._renewed_ms = clock()  # opening the store took the lease
+        self._renewed_ms = clock()
+        # Opening the store took the lease, but the brokers may have been waited for since then.
+        self._store.renew(self._renewed_ms)
         self.offsets = Offsets()
         self._pauses = Pauses(parts.source, self.offsets, pace)
 
@@ -151,15 +155,17 @@ class Runner:
             case Assigned(start):
                 self.offsets.assign(start)
                 self._pauses.let_go(start)
-                self._drop_stale()
+                self._drop_stale(start)
             case Revoked(partitions):
                 self.offsets.revoke(partitions)
                 self._pauses.let_go(partitions)
-                self._drop_stale()
+                self._drop_stale(partitions)
             case LostToRetention(partition, first, last, resumed_at):
                 if (offsets := self.offsets.owned.get(partition)) is not None:
                     offsets.lose(max(0, last - first + 1), resumed_at)
                 self._on_lost(event)
+            case Stalled():
+                self._stalls += 1
 
     def _take_in(self, polled: Polled, until_ms: int) -> None:
         unread: set[Partition] = set()  # partitions of which something was handed back
@@ -195,16 +201,14 @@ class Runner:
                 self._end(record.offset, offsets, FILTERED)
                 return None
             if isinstance(parcels, Refusal):
-                ticket = Ticket(record, offsets, 0)
+                ticket = _begun(record, offsets, 1)
                 ticket.refusal = parcels
                 self._bury(ticket)
                 return None
             parcels, refusal = parcels
         else:
             self._share.read()
-        weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES * len(parcels)
-        offsets.unfinished_bytes += weight
-        ticket = Ticket(record, offsets, weight)
+        ticket = _begun(record, offsets, len(parcels))
         ticket.open = len(parcels)
         for parcel in parcels:
             parcel.ticket = ticket
@@ -259,6 +263,7 @@ class Runner:
             self._refuse(parcel, refused)
         for record in self._dead_letters.durable():
             for ticket in self._burying.pop((record.topic, record.partition, record.offset), ()):
+                ticket.offsets.unfinished_bytes -= ticket.weight
                 self._end(record.offset, ticket.offsets, ticket.ending() if ticket.counts else REFUSED)
 
     def _refuse(self, parcel: Parcel, refused: Refused) -> None:
@@ -283,10 +288,10 @@ class Runner:
             ticket.gated = None
         if ticket.open:
             return
-        ticket.offsets.unfinished_bytes -= ticket.weight
         if ticket.refusal is not None:
-            self._bury(ticket)
+            self._bury(ticket)  # and it keeps its weight until the dead letter is durable
         else:
+            ticket.offsets.unfinished_bytes -= ticket.weight
             self._end(ticket.record.offset, ticket.offsets, ticket.ending())
 
     def _bury(self, ticket: Ticket) -> None:
@@ -305,8 +310,12 @@ class Runner:
         offsets.end(offset, ending)
         self._ended_since_commit += 1
 
-    def _drop_stale(self) -> None:
+    def _drop_stale(self, partitions: Collection[Partition]) -> None:
         """Let go of everything unsent that belongs to partitions taken away; what is being sent keeps its claim until its outcome."""
+        self._dead_letters.forget(partitions)
+        self._burying = {
+            place: tickets for place, tickets in self._burying.items() if Partition(*place[:2]) not in partitions
+        }
         self._desk.drop_stale()
         self._desk.release(self._dispatch.drop_stale())
 
@@ -420,7 +429,15 @@ class Runner:
             warnings=self._convert.warnings,
             stopping=self._stopping,
             held=self._pauses.reason,
+            stalls=self._stalls,
         )
+
+
+def _begun(record: Record, offsets: PartitionOffsets, messages: int) -> Ticket:
+    """Return the ticket of a record that counts from now on against `limits.in_flight`."""
+    weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES * messages
+    offsets.unfinished_bytes += weight
+    return Ticket(record, offsets, weight)
 
 
 _REPORTED = {

@@ -17,7 +17,7 @@ class Status:
     Times in Unix ms; `lag` in records not yet read; `sending` and `queued` in batches, `waiting_elsewhere` in messages.
 
     `warnings` counts the messages that the event catalogue's check let pass: by reason code, and event code or rule.
-    `held` is why a partition waits to be read.
+    `held` is why a partition waits to be read. `stalls` counts how often a partition stood still though it had more to read.
     """
 
     at_ms: int
@@ -32,6 +32,7 @@ class Status:
     warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stopping: bool = False
     held: str = ""
+    stalls: int = 0
 
     def of_the_dead(self) -> Status:
         """Return the last words of a process that died: what it did stays done, what it had in hand is now another's."""

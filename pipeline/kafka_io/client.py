@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from threading import Timer
+from typing import Any, TypeVar
 
 from kafka import errors
+from kafka.net.compat import KafkaNetClient
 
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.settings import KafkaSettings, SecuritySettings
 
-BOOTSTRAP_LIMIT_MS = 15_000
-"""How long a broker may take to answer at the start. Later outages are waited out for `kafka.give_up_after`."""
+SAY_AFTER_S = 5.0
+TRY_AGAIN_S = 0.2
 
 MENDS_ITSELF_NOT: tuple[type[Exception], ...] = (
     errors.TopicAuthorizationFailedError,
@@ -28,6 +32,10 @@ MENDS_ITSELF_NOT: tuple[type[Exception], ...] = (
 )
 """What waiting does not help against."""
 
+Made = TypeVar("Made")
+
+_log = logging.getLogger("log2mq.kafka")
+
 
 def client_settings(settings: KafkaSettings, environment: Mapping[str, str], client_id: str) -> dict[str, Any]:
     """Return the configuration that consumer, producer and admin client have in common.
@@ -40,7 +48,7 @@ def client_settings(settings: KafkaSettings, environment: Mapping[str, str], cli
         "bootstrap_servers": list(settings.bootstrap_servers),
         "client_id": client_id,
         "security_protocol": security.protocol,
-        "bootstrap_timeout_ms": BOOTSTRAP_LIMIT_MS,
+        "bootstrap_timeout_ms": settings.connect_timeout,
         "reconnect_backoff_max_ms": 2_000,
     }
     if settings.api_version is not None:
@@ -76,6 +84,61 @@ def _tls(security: SecuritySettings, environment: Mapping[str, str]) -> ssl.SSLC
     return context
 
 
+def opened(make: Callable[..., Made], **chosen: Any) -> Made:
+    """Make a client of kafka-python. One that finds no broker is closed: it would keep its thread and its sockets for ever."""
+    clients: list[KafkaNetClient] = []
+
+    def connect(**more: Any) -> KafkaNetClient:
+        clients.append(KafkaNetClient(**more))
+        return clients[-1]
+
+    try:
+        return make(**chosen, kafka_client=connect)
+    except errors.KafkaError:
+        for each in clients:
+            each.close()
+        raise
+
+
+def connected(settings: KafkaSettings, connect: Callable[[int], Made]) -> Made:
+    """Connect a job: try again while no broker answers, for `kafka.give_up_after`, as a later outage is waited out.
+
+    `connect` is given how long it may take, in ms. A signal handler that raises ends the waiting. A refused login is tried as long: the brokers
+    close the connection, and kafka-python does not see why.
+
+    Raises:
+        SourceUnavailable: no broker answered in that time, or what waiting does not help against.
+    """
+    limit_s = settings.give_up_after / 1000
+    until_s = time.monotonic() + limit_s
+    said: list[str] = []
+
+    def say(what: str) -> None:
+        if what not in said:
+            said.append(what)
+            _log.warning("%s; trying for %.0f s", what, limit_s)
+
+    late = Timer(SAY_AFTER_S, say, (str(unavailable(settings, errors.KafkaTimeoutError(), "connecting")),))
+    late.daemon = True
+    late.start()
+    try:
+        while True:
+            left_ms = int((until_s - time.monotonic()) * 1000)
+            try:
+                made = connect(max(1, min(settings.connect_timeout, left_ms)))
+            except SourceUnavailable as error:
+                if not error.may_pass or time.monotonic() >= until_s:
+                    raise
+                say(str(error))
+                time.sleep(TRY_AGAIN_S)
+            else:
+                if said:
+                    _log.warning("the brokers answer")
+                return made
+    finally:
+        late.cancel()
+
+
 def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> SourceUnavailable:
     """Turn an exception of kafka-python into a sentence that names the brokers and what to look at."""
     servers = ", ".join(settings.bootstrap_servers)
@@ -100,4 +163,4 @@ def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> Source
             why = "the topic is compressed with a codec that cannot be read here"
         case _:
             why = f"{type(error).__name__}"
-    return SourceUnavailable(f"Kafka at {servers}, {doing}: {why}")
+    return SourceUnavailable(f"Kafka at {servers}, {doing}: {why}", may_pass=not isinstance(error, MENDS_ITSELF_NOT))

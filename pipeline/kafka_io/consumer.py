@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
@@ -13,7 +14,7 @@ from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io.client import BOOTSTRAP_LIMIT_MS, client_settings, unavailable
+from pipeline.kafka_io.client import client_settings, opened, unavailable
 from pipeline.kafka_io.settings import KafkaSettings
 
 CLOSE_LIMIT_MS = 1_000
@@ -75,7 +76,10 @@ class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka
     async def on_partitions_lost(self, lost: Any) -> None:
         """Take note of partitions that went without being asked back: another member may have them, so nothing is committed."""
         if not self.is_retired:
-            self.noted.append(Rebalance(gained=False, partitions=_named(lost)))
+            partitions = _named(lost)
+            self.noted.append(Rebalance(gained=False, partitions=partitions))
+            for each in partitions:
+                self.committable.pop(each, None)
 
 
 def _named(partitions: Any) -> frozenset[Partition]:
@@ -83,7 +87,7 @@ def _named(partitions: Any) -> frozenset[Partition]:
 
 
 def open_consumer(
-    settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int = BOOTSTRAP_LIMIT_MS
+    settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int
 ) -> KafkaConsumer:
     """Connect, and make sure that the topics are there.
 
@@ -91,7 +95,8 @@ def open_consumer(
         SourceUnavailable: no broker answers within `limit_ms`, the login is refused, or a topic is not there.
     """
     try:
-        consumer = KafkaConsumer(
+        consumer = opened(
+            KafkaConsumer,
             **{**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms},
             group_id=settings.group,
             enable_auto_commit=False,
@@ -131,6 +136,54 @@ def keep_joining(consumer: KafkaConsumer) -> None:
     coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to it
     if coordinator is not None and coordinator.rejoining:
         coordinator.request_rejoin()
+
+
+def take_up_parked(consumer: KafkaConsumer) -> None:
+    """Let a partition that was paused and resumed be read on. Called before each `poll`.
+
+    kafka-python 3.0.12 parks the fetched records of a paused partition, and does not fetch a partition whose records are parked. It takes parked
+    records up only while its buffer is None; a buffer that is read to its end is not None, so they could stay parked for ever. A buffer that is
+    not at its end gives way to them and is parked behind them, so that partitions take turns: with many records waiting in other partitions, no
+    poll may ever end with an empty buffer.
+    """
+    fetcher = consumer._fetcher  # noqa: SLF001 - there is no other way to it
+    buffer, parked = fetcher._next_partition_records, fetcher._paused_partition_records  # noqa: SLF001
+    if buffer is None:
+        return
+    if buffer:
+        paused = consumer.paused() if parked else set()
+        if all(each in paused for each in parked):
+            return
+        parked[buffer.topic_partition] = buffer
+    fetcher._next_partition_records = None  # noqa: SLF001
+
+
+def known_position(consumer: KafkaConsumer, partition: Partition) -> int | None:
+    """Return the offset that is read next, or None where there is none. Asks no broker.
+
+    kafka-python's `position` also looks for truncations. It raises the one it finds and forgets it, so that `poll` does not tell of it any more.
+    """
+    state = consumer._subscription.assignment.get(TopicPartition(*partition))  # noqa: SLF001 - there is no other way to it
+    return state.position.offset if state is not None and state.position is not None else None
+
+
+def ends_by_leader(consumer: KafkaConsumer, partitions: Iterable[Partition], limit_ms: int) -> dict[Partition, int]:
+    """Return the end of each partition whose leader answers within `limit_ms`: what may be read of it, so not past an open transaction.
+
+    Each leader is asked by itself, since kafka-python answers for all that it is asked in one call, or for none.
+    """
+    led: dict[int, list[TopicPartition]] = {}
+    for partition in partitions:
+        key = TopicPartition(*partition)
+        leader = consumer._cluster.leader_for_partition(key)  # noqa: SLF001 - there is no other way to it
+        if leader is not None and leader >= 0:
+            led.setdefault(leader, []).append(key)
+    ends: dict[Partition, int] = {}
+    for keys in led.values():
+        # A leader that is lost meanwhile is a KeyError in kafka-python.
+        with suppress(errors.KafkaError, KeyError):
+            ends |= {Partition(*key): end for key, end in consumer.end_offsets(keys, timeout_ms=limit_ms).items()}
+    return ends
 
 
 def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS) -> None:

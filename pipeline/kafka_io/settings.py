@@ -66,6 +66,7 @@ class KafkaSettings(BaseModel):
     isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed"
     on_lost_offsets: Literal["halt", "continue"] = "halt"
     without_value: Literal["filter", "dead_letter"] = "filter"
+    connect_timeout: Annotated[Duration, Field(ge=1_000)] = 15_000
     give_up_after: Annotated[Duration, Field(ge=1_000)] = 300_000
     max_poll_records: Annotated[int, Field(ge=1, le=100_000)] = 500
     max_poll_interval: Annotated[Duration, Field(ge=10_000)] = 300_000

@@ -9,19 +9,30 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
-from pipeline.contracts.values import Assigned, Commit, Partition, Polled, Revoked, SourceEvent
+from pipeline.contracts.values import Assigned, Commit, Partition, Polled, Revoked, SourceEvent, Stalled
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io.client import BOOTSTRAP_LIMIT_MS, MENDS_ITSELF_NOT, unavailable
-from pipeline.kafka_io.consumer import Rebalance, Rebalances, discard, keep_joining, open_consumer
+from pipeline.kafka_io.client import MENDS_ITSELF_NOT, connected, unavailable
+from pipeline.kafka_io.consumer import (
+    Rebalance,
+    Rebalances,
+    discard,
+    ends_by_leader,
+    keep_joining,
+    known_position,
+    open_consumer,
+    take_up_parked,
+)
 from pipeline.kafka_io.header_names import read_malformed_header_names
 from pipeline.kafka_io.liveness import Outage
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.kafka_io.stall_watch import Remedy, StallTimes, StallWatch
 from pipeline.kafka_io.start_offsets import KnownTopic, StartResolver, encode_commits, topic_id
 from schemas.log import Record
 
@@ -45,24 +56,28 @@ class KafkaSource:
         client_id: str,
         environment: Mapping[str, str],
         ranges: Mapping[Partition, tuple[int, int]] | None = None,
+        stall_times: StallTimes = StallTimes(),  # noqa: B008 - a frozen value
     ) -> None:
         """Connect. With `ranges` (partition to from, to) those are read, and the group only keeps their commits.
 
         Raises:
-            SourceUnavailable: no broker answers, the login is refused, or a topic is not there.
+            SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic is not there.
         """
         self._settings = settings
         self._client_id = client_id
         self._environment = environment
-        self._ranges = ranges
+        self._ranges = FixedRanges(ranges) if ranges is not None else None
         self._owned: set[Partition] = set()
+        self._paused: set[Partition] = set()  # by the owner; the client may take others for paused
         self._known: dict[str, KnownTopic] = {}
         self._ends: dict[Partition, int] = {}
         self._outage = Outage(settings.give_up_after / 1000, time.monotonic())
+        self._watch = StallWatch(time.monotonic(), stall_times)
         self._is_repaired = False
         self._positions_due_s = 0.0
-        self._finished: set[Partition] = set()
-        self._consumer, self._rebalances = self._connect(BOOTSTRAP_LIMIT_MS)
+        self._consumer, self._rebalances = connected(settings, self._connect)
+        if self._ranges is not None:
+            self._rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(self._ranges.bounds)))
 
     # --- poll ----------------------------------------------------------------------------------------------------------------
 
@@ -70,20 +85,22 @@ class KafkaSource:
         """Return what arrived; see `interfaces.Source`."""
         self._rebalances.committable = dict(committable)
         found: Mapping[Any, Sequence[Record]] = {}
-        lost: list[SourceEvent] = []
+        noticed: list[SourceEvent] = []
         keep_joining(self._consumer)
+        take_up_parked(self._consumer)
         try:
             found = self._consumer.poll(timeout_ms=timeout_ms, max_records=self._settings.max_poll_records)
         except errors.NoOffsetForPartitionError:
             pass  # a partition nobody has committed: its start is settled below
         except (errors.OffsetOutOfRangeError, errors.LogTruncationError) as error:
-            lost = self._answer_lost(error)
+            noticed = self._answer_lost(error)
         except errors.CorruptRecordError as error:
             self._repair(error)
         except errors.KafkaError as error:
             self._bear(error)
         else:
             self._look_alive(with_records=bool(found))
+            noticed = self._free_stalled(sum(map(len, found.values())))
         is_due = time.monotonic() >= self._positions_due_s
         events, fresh = self._events(look_for_topics_made_anew=is_due)
         records = {
@@ -92,8 +109,8 @@ class KafkaSource:
             if (partition := Partition(*key)) in self._owned and partition not in fresh
         }
         if self._ranges is not None:
-            records = self._within_ranges(records)
-        return Polled([*events, *lost], records, self._positions(records, of_all=is_due))
+            records = self._ranges.cut(records)
+        return Polled([*events, *noticed], records, self._positions(records, of_all=is_due))
 
     def _events(self, *, look_for_topics_made_anew: bool) -> tuple[list[SourceEvent], set[Partition]]:
         """Turn what the listener noted into events, and settle where new partitions are read from."""
@@ -128,23 +145,18 @@ class KafkaSource:
         if self._ranges is None:
             starts, lost = resolver.resolve(partitions)
         else:
-            starts = resolver.resolve_ranges({partition: self._ranges[partition] for partition in partitions})
+            starts = resolver.resolve_ranges({partition: self._ranges.bounds[partition] for partition in partitions})
         for partition, start in starts.items():
-            self._consumer.seek(TopicPartition(*partition), start.offset)
-        self._consumer.resume(*[TopicPartition(*each) for each in partitions])
+            self._begin(partition, start.offset)
         return [Assigned(starts), *lost]
 
-    def _within_ranges(self, records: Mapping[Partition, Sequence[Record]]) -> dict[Partition, Sequence[Record]]:
-        assert self._ranges is not None  # noqa: S101 - only called for a replay
-        return {
-            partition: kept
-            for partition, batch in records.items()
-            if (
-                kept := batch
-                if batch[-1].offset < self._ranges[partition][1]
-                else [each for each in batch if each.offset < self._ranges[partition][1]]
-            )
-        }
+    def _begin(self, partition: Partition, offset: int) -> None:
+        """Read a partition from `offset`, which is not paused any more."""
+        self._paused.discard(partition)
+        if self._ranges is not None:
+            self._ranges.reopen(partition)
+        self._consumer.seek(TopicPartition(*partition), offset)
+        self._consumer.resume(TopicPartition(*partition))
 
     def _positions(self, records: Mapping[Partition, Sequence[Record]], *, of_all: bool) -> dict[Partition, int]:
         """How far has been read: past the records returned, and now and then of all partitions, since gaps return no record."""
@@ -157,19 +169,15 @@ class KafkaSource:
             position = self._position(partition)
             if position is None:
                 continue
-            if self._ranges is not None and position >= self._ranges[partition][1]:
-                position = self._ranges[partition][1]
-                if partition not in self._finished:
-                    self._finished.add(partition)
-                    self._consumer.pause(TopicPartition(*partition))
+            if self._ranges is not None:
+                position = self._ranges.reach(partition, position)
             positions[partition] = position
+        if self._ranges is not None and (finished := self._ranges.finished):
+            self._consumer.pause(*[TopicPartition(*each) for each in finished])
         return positions
 
     def _position(self, partition: Partition) -> int | None:
-        try:
-            return self._consumer.position(TopicPartition(*partition), timeout_ms=0)  # type: ignore[no-any-return]
-        except (errors.KafkaError, AssertionError):
-            return None
+        return known_position(self._consumer, partition)
 
     # --- trouble -------------------------------------------------------------------------------------------------------------
 
@@ -188,7 +196,7 @@ class KafkaSource:
                 offset, lost = resolver.after_truncation(partition, position, getattr(place, "offset", None))
             else:
                 offset, lost = resolver.within_reach(partition, position)
-            self._consumer.seek(TopicPartition(*partition), offset)
+            self._begin(partition, offset)
             # A new epoch: the offsets that were unfinished may name other records now.
             events += [Assigned({partition: Commit(offset, resolver.metadata(partition))}), *lost]
         return events
@@ -220,7 +228,7 @@ class KafkaSource:
             ) from None
         self._is_repaired = True
         read_malformed_header_names()
-        self._rebuild(BOOTSTRAP_LIMIT_MS)
+        self._rebuild(self._settings.connect_timeout)
 
     def _look_alive(self, *, with_records: bool) -> None:
         """`poll` returns nothing, and raises nothing, while no broker answers: after a silence, ask a question that needs an answer."""
@@ -236,7 +244,7 @@ class KafkaSource:
             return
         if self._outage.answered(time.monotonic()):
             _log.warning("the brokers answer again")
-        self._learn_ends()
+        self._learn_ends(self._owned)
 
     def _ask(self) -> None:
         """Ask for the end of one partition. Raises KafkaError where nobody answers."""
@@ -247,11 +255,42 @@ class KafkaSource:
         if partition is not None:
             self._consumer.end_offsets([TopicPartition(*partition)], timeout_ms=ASK_LIMIT_MS)
 
-    def _learn_ends(self) -> None:
+    def _learn_ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """What is paused is not fetched, so its end is asked for: in a long outage the lag is what a person looks at."""
-        with suppress(errors.KafkaError):
-            ends = self._consumer.end_offsets([TopicPartition(*each) for each in self._owned], timeout_ms=ASK_LIMIT_MS)
-            self._ends.update({Partition(*key): int(end) for key, end in ends.items()})
+        ends = ends_by_leader(self._consumer, partitions, ASK_LIMIT_MS)
+        self._ends.update(ends)
+        return ends
+
+    def _free_stalled(self, count: int) -> list[SourceEvent]:
+        """After a poll that returned `count` records: see that partitions which have more to read are read on, and return those that were not."""
+        now_s = time.monotonic()
+        if not self._watch.look_due(now_s, is_full=count >= self._settings.max_poll_records):
+            return []
+        if self._outage.is_on:
+            self._watch.forget(now_s)
+            return []
+        finished = self._ranges.finished if self._ranges is not None else frozenset()
+        positions = {each: at for each in self._owned - finished if (at := self._position(each)) is not None}
+        asked = self._watch.look(now_s, positions, self._paused)
+        stalls = self._watch.learn(now_s, asked, self._learn_ends(asked)) if asked else []
+        for stall in stalls:
+            _log.warning(
+                "%s:%d has stood at offset %d for %d s though there are records up to %d; %s",
+                *stall.partition,
+                stall.position,
+                stall.for_s,
+                stall.end - 1,
+                "it is read anew from there" if stall.remedy is Remedy.SEEK else "a new client is made",
+            )
+            if self._position(stall.partition) == stall.position:
+                self._begin(stall.partition, stall.position)
+        if any(stall.remedy is Remedy.REBUILD for stall in stalls):
+            if self._ranges is None:
+                self.commit(self._rebalances.committable)
+            with suppress(SourceUnavailable):  # the old client goes on trying
+                self._rebuild(REBUILD_LIMIT_MS)
+            self._watch.rebuilt(time.monotonic())
+        return [Stalled(stall.partition) for stall in stalls if stall.remedy is Remedy.SEEK]
 
     def _bear(self, error: Exception) -> None:
         """An error that may pass: wait a little, make a new client if it lasts, give up when it lasts too long."""
@@ -272,11 +311,23 @@ class KafkaSource:
         time.sleep(RETRY_PAUSE_S)
 
     def _rebuild(self, limit_ms: int) -> None:
+        """Make a new client in the place of the old one.
+
+        A member of a group comes back as a new one, and reads what it is given from the committed offsets. A replay has its partitions for
+        itself: it reads on where it stood, and what is in flight stays in flight.
+        """
         consumer, rebalances = self._connect(limit_ms)
+        if self._ranges is not None:
+            rebalances.noted = self._rebalances.noted
+            for partition in self._owned:
+                if (position := self._position(partition)) is not None:
+                    consumer.seek(TopicPartition(*partition), position)
+            consumer.pause(*[TopicPartition(*each) for each in self._paused | self._ranges.finished])
+        else:
+            rebalances.noted.append(Rebalance(gained=False, partitions=frozenset(self._owned)))
         old, self._consumer = self._consumer, consumer
         self._rebalances.is_retired = True
         self._rebalances = rebalances
-        rebalances.noted.insert(0, Rebalance(gained=False, partitions=frozenset(self._owned)))
         discard(old)
 
     # --- the rest of the contract ----------------------------------------------------------------------------------------------
@@ -297,15 +348,20 @@ class KafkaSource:
     def seek(self, partition: Partition, offset: int) -> None:
         """Read the partition from `offset` next."""
         self._consumer.seek(TopicPartition(*partition), offset)
-        self._finished.discard(partition)
+        if self._ranges is not None and self._ranges.reopen(partition):
+            self._consumer.resume(TopicPartition(*partition))
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Return no records of these partitions until they are resumed."""
-        self._consumer.pause(*[TopicPartition(*each) for each in partitions if each in self._owned])
+        owned = self._owned.intersection(partitions)
+        self._paused |= owned
+        self._consumer.pause(*[TopicPartition(*each) for each in owned])
 
     def resume(self, partitions: Sequence[Partition]) -> None:
         """End a pause; a range read to its end stays paused."""
-        self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self._owned - self._finished])
+        self._paused.difference_update(partitions)
+        finished = self._ranges.finished if self._ranges is not None else frozenset()
+        self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self._owned - finished])
 
     def lag(self) -> dict[Partition, int]:
         """Records not yet read, per partition, from memory: as fresh as the last fetch, or five seconds where nothing is fetched."""
@@ -313,8 +369,7 @@ class KafkaSource:
         for partition in self._owned:
             position = self._position(partition)
             if self._ranges is not None:
-                start, until = self._ranges[partition]
-                lag[partition] = max(0, until - (position if position is not None else start))
+                lag[partition] = self._ranges.lag(partition, position)
             elif position is not None:
                 newest = max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
                 lag[partition] = max(0, newest - position)
@@ -322,7 +377,7 @@ class KafkaSource:
 
     def ended(self) -> bool:
         """Whether every range was read to its end."""
-        return self._ranges is not None and self._finished >= set(self._ranges)
+        return self._ranges is not None and self._ranges.is_read
 
     def close(self) -> None:
         """Leave the group. Commits nothing."""
@@ -336,8 +391,7 @@ class KafkaSource:
         consumer = open_consumer(settings, self._environment, self._client_id, limit_ms)
         rebalances = Rebalances(consumer, self._encode)
         if self._ranges is not None:
-            consumer.assign([TopicPartition(*each) for each in self._ranges])
-            rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(self._ranges)))
+            consumer.assign([TopicPartition(*each) for each in self._ranges.bounds])
             return consumer, rebalances
         try:
             consumer.subscribe(topics=list(settings.topics or ()), pattern=settings.topic_pattern, listener=rebalances)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from kafka import KafkaConsumer, errors
 
-from pipeline.kafka_io.client import unavailable
+from pipeline.kafka_io.client import opened, unavailable
 from pipeline.kafka_io.settings import KafkaSettings
 
 CLOSE_LIMIT_MS = 2_000
@@ -22,7 +22,8 @@ class UngroupedConsumer:
         """Connect with what `client_settings` gives, and with further options of kafka-python."""
         self._settings = settings
         with self._asking("connecting"):
-            self._consumer = KafkaConsumer(
+            self._consumer = opened(
+                KafkaConsumer,
                 **common,
                 group_id=None,
                 enable_auto_commit=False,

@@ -61,6 +61,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         waiting_elsewhere=sum(status.waiting_elsewhere for status in statuses),
         rests_until_ms=max((status.rests_until_ms for status in statuses if status.rests_until_ms), default=None),
         warnings=warnings,
+        stalls=sum(status.stalls for status in statuses),
         held=next((status.held for status in statuses if status.held), ""),
         stopping=any(status.stopping for status in statuses),
     )
@@ -102,6 +103,8 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
         )
     if total.lost_to_retention:
         lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
+    if status.stalls:
+        lines.append(f"partitions that stood still and were read anew: {status.stalls:,} times, see the log")
     lines += _warned(status.warnings)
     return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))
 

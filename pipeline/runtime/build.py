@@ -25,7 +25,7 @@ from pipeline.job.dispatch import Dispatch
 from pipeline.job.limits import Pace
 from pipeline.job.runner import Parts, Runner
 from pipeline.job.status import Status
-from pipeline.kafka_io.producer import KafkaDeadLetters
+from pipeline.kafka_io.dead_letters import KafkaDeadLetters
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
@@ -66,7 +66,7 @@ class Job:
         self._hooks = hooks
         self._name = process_name(source, slot)
         self._stack = ExitStack()
-        self.runner: Runner
+        self._runner: Runner | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -83,7 +83,7 @@ class Job:
             stack.callback(dead_letters.close)
             senders = Senders(make_reporter, self._file.report.senders)
             stack.callback(senders.close, self._file.report.read_timeout / 1000)
-            self.runner = self._assemble(store, source, dead_letters, senders)
+            self._runner = self._assemble(store, source, dead_letters, senders)
             self._stack = stack.pop_all()
         return self
 
@@ -91,6 +91,22 @@ class Job:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    @property
+    def runner(self) -> Runner:
+        """The loop, once the job is open."""
+        assert self._runner is not None  # noqa: S101 - asked for inside the `with` block
+        return self._runner
+
+    def stop(self) -> None:
+        """Stop in good order. For a signal handler.
+
+        Raises:
+            KeyboardInterrupt: the job is not open yet: it waits for Kafka, and has nothing to finish.
+        """
+        if self._runner is None:
+            raise KeyboardInterrupt
+        self._runner.stop()
 
     def open_store(self) -> DedupStore:
         """Open the dedup store under a name of this process's own."""

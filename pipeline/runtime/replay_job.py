@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
@@ -95,6 +95,9 @@ class NoDeadLetters:
         """Return what was taken note of."""
         records, self._records = self._records, []
         return records
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Nothing waits."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -25,9 +25,13 @@ def test_a_topic_that_does_not_exist(source, kafka):
 
 
 def test_a_broker_that_does_not_answer(source):
-    made = source(kafka={"bootstrap_servers": "127.0.0.1:1"})
+    made = source(kafka={"bootstrap_servers": "127.0.0.1:1", "connect_timeout": "1s", "give_up_after": "6s"})
     code, text = command("run", made.save())
     assert code == 3
+    assert (
+        "Kafka at 127.0.0.1:1, connecting: no broker answers; see kafka.bootstrap_servers and kafka.security; trying for 6 s"
+        in text
+    )
     assert "Kafka at 127.0.0.1:1, connecting: no broker answers" in text
 
 
@@ -37,6 +41,7 @@ def test_a_missing_dead_letter_topic(source):
     assert code == 6
     assert f"the dead-letter topic {made.dead} is not there; waiting for it up to 30 s" in text
     assert f"the dead-letter topic {made.dead} does not exist" in text
+    assert "no broker answers" not in text
 
 
 def test_wrong_credentials(source, kafka):
@@ -218,8 +223,15 @@ def test_logins_work_and_wrong_passwords_are_said(login_broker, stand_in, tmp_pa
         kafka={"bootstrap_servers": login_broker.address("SASL_PLAINTEXT"), "security": security},
     )
     assert made.run_to_end().total.reported == 1
-    made.sections["kafka"]["security"] = security.replace(f"{{file: {secret}}}", "{env: WRONG_PASSWORD}")
+    made.sections["kafka"] |= {
+        "security": security.replace(f"{{file: {secret}}}", "{env: WRONG_PASSWORD}"),
+        "connect_timeout": "2s",
+        "give_up_after": "3s",
+    }
     code, text = command("run", made.save(), environment={"WRONG_PASSWORD": "looking-glass"})
     assert code == 3
-    assert "the login is refused" in text
+    assert (
+        "no broker answers, or the login is refused; see kafka.bootstrap_servers and kafka.security; trying for 3 s"
+        in text
+    )
     assert "looking-glass" not in text

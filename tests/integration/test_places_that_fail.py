@@ -32,13 +32,17 @@ class Process:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT,
         )  # fmt: skip
         self._said = []
-        self._reader = threading.Thread(target=lambda: self._said.append(self.process.stdout.read().decode()))
+        self._reader = threading.Thread(target=lambda: self._said.extend(iter(self.process.stdout.readline, b"")))
         self._reader.start()
+
+    @property
+    def text(self):
+        return b"".join(self._said).decode()
 
     def wait(self, limit_s=90):
         code = self.process.wait(timeout=limit_s)
         self._reader.join()
-        return code, "".join(self._said)
+        return code, self.text
 
 
 @pytest.fixture
@@ -113,6 +117,69 @@ def test_a_dead_letter_topic_that_goes_away_holds_the_job_until_it_is_back(sourc
     assert [each.value for each in kafka.read(made.dead)] == [b"broken as well"]
     process.process.terminate()
     assert process.wait()[0] == 0
+
+
+BROKEN = [b"broken %d" % number for number in range(20)]
+
+
+def begin_without_dead_letter_topic(made, run):
+    """Start a job, take its dead-letter topic away, and return when the job has noticed."""
+    made.kafka.write(made.topic, [b"broken"])
+    process = run(made)
+    wait_for(lambda: made.committed() == 1, "the first dead letter")
+    delete_topic(made.kafka, made.dead)
+    for each in BROKEN:  # the first finds the topic missing, the others do not find it any more
+        made.kafka.write(made.topic, [each])
+        time.sleep(0.05)
+    wait_for(lambda: "dead letters are not taken" in process.text, "the warning")
+    return process
+
+
+def test_a_dead_letter_topic_that_is_away_holds_up_nothing_else(source, kafka, run):
+    made = source()
+    process = begin_without_dead_letter_topic(made, run)
+    for number in range(5):
+        kafka.write(made.topic, [paid(number)])
+        wait_for(lambda count=number + 1: len(made.events()) == count, "the good event", limit_s=10)
+    assert made.committed() == 1
+    kafka.topic(name=made.dead)
+    wait_for(lambda: made.committed() == 26, "the dead letters", limit_s=150)
+    assert sorted(each.value for each in kafka.read(made.dead)) == sorted(BROKEN)
+    wait_for(lambda: "dead letters are taken again" in process.text, "the news")
+    process.process.terminate()
+    assert process.wait()[0] == 0
+    assert sorted(each.value for each in kafka.read(made.dead)) == sorted(BROKEN)
+
+
+def test_a_dead_letter_topic_that_is_away_for_many_records_halts(source, run):
+    made = source(kafka={"give_up_after": "8s"})
+    code, text = begin_without_dead_letter_topic(made, run).wait()
+    assert code == 6
+    assert f"the dead-letter topic {made.dead} has taken no record for 8 s" in text
+    assert "21 dead letters were not written" not in text  # one was
+    assert made.committed() == 1
+
+
+def test_a_job_stops_within_its_grace_while_the_dead_letter_topic_is_away(source, kafka, run):
+    made = source(stop={"grace": "2s"})
+    process = begin_without_dead_letter_topic(made, run)
+    process.process.terminate()
+    code, text = process.wait(limit_s=15)
+    assert code == 0
+    assert "20 dead letters were not written; their records are read again" in text
+    assert made.committed() == 1
+    made.run_to_end()  # which makes the topic
+    assert sorted(each.value for each in kafka.read(made.dead)) == sorted(BROKEN)
+
+
+def test_a_second_signal_ends_a_job_at_once_while_the_dead_letter_topic_is_away(source, run):
+    made = source(stop={"grace": "10m"})
+    process = begin_without_dead_letter_topic(made, run)
+    process.process.terminate()
+    time.sleep(0.5)
+    assert process.process.poll() is None
+    process.process.terminate()
+    assert process.wait(limit_s=10)[0] == 130
 
 
 def test_dead_letters_are_written_once_and_to_all_in_sync_replicas(source, kafka):

@@ -106,6 +106,7 @@ def test_what_does_not_fit_is_said(secured, made, wrong):
     elif wrong == "no client certificate":
         del files["certificate_file"], files["key_file"]
     source = made("SSL", **files)
+    source.sections["kafka"] |= {"connect_timeout": "2s", "give_up_after": "3s"}
     if wrong == "name":
         at = source.sections["kafka"]["bootstrap_servers"]
         source.sections["kafka"]["bootstrap_servers"] = at.replace("localhost", "127.0.0.1")

@@ -11,7 +11,9 @@ import time
 
 import pytest
 
-from tests.support.jobs import wait_for
+from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
+from tests.support.jobs import RULES, Source, wait_for
+from tests.support.kafka import TestKafka
 
 ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 
@@ -149,3 +151,50 @@ def test_a_second_signal_leaves_at_once(source, kafka, run, stand_in):
     command.process.send_signal(signal.SIGINT)
     assert command.process.wait(timeout=5) == 130
     assert "left at once" in command.text()
+
+
+def test_a_worker_that_starts_while_brokers_are_away_waits_for_them(source, kafka, run, stand_in, tmp_path):
+    """`kafka` only says whether there is one to be had."""
+    with EmbeddedBroker() as broker:
+        own = TestKafka(broker.bootstrap_servers)
+        made = Source(
+            own, stand_in, tmp_path, own.topic(2), RULES, kafka={"connect_timeout": "1s", "give_up_after": "5m"}
+        )
+        own.topic(name=made.dead)
+        own.write(made.topic, [(str(number).encode(), paid(number)) for number in range(500)])
+        command = run(made, "--workers", "2")
+        wait_for(lambda: len(made.events()) == 500, "the first events")
+        ends = own.ends(made.topic)
+        wait_for(lambda: made.is_committed(ends), "their commit")
+        broker.halt()
+        os.kill(command.workers()[0], signal.SIGKILL)
+        # A first attempt has failed: the brokers have been away for longer than `connect_timeout`.
+        wait_for(lambda: "connecting: no broker answers; see" in command.text(), "the successor's attempt")
+        assert "trying for 300 s" in command.text()
+        broker.start()
+        own.write(made.topic, [(str(number).encode(), paid(number)) for number in range(500, 1000)])
+        wait_for(lambda: len(made.events()) == 1000, "the rest", limit_s=120)
+        ends = own.ends(made.topic)
+        wait_for(lambda: made.is_committed(ends), "its commit")
+        assert "the brokers answer" in command.text()
+        assert len(command.workers()) == 3
+        assert command.stop() == 0
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(1000)}
+
+
+def test_brokers_that_stay_away_from_a_worker_that_starts_end_the_job(source, run):
+    made = source(kafka={"bootstrap_servers": "127.0.0.1:1", "connect_timeout": "1s", "give_up_after": "3s"})
+    command = run(made, "--workers", "2")
+    assert command.process.wait(timeout=60) == 3
+    assert "connecting: no broker answers" in command.text()
+    assert "trying for 3 s" in command.text()
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 130), (("--workers", "2"), 0)], ids=["alone", "workers"])
+def test_a_signal_ends_a_job_that_waits_for_brokers(source, run, options, code):
+    made = source(kafka={"bootstrap_servers": "127.0.0.1:1", "connect_timeout": "1s"})
+    command = run(made, *options)
+    wait_for(lambda: "no broker answers" in command.text(), "the first attempt")
+    command.process.terminate()
+    assert command.process.wait(timeout=15) == code
+    assert "Traceback" not in command.text()

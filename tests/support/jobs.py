@@ -122,6 +122,10 @@ class Source:
         committed = self.kafka.committed(self.group)
         return all((commit := committed.get(each)) is not None and commit.offset >= end for each, end in ends.items())
 
+    def committed(self):
+        """The offsets that are committed, of all partitions together."""
+        return sum(commit.offset for commit in self.kafka.committed(self.group).values())
+
     def events(self):
         """What the stand-in took: (event code, outBizId) to how often."""
         return {(code, biz): count for (_, code, biz), count in self.stand_in.ledger.events.items()}

@@ -214,6 +214,12 @@ class DeadLetters:
         self.written += done
         return [record for record, _ in done]
 
+    def forget(self, partitions):
+        """What was begun is written all the same."""
+        self.waiting = [
+            each for each in self.waiting if Partition(*each[0][:2]) not in partitions or self.chance.random() < 0.5
+        ]
+
     def close(self):
         """Nothing to let go of."""
 
@@ -337,6 +343,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_taken_twice(logs, seed, tr
     }
     for runner in world.runners.values():
         runner.status().total.check()
+        assert runner.offsets.in_flight or not runner.offsets.unfinished_bytes
     lifetime = world.group.lifetime()
     lifetime.check()
     assert (lifetime.read, lifetime.dead_lettered, lifetime.in_flight) == (len(records), sum(bad), 0)
@@ -405,6 +412,59 @@ def test_a_partition_is_paused_before_its_unfinished_records_fill_the_memory():
         runner.turn()
     assert 0 < runner.status().total.in_flight <= 40 + 10 * 4 + 7
     assert world.group.committed.get(Partition("log", 0), Commit(0, "")).offset == 0
+
+
+@pytest.mark.parametrize("content", [b"{broken", value(100, note="poison")], ids=["unreadable", "refused by the API"])
+def test_a_record_counts_against_the_bytes_in_flight_until_its_dead_letter_is_durable(content):
+    chance = Random(1)
+    here = Partition("log", 0)
+    world = World([[content + b" " * 4_000] * 100], chance)
+    runner = world.begin(0)
+    world.rebalance(0)
+    letters = runner._dead_letters
+    letters.durable = list  # the topic is away
+    for _ in range(300):
+        runner.turn()
+    held = len(letters.waiting)
+    assert runner.offsets.unfinished_bytes == held * (len(content) + 4_000 + 1_024) > 40_000
+    assert held < 20  # 40,000 bytes, and what one more poll brought
+    del letters.durable  # and back
+    for _ in range(3_000):
+        if world.group.is_done():
+            break
+        runner.turn()
+    assert world.group.committed[here].offset == 100
+    assert runner.offsets.unfinished_bytes == 0
+
+
+def test_what_waits_for_the_dead_letter_topic_goes_with_its_partition():
+    world = World([[b"{broken"] * 10], Random(1))
+    for slot in (0, 1):
+        world.begin(slot)
+    world.rebalance(0)
+    first, other = world.runners[0], world.runners[1]
+    first._dead_letters.durable = list  # the topic is away for one of the two
+    first._dead_letters.forget = lambda _: first._dead_letters.waiting.clear()
+    for _ in range(50):
+        first.turn()
+    assert len(first._burying) == 10
+    world.rebalance(1)
+    for _ in range(50):
+        first.turn()
+        other.turn()
+    assert (first._burying, first._dead_letters.waiting) == ({}, [])
+    assert world.group.is_done()
+    assert len(world.dead) == 10
+
+
+def test_a_lease_that_ended_while_the_job_waited_for_brokers_is_taken_anew(monkeypatch):
+    world = World([[]], Random(1))
+    opened = MemoryStore(world.table, "process-1", 10**9, LEASE_MS, world.clock.now_ms)
+    monkeypatch.setitem(world.begin.__globals__, "MemoryStore", lambda *_: opened)
+    world.clock.now_ms += 10 * LEASE_MS
+    world.begin(0)
+    (until_ms,) = world.table.leases.values()
+    assert until_ms > world.clock.now_ms + LEASE_MS // 2
 
 
 def test_a_record_that_cannot_be_read_yet_holds_its_partition_and_no_other():

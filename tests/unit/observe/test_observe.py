@@ -113,18 +113,20 @@ def test_log_lines_stand_above_the_live_line(capsys, logs_as_before):
 
 
 def test_the_snapshots_of_several_processes_add_up():
-    one = status(read=10, reported=8, lag={ONE: 3}, attempts=Attempts(calls=2, codes={"Throttling": 1}))
+    one = status(read=10, reported=8, lag={ONE: 3}, attempts=Attempts(calls=2, codes={"Throttling": 1}), stalls=1)
     other = Status(
         2_000,
         {ONE: Books(read=5, reported=5), TWO: Books(read=1, filtered=1)},
         attempts=Attempts(calls=3, retries=1, codes={"Throttling": 2}),
         rests_until_ms=9_000,
+        stalls=2,
     )
     both = merge([one, other])
     assert (both.total.read, both.total.reported, both.total.filtered, both.total.in_flight) == (16, 13, 1, 2)
     both.total.check()
     assert both.attempts == Attempts(calls=5, retries=1, codes={"Throttling": 3})
     assert (both.at_ms, both.rests_until_ms, both.lag) == (2_000, 9_000, {ONE: 3})
+    assert both.stalls == 3
     assert merge([]).total == Books()
 
 
@@ -141,6 +143,13 @@ def test_the_summary_has_a_row_a_partition_and_a_total(would):
     ]
     assert "2,010" in shown
     assert ("events would be reported" in shown, "calls" in shown) == (would, not would)
+    assert "stood still" not in shown
+
+
+def test_the_summary_says_how_often_partitions_stood_still():
+    console = Console(file=io.StringIO(), width=100)
+    console.print(summary("shop", status(read=10, reported=10, stalls=1_200)))
+    assert "partitions that stood still and were read anew: 1,200 times, see the log" in console.file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,209 @@
+"""Dead letters over a producer that takes them when it likes. What a real topic does is in `integration/test_places_that_fail.py`."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka import errors
+
+from pipeline.contracts.values import Partition
+from pipeline.errors import DeadLetterUnavailable
+from pipeline.kafka_io import dead_letters as kafka_dead_letters
+from pipeline.kafka_io.dead_letters import CUT_HEADER, CUTS, KafkaDeadLetters
+from pipeline.kafka_io.settings import KafkaSettings
+from schemas.log import RawRecord
+from schemas.refusal import ReasonCode, Refusal, Stage
+
+SETTINGS = KafkaSettings(bootstrap_servers="127.0.0.1:1", topics=("log",), give_up_after="60s")
+REFUSAL = Refusal(Stage.DECODE, ReasonCode.NOT_JSON, "no JSON")
+
+
+class Future:
+    def __init__(self):
+        self.callback = self.errback = None
+
+    def add_callback(self, call):
+        self.callback = call
+
+    def add_errback(self, call):
+        self.errback = call
+
+
+class Producer:
+    """kafka-python's producer as far as it is used, over a topic that is there or not."""
+
+    def __init__(self):
+        self.is_there = True
+        self.sent = []  # (future, value, headers) not answered
+        self.written = []  # (value, headers)
+        self.closed = None
+
+    def partitions_for(self, _topic):
+        return {0}
+
+    def send(self, _topic, *, value, key, headers):
+        if not self.is_there:
+            raise errors.KafkaTimeoutError("Failed to update metadata after 0.0 secs.")
+        future = Future()
+        self.sent.append((future, value, headers))
+        return future
+
+    def answer(self, error=None):
+        """Acknowledge the oldest, or let it fail."""
+        future, value, headers = self.sent.pop(0)
+        if error is None:
+            self.written.append((value, headers))
+            future.callback(None)
+        else:
+            future.errback(error)
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = 1_000.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+
+
+def record(offset, value=b"", partition=0):
+    return RawRecord("log", partition, offset, 0, None, value or str(offset).encode())
+
+
+@pytest.fixture
+def topic():
+    with Topic() as made:
+        yield made
+
+
+class Topic:
+    """Dead letters, their producer, and the time."""
+
+    def __enter__(self):
+        self.producer, self.clock = Producer(), Clock()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(kafka_dead_letters, "time", self.clock)
+        self.patch.setattr(kafka_dead_letters, "open_producer", lambda *_, **__: self.producer)
+        self.patch.setattr(
+            kafka_dead_letters,
+            "close_producer",
+            lambda producer, *, at_once=False: setattr(producer, "closed", "at once" if at_once else "in order"),
+        )
+        self.letters = KafkaDeadLetters(
+            SETTINGS, "dead", lambda *_: [("log2mq-reason", b"x")], client_id="test", environment={}
+        )
+        return self
+
+    def __exit__(self, *_):
+        self.patch.undo()
+
+    def send(self, *offsets, **more):
+        for each in offsets:
+            self.letters.send(record(each, **more), REFUSAL)
+
+    def later(self, seconds=0.2):
+        self.clock.now_s += seconds
+        return [each.offset for each in self.letters.durable()]
+
+
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 60), trouble=st.sampled_from([0.0, 0.3]))
+def test_each_is_written_once_and_in_order_whenever_the_topic_is_there(seed, count, trouble):
+    chance, left, durable = Random(seed), list(range(count)), []
+    with Topic() as topic:
+        producer = topic.producer
+        while len(durable) < count:
+            producer.is_there = chance.random() < 0.5
+            if left and chance.random() < 0.5:
+                topic.send(left.pop(0))
+            while producer.sent and chance.random() < 0.5:
+                producer.answer(errors.KafkaTimeoutError() if chance.random() < trouble else None)
+            durable += topic.later()
+        written = [int(value) for value, _ in producer.written]
+        assert sorted(written) == sorted(durable) == list(range(count))
+        if not trouble:
+            assert written == durable == list(range(count))
+
+
+def test_a_topic_that_is_away_is_said_and_so_is_its_return(topic, caplog):
+    topic.producer.is_there = False
+    topic.send(1, 2)
+    assert topic.later(1) == []
+    assert caplog.text == ""
+    assert topic.later(5) == []
+    assert topic.later(5) == []
+    assert caplog.text.count("dead letters are not taken; the job holds their records for 60 s") == 1
+    topic.producer.is_there = True
+    assert topic.later() == []
+    topic.producer.answer()
+    topic.producer.answer()
+    assert topic.later() == [1, 2]
+    assert caplog.text.count("dead letters are taken again") == 1
+
+
+def test_a_topic_that_stays_away_is_given_up(topic):
+    topic.producer.is_there = False
+    topic.send(1)
+    assert topic.later(59) == []
+    with pytest.raises(DeadLetterUnavailable, match="the dead-letter topic dead has taken no record for 60 s"):
+        topic.later(2)
+
+
+def test_what_else_was_acknowledged_is_returned_before_a_refusal_is_raised(topic):
+    topic.send(1, 2, 3)
+    topic.producer.answer()
+    topic.producer.answer(errors.TopicAuthorizationFailedError())
+    topic.producer.answer()
+    assert topic.later() == [1, 3]
+    for _ in range(2):
+        with pytest.raises(DeadLetterUnavailable, match="refuses records: TopicAuthorizationFailedError"):
+            topic.later()
+
+
+def test_a_value_that_is_too_large_is_cut_until_it_fits_and_then_refused(topic):
+    topic.send(1, value=b"v" * (2 << 20))
+    for _ in CUTS:
+        topic.producer.answer(errors.MessageSizeTooLargeError())
+        assert topic.later() == []
+    assert [(len(value), headers[-1]) for _, value, headers in topic.producer.sent] == [
+        (0, (CUT_HEADER, str(2 << 20).encode()))
+    ]
+    topic.producer.answer(errors.MessageSizeTooLargeError())
+    with pytest.raises(DeadLetterUnavailable):
+        topic.later()
+
+
+def test_what_was_not_handed_over_goes_with_its_partition(topic):
+    topic.producer.is_there = False
+    topic.send(1, partition=0)
+    topic.send(2, partition=1)
+    topic.letters.forget({Partition("log", 0)})
+    topic.producer.is_there = True
+    topic.later()
+    topic.producer.answer()
+    assert topic.later() == [2]
+    assert [value for value, _ in topic.producer.written] == [b"2"]
+    assert topic.later(1_000) == []  # nothing is missed
+
+
+def test_closing_waits_only_while_the_topic_takes_something(topic, caplog):
+    topic.producer.is_there = False
+    topic.send(1)
+    began_s = topic.clock.now_s
+    topic.later(2)
+    topic.letters.close()
+    assert 5 <= topic.clock.now_s - began_s < 5.1
+    assert topic.producer.closed == "at once"
+    assert "1 dead letters were not written; their records are read again" in caplog.text
+
+
+def test_closing_writes_what_was_begun(topic):
+    topic.send(1)
+    topic.producer.answer()
+    topic.letters.close()
+    assert topic.producer.closed == "in order"
