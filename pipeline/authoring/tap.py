@@ -6,16 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Event
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-import orjson
-
-from pipeline.authoring.wait import answered
-from pipeline.job.converter import Converter, Partly
-from pipeline.job.in_flight import Parcel
-from schemas.log import LogEntry, Record
-from schemas.refusal import ReasonCode, Refusal
-from transforms.base import Kind, Skipped
+from pipeline.authoring.trace import Trace, trace
+from pipeline.job.converter import Converter
+from schemas.log import Record
+from schemas.refusal import ReasonCode
 from transforms.mapping.comparisons import Test
 
 POLL_MS = 250
@@ -34,39 +30,6 @@ class Stage(StrEnum):
     REFUSED = "refused"
 
 
-class Passing(NamedTuple):
-    """One record that passes, and what the source file makes of it. Nothing of it is reported or remembered."""
-
-    record: Record
-    answer: list[Parcel] | Partly | Skipped | Refusal
-
-    @property
-    def parcels(self) -> Sequence[Parcel]:
-        """Return the messages it becomes."""
-        return (
-            self.answer
-            if isinstance(self.answer, list)
-            else self.answer.parcels
-            if isinstance(self.answer, Partly)
-            else ()
-        )
-
-    @property
-    def refusal(self) -> Refusal | None:
-        """Return why it would be a dead letter."""
-        return (
-            self.answer.refusal
-            if isinstance(self.answer, Partly)
-            else self.answer
-            if isinstance(self.answer, Refusal)
-            else None
-        )
-
-    def event_codes(self) -> list[str]:
-        """Return the codes of its events, in their order."""
-        return [orjson.loads(parcel.body)["eventCode"] for parcel in self.parcels if parcel.kind is Kind.EVENT]
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which records are looked at: those of the stage for which all of it holds. Empty collections ask for nothing."""
@@ -76,32 +39,22 @@ class Choice:
     reasons: Collection[ReasonCode] = ()
     event_codes: Collection[str] = ()
 
-    def look(self, converter: Converter, record: Record) -> Passing | None:
-        """Convert a record; None where it is not to be looked at."""
-        if self.where and not self._holds(converter, record):
-            return None
-        passing = Passing(record, answered(lambda: converter(record)))
-        refusal = passing.refusal
+    def takes(self, passing: Trace) -> bool:
+        """Whether a record is to be looked at."""
+        refusal = passing.converted.refusal
+        if self.where and not any(all(test(entry) for test in self.where) for entry in passing.decoded):
+            return False
         if self.reasons and (refusal is None or refusal.code not in self.reasons):
-            return None
+            return False
         if self.event_codes and not any(code in self.event_codes for code in passing.event_codes()):
-            return None
+            return False
         match self.stage:
             case Stage.REFUSED:
-                return passing if refusal is not None else None
+                return refusal is not None
             case Stage.MAPPED:
-                return passing if passing.parcels else None
+                return bool(passing.converted.messages)
             case _:
-                return passing if entries_of(converter, record) else None
-
-    def _holds(self, converter: Converter, record: Record) -> bool:
-        return any(all(test(entry) for test in self.where) for entry in entries_of(converter, record))
-
-
-def entries_of(converter: Converter, record: Record) -> list[LogEntry]:
-    """Return what could be decoded of a record."""
-    decoded = answered(lambda: converter.decode(record))
-    return [each for each in (decoded if isinstance(decoded, list) else [decoded]) if isinstance(each, LogEntry)]
+                return bool(passing.decoded)
 
 
 class Gate:
@@ -160,16 +113,17 @@ class Tap:
     def __init__(
         self,
         reader: Reader,
-        look: Callable[[Record], Passing | None],
-        show: Callable[[Passing], None],
+        converter: Converter,
+        choice: Choice,
+        show: Callable[[Trace], None],
         gate: Gate,
         *,
         clock: Callable[[], float],
         stop: Event,
     ) -> None:
         """`clock` gives seconds and never goes back."""
-        self._reader, self._look, self._show, self._gate = reader, look, show, gate
-        self._clock, self._stop = clock, stop
+        self._reader, self._converter, self._choice = reader, converter, choice
+        self._show, self._gate, self._clock, self._stop = show, gate, clock, stop
         self.counts = Counts()
 
     def run(self, most: int | None, *, live: bool) -> Counts:
@@ -198,8 +152,8 @@ class Tap:
 
     def _take(self, record: Record, *, live: bool) -> None:
         self.counts.read += 1
-        passing = self._look(record)
-        if passing is None:
+        passing = trace(self._converter, record)
+        if not self._choice.takes(passing):
             return
         while closed_s := self._gate.closed_for_s(self._clock()):
             if live:

@@ -13,15 +13,15 @@ from typing import BinaryIO
 import click
 
 from pipeline.authoring.dry_run.records import MOST_WHOLE_BYTES, lines_of, record_of, written_ms
-from pipeline.authoring.identifiers import identifiers
 from pipeline.authoring.signed_request import explain_request
-from pipeline.authoring.wait import MOST_MS, answered
+from pipeline.authoring.trace import Trace, trace
+from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
-from pipeline.job.converter import Converter, Partly
+from pipeline.job.converter import Converter
 from pipeline.job.in_flight import Parcel
 from pipeline.kafka_io.admin import Topics
 from pipeline.observe.masking import Masking, Unmasked
@@ -31,7 +31,7 @@ from pipeline.setting_types.secret import Secret
 from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
-from transforms.mapping import Mapper, RuleTrace
+from transforms.mapping import RuleTrace
 from transforms.mapping.trace import Finding
 
 MOST_ELEMENTS_SHOWN = 5
@@ -63,37 +63,31 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     source = load_source(source_file, os.environ)
     record = read_record(source, place, 0 if whole else line)
     converter = build_converter(source, os.environ, patience_ms=MOST_MS)
-    answer: list[Parcel] | Partly | Skipped | Refusal = answered(lambda: converter(record))
+    traced = trace(converter, record)
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
-    decoded: LogEntry | list[LogEntry | Refusal] | Skipped | Refusal = answered(lambda: converter.decode(record))
-    if isinstance(decoded, Skipped | Refusal):
-        if record.value:
-            shown = Unmasked() if show_identifiers else Masking(())
-            click.echo(shown.raw(record.value, source.decode[0].charset))
-        _refused(decoded)
-        return
-    entries = decoded if isinstance(decoded, list) else [decoded]
-    parcels = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
-    show = Unmasked() if show_identifiers else Masking(identifiers(converter, entries, parcels))
-    _entries(source, converter, entries, show)
-    if isinstance(answer, Skipped | Refusal):
-        _refused(answer)
-        return
-    _messages(source, parcels, show)
-    if isinstance(answer, Partly):
-        _refused(answer.refusal)
+    show = Unmasked() if show_identifiers else Masking(traced.identifiers())
+    if not traced.entries and record.value:
+        click.echo(show.raw(record.value, source.decode[0].charset))
+    _entries(source, traced, show)
+    converted = traced.converted
+    _messages(source, converted.messages, show)
+    if converted.filtered is not None:
+        _title(f"filtered: {converted.filtered.why}")
+    if (refusal := converted.refusal) is not None:
+        _title(f"dead letter: {refusal.code} at {refusal.stage}: {refusal.reason}")
 
 
-def _entries(source: SourceFile, converter: Converter, entries: Sequence[LogEntry | Refusal], show: Unmasked) -> None:
+def _entries(source: SourceFile, traced: Trace, show: Unmasked) -> None:
     formats = " → ".join(step.format for step in source.decode)
-    for place, entry in enumerate(entries):
-        _title(f"decoded ({formats})" + (f", entry {place} of {len(entries)}" if len(entries) > 1 else ""))
+    for place, entry in enumerate(traced.entries):
+        of = f", entry {place} of {len(traced.entries)}" if len(traced.entries) > 1 else ""
+        _title(f"decoded ({formats}){of}")
         if isinstance(entry, Refusal):
             click.echo(f"  refused, {entry.code}: {entry.reason}")
         else:
             click.echo(show(entry.fields))
-            _rules(converter, entry, show)
-            _verdicts(converter, entry)
+            _rules(traced.rules(entry), show)
+            _verdicts(traced.converter, entry)
 
 
 def _messages(source: SourceFile, parcels: Sequence[Parcel], show: Unmasked) -> None:
@@ -147,33 +141,32 @@ def _read_from(source: SourceFile, stream: BinaryIO, place: str, line: int, time
     raise UsageError(f"--record: {place} has no line {line}, or nothing in it")
 
 
-def _rules(converter: Converter, entry: LogEntry, show: Unmasked) -> None:
-    if not isinstance(mapper := converter.transform, Mapper):
-        return
-    _title("rules")
-    for trace in mapper.explain(entry):
-        if trace.not_asked:
-            click.echo(f"  --   {trace.rule}: not asked, since {trace.not_asked} matched before it (match: first)")
-        elif not trace.matched:
-            _unmet(f"  no   {trace.rule}", trace.unmet, show)
-        elif trace.refusal is not None:
-            click.echo(f"  yes  {trace.rule}: refused, {trace.refusal.code}: {trace.refusal.reason}")
+def _rules(rules: Sequence[RuleTrace], show: Unmasked) -> None:
+    if rules:
+        _title("rules")
+    for each in rules:
+        if each.not_asked:
+            click.echo(f"  --   {each.rule}: not asked, since {each.not_asked} matched before it (match: first)")
+        elif not each.matched:
+            _unmet(f"  no   {each.rule}", each.unmet, show)
+        elif each.refusal is not None:
+            click.echo(f"  yes  {each.rule}: refused, {each.refusal.code}: {each.refusal.reason}")
         else:
-            click.echo(f"  yes  {trace.rule}{_made(trace)}")
-            for element in trace.left_out[:MOST_ELEMENTS_SHOWN]:
+            click.echo(f"  yes  {each.rule}{_made(each)}")
+            for element in each.left_out[:MOST_ELEMENTS_SHOWN]:
                 _unmet(f"       not of element {element.place}", element.unmet, show)
-            if len(trace.left_out) > MOST_ELEMENTS_SHOWN:
-                click.echo(f"       and {len(trace.left_out) - MOST_ELEMENTS_SHOWN:,} elements more")
+            if len(each.left_out) > MOST_ELEMENTS_SHOWN:
+                click.echo(f"       and {len(each.left_out) - MOST_ELEMENTS_SHOWN:,} elements more")
 
 
-def _made(trace: RuleTrace) -> str:
-    if len(trace.messages) == 1:
+def _made(rule: RuleTrace) -> str:
+    if len(rule.messages) == 1:
         return ""
-    if trace.messages:
-        return f": {len(trace.messages)} messages"
-    if not trace.for_each or trace.elements:
-        return ": nothing to report" + (", no element is as wanted" if len(trace.left_out) == trace.elements else "")
-    return ": nothing to report, for_each " + ("finds no list" if trace.elements is None else "finds an empty list")
+    if rule.messages:
+        return f": {len(rule.messages)} messages"
+    if not rule.for_each or rule.elements:
+        return ": nothing to report" + (", no element is as wanted" if len(rule.left_out) == rule.elements else "")
+    return ": nothing to report, for_each " + ("finds no list" if rule.elements is None else "finds an empty list")
 
 
 def _unmet(before: str, findings: Sequence[Finding], show: Unmasked) -> None:
@@ -225,13 +218,6 @@ def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Unmasked
     click.echo("query   " + Unmasked()(request.query))
     click.echo("headers " + Unmasked()(request.headers))
     click.echo(f"body    {request.field} = " + show(request.messages))
-
-
-def _refused(answer: Skipped | Refusal) -> None:
-    if isinstance(answer, Skipped):
-        _title(f"filtered: {answer.why}")
-    else:
-        _title(f"dead letter: {answer.code} at {answer.stage}: {answer.reason}")
 
 
 def _title(text: str) -> None:

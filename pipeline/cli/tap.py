@@ -96,13 +96,11 @@ def tap(  # noqa: PLR0913 - one parameter an option
     converter = build_converter(source, os.environ, patience_ms=MOST_MS)
     with Topics(source.kafka, os.environ) as topics:
         starts = _starts(bound, chosen_partitions(partitions_text, topics.partitions()), topics)
-    view = TapView(source, converter, choice.stage, as_lines=as_lines, show_identifiers=show_identifiers)
+    view = TapView(source, choice.stage, as_lines=as_lines, show_identifiers=show_identifiers)
     stop = Event()
     on_stop_signals(stop.set)
     with Tail(source.kafka, os.environ, starts) as tail:
-        tap = Tap(
-            tail, lambda record: choice.look(converter, record), view.show, Gate(rate), clock=time.monotonic, stop=stop
-        )
+        tap = Tap(tail, converter, choice, view.show, Gate(rate), clock=time.monotonic, stop=stop)
         view.counts = tap.counts
         click.echo(
             f"log2mq: {source.source}: {choice.stage} records of {len(starts)} partitions; Ctrl-C ends it", err=True

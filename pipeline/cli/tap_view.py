@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from pipeline.authoring.identifiers import identifiers
-from pipeline.authoring.tap import Counts, Passing, Stage, entries_of
+from pipeline.authoring.tap import Counts, Stage
+from pipeline.authoring.trace import Trace
 from pipeline.config.source_file import SourceFile
-from pipeline.job.converter import Converter
 from pipeline.observe.masking import Masking, Unmasked, escaped
-from transforms.base import Kind, Skipped
+from transforms.base import Kind
 
 MOST_LINES = 60
 """Of one record on a terminal."""
@@ -28,16 +27,14 @@ MOST_UNIX_MS = 253_370_764_800_000  # the year 9999
 class TapView:
     """Prints records as they pass, and says in between how many were too many."""
 
-    def __init__(
-        self, source: SourceFile, converter: Converter, stage: Stage, *, as_lines: bool, show_identifiers: bool
-    ) -> None:
-        self._converter, self._stage, self._as_lines = converter, stage, as_lines
+    def __init__(self, source: SourceFile, stage: Stage, *, as_lines: bool, show_identifiers: bool) -> None:
+        self._stage, self._as_lines = stage, as_lines
         self._show_identifiers = show_identifiers
         self._zone = ZoneInfo(source.time_zone)
         self._said = 0
         self.counts = Counts()
 
-    def show(self, passing: Passing) -> None:
+    def show(self, passing: Trace) -> None:
         """Print one record."""
         passed = self.counts.too_many + self.counts.unread
         if passed > self._said:
@@ -75,9 +72,9 @@ class TapView:
             return ""
         return f", {datetime.fromtimestamp(unix_ms / 1000, self._zone):%Y-%m-%d %H:%M:%S}"
 
-    def _said_of(self, passing: Passing) -> dict[str, Any]:
+    def _said_of(self, passing: Trace) -> dict[str, Any]:
         record = passing.record
-        entries = entries_of(self._converter, record)
+        entries, refusal = passing.decoded, passing.converted.refusal
         said: dict[str, Any] = {
             "topic": record.topic,
             "partition": record.partition,
@@ -85,12 +82,11 @@ class TapView:
             "timestamp": record.timestamp,
             "outcome": _outcome(passing),
         }
-        if passing.refusal is not None:
-            refusal = passing.refusal
+        if refusal is not None:
             said["refusal"] = {"stage": refusal.stage, "code": refusal.code, "reason": refusal.reason}
-        show = Unmasked() if self._show_identifiers else Masking(identifiers(self._converter, entries, passing.parcels))
+        show = Unmasked() if self._show_identifiers else Masking(passing.identifiers())
         if self._stage is Stage.MAPPED:
-            said["messages"] = [show.value(json.loads(parcel.body)) for parcel in passing.parcels]
+            said["messages"] = [show.value(json.loads(parcel.body)) for parcel in passing.converted.messages]
         else:
             said["entries"] = [show.value(entry.fields) for entry in entries]
         if not entries and self._show_identifiers:
@@ -98,10 +94,13 @@ class TapView:
         return said
 
 
-def _outcome(passing: Passing) -> str:
-    codes = [*passing.event_codes(), *("identities" for parcel in passing.parcels if parcel.kind is Kind.USER)]
-    if isinstance(passing.answer, Skipped):
-        return f"filtered ({passing.answer.why})"
-    if passing.refusal is not None:
+def _outcome(passing: Trace) -> str:
+    codes = [
+        *passing.event_codes(),
+        *("identities" for parcel in passing.converted.messages if parcel.kind is Kind.USER),
+    ]
+    if passing.converted.filtered is not None:
+        return f"filtered ({passing.converted.filtered.why})"
+    if passing.converted.refusal is not None:
         codes.append("refused")
     return ", ".join(codes)

@@ -27,11 +27,22 @@ _NO_ENTRY = Skipped("no entry")
 _NO_VALUE = Refusal(Stage.READ, ReasonCode.NO_VALUE, "the record has no value")
 
 
-class Partly(NamedTuple):
-    """A record of several entries of which some were refused: what the others became is reported, and the record goes to the dead letters."""
+DecodedRecord = LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | NotYet
+"""What a decoder made of a record: its entry; or several, each by itself decoded or refused; or why there is none."""
 
-    parcels: list[Parcel]
-    refusal: Refusal
+
+class Converted(NamedTuple):
+    """What becomes of one record: messages to report, or why there are none.
+
+    `refusal` without messages: the record is a dead letter. `refusal` with messages: the record holds several entries, and some of them are refused;
+    the messages of the others are reported, and the record is a dead letter. `filtered`: a setting says that nothing is reported.
+    `pending`: it cannot be decoded yet; convert it again later.
+    """
+
+    messages: Sequence[Parcel] = ()
+    refusal: Refusal | None = None
+    filtered: Skipped | None = None
+    pending: NotYet | None = None
 
 
 class Identity(NamedTuple):
@@ -42,7 +53,7 @@ class Identity(NamedTuple):
 
 
 class Converter:
-    """Decodes, transforms and checks records. Pure but for `NotYet`: the same record gives the same parcels, claims included; only warnings are counted."""
+    """Decodes, transforms and checks records. The same record gives the same messages, claims included, unless it is pending. Warnings are counted."""
 
     def __init__(  # noqa: PLR0913 - what a source file sets
         self,
@@ -80,15 +91,22 @@ class Converter:
         self._scope_fields = tuple(SCOPE_FIELDS[name] for name in scope if name in SCOPE_FIELDS)
         self._origins: dict[tuple[str, int], int] = {}
 
-    def __call__(self, record: Record) -> list[Parcel] | Partly | Skipped | Refusal | NotYet:
-        """Convert one record. One bad entry never costs the others of its record. `NotYet`: ask again later."""
-        decoded = self.decode(record)
-        if isinstance(decoded, LogEntry):
-            parcels = self._convert(decoded)
-            return _tell_repeats_apart(parcels) if isinstance(parcels, list) and len(parcels) > 1 else parcels
-        return self._convert_each(decoded) if isinstance(decoded, list) else decoded
+    def __call__(self, record: Record) -> Converted:
+        """Decode and convert one record."""
+        return self.convert(self.decode(record))
 
-    def _convert_each(self, entries: Sequence[LogEntry | Refusal]) -> list[Parcel] | Partly | Skipped | Refusal:
+    def convert(self, decoded: DecodedRecord) -> Converted:
+        """Convert what `decode` returned. A bad entry does not cost the other entries of its record."""
+        if isinstance(decoded, list):
+            return self._convert_each(decoded)
+        answer = self._convert(decoded) if isinstance(decoded, LogEntry) else decoded
+        if isinstance(answer, list):
+            return Converted(_tell_repeats_apart(answer) if len(answer) > 1 else answer)
+        if isinstance(answer, Skipped):
+            return Converted(filtered=answer)
+        return Converted(refusal=answer) if isinstance(answer, Refusal) else Converted(pending=answer)
+
+    def _convert_each(self, entries: Sequence[LogEntry | Refusal]) -> Converted:
         parcels: list[Parcel] = []
         refused: list[tuple[int, Refusal]] = []
         filtered = _NO_ENTRY
@@ -101,10 +119,9 @@ class Converter:
             else:
                 parcels += answer
         parcels = _tell_repeats_apart(parcels)
-        if not refused:
-            return parcels or filtered
-        refusal = _summed_up(refused, len(entries))
-        return Partly(parcels, refusal) if parcels else refusal
+        if refused:
+            return Converted(parcels, _summed_up(refused, len(entries)))
+        return Converted(parcels) if parcels else Converted(filtered=filtered)
 
     def _convert(self, entry: LogEntry) -> list[Parcel] | Skipped | Refusal:
         messages = self.transform(entry)
@@ -128,8 +145,8 @@ class Converter:
             parcels.append(Parcel(kind, body, claim))
         return parcels
 
-    def decode(self, record: Record) -> LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | NotYet:
-        """Decode a record's value, unless it has none or is too large to be touched. A list is several entries, in their order."""
+    def decode(self, record: Record) -> DecodedRecord:
+        """Decode a record's value, unless it has none or is too large. A list holds several entries, in their order."""
         value = record.value
         if value is None:
             return self._without_value

@@ -37,7 +37,7 @@ from pipeline.job.offsets import Offsets, PartitionOffsets
 from pipeline.job.status import Status
 from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal, Stage
-from transforms.base import Kind, Skipped
+from transforms.base import Kind
 
 RECORD_OVERHEAD_BYTES = 1024
 """What each message, or the dead letter, of an unfinished record costs beside the record's value, so that many small ones are bounded too."""
@@ -191,23 +191,18 @@ class Runner:
 
     def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> NotYet | None:
         """Convert a record, and add what it became to those that ask to be reported; or return why that cannot be done now."""
-        parcels = self._convert(record)
-        refusal = None
-        if not isinstance(parcels, list):
-            if isinstance(parcels, NotYet):
-                return parcels
-            self._share.read()
-            if isinstance(parcels, Skipped):
+        parcels, refusal, _, pending = self._convert(record)
+        if pending is not None:
+            return pending
+        self._share.read()
+        if not parcels:
+            if refusal is None:
                 self._end(record.offset, offsets, FILTERED)
-                return None
-            if isinstance(parcels, Refusal):
+            else:
                 ticket = _begun(record, offsets, 1)
-                ticket.refusal = parcels
+                ticket.refusal = refusal
                 self._bury(ticket)
-                return None
-            parcels, refusal = parcels
-        else:
-            self._share.read()
+            return None
         ticket = _begun(record, offsets, len(parcels))
         ticket.open = len(parcels)
         for parcel in parcels:

@@ -16,7 +16,7 @@ from pipeline.cli.plugins import plugins
 from pipeline.config.load import load_source
 from pipeline.runtime.converter import build_converter
 from schemas.log import RawRecord
-from schemas.refusal import ReasonCode, Refusal
+from schemas.refusal import ReasonCode
 from tests.support.paths import ROOT
 
 TEMPLATE = ROOT / "examples" / "plugin"
@@ -49,9 +49,11 @@ def answers(source):
 
 def test_its_source_file_takes_it_from_the_file_beside_it():
     made = answers(load_source(TEMPLATE / "order-lines.yaml", {}))
-    assert [[json.loads(draft.body)["customerId"] for draft in each] for each in made[:2]] == [["u1"] * 3, ["u2"]]
-    assert isinstance(made[3], Refusal)
-    assert made[3].code is ReasonCode.PLUGIN_RAISED
+    assert [[json.loads(draft.body)["customerId"] for draft in each.messages] for each in made[:2]] == [
+        ["u1"] * 3,
+        ["u2"],
+    ]
+    assert made[3].refusal.code is ReasonCode.PLUGIN_RAISED
 
 
 def test_installed_it_does_the_same(installed, tmp_path):
@@ -64,7 +66,9 @@ def test_installed_it_does_the_same(installed, tmp_path):
 
 
 def _messages(made):
-    return [[(one.kind, one.body, one.claim) for one in each] if isinstance(each, list) else each for each in made[:3]]
+    return [
+        ([(one.kind, one.body, one.claim) for one in each.messages], each.refusal, each.filtered) for each in made[:3]
+    ]
 
 
 def test_the_command_lists_it(installed):

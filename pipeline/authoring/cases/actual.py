@@ -8,16 +8,16 @@ from typing import Any
 
 import orjson
 
+from pipeline.authoring.trace import Trace, trace
 from pipeline.contracts.interfaces import DedupStore
 from pipeline.contracts.values import Standing
-from pipeline.job.converter import Converter, Partly
-from pipeline.job.in_flight import Parcel
+from pipeline.job.converter import Converter
 from pipeline.report.payload import encode_bytes, form_body, json_array
 from schemas.event import OUT_BIZ_ID
-from schemas.log import LogEntry, Record
+from schemas.log import Record
 from schemas.refusal import Refusal
-from transforms.base import Kind, Skipped
-from transforms.mapping import Mapper, RuleTrace
+from transforms.base import Kind
+from transforms.mapping import RuleTrace
 
 PLURAL: Mapping[Kind, str] = {Kind.EVENT: "events", Kind.USER: "users"}
 
@@ -71,12 +71,10 @@ def counted(messages: Mapping[str, Sequence[Any]]) -> str:
 
 def convert_record(converter: Converter, record: Record, store: DedupStore, now_ms: int) -> FoundRecord:
     """Convert a record as the job does. What it reports is remembered in the store, as after the API's yes."""
-    answer = converter(record)
-    parcels: Sequence[Parcel] = (
-        answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else ()
-    )
+    traced = trace(converter, record)
+    converted = traced.converted
     reported = []
-    for parcel in parcels:
+    for parcel in converted.messages:
         if store.claim([parcel.claim], now_ms)[0] is Standing.GRANTED:
             store.confirm([parcel.claim], now_ms)
             reported.append(parcel)
@@ -84,12 +82,10 @@ def convert_record(converter: Converter, record: Record, store: DedupStore, now_
     for parcel in reported:
         found.messages[PLURAL[parcel.kind]].append(in_source_words(parcel.kind, orjson.loads(parcel.body)))
         found.bodies[PLURAL[parcel.kind]].append(parcel.body)
-    if isinstance(answer, Skipped):
-        found.filtered = answer.why
-    elif isinstance(answer, Refusal | Partly):
-        found.refusal = answer if isinstance(answer, Refusal) else answer.refusal
-    found.duplicate = isinstance(answer, list) and not reported
-    _note_rules(converter, record, found)
+    found.filtered = None if converted.filtered is None else converted.filtered.why
+    found.refusal = converted.refusal
+    found.duplicate = bool(converted.messages) and converted.refusal is None and not reported
+    _note_rules(traced, found)
     return found
 
 
@@ -122,23 +118,18 @@ def _by_type(identities: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     return found
 
 
-def _why_not(trace: RuleTrace) -> str:
-    if trace.not_asked:
-        return f"asked, since {trace.not_asked} matched (match: first)"
-    return trace.unmet[0].text
+def _why_not(rule: RuleTrace) -> str:
+    if rule.not_asked:
+        return f"asked, since {rule.not_asked} matched (match: first)"
+    return rule.unmet[0].text
 
 
-def _note_rules(converter: Converter, record: Record, found: FoundRecord) -> None:
-    if not isinstance(mapper := converter.transform, Mapper):
-        return
-    decoded = converter.decode(record)
-    for entry in decoded if isinstance(decoded, list) else [decoded]:
-        if not isinstance(entry, LogEntry):
-            continue
-        for trace in mapper.explain(entry):
-            if trace.messages or trace.refusal is not None:
-                found.reached.add(trace.rule)
-            elif not trace.matched:
-                found.unmatched.append((trace.rule, _why_not(trace)))
-            if trace.refusal is not None:
-                break  # the record ends here
+def _note_rules(traced: Trace, found: FoundRecord) -> None:
+    for entry in traced.decoded:
+        for rule in traced.rules(entry):
+            if rule.messages or rule.refusal is not None:
+                found.reached.add(rule.rule)
+            elif not rule.matched:
+                found.unmatched.append((rule.rule, _why_not(rule)))
+            if rule.refusal is not None:
+                break  # the entry ends here

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.authoring.dry_run.tally import is_missing
+from pipeline.authoring.trace import Trace
 from pipeline.observe.redact import holds_identifier
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
@@ -120,14 +121,16 @@ class Coverage:
             for (key, (place, rule)), compiled in zip(written, mapper.rules, strict=True)
         ]
 
-    def see(self, entry: LogEntry) -> list[str]:
-        """Take note of an entry; return the rules that made its messages, one for each, in their order; none where one refused it."""
-        traces = self._mapper.explain(entry)
-        for rule, trace in zip(self._rules, traces, strict=True):
-            rule.see(entry, trace)
-        if any(trace.refusal is not None for trace in traces):
-            return []
-        return [trace.rule for trace in traces for _ in trace.messages]
+    def see(self, traced: Trace) -> list[str]:
+        """Count what the rules did with a record; return the rules that made its messages, one for each, in their order."""
+        made: list[str] = []
+        for entry in traced.decoded:
+            rules = traced.rules(entry)
+            for coverage, rule in zip(self._rules, rules, strict=True):
+                coverage.see(entry, rule)
+            if all(rule.refusal is None for rule in rules):
+                made += [rule.rule for rule in rules for _ in rule.messages]
+        return made
 
     def notes(self) -> list[Note]:
         """Say what the sample shows of the rules, in the order of the file's keys."""

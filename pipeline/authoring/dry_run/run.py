@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 from pipeline.authoring.dry_run.coverage import Coverage
 from pipeline.authoring.dry_run.records import Sampled
 from pipeline.authoring.dry_run.tally import Counter, Tally
-from pipeline.authoring.wait import MOST_MS, answered
+from pipeline.authoring.trace import trace
+from pipeline.authoring.wait import MOST_MS
 from pipeline.catalogue.settings import SETTING_OF
 from pipeline.config.source_file import SourceFile
 from pipeline.job.books import Fate
 from pipeline.runtime.converter import build_converter
-from schemas.log import LogEntry
-from schemas.refusal import ReasonCode, Refusal
-from transforms.base import Skipped
+from schemas.refusal import ReasonCode
 from transforms.fault import Note
 from transforms.mapping import Mapper
 
@@ -26,17 +24,13 @@ MOST_MESSAGES = 500_000
 def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]) -> tuple[Tally, list[Note]]:
     """Convert the records; return the counts, and what is doubtful about the file. Raises as `build_converter` does."""
     converter = build_converter(source, environment, patience_ms=MOST_MS)
-    counter = Counter(converter, source.dedup, source.decode[0].charset)
+    counter = Counter(source.dedup, source.decode[0].charset)
     mapper = converter.transform
     coverage = Coverage(source.mapping, mapper) if isinstance(mapper, Mapper) else None
     for sampled in sample:
-        record = sampled.record
-        decoded = answered(partial(converter.decode, record))
-        entries = decoded if isinstance(decoded, list) else [] if isinstance(decoded, Skipped | Refusal) else [decoded]
-        rules = [
-            rule for each in entries if isinstance(each, LogEntry) for rule in (coverage.see(each) if coverage else [])
-        ]
-        counter.take(sampled, entries, rules)
+        traced = trace(converter, sampled.record)
+        rules = coverage.see(traced) if coverage else []
+        counter.take(sampled, traced, rules)
         if counter.tally.messages >= MOST_MESSAGES:
             break
     tally = counter.tally

@@ -11,16 +11,14 @@ from typing import Any
 import orjson
 
 from pipeline.authoring.dry_run.records import Sampled
-from pipeline.authoring.identifiers import identifiers
+from pipeline.authoring.trace import Trace
 from pipeline.contracts.values import Standing
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.job.books import Fate
-from pipeline.job.converter import Converter, Partly
 from pipeline.job.in_flight import Parcel
 from pipeline.observe.masking import Masking
-from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal
-from transforms.base import Kind, Skipped
+from transforms.base import Kind
 
 MOST_SHOWN_CHARACTERS = 145
 
@@ -80,39 +78,32 @@ class Tally:
         return sum(group.count for (each, _), group in self.fates.items() if each is fate)
 
 
-Decoded = Sequence[LogEntry | Refusal]
-
-
 class Counter:
     """Takes records one after the other. Remembers what was reported as the job would, but in memory only."""
 
-    def __init__(self, converter: Converter, dedup: DedupSettings, charset: str) -> None:
+    def __init__(self, dedup: DedupSettings, charset: str) -> None:
         """`charset` is that of the records, for those that can only be shown as they are."""
         self.tally = Tally()
-        self._converter = converter
         self._charset = charset
         self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
         self._events: dict[bytes, tuple[str, bytes]] = {}
 
-    def take(self, sampled: Sampled, decoded: Decoded, rules: Sequence[str]) -> None:
-        """Count a record. `decoded` are its entries, `rules` names the rules that made its messages, in their order."""
-        answer = self._converter(sampled.record)
+    def take(self, sampled: Sampled, traced: Trace, rules: Sequence[str]) -> None:
+        """Count a record. `rules` names the rules that made its messages, in their order."""
         self.tally.records += 1
-        parcels = answer if isinstance(answer, list) else answer.parcels if isinstance(answer, Partly) else []
-        self.tally.messages += len(parcels)
-        names = rules if len(rules) == len(parcels) else [""] * len(parcels)
-        reported = [self._report(parcel, name, sampled.place) for parcel, name in zip(parcels, names, strict=True)]
-        match answer:
-            case Skipped():
-                fate, reason, code = Fate.FILTERED, answer.why, answer.why
-            case Refusal() | Partly():
-                refusal = answer.refusal if isinstance(answer, Partly) else answer
-                fate, reason, code = Fate.DEAD_LETTERED, f"{refusal.reason} (at {refusal.stage})", str(refusal.code)
-            case _:
-                fate, reason, code = (Fate.REPORTED if any(reported) else Fate.DUPLICATE), "", ""
+        messages, refusal, filtered, _ = traced.converted
+        self.tally.messages += len(messages)
+        names = rules if len(rules) == len(messages) else [""] * len(messages)
+        reported = [self._report(message, name, sampled.place) for message, name in zip(messages, names, strict=True)]
+        if filtered is not None:
+            fate, reason, code = Fate.FILTERED, filtered.why, filtered.why
+        elif refusal is not None:
+            fate, reason, code = Fate.DEAD_LETTERED, f"{refusal.reason} (at {refusal.stage})", str(refusal.code)
+        else:
+            fate, reason, code = (Fate.REPORTED if any(reported) else Fate.DUPLICATE), "", ""
         group = self.tally.fates.get((fate, code))
         if group is None:
-            shown = self._shown(sampled, decoded, parcels)
+            shown = self._shown(traced)
             group = self.tally.fates[fate, code] = Group(Example(sampled.place, reason, shown))
         group.count += 1
 
@@ -147,15 +138,15 @@ class Counter:
             )
             clash.count += 1
 
-    def _shown(self, sampled: Sampled, decoded: Decoded, parcels: Sequence[Parcel]) -> str:
+    def _shown(self, traced: Trace) -> str:
         """Show what a record holds: its message where it makes one, else its fields, else what can be shown of its bytes."""
-        entries = [each for each in decoded if isinstance(each, LogEntry)]
-        show = Masking(identifiers(self._converter, entries, parcels))
-        if parcels:
-            return show.short(json.loads(parcels[0].body), MOST_SHOWN_CHARACTERS)
-        if entries and len(entries) == len(decoded):
-            return show.short(entries[0].fields, MOST_SHOWN_CHARACTERS)
-        return show.raw(sampled.record.value, self._charset)[:MOST_SHOWN_CHARACTERS]
+        show = Masking(traced.identifiers())
+        if messages := traced.converted.messages:
+            return show.short(json.loads(messages[0].body), MOST_SHOWN_CHARACTERS)
+        decoded = traced.decoded
+        if decoded and len(decoded) == len(traced.entries):
+            return show.short(decoded[0].fields, MOST_SHOWN_CHARACTERS)
+        return show.raw(traced.record.value, self._charset)[:MOST_SHOWN_CHARACTERS]
 
 
 def is_missing(refusal: Refusal) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.authoring.tap import MOST_BEHIND, Choice, Gate, Stage, Tap
+from pipeline.authoring.trace import trace
 from pipeline.cli.main import cli
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
@@ -84,7 +85,8 @@ def look(source, reader, choice=None, rate=0, most=None, *, live=True):
     converter, shown = build_converter(source, {}), []
     tap = Tap(
         reader,
-        lambda each: (choice or Choice()).look(converter, each),
+        converter,
+        choice or Choice(),
         lambda passing: shown.append(passing.record.offset),
         Gate(rate),
         clock=reader.clock,
@@ -172,10 +174,10 @@ def test_after_a_silence_the_brokers_are_asked(source):
 def printed(source, capsys, *records, stage=Stage.DECODED, **options):
     options = {"as_lines": False, "show_identifiers": False, **options}
     converter = build_converter(source, {})
-    view = TapView(source, converter, stage, **options)
+    view = TapView(source, stage, **options)
     for each in records:
-        passing = Choice(stage).look(converter, each)
-        assert passing is not None
+        passing = trace(converter, each)
+        assert Choice(stage).takes(passing)
         view.show(passing)
     return capsys.readouterr().out
 

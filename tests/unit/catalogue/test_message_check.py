@@ -27,7 +27,7 @@ from pipeline.runtime.converter import build_converter
 from schemas.customer import CustomerId, CustomerMessage
 from schemas.event import EventMessage
 from schemas.log import RawRecord
-from schemas.refusal import Refusal, Stage
+from schemas.refusal import Stage
 from tests.support.good_files import GOOD_CATALOGUE
 from transforms.plugins.plugin import Plugin
 
@@ -250,15 +250,14 @@ def record(**fields):
 
 def test_a_record_is_refused_at_the_check_or_counted(load):
     convert = build_converter(load(), KEYS)
-    assert isinstance(convert(record()), list)
+    assert convert(record()).messages
     assert convert.warnings == {}
-    assert isinstance(convert(record(title=None)), list)
+    assert convert(record(title=None)).messages
     assert convert.warnings == {("PROPERTY_MISSING", "pay_order"): 1}
     for code, reason in (("app_start", "EVENT_REPORTED_ELSEWHERE"), ("follow", "EVENT_REPORTED_ELSEWHERE"), ("none", "EVENT_UNKNOWN")):  # fmt: skip
-        refusal = convert(record(type="other", code=code))
-        assert isinstance(refusal, Refusal)
+        refusal = convert(record(type="other", code=code)).refusal
         assert (refusal.stage, refusal.code) == ("check", reason)
-    assert isinstance(convert(record(amount="many")), Refusal)
+    assert convert(record(amount="many")).refusal
 
 
 def test_what_a_plugin_makes_is_checked_likewise(catalogue):
@@ -268,9 +267,9 @@ def test_what_a_plugin_makes_is_checked_likewise(catalogue):
 
     check = MessageCheck(catalogue, CatalogueSettings(file="x"))
     converter = Converter(build_decoder("json", {}, DecodeLimits()), Plugin("p", convert), Identity("org"), check=check)
-    assert converter(record(code="none")).code == "EVENT_UNKNOWN"
-    assert converter(record(code="follow")).reason == "plug-in p: the system itself reports follow already"
-    assert [draft.kind.value for draft in converter(record(code="pay_order"))] == ["user", "event"]
+    assert converter(record(code="none")).refusal.code == "EVENT_UNKNOWN"
+    assert converter(record(code="follow")).refusal.reason == "plug-in p: the system itself reports follow already"
+    assert [draft.kind.value for draft in converter(record(code="pay_order")).messages] == ["user", "event"]
     assert converter.warnings == {("PROPERTY_MISSING", "pay_order"): 1}
 
 

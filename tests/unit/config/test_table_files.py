@@ -50,7 +50,7 @@ def test_a_mapping_looks_up_in_them_wherever_the_job_is_started(load, monkeypatc
     source = load()
     monkeypatch.chdir("/")
     value = b'{"ts": 1794326400, "user": "u", "no": "n", "city": "021", "shop": "S2", "level": 1}'
-    (draft,) = build_converter(source, {})(RawRecord("t", 0, 0, -1, None, value))
+    (draft,) = build_converter(source, {})(RawRecord("t", 0, 0, -1, None, value)).messages
     assert b'"city":"\xe4\xb8\x8a\xe6\xb5\xb7","shop":"2","level":"silver"' in draft.body
 
 

@@ -118,7 +118,7 @@ def record(text):
 
 @pytest.mark.parametrize("plugin", ["orders", "Orders", "plain"])
 def test_a_function_or_class_of_a_file_converts(shop, plugin):
-    (draft,) = build_converter(shop(plugin), {})(record('{"no": "n1"}'))
+    (draft,) = build_converter(shop(plugin), {})(record('{"no": "n1"}')).messages
     assert b'"eventSourceCode":"app"' in draft.body
 
 
@@ -127,10 +127,10 @@ def test_what_has_no_end_costs_its_record_alone(shop):
     assert source.transform.timeout == 500
     quick = source.model_copy(update={"transform": source.transform.model_copy(update={"timeout": 250})})
     convert = build_converter(quick, {})
-    refusal = convert(record('{"no": "endless"}'))
+    refusal = convert(record('{"no": "endless"}')).refusal
     assert refusal.code is ReasonCode.PLUGIN_TOO_SLOW
     assert refusal.reason == "plug-in orders took longer than 250 ms, 2 times"
-    assert len(convert(record('{"no": "n1"}'))) == 1
+    assert len(convert(record('{"no": "n1"}')).messages) == 1
 
 
 def test_a_machine_that_stood_still_once_is_no_fault_of_the_record():
@@ -241,5 +241,5 @@ def test_the_record_cannot_be_changed_not_even_its_headers():
 
 
 def test_a_refusal_says_where_in_the_plug_in(shop):
-    refusal = build_converter(shop(), {})(record("{}"))
+    refusal = build_converter(shop(), {})(record("{}")).refusal
     assert re.fullmatch(r"plug-in orders raised KeyError at shop\.py:\d+", refusal.reason)
