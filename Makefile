@@ -7,6 +7,9 @@ DEMO_STAMP := $(VENV)/.installed-demo
 
 RUNS ?= 1000000
 
+# Writes what a comment in a page asks for below that comment: https://cog.readthedocs.io
+COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
+
 .PHONY: demo test lint schemas bench fuzz clean
 .DEFAULT_GOAL := help
 
@@ -31,14 +34,16 @@ demo: $(DEMO_STAMP) ## Run the whole job on an embedded Kafka against a stand-in
 test: $(STAMP) ## Run the tests, on a real Kafka
 	$(BIN)/python -m pytest
 
-lint: $(STAMP) ## Check style and types
+lint: $(STAMP) ## Check style, types and the settings tables of docs/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
+	$(COG) --check --diff docs/*.md
 
-schemas: $(STAMP) ## Write the JSON Schemas anew, from the models and the tables of docs/
-	$(BIN)/python -m pipeline.editor_schema.json_schema docs schemas/json
+schemas: $(STAMP) ## Write the JSON Schemas and the settings tables of docs/ anew, from the models
+	$(BIN)/python -m pipeline.editor_schema.json_schema schemas/json
+	$(COG) -r docs/*.md
 
 bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries, and weigh it while a million records wait
 	$(BIN)/python bench/mapping.py

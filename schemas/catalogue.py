@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from unicodedata import category
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+from pydantic.config import JsonDict
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,18 +64,53 @@ class PropertyScope(StrEnum):
     GLOBAL = "global"
 
 
+def _collected(*kinds: ApplicationType) -> JsonDict:
+    """Return the JSON Schema of a channel that Quick Tracking collects and that has one of these application types."""
+    kind: JsonDict = {"enum": [kind.value for kind in kinds]}
+    return {
+        "properties": {"quick_tracking": {"const": True}, "application_type": kind},
+        "required": ["quick_tracking", "application_type"],
+    }
+
+
+_KEYS_OF_A_CHANNEL: JsonDict = {
+    "allOf": [
+        {"if": _collected(*ApplicationType), "else": {"required": ["app_key"]}},
+        {
+            "if": _collected(ApplicationType.APP, ApplicationType.MINI_PROGRAM),
+            "then": {"required": ["platform_type"]},
+            "else": {"not": {"required": ["platform_type"]}},
+        },
+        {"if": _collected(ApplicationType.THIRD_PARTY_SYSTEM), "then": {"not": {"required": ["quick_tracking"]}}},
+    ]
+}
+"""JSON Schema: which keys go together; see `pipeline.catalogue.rules`."""
+
+
 class Channel(BaseModel):
     """Where events are reported from. `app_key` is what an event's `eventSourceCode` names."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(**_STRICT, json_schema_extra=_KEYS_OF_A_CHANNEL)
 
-    name: Annotated[Line, Field(description="Channel Name")]
-    application_type: Annotated[ApplicationType, Field(description="Application Type")]
-    app_key: Annotated[Line | None, Field(description="APP_KEY, which uniquely identifies the channel")] = None
-    quick_tracking: Annotated[bool, Field(strict=True, description="Whether Quick Tracking collects its events")] = (
-        False
-    )
-    platform_type: Annotated[Line | None, Field(description="Platform Type, as it is set in Quick Tracking")] = None
+    name: Annotated[Line, Field(description="The channel's name, by which events name it. Each name stands once.")]
+    application_type: Annotated[ApplicationType, Field(description="The application type, as in the console.")]
+    app_key: Annotated[
+        Line | None,
+        Field(description="The APP_KEY, which identifies the channel. It is required, except with `quick_tracking`."),
+    ] = None
+    quick_tracking: Annotated[
+        bool,
+        Field(
+            strict=True, description="Whether Quick Tracking collects its events. A third-party system cannot have it."
+        ),
+    ] = False
+    platform_type: Annotated[
+        Line | None,
+        Field(
+            description="The platform type that the channel has in Quick Tracking: "
+            "required for an app or a mini program that Quick Tracking collects, and allowed only there."
+        ),
+    ] = None
 
 
 class EventProperty(BaseModel):
@@ -82,12 +118,21 @@ class EventProperty(BaseModel):
 
     model_config = _STRICT
 
-    id: Annotated[Line, Field(description="Event Extension Property ID")]
-    name: Annotated[Line, Field(description="Event Extension Property Name")]
-    type: Annotated[PropertyType, Field(description="Event Property Data Type")]
-    scope: Annotated[PropertyScope, Field(description="Property Type: of this event, or of all of the channel")] = (
-        PropertyScope.EVENT
-    )
+    id: Annotated[
+        Line,
+        Field(
+            description="The event extension property ID: the name of an attribute of the mapping. Each ID stands once in an event."
+        ),
+    ]
+    name: Annotated[Line, Field(description="The property's name.")]
+    type: Annotated[PropertyType, Field(description="The data type of the property.")]
+    scope: Annotated[
+        PropertyScope,
+        Field(
+            description="`event`: a property of this event. `global`: "
+            "a property of all events of a channel that Quick Tracking collects; each of them must have the same one."
+        ),
+    ] = PropertyScope.EVENT
 
 
 class EventDefinition(BaseModel):
@@ -95,12 +140,26 @@ class EventDefinition(BaseModel):
 
     model_config = _STRICT
 
-    code: Annotated[Line, Field(description="Event Code")]
-    name: Annotated[Line, Field(description="Event Name")]
-    channel: Annotated[Line, Field(description="Channel Name, or the feature module of a system default event")]
-    origin: Annotated[Origin | None, Field(description="Without it, what the channel says")] = None
+    code: Annotated[Line, Field(description="The event code, unique in the workspace.")]
+    name: Annotated[Line, Field(description="The event's name.")]
+    channel: Annotated[
+        Line,
+        Field(
+            description="The name of the event's channel. A system default event has the feature module here, which is not among the channels."
+        ),
+    ]
+    origin: Annotated[
+        Origin | None,
+        Field(
+            description="`quick_tracking` (Collected by Quick Tracking), `custom` (Custom Event) or `system` (System Default Event). "
+            "A system default event must have it.",
+            json_schema_extra={"default_text": "that of the channel"},
+        ),
+    ] = None
     properties: Annotated[
-        list[EventProperty], BeforeValidator(_or_empty), Field(description="Its event extension properties")
+        list[EventProperty],
+        BeforeValidator(_or_empty, json_schema_input_type=list[EventProperty] | None),
+        Field(description="The event extension properties of the event."),
     ] = Field(default_factory=list)
 
     def property_of(self, property_id: str) -> EventProperty | None:
@@ -113,9 +172,11 @@ class MarketingTask(BaseModel):
 
     model_config = _STRICT
 
-    name: Annotated[Line, Field(description="The task's name")]
+    name: Annotated[Line, Field(description="The task's name.")]
     events: Annotated[
-        list[Line], BeforeValidator(_or_empty), Field(description="The codes of the events that it uses")
+        list[Line],
+        BeforeValidator(_or_empty, json_schema_input_type=list[Line] | None),
+        Field(description="The codes of the events that the task uses."),
     ] = Field(default_factory=list)
 
 
@@ -125,15 +186,19 @@ class Catalogue(BaseModel):
     model_config = _STRICT
 
     channels: Annotated[
-        list[Channel], BeforeValidator(_or_empty), Field(description="Where events are reported from")
+        list[Channel],
+        BeforeValidator(_or_empty, json_schema_input_type=list[Channel] | None),
+        Field(description="The channels, from which events are reported."),
     ] = Field(default_factory=list)
     events: Annotated[
-        list[EventDefinition], BeforeValidator(_or_empty), Field(description="The events of these channels")
+        list[EventDefinition],
+        BeforeValidator(_or_empty, json_schema_input_type=list[EventDefinition] | None),
+        Field(description="The events of the workspace."),
     ] = Field(default_factory=list)
     tasks: Annotated[
         list[MarketingTask],
-        BeforeValidator(_or_empty),
-        Field(description="Automated marketing tasks: an event that one of them uses cannot be deleted"),
+        BeforeValidator(_or_empty, json_schema_input_type=list[MarketingTask] | None),
+        Field(description="The automated marketing tasks. An event that a task uses cannot be deleted."),
     ] = Field(default_factory=list)
 
     @cached_property

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from pipeline.yaml_text.diagnostics import Found, Location
-from schemas.customer import IdMapping
-from transforms.mapping.models import EventRule, Expression, UserRule
+from transforms.mapping.models import (
+    Attributes,
+    CustomerIdentifier,
+    EventCode,
+    EventRule,
+    EventSourceCode,
+    EventTime,
+    ForEach,
+    Identities,
+    OutBizId,
+    UserRule,
+    When,
+)
 
 USE = "use"
 MOST_USED = 20
@@ -21,15 +34,31 @@ class Fragment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    when: dict[str, Any] | None = None
-    for_each: Expression = None
-    event_code: Expression = None
-    event_source_code: Expression = None
-    event_time: Expression = None
-    customer_id: Expression = None
-    identities: dict[IdMapping, Expression] = Field(default_factory=dict)
-    out_biz_id: Expression = None
-    attributes: dict[Annotated[str, Field(min_length=1)], Expression] = Field(default_factory=dict)
+    when: When = None
+    for_each: ForEach = None
+    event_code: EventCode = None
+    event_source_code: EventSourceCode = None
+    event_time: EventTime = None
+    customer_id: CustomerIdentifier = None
+    identities: Identities = Field(default_factory=dict)
+    out_biz_id: OutBizId = None
+    attributes: Attributes = Field(default_factory=dict)
+
+
+class RuleOfFragments:
+    """Extends the JSON Schema of a rule by `use`: fragments may hold the keys that a rule must have."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        rule = handler.resolve_ref_schema(schema)
+        names: JsonSchemaValue = {"type": "array", "minItems": 1, "maxItems": MOST_USED, "items": {"type": "string"}}
+        use = {
+            "description": "The name of a fragment, or a list of names: the rule is put together from these [shared parts](mapping.md#shared-parts).",
+            "anyOf": [{"type": "string"}, names],
+        }
+        rule["properties"] = {USE: use, **rule["properties"]}
+        rule["anyOf"] = [{"required": [USE]}, {"required": rule.pop("required")}]
+        return schema
 
 
 Origins = Mapping[Location, Location]

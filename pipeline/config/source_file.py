@@ -1,4 +1,4 @@
-"""The whole source file as validated models. `docs/source-file.md` has every key; a test keeps the two the same."""
+"""The whole source file as validated models. The tables of `docs/source-file.md` are made from them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema
 
-from pipeline.catalogue.settings import CatalogueSettings
-from pipeline.config.fragments import Fragment, Origins, placed_at
+from pipeline.catalogue.settings import CatalogueSettings, file_alone
+from pipeline.config.fragments import Fragment, Origins, RuleOfFragments, placed_at
+from pipeline.config.sections import (
+    CommitSettings,
+    DeadLetterSettings,
+    FarOffSettings,
+    LimitSettings,
+    StopSettings,
+    TransformSettings,
+)
 from pipeline.config.table_files import TableFile
 from pipeline.decode.settings import DecodeSettings
 from pipeline.dedup.settings import DedupSettings
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.report.settings import ReportSettings
-from pipeline.setting_types.quantity import ByteSize, Duration, Share
 from pipeline.setting_types.secret import SecretSource
 from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, line_of
 from schemas.catalogue import Catalogue
@@ -33,88 +40,78 @@ def _name(source: str) -> str:
     return source
 
 
-class TransformSettings(BaseModel):
-    """A Python plug-in instead of the declarative mapping."""
-
-    model_config = _STRICT
-
-    plugin: Annotated[str, Field(min_length=1)]
-    file: Annotated[str | None, Field(min_length=1, max_length=1_000)] = None
-    options: dict[str, Any] = Field(default_factory=dict)
-    timeout: Annotated[Duration, Field(ge=10, le=60_000)] = 500
-
-
-class FarOffSettings(BaseModel):
-    """How far an event's time may lie from Kafka's time of its record: what lies further is refused."""
-
-    model_config = _STRICT
-
-    before: Duration | None = None
-    after: Duration | None = None
-
-
-class DeadLetterSettings(BaseModel):
-    """Where refused records go, and how many are too many."""
-
-    model_config = _STRICT
-
-    topic: Annotated[str, Field(max_length=249)] = ""
-    stop_above: Share = 0.05
-    window: Annotated[int, Field(ge=10, le=10_000_000)] = 1_000
-
-
-class LimitSettings(BaseModel):
-    """What bounds one record, all unfinished ones, and a process."""
-
-    model_config = _STRICT
-
-    record: Annotated[ByteSize, Field(ge=1, le=64 << 20)] = 1 << 20
-    unfinished: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
-    in_flight: Annotated[ByteSize, Field(ge=1 << 20)] = 32 << 20
-    depth: Annotated[int, Field(ge=1, le=500)] = 64
-    digits: Annotated[int, Field(ge=20, le=4_000)] = 1_000
-    entries: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    cpu: Literal["one", "any"] = "one"
-
-
-class CommitSettings(BaseModel):
-    """How often offsets are committed: after so many records, or so much time, whichever comes first."""
-
-    model_config = _STRICT
-
-    records: Annotated[int, Field(ge=1)] = 20_000
-    every: Annotated[Duration, Field(ge=10, le=600_000)] = 1_000
-
-
-class StopSettings(BaseModel):
-    """How long a stop may take to finish what is in flight."""
-
-    model_config = _STRICT
-
-    grace: Annotated[Duration, Field(le=3_600_000)] = 30_000
-
-
 class SourceFile(BaseModel):
     """One log source: where its records are, how they become events, and where those go."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(
+        **_STRICT, json_schema_extra={"anyOf": [{"required": [key]} for key in ("events", "users", "transform")]}
+    )
 
-    source: Annotated[str, AfterValidator(_name)]
+    source: Annotated[
+        str,
+        AfterValidator(_name),
+        WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"}),
+        Field(
+            description="The name of the source: lower-case letters, digits, dots, dashes and underscores. "
+            "The consumer group, the dead letters and the dedup store are named after it."
+        ),
+    ]
     kafka: KafkaSettings
-    decode: DecodeSettings
-    keys: dict[str, SecretSource] = Field(default_factory=dict)
-    tables: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    table_files: dict[str, TableFile] = Field(default_factory=dict)
-    fragments: dict[str, Fragment] = Field(default_factory=dict)
-    events: list[EventRule] = Field(default_factory=list)
-    users: list[UserRule] = Field(default_factory=list)
-    transform: TransformSettings | None = None
-    match: Literal["all", "first"] = "all"
-    otherwise: Literal["skip", "dead_letter"] = "skip"
+    decode: Annotated[
+        DecodeSettings,
+        Field(
+            description="The name of the decoder, or a mapping with its options, or a list of several steps: see [decoders](decoders.md)."
+        ),
+    ]
+    keys: dict[str, SecretSource] = Field(
+        default_factory=dict, description="The secrets of the function `hmac`, by name."
+    )
+    tables: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Lookup tables for the function `lookup`: by the table's name, value to value.",
+    )
+    table_files: dict[str, TableFile] = Field(
+        default_factory=dict,
+        description="Lookup tables in files of their own, by name: see [tables](mapping.md#tables).",
+    )
+    fragments: dict[str, Fragment] = Field(
+        default_factory=dict,
+        description="[Shared parts](mapping.md#shared-parts) of rules, by the name that rules give under `use`.",
+    )
+    events: list[Annotated[EventRule, RuleOfFragments()]] = Field(
+        default_factory=list, description="The rules that make events of log entries: see [mapping](mapping.md)."
+    )
+    users: list[Annotated[UserRule, RuleOfFragments()]] = Field(
+        default_factory=list,
+        description="The rules that make identities of users of log entries: see [mapping](mapping.md).",
+    )
+    transform: Annotated[
+        TransformSettings | None, Field(description="A [plug-in](plugins.md) instead of the mapping.")
+    ] = None
+    match: Annotated[
+        Literal["all", "first"],
+        Field(description="Which event rules apply: `all` whose condition holds, or only the `first` of these."),
+    ] = "all"
+    otherwise: Annotated[
+        Literal["skip", "dead_letter"],
+        Field(
+            description="What happens to records that no rule matches: `skip` them, or write them to the dead letters."
+        ),
+    ] = "skip"
     identities: IdentitySettings = IdentitySettings()
     event_times: FarOffSettings = FarOffSettings()
-    time_zone: str = "Asia/Shanghai"
-    catalogue: CatalogueSettings | None = None
+    time_zone: Annotated[
+        str, Field(description="The time zone of [times](mapping.md#times) that name none, as an IANA name.")
+    ] = "Asia/Shanghai"
+    catalogue: Annotated[
+        CatalogueSettings | None,
+        BeforeValidator(
+            file_alone, json_schema_input_type=Annotated[str, Field(min_length=1)] | CatalogueSettings | None
+        ),
+        Field(
+            description="The [event catalogue](catalogue.md) that events are checked against: the name of its file, or a mapping with settings."
+        ),
+    ] = None
     dedup: DedupSettings = DedupSettings()
     report: ReportSettings
     dead_letters: DeadLetterSettings = DeadLetterSettings()

@@ -30,10 +30,33 @@ class TableFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: Annotated[str, Field(min_length=1)]
-    key: Annotated[str | None, Field(min_length=1)] = None
-    value: Annotated[str | None, Field(min_length=1)] = None
-    charset: Charset = "utf-8"
+    file: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The table's file, relative to the source file: "
+            "`.csv` or `.tsv` with a header line, of at most 64 MiB and 1,000,000 rows; or `.yaml`, a mapping of at most 1 MiB.",
+        ),
+    ]
+    key: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="The name of the column that is looked up.",
+            json_schema_extra={"default_text": "the first column"},
+        ),
+    ] = None
+    value: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="The name of the column that holds what is found.",
+            json_schema_extra={"default_text": "the second column"},
+        ),
+    ] = None
+    charset: Annotated[
+        Charset, Field(description="The character set of a CSV file; [decoders](decoders.md) has the same ones.")
+    ] = "utf-8"
 
 
 class _Wrong(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.config.source_file import TransformSettings
+from pipeline.config.sections import TransformSettings
 from pipeline.yaml_text.diagnostics import Found, Location, from_pydantic
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping

@@ -29,19 +29,22 @@ class CsvOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     columns: Annotated[tuple[str | None, ...], Field(min_length=1, max_length=2_000)] = Field(
-        description="The columns' names in their order; null for one that is left out."
+        description="The names of the columns in their order. `null` (or `~`) leaves a column out."
     )
-    delimiter: _Mark = Field(default=",", description="What stands between columns.")
+    delimiter: _Mark = Field(default=",", description="The character between columns.")
     quote: _Mark | None = Field(
-        default='"', description="The character around values that hold a delimiter; null for none."
+        default='"',
+        description="The character around values that contain a delimiter or a line end; within such a value it is doubled. `null` means that there is none.",
     )
     escape: _Mark | None = Field(
-        default=None, description="The character before a quote within quotes, where it is not the quote itself."
+        default=None, description="The character before a quote within quotes, where the quote is not doubled."
     )
-    null_text: str | None = Field(default=None, description="A text that means that there is no value, such as \\N.")
+    null_text: str | None = Field(
+        default=None, description="The text that means that there is no value, such as `\\N`."
+    )
     ragged: bool = Field(
         default=False,
-        description="Whether a row may have fewer columns, which are absent, or more, which are left out.",
+        description="Whether a row may have fewer columns, which are absent, or more columns, which are left out.",
     )
 
     @model_validator(mode="after")
@@ -62,9 +65,10 @@ class CsvOptions(BaseModel):
 class TsvOptions(CsvOptions):
     """Options of `format: tsv`."""
 
-    delimiter: _Mark = Field(default="\t", description="What stands between columns.")
+    delimiter: _Mark = Field(default="\t", description="The character between columns.")
     quote: _Mark | None = Field(
-        default=None, description="The character around values that hold a delimiter; null for none."
+        default=None,
+        description="The character around values that contain a delimiter or a line end; within such a value it is doubled. `null` means that there is none.",
     )
 
 

@@ -24,12 +24,15 @@ class KeyValueOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pair_separator: _Separator = Field(default=" ", description="What stands between pairs; spaces may be several.")
-    key_separator: _Separator = Field(default="=", description="What stands between a key and its value.")
+    pair_separator: _Separator = Field(
+        default=" ", description="The text between pairs, of at most 20 characters. Of spaces there may be several."
+    )
+    key_separator: _Separator = Field(default="=", description="The text between a key and its value.")
     quote: str = Field(
         default='"',
         max_length=1,
-        description="The character around values that hold a separator; an empty text where there is none.",
+        description="The character around values that contain a separator; "
+        "within such a value a backslash stands before it. An empty text means that there is none.",
     )
 
     @model_validator(mode="after")

@@ -22,11 +22,11 @@ class RegexOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pattern: str = Field(
-        description="A regular expression in RE2's syntax with at least one named group, (?P<name>...)."
+        description="A regular expression in RE2's syntax with at least one named group, `(?P<name>...)`. Each named group is a field."
     )
     match: Literal["full", "search"] = Field(
         default="full",
-        description="full: the pattern describes the whole line. search: any part of it, the first one found.",
+        description="`full`: the pattern describes the whole line. `search`: it describes any part of the line, the first one found.",
     )
 
     @field_validator("pattern")

@@ -52,11 +52,11 @@ class SyslogOptions(BaseModel):
 
     standard: Literal["auto", "rfc5424", "rfc3164"] = Field(
         default="auto",
-        description="Which lines are read: both kinds, told apart by the version behind the priority, or one of them.",
+        description="`auto`: RFC 5424 and RFC 3164, told apart by the version behind the priority; or only one of them.",
     )
     time_zone: ZoneName = Field(
         default="Asia/Shanghai",
-        description="The zone of a time that has none, as an IANA name; RFC 5424 times have one.",
+        description="The time zone of an ISO time that names none, as an IANA name.",
     )
 
 

@@ -32,14 +32,40 @@ class DedupSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    store: Literal["memory", "lmdb", "redis"] = "lmdb"
-    keep: Annotated[Duration, Field(ge=1_000)] = 7 * 86_400_000
-    lease: Annotated[Duration, Field(ge=2_000, le=600_000)] = 15_000
-    path: Annotated[str, Field(min_length=1)] | None = None
-    max_size: Annotated[ByteSize, Field(ge=1 << 20)] = 16 << 30
-    url: SecretSource | Annotated[str, AfterValidator(_without_password)] | None = None
-    scope: Annotated[tuple[ScopeField, ...], Field(min_length=1)] = ("organization", "event_code")
-    unchanged_users: Literal["drop", "report"] = "drop"
+    store: Annotated[
+        Literal["memory", "lmdb", "redis"],
+        Field(
+            description="Where the keys of reported messages are kept: `lmdb` (on one host), `redis` (for several hosts), or `memory` (for trials)."
+        ),
+    ] = "lmdb"
+    keep: Annotated[Duration, Field(ge=1_000, description="How long the key of a reported message is remembered.")] = (
+        7 * 86_400_000
+    )
+    lease: Annotated[
+        Duration, Field(ge=2_000, le=600_000, description="How long the claims of a dead worker are waited for.")
+    ] = 15_000
+    path: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        Field(
+            description="The folder of the lmdb store. Where the variable `XDG_STATE_HOME` is not set, `~/.local/state` is taken for it.",
+            json_schema_extra={"default_text": "`$XDG_STATE_HOME/log2mq/<source>`"},
+        ),
+    ] = None
+    max_size: Annotated[ByteSize, Field(ge=1 << 20, description="The largest size of the lmdb store.")] = 16 << 30
+    url: Annotated[
+        SecretSource | Annotated[str, AfterValidator(_without_password)] | None,
+        Field(description="The redis server: a URL without a password, or a secret that is the whole URL."),
+    ] = None
+    scope: Annotated[
+        tuple[ScopeField, ...],
+        Field(min_length=1, description="What the key of a message holds in addition to `outBizId`."),
+    ] = ("organization", "event_code")
+    unchanged_users: Annotated[
+        Literal["drop", "report"],
+        Field(
+            description="What happens to a user's identities that were reported before and have not changed: `drop` them, or `report` them again."
+        ),
+    ] = "drop"
 
     @model_validator(mode="after")
     def _claims_end_before_memory_does(self) -> Self:

@@ -5,21 +5,36 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from pipeline.decode import DECODERS, DecodeStep
-from pipeline.editor_schema.source import Schema, ref
+from transforms.mapping.rule_schema import Schema, ref
 
 
 def decoder_steps() -> dict[str, Schema]:
     """Return the definitions of decoding steps: a first and a further one for each decoder, each with that decoder's own options."""
     step = DecodeStep.model_json_schema(by_alias=True)["properties"]
-    names = {"description": "the decoder's name", "enum": list(DECODERS)}
-    definitions: dict[str, Schema] = {"decoder_name": names}
+    alone: Schema = {"anyOf": [ref("decoder_name"), ref("decode_first")]}
+    several: Schema = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 10,
+        "prefixItems": [alone],
+        "items": ref("decode_further"),
+    }
+    definitions: dict[str, Schema] = {
+        "decoder_name": {"description": "The name of a decoder.", "enum": list(DECODERS)},
+        "decoder_steps": {"anyOf": [*alone["anyOf"], several]},
+    }
     for place, left_out, required in (
         ("first", {"from", "into", "required"}, ["format"]),
         ("further", set(), ["format", "from"]),
     ):
         keys = {name: schema for name, schema in step.items() if name not in left_out}
         if place == "further":
-            keys["from"] = {"type": "string", "minLength": 1, "maxLength": 500}
+            keys["from"] = {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 500,
+                "description": step["from"]["description"],
+            }
         for name, kind in DECODERS.items():
             options, wanted, inner = _options(kind.options)
             definitions |= inner

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.setting_types.pem_file import PemFile
 from pipeline.setting_types.quantity import ByteSize, Duration
@@ -17,20 +17,45 @@ _VERSION = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3}){1,2}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
+def _split(servers: Any) -> Any:
+    return [each.strip() for each in servers.split(",") if each.strip()] if isinstance(servers, str) else servers
+
+
 class SecuritySettings(BaseModel):
     """How to reach the brokers: in clear, under TLS, with SASL."""
 
     model_config = _STRICT
 
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    username: str | None = None
-    password: SecretSource | None = None
-    ca_file: PemFile | None = None
-    certificate_file: PemFile | None = None
-    key_file: PemFile | None = None
-    key_password: SecretSource | None = None
-    check_hostname: bool = True
+    protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Field(description="How the brokers are reached: with or without TLS, with or without SASL."),
+    ] = "PLAINTEXT"
+    mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, Field(description="The SASL mechanism.")
+    ] = None
+    username: Annotated[str | None, Field(description="The user name for SASL.")] = None
+    password: Annotated[SecretSource | None, Field(description="The password for SASL.")] = None
+    ca_file: Annotated[
+        PemFile | None,
+        Field(
+            description="A PEM file with the certificates to trust.",
+            json_schema_extra={"default_text": "the certificates of the machine"},
+        ),
+    ] = None
+    certificate_file: Annotated[PemFile | None, Field(description="A PEM file with the client's own certificate.")] = (
+        None
+    )
+    key_file: Annotated[
+        PemFile | None,
+        Field(
+            description="A PEM file with the client's private key.",
+            json_schema_extra={"default_text": "the key in `certificate_file`"},
+        ),
+    ] = None
+    key_password: Annotated[SecretSource | None, Field(description="The password of the private key.")] = None
+    check_hostname: Annotated[
+        bool, Field(description="Whether the broker's certificate must contain its host name.")
+    ] = True
 
     @model_validator(mode="after")
     def _sasl_is_whole(self) -> Self:
@@ -56,29 +81,92 @@ class SecuritySettings(BaseModel):
 class KafkaSettings(BaseModel):
     """Where raw records come from."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(
+        **_STRICT, json_schema_extra={"oneOf": [{"required": ["topics"]}, {"required": ["topic_pattern"]}]}
+    )
 
-    bootstrap_servers: tuple[str, ...]
-    topics: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    topic_pattern: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    group: Annotated[str, Field(min_length=1, max_length=255)] = ""
-    start: Literal["earliest", "latest"] = "earliest"
-    isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed"
-    on_lost_offsets: Literal["halt", "continue"] = "halt"
-    without_value: Literal["filter", "dead_letter"] = "filter"
-    connect_timeout: Annotated[Duration, Field(ge=1_000)] = 15_000
-    give_up_after: Annotated[Duration, Field(ge=1_000)] = 300_000
-    max_poll_records: Annotated[int, Field(ge=1, le=100_000)] = 500
-    max_poll_interval: Annotated[Duration, Field(ge=10_000)] = 300_000
-    session_timeout: Annotated[Duration, Field(ge=6_000, le=1_800_000)] = 45_000
-    fetch_max_bytes: Annotated[ByteSize, Field(ge=1 << 16, le=512 << 20)] = 16 << 20
-    api_version: str | None = None
+    bootstrap_servers: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_split, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)]),
+        Field(description="The brokers as `host:port`: a list, or one text with commas between them."),
+    ]
+    topics: Annotated[
+        Annotated[tuple[str, ...], Field(min_length=1)] | None,
+        Field(description="The topics. A source file has either this key or `topic_pattern`."),
+    ] = None
+    topic_pattern: Annotated[
+        Annotated[str, Field(min_length=1, max_length=500)] | None,
+        Field(description="A regular expression for the names of the topics."),
+    ] = None
+    group: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=255,
+            description="The consumer group.",
+            json_schema_extra={"default_text": "`log2mq-<source>`"},
+        ),
+    ] = ""
+    start: Annotated[
+        Literal["earliest", "latest"],
+        Field(
+            description="Where a new group begins. A partition that is added to a topic later is always read from its beginning."
+        ),
+    ] = "earliest"
+    isolation_level: Annotated[
+        Literal["read_committed", "read_uncommitted"],
+        Field(description="Whether records of transactions that are not committed are read."),
+    ] = "read_committed"
+    on_lost_offsets: Annotated[
+        Literal["halt", "continue"],
+        Field(
+            description="What happens when retention has removed the committed offsets, or the topic was deleted and created again: "
+            "`halt` and name the range, or `continue` and count it."
+        ),
+    ] = "halt"
+    without_value: Annotated[
+        Literal["filter", "dead_letter"],
+        Field(description="What happens to records without a value: `filter` them, or write them to the dead letters."),
+    ] = "filter"
+    connect_timeout: Annotated[
+        Duration, Field(ge=1_000, description="The longest time that one attempt to connect may take.")
+    ] = 15_000
+    give_up_after: Annotated[
+        Duration,
+        Field(
+            ge=1_000,
+            description="How long no broker may answer, or reading may fail, before the job stops with exit code 3. "
+            "A job that starts while no broker answers waits as long. "
+            "How long the dead-letter topic may take no record before the job stops with exit code 6.",
+        ),
+    ] = 300_000
+    max_poll_records: Annotated[
+        int, Field(ge=1, le=100_000, description="The largest number of records that one poll returns.")
+    ] = 500
+    max_poll_interval: Annotated[
+        Duration, Field(ge=10_000, description="The longest time between two polls before the group evicts the member.")
+    ] = 300_000
+    session_timeout: Annotated[
+        Duration,
+        Field(
+            ge=6_000,
+            le=1_800_000,
+            description="The time after which the group takes a member without heartbeats for dead.",
+        ),
+    ] = 45_000
+    fetch_max_bytes: Annotated[
+        ByteSize,
+        Field(ge=1 << 16, le=512 << 20, description="The largest size of one fetch, which is read ahead of the job."),
+    ] = 16 << 20
+    api_version: Annotated[
+        str | None,
+        Field(
+            description='The version of Kafka that the brokers are taken for, such as `"2.3"`. '
+            "Some proxies and mock clusters report a wrong version when they are asked.",
+            json_schema_extra={"default_text": "the brokers are asked"},
+        ),
+    ] = None
     security: SecuritySettings = SecuritySettings()
-
-    @field_validator("bootstrap_servers", mode="before")
-    @classmethod
-    def _split(cls, servers: Any) -> Any:
-        return [each.strip() for each in servers.split(",") if each.strip()] if isinstance(servers, str) else servers
 
     @field_validator("bootstrap_servers")
     @classmethod

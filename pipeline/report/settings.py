@@ -36,9 +36,20 @@ class BatchSettings(BaseModel):
 
     model_config = _STRICT
 
-    events: Annotated[int, Field(ge=1, le=100, description="messages a call, at most 100 (the API's limit)")] = 100
-    bytes: Annotated[ByteSize, Field(ge=1024, le=16 << 20)] = 1 << 20
-    age: Annotated[Duration, Field(le=3_600_000)] = 1_000
+    events: Annotated[
+        int, Field(ge=1, le=100, description="The largest number of messages in one call. The API allows 100.")
+    ] = 100
+    bytes: Annotated[
+        ByteSize,
+        Field(
+            ge=1024,
+            le=16 << 20,
+            description="The largest size of the JSON of one call, before form encoding. One message that alone is larger is refused.",
+        ),
+    ] = 1 << 20
+    age: Annotated[
+        Duration, Field(le=3_600_000, description="The longest time that a message waits for its batch to fill.")
+    ] = 1_000
 
 
 class BackoffSettings(BaseModel):
@@ -46,8 +57,13 @@ class BackoffSettings(BaseModel):
 
     model_config = _STRICT
 
-    first: Annotated[Duration, Field(ge=1)] = 200
-    most: Annotated[Duration, Field(ge=1)] = 30_000
+    first: Annotated[
+        Duration,
+        Field(
+            ge=1, description="The first wait before a failed call is sent again. Each further wait is twice as long."
+        ),
+    ] = 200
+    most: Annotated[Duration, Field(ge=1, description="The longest wait before a failed call is sent again.")] = 30_000
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -61,27 +77,52 @@ class CredentialsSettings(BaseModel):
 
     model_config = _STRICT
 
-    file: Annotated[str, Field(min_length=1)]
+    file: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The file that holds the AccessKey. "
+            "Without the section `credentials` the AccessKey comes from the environment variables `SCA_AK_ENV`, `SCA_SK_ENV` and `SCA_STS_TOKEN`.",
+        ),
+    ]
 
 
 class ReportSettings(BaseModel):
     """Where and how to report."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(
+        **_STRICT, json_schema_extra={"oneOf": [{"required": ["region"]}, {"required": ["endpoint"]}]}
+    )
 
-    region: Literal["cn-shanghai", "cn-shenzhen", "cn-zhangjiakou"] | None = None
-    endpoint: str | None = None
-    organization_id: Identifier
-    access_id: Identifier
-    workspace_id: Annotated[str, Field(max_length=256)] | None = None
-    signature: Literal["v2", "acs3"] = "v2"
+    region: Annotated[
+        Literal["cn-shanghai", "cn-shenzhen", "cn-zhangjiakou"] | None,
+        Field(description="The region of Quick Audience. A source file has either this key or `endpoint`."),
+    ] = None
+    endpoint: Annotated[
+        str | None, Field(description="The URL of Quick Audience. `http` is allowed only to loopback.")
+    ] = None
+    organization_id: Annotated[Identifier, Field(description="The organisation ID.")]
+    access_id: Annotated[Identifier, Field(description="The instance ID.")]
+    workspace_id: Annotated[
+        Annotated[str, Field(max_length=256)] | None,
+        Field(description="The workspace ID, which is added to every event."),
+    ] = None
+    signature: Annotated[Literal["v2", "acs3"], Field(description="The method by which calls are signed.")] = "v2"
     credentials: CredentialsSettings | None = None
     batch: BatchSettings = BatchSettings()
-    senders: Annotated[int, Field(ge=1, le=64)] = 16
-    connect_timeout: Annotated[Duration, Field(ge=1, le=600_000)] = 5_000
-    read_timeout: Annotated[Duration, Field(ge=1, le=600_000)] = 10_000
-    proxy: str | None = None
-    ca_file: PemFile | None = None
+    senders: Annotated[int, Field(ge=1, le=64, description="The largest number of calls at the same time.")] = 16
+    connect_timeout: Annotated[
+        Duration, Field(ge=1, le=600_000, description="The time limit for opening a connection.")
+    ] = 5_000
+    read_timeout: Annotated[Duration, Field(ge=1, le=600_000, description="The time limit for an answer.")] = 10_000
+    proxy: Annotated[str | None, Field(description="The URL of a proxy, without a password.")] = None
+    ca_file: Annotated[
+        PemFile | None,
+        Field(
+            description="A PEM file with the certificates to trust.",
+            json_schema_extra={"default_text": "the well-known certificates"},
+        ),
+    ] = None
     backoff: BackoffSettings = BackoffSettings()
 
     @field_validator("endpoint")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
+from pydantic.config import JsonDict
 
 _DURATION_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _BYTE_UNITS = {
@@ -104,11 +106,53 @@ def format_share(share: float) -> str:
     return f"{share * 100:g}%"
 
 
-Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=0, json_schema_extra={"quantity": "duration"})]
+FORMATS: Mapping[str, Callable[[Any], str]] = {
+    "duration": format_duration,
+    "size": format_bytes,
+    "share": format_share,
+}
+"""What writes a quantity, by the name that its JSON Schema has under `quantity`."""
+
+
+def _quantity(name: str, *forms: JsonDict) -> Any:
+    """Describe how a quantity is written; its limits and its default are numbers in the JSON Schema, until `FORMATS` writes them."""
+    return Field(ge=0, json_schema_extra={"quantity": name, "anyOf": list(forms)})
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    _quantity(
+        "duration",
+        {"type": "string", "pattern": r"^(\d{1,12}(ms|s|m|h|d|w))+$", "examples": ["1s", "7d"]},
+        {"const": 0},
+    ),
+]
 """Milliseconds, written such as `1s` or `7d`."""
 
-ByteSize = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0, json_schema_extra={"quantity": "bytes"})]
+ByteSize = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    _quantity(
+        "size",
+        {
+            "type": "string",
+            "pattern": r"^\d{1,18}(\.\d{1,6})?\s?([kKmMgGtT]?[iI]?[bB])?$",
+            "examples": ["64KiB", "1MiB"],
+        },
+        {"type": "integer", "minimum": 0},
+    ),
+]
 """Bytes, written such as `64KiB` or as a whole number."""
 
-Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1, json_schema_extra={"quantity": "share"})]
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    _quantity(
+        "share",
+        {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?\s?%$", "examples": ["5%"]},
+        {"type": "number", "minimum": 0, "maximum": 1},
+    ),
+    Field(le=1),
+]
 """A share from 0 to 1, written such as `5%`."""

@@ -56,10 +56,12 @@ class Secret:
 class SecretSource(BaseModel):
     """Where a secret is read from: `{env: NAME}` or `{file: PATH}`. Never the source file itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"oneOf": [{"required": ["env"]}, {"required": ["file"]}]}
+    )
 
-    env: str | None = Field(default=None, description="the name of an environment variable that holds it")
-    file: str | None = Field(default=None, description="the path of a file that holds it, and nothing else")
+    env: str | None = Field(default=None, description="The name of the environment variable that holds the secret.")
+    file: str | None = Field(default=None, description="The path of a file that holds the secret and nothing else.")
 
     @model_validator(mode="before")
     @classmethod

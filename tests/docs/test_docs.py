@@ -74,7 +74,9 @@ def test_every_key_of_a_decoding_step_is_documented_with_its_default_on_the_deco
         field = next(field for name, field in DecodeStep.model_fields.items() if key in {name, field.alias})
         default = {True: "true", None: "none"}.get(field.default, field.default)
         assert re.search(
-            rf"^\| `{key}` \| `?{default if key != 'from' else 'required'}`? \|", PAGES["decoders.md"], re.MULTILINE
+            rf"^\| `{key}` \| `?{default if key != 'from' else 'required in a further step'}`? \|",
+            PAGES["decoders.md"],
+            re.MULTILINE,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from schemas.customer import IdMapping
 from transforms.fault import Location
@@ -17,20 +17,66 @@ Expression = Any
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
+def _named(definition: str) -> WithJsonSchema:
+    """Return the JSON Schema of a type as the name of one of the definitions in `transforms.mapping.rule_schema`."""
+    return WithJsonSchema({"definition": definition})
+
+
+When = Annotated[
+    Annotated[dict[str, Any], _named("condition")] | None,
+    Field(description="The [condition](mapping.md#conditions). Without it the rule always applies."),
+]
+ForEach = Annotated[
+    Annotated[Expression, _named("path_or_template")] | None,
+    Field(
+        description="A list of the entry. The rule makes one message for each [element](mapping.md#elements-of-a-list)."
+    ),
+]
+EventCode = Annotated[
+    Expression, Field(description="The event code, as it is defined in Quick Audience."), _named("text_value")
+]
+EventSourceCode = Annotated[
+    Expression,
+    Field(description="The APP_KEY of the channel. Without it the event is not limited to a channel."),
+    _named("text_value"),
+]
+EventTime = Annotated[
+    Expression,
+    Field(description="The time at which the event happened: see [times](mapping.md#times)."),
+    _named("path_or_template"),
+]
+CustomerIdentifier = Annotated[Expression, Field(description="The user's ID."), _named("path_or_template")]
+Identities = Annotated[
+    dict[IdMapping, Expression],
+    Field(description=f"Further identities of the user, by type: {', '.join(f'`{kind}`' for kind in IdMapping)}."),
+    _named("identities_by_type"),
+]
+OutBizId = Annotated[
+    Expression, Field(description="The business ID: see [out_biz_id](mapping.md#out_biz_id)."), _named("business_id")
+]
+Attributes = Annotated[
+    dict[Annotated[str, Field(min_length=1)], Expression],
+    Field(
+        description="The event's attributes, property ID to value. Every value is sent as a text; an attribute without a value is left out."
+    ),
+    _named("values_by_property"),
+]
+
+
 class EventRule(BaseModel):
     """One rule that makes an event of a log entry."""
 
     model_config = _STRICT
 
-    when: dict[str, Any] | None = None
-    for_each: Expression = None
-    event_code: Expression
-    event_source_code: Expression = None
-    event_time: Expression
-    customer_id: Expression
-    identities: dict[IdMapping, Expression] = Field(default_factory=dict)
-    out_biz_id: Expression
-    attributes: dict[Annotated[str, Field(min_length=1)], Expression] = Field(default_factory=dict)
+    when: When = None
+    for_each: ForEach = None
+    event_code: EventCode
+    event_source_code: EventSourceCode = None
+    event_time: EventTime
+    customer_id: CustomerIdentifier
+    identities: Identities = Field(default_factory=dict)
+    out_biz_id: OutBizId
+    attributes: Attributes = Field(default_factory=dict)
 
 
 class UserRule(BaseModel):
@@ -38,10 +84,10 @@ class UserRule(BaseModel):
 
     model_config = _STRICT
 
-    when: dict[str, Any] | None = None
-    for_each: Expression = None
-    customer_id: Expression
-    identities: Annotated[dict[IdMapping, Expression], Field(min_length=1)]
+    when: When = None
+    for_each: ForEach = None
+    customer_id: CustomerIdentifier
+    identities: Annotated[Identities, Field(min_length=1)]
 
 
 def values_of(rule: EventRule | UserRule) -> Iterator[tuple[Location, Any]]:
@@ -59,7 +105,12 @@ class IdentitySettings(BaseModel):
 
     model_config = _STRICT
 
-    impossible: Literal["refuse", "leave_out"] = "refuse"
+    impossible: Annotated[
+        Literal["refuse", "leave_out"],
+        Field(
+            description="What happens to an identity that cannot be one of its type: `refuse` the record, or `leave_out` the identity."
+        ),
+    ] = "refuse"
 
 
 class EventTimeSettings(BaseModel):

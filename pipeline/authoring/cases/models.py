@@ -1,15 +1,21 @@
-"""A file of test cases as validated models. `docs/testing.md` has every key; a test keeps the two the same."""
+"""A file of test cases as validated models. The tables of `docs/testing.md` are made from them."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 
-from schemas.customer import IdMapping
+from pipeline.authoring.cases.expected import ExpectedBody, ExpectedEvent, ExpectedUser
+from pipeline.authoring.cases.written_values import (
+    AnyJson,
+    Base64,
+    Hex,
+    OnlyTrue,
+    TextOrBytes,
+    Time,
+)
 from schemas.refusal import ReasonCode
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -20,143 +26,103 @@ VALUES = ("text", "json", "base64", "hex", "file", "without_value")
 EXPECTATIONS = ("events", "users", "filtered", "duplicate", "refused", "reason", "body")
 """The keys that say what is expected of a record."""
 
-
-def _scalar(value: Any) -> Any:
-    if value is not None and not isinstance(value, str | int | float):
-        raise ValueError("expected a text, a number, true, false or null")
-    return value
-
-
-def bytes_of_base64(text: str) -> bytes:
-    """Read Base64, white space between left out. Raises ValueError."""
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except ValueError:
-        raise ValueError("expected bytes in base64") from None
+_SCHEMA_FILES: JsonDict = {
+    "type": "object",
+    "propertyNames": {"pattern": r"^\d+$"},
+    "additionalProperties": {"type": "string", "minLength": 1},
+}
 
 
-def bytes_of_hex(text: str) -> bytes:
-    """Read hexadecimal digits. Raises ValueError."""
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise ValueError("expected bytes in hexadecimal digits, such as 0a ff") from None
+def _keys_of_a_record(*values: str) -> JsonDict:
+    """Return, as JSON Schema, which keys go together in a record that has one of these keys for its value."""
 
+    def alone(result: str) -> JsonDict:
+        return {"not": {"anyOf": [{"required": [name]} for name in EXPECTATIONS if name != result]}}
 
-BYTES: Mapping[str, Callable[[str], bytes]] = {"base64": bytes_of_base64, "hex": bytes_of_hex}
-"""The ways to write bytes."""
-
-
-def _readable(form: str) -> Callable[[str | None], str | None]:
-    def check(text: str | None) -> str | None:
-        if text is not None:
-            BYTES[form](text)
-        return text
-
-    return check
-
-
-def _text_or_bytes(value: Any) -> bytes | None:
-    """Read what a key or a header is: a text, or its bytes as `{base64: ...}` or `{hex: ...}`."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, dict) and len(value) == 1:
-        ((form, text),) = value.items()
-        if form in BYTES and isinstance(text, str):
-            return BYTES[form](text)
-    raise ValueError("expected a text (in quotes if it looks like a number), or bytes: {hex: 0a ff} or {base64: Cv8=}")
-
-
-def _time(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            datetime.fromisoformat(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, str | int) or isinstance(value, bool):
-        raise ValueError("expected a time such as 2026-11-11T00:00:00+08:00, or Unix milliseconds")  # noqa: TRY004 - pydantic reports ValueError
-    return value
-
-
-def _time_or_null(value: Any) -> Any:
-    return value if value is None else _time(value)
-
-
-TextOrBytes = Annotated[Any, BeforeValidator(_text_or_bytes)]
-"""Bytes, or None."""
-
-Scalar = Annotated[Any, BeforeValidator(_scalar)]
-Time = Annotated[Any, BeforeValidator(_time)]
-"""Unix ms, or a time in ISO 8601."""
-
-
-class ExpectedEvent(BaseModel):
-    """An event in the words of the source file. What is not named is not compared; null means that it is not there."""
-
-    model_config = _STRICT
-
-    event_code: Scalar = None
-    event_source_code: Scalar = None
-    event_time: Annotated[Any, BeforeValidator(_time_or_null)] = None
-    customer_id: Scalar = None
-    identities: dict[IdMapping, Any] | None = None
-    out_biz_id: Scalar = None
-    attributes: dict[str, Any] | None = None
-
-
-class ExpectedUser(BaseModel):
-    """A user's identities, likewise."""
-
-    model_config = _STRICT
-
-    customer_id: Scalar = None
-    identities: dict[IdMapping, Any] | None = None
-
-
-class ExpectedBody(BaseModel):
-    """The calls that would be made: each a list of the messages as they go over the wire, or the form body to the letter."""
-
-    model_config = _STRICT
-
-    events: Annotated[Any, Field(description="the call that reports events")] = None
-    users: Annotated[Any, Field(description="the call that reports identities of users")] = None
-
-    @model_validator(mode="after")
-    def _texts_or_lists(self) -> Self:
-        if not all(each is None or isinstance(each, str | list) for each in (self.events, self.users)):
-            raise ValueError("expected a list of messages, or the form body as a text")
-        return self
+    return {
+        "oneOf": [{"required": [name]} for name in values],
+        "dependentRequired": {"line": ["file"], "reason": ["refused"]},
+        "dependentSchemas": {result: alone(result) for result in ("filtered", "duplicate")},
+    }
 
 
 class TestRecord(BaseModel):
     """One record, and what is expected of it."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(**_STRICT, json_schema_extra=_keys_of_a_record(*VALUES))
     __test__ = False  # no test of pytest's
 
-    text: str | None = None
-    json_value: Any = Field(default=None, alias="json")
-    base64: Annotated[str | None, AfterValidator(_readable("base64"))] = None
-    hex: Annotated[str | None, AfterValidator(_readable("hex"))] = None
-    file: Annotated[str | None, Field(min_length=1)] = None
-    line: Annotated[int | None, Field(ge=1, description="which line of the file is the record, from 1")] = None
-    without_value: Literal[True] | None = None
-    key: TextOrBytes = None
-    headers: dict[str, TextOrBytes] = Field(default_factory=dict)
-    topic: str | None = None
-    partition: Annotated[int, Field(ge=0)] = 0
-    offset: Annotated[int | None, Field(ge=0)] = None
-    timestamp: Time = -1
+    json_value: Annotated[AnyJson, Field(alias="json", description="What stands below this key, written as JSON.")] = (
+        None
+    )
+    text: Annotated[str | None, Field(description="This text.")] = None
+    base64: Annotated[Base64, Field(description="These bytes in Base64.")] = None
+    hex: Annotated[Hex, Field(description="These bytes in hexadecimal digits.")] = None
+    file: Annotated[
+        str | None,
+        Field(min_length=1, description="The content of this file, relative to the folder of the cases."),
+    ] = None
+    line: Annotated[
+        int | None, Field(ge=1, description="With `file`: the number of the line that is the record, from 1.")
+    ] = None
+    without_value: Annotated[OnlyTrue, Field(description="`true`: the record has no value (a tombstone).")] = None
+    key: Annotated[
+        TextOrBytes,
+        Field(description="The record's key: a text, or its bytes as `{hex: 00 ff}` or `{base64: AP8=}`."),
+    ] = None
+    headers: Annotated[
+        dict[str, TextOrBytes], Field(description="The record's headers, by name: each a text or bytes, like a key.")
+    ] = Field(default_factory=dict)
+    topic: Annotated[
+        str | None,
+        Field(
+            description="The record's topic.", json_schema_extra={"default_text": "the first topic of the source file"}
+        ),
+    ] = None
+    partition: Annotated[int, Field(ge=0, description="The record's partition.")] = 0
+    offset: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="The record's offset.",
+            json_schema_extra={"default_text": "0, in a case of several records the record's place"},
+        ),
+    ] = None
+    timestamp: Annotated[
+        Time,
+        Field(
+            description="Kafka's time of the record: Unix milliseconds or a time, as for `event_time`.",
+            json_schema_extra={"default_text": "none"},
+        ),
+    ] = -1
 
-    events: list[ExpectedEvent] | None = None
-    users: list[ExpectedUser] | None = None
-    filtered: Literal[True] | None = None
-    duplicate: Literal[True] | None = None
-    refused: Annotated[ReasonCode | None, BeforeValidator(ReasonCode.read)] = None
-    reason: str | None = None
-    body: ExpectedBody | None = None
+    events: Annotated[
+        list[ExpectedEvent] | None,
+        Field(description="The events that are reported, in their order. An empty list means that there are none."),
+    ] = None
+    users: Annotated[
+        list[ExpectedUser] | None, Field(description="The users' identities that are reported, in their order.")
+    ] = None
+    filtered: Annotated[OnlyTrue, Field(description="`true`: the record is filtered.")] = None
+    refused: Annotated[
+        ReasonCode | None,
+        BeforeValidator(ReasonCode.read, json_schema_input_type=ReasonCode),
+        Field(
+            description="The record goes to the dead letters for this [reason code](reason-codes.md). "
+            "It stands beside `events` where only some entries of the record are refused."
+        ),
+    ] = None
+    reason: Annotated[
+        str | None,
+        Field(description="With `refused`: a part of the sentence that says why, such as the name of the rule."),
+    ] = None
+    duplicate: Annotated[
+        OnlyTrue,
+        Field(
+            description="`true`: everything that the record becomes was reported before, by an earlier record of the case."
+        ),
+    ] = None
+    body: Annotated[ExpectedBody | None, Field(description="The [call itself](testing.md#the-call-itself).")] = None
 
     @property
     def values(self) -> list[str]:
@@ -194,13 +160,19 @@ def _alias(name: str) -> str:
 class TestCase(TestRecord):
     """One case: a record and what is expected of it, or several records one after the other."""
 
-    name: Annotated[str, Field(min_length=1, max_length=300, description="what the case shows; each name once")]
+    model_config = ConfigDict(**_STRICT, json_schema_extra=_keys_of_a_record(*VALUES, "records"))
+
+    name: Annotated[str, Field(min_length=1, max_length=300, description="What the case shows. Each name stands once.")]
     whole: Annotated[
-        bool | None, Field(description="nothing else is there: no further field, attribute or message")
+        bool | None,
+        Field(
+            description="Whether nothing else may be there: no further field, attribute or message.",
+            json_schema_extra={"default_text": "`whole` of the file"},
+        ),
     ] = None
     records: Annotated[
         list[TestRecord] | None,
-        Field(min_length=1, description="several records, one after the other, each with what is expected of it"),
+        Field(min_length=1, description="Several records, one after the other, each with what is expected of it."),
     ] = None
 
     def _has_its_values(self) -> None:
@@ -218,8 +190,15 @@ class TestCases(BaseModel):
     model_config = _STRICT
     __test__ = False
 
-    environment: dict[str, str] = Field(default_factory=dict)
-    keys: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
-    schemas: dict[int, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
-    whole: bool = False
-    cases: Annotated[list[TestCase], Field(min_length=1)]
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="The variables of the source file, name to text."
+    )
+    keys: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict, description="The secrets of the function `hmac`, by name."
+    )
+    schemas: Annotated[dict[int, Annotated[str, Field(min_length=1)]], WithJsonSchema(_SCHEMA_FILES)] = Field(
+        default_factory=dict,
+        description="Avro schemas by their ID in the registry, which is not asked: `{7: clicks.avsc}`. The files are relative to this one.",
+    )
+    whole: Annotated[bool, Field(description="The default of `whole` for all cases.")] = False
+    cases: Annotated[list[TestCase], Field(min_length=1, description="The cases.")]

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import zstandard
 
-from pipeline.authoring.cases.models import TestRecord, bytes_of_base64, bytes_of_hex
+from pipeline.authoring.cases.models import TestRecord
+from pipeline.authoring.cases.written_values import bytes_of_base64, bytes_of_hex
 from pipeline.config.source_file import SourceFile
 from pipeline.decode import DecodeStep
 from pipeline.yaml_text.yaml_file import reason

@@ -50,10 +50,12 @@ class _AccessLogOptions(BaseModel):
         default=64,
         ge=0,
         le=1000,
-        description="Most parameters read from a URL's query into `query`; further ones are left out.",
+        description="The largest number of parameters that are read from a URL's query. Further ones are left out.",
     )
     user_agent: bool = Field(
-        default=False, description="Whether the User-Agent is taken apart into `user_agent`: browser, os, device."
+        default=False,
+        description="`true`: the User-Agent (`http_user_agent`) is taken apart into `user_agent`: "
+        "`browser`, `browser_version`, `os`, `os_version`, `device`, `brand`, as far as they are known. One that was not seen before costs 0.2 to 0.8 ms.",
     )
 
 
@@ -62,11 +64,12 @@ class NginxOptions(_AccessLogOptions):
 
     log_format: str = Field(
         default="combined",
-        description="`combined`, or the format string, or the whole log_format directive as it stands in nginx.conf.",
+        description="`combined`, or the format string, or the whole `log_format` directive as it stands in nginx.conf; `\\t` is a tab there.",
     )
     escape: Literal["default", "json", "none"] | None = Field(
         default=None,
-        description="The directive's escape= parameter; where it is left out, the directive's own, or default.",
+        description="The `escape=` parameter of the directive.",
+        json_schema_extra={"default_text": "that of the directive, or `default`"},
     )
 
     @field_validator("log_format")
@@ -81,7 +84,7 @@ class ApacheOptions(_AccessLogOptions):
 
     log_format: str = Field(
         default="combined",
-        description="`common`, `combined`, `vhost_combined`, or a format string, or a LogFormat line of httpd.conf.",
+        description="`common`, `combined`, `vhost_combined`, or the format string, or a whole `LogFormat` line as it stands in httpd.conf.",
     )
 
     @field_validator("log_format")

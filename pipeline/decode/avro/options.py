@@ -61,17 +61,33 @@ class AvroOptions(BaseModel):
 
     encoding: Encoding | None = Field(
         default=None,
-        description="What stands around the data: confluent, single_object, container or plain. By default confluent with a registry, plain with a schema_file.",
+        description="What stands around the data: `confluent` (a zero byte and the ID of a schema), `single_object` "
+        "(the fingerprint of a schema), `container` (a whole object container file) or `plain` (nothing).",
+        json_schema_extra={"default_text": "`confluent` with a `registry`, else `plain`"},
     )
-    registry: Annotated[RegistrySettings | None, BeforeValidator(_url_alone)] = Field(
+    registry: Annotated[
+        RegistrySettings | None,
+        BeforeValidator(
+            _url_alone, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)] | RegistrySettings
+        ),
+    ] = Field(
         default=None,
-        description="The Schema Registry that knows the writers' schemas: its URL, several, or a section with it.",
+        description="The [Schema Registry](decoders.md#the-registry) that knows the writers' schemas: its URL, the URLs of its nodes, or a mapping.",
     )
-    schema_file: Annotated[tuple[SchemaFile, ...], BeforeValidator(one_or_several), Field(max_length=1_000)] = Field(
-        default=(), description="The writer's schema, or several for single_object."
+    schema_file: Annotated[
+        tuple[SchemaFile, ...],
+        Field(max_length=1_000),
+        BeforeValidator(
+            one_or_several, json_schema_input_type=str | Annotated[list[str], Field(min_length=1, max_length=1_000)]
+        ),
+    ] = Field(
+        default=(),
+        description="The file with the writer's schema (`.avsc`), relative to the source file's folder. `single_object` takes a list of several.",
     )
     reader_schema_file: SchemaFile | None = Field(
-        default=None, description="The schema that the data is read as, whatever it was written by (schema resolution)."
+        default=None,
+        description="The file with the schema that the data is read as, whatever schema it was written with: "
+        "schema resolution, with defaults, aliases and promotions, as in the Avro specification.",
     )
 
     @property

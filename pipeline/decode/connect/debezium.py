@@ -42,12 +42,19 @@ class DebeziumOptions(ColumnOptions):
     """Options of `format: debezium`."""
 
     operations: Annotated[tuple[Operation, ...], Field(min_length=1)] = Field(
-        default=("c", "u"), description="The operations whose events are entries; all others are filtered."
+        default=("c", "u"),
+        description="The operations whose events are entries. Events of all others, and tombstones, are filtered: none of them is refused.",
     )
     envelope: Annotated[str, Field(min_length=1, max_length=100)] = Field(
-        default=ENVELOPE, description="The field that holds what the event says beside the row."
+        default=ENVELOPE,
+        description="The name of the field that holds what the event says beside the row. It is changed where a column has the same name.",
     )
-    timestamps: Timestamps = Field(default="local", description=ColumnOptions.model_fields["timestamps"].description)
+    timestamps: Timestamps = Field(
+        default="local",
+        description="What a timestamp without a zone is. "
+        "MySQL's `DATETIME` and PostgreSQL's `timestamp` have no zone, and Debezium writes them as if they were UTC. "
+        "`local` takes that back, so that the source file's `time_zone` holds. `utc` is for databases whose times are UTC.",
+    )
 
 
 def build_debezium(options: DebeziumOptions, limits: DecodeLimits) -> Decoder:

@@ -69,11 +69,13 @@ class ColumnOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     types: dict[str, ColumnType] = Field(
-        default_factory=dict, description="The types of columns by name, where no schema is beside the row."
+        default_factory=dict,
+        description="The types of columns by name, such as `{amount: decimal(2), created_at: timestamp}`. They are read after the schema, where there is one.",
     )
     timestamps: Timestamps = Field(
         default="utc",
-        description="What a timestamp without a zone is: an instant, written with Z, or a local time, written without a zone.",
+        description="What a timestamp without a zone is. `utc`: an instant, written with `Z`, as the JDBC source's are where its `db.timezone` is the database's. "
+        "`local`: a time in the database's own zone, written without a zone, so that the source file's `time_zone` holds.",
     )
 
 

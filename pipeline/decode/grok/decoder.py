@@ -31,14 +31,15 @@ class GrokOptions(BaseModel):
     definitions: Annotated[
         Mapping[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Expression], Field(max_length=1_000)
     ] = Field(
-        default_factory=dict, description="Patterns of your own by name; one of a well-known name takes its place."
+        default_factory=dict,
+        description="Patterns of your own by name, such as `{ORDER: 'P\\d{10}'}`. A pattern with a well-known name replaces the well-known one.",
     )
     match: Literal["search", "full"] = Field(
         default="search",
-        description="search: an expression may match any part of the text. full: it describes all of it.",
+        description="`search`: an expression may match any part of the text, the first one found. `full`: it describes all of the text.",
     )
     pattern: _Expression | Annotated[list[_Expression], Field(min_length=1, max_length=100)] = Field(
-        description="One expression, or a list of which the first that matches counts."
+        description="An expression such as `%{IP:client} %{WORD:action} %{NUMBER:ms:int}`, or a list of expressions, of which the first that matches counts."
     )
 
     @field_validator("pattern")

@@ -41,10 +41,12 @@ class JavaOptions(BaseModel):
     layout: str = Field(
         default="spring_boot",
         max_length=2_000,
-        description="`spring_boot`, `spring_boot_2`, `logback`, `log4j`, or the layout as it stands in logback.xml or log4j2.xml.",
+        description="`spring_boot` (3), `spring_boot_2`, `logback` (`%d{yyyy-MM-dd HH:mm:ss.SSS} [%thread] %-5level %logger{36} - %msg%n`), "
+        "`log4j` (`%d{yyyy-MM-dd HH:mm:ss,SSS} %-5p [%t] %c{1} (%F:%L) - %m%n`), or the layout as it stands in logback.xml or log4j2.xml.",
     )
     time_zone: ZoneName = Field(
-        default="Asia/Shanghai", description="The zone of times, where the layout names none, as an IANA name."
+        default="Asia/Shanghai",
+        description="The time zone of times for which neither the time nor the layout names one, as an IANA name.",
     )
 
     @field_validator("layout")

@@ -50,26 +50,38 @@ class RegistrySettings(BaseModel):
         _SEVERAL,
         BeforeValidator(one_or_several, json_schema_input_type=str | Annotated[list[str], _SEVERAL]),
         Field(
-            description="Its URL, or those of its nodes, of which the next is asked where one is away; `http` only to loopback. A path in it is kept."
+            description="The URL of the registry, or the URLs of its nodes: when one is away, the next is asked, and is asked first from then on. "
+            "`http` is allowed only to loopback. A path in the URL is kept."
         ),
     ]
     username: Annotated[
-        str | None, Field(description="The name for basic authentication.", min_length=1, max_length=500)
+        str | None, Field(description="The user name for basic authentication.", min_length=1, max_length=500)
     ] = None
-    password: Annotated[SecretSource | None, Field(description="Its password.")] = None
+    password: Annotated[SecretSource | None, Field(description="The password for basic authentication.")] = None
     ca_file: Annotated[
-        PemFile | None, Field(description="Certificates to trust instead of the well-known ones, as PEM.")
+        PemFile | None,
+        Field(
+            description="A PEM file with the certificates to trust.",
+            json_schema_extra={"default_text": "the well-known certificates"},
+        ),
     ] = None
-    connect_timeout: Annotated[Duration, Field(ge=1, le=60_000, description="How long to wait for a connection.")] = (
-        3_000
-    )
-    read_timeout: Annotated[Duration, Field(ge=1, le=60_000, description="How long to wait for an answer.")] = 5_000
-    cache: Annotated[int, Field(ge=1, le=100_000, description="How many schemas are remembered.")] = 1_000
+    connect_timeout: Annotated[
+        Duration, Field(ge=1, le=60_000, description="The time limit for opening a connection.")
+    ] = 3_000
+    read_timeout: Annotated[Duration, Field(ge=1, le=60_000, description="The time limit for an answer.")] = 5_000
+    cache: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="The number of schemas that are remembered. The schema of an ID never changes.",
+        ),
+    ] = 1_000
     unknown_after: Annotated[
         Duration,
         Field(
             le=600_000,
-            description="How long an ID that the registry does not know is asked for again, before its records are refused.",
+            description="How long the registry is asked again for an ID that it does not know, since the ID may be new. After that its records are refused.",
         ),
     ] = 3_000
     ask_again_after: Annotated[

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from pipeline.authoring.cases import models
+from pipeline.authoring.cases import expected, models
 from pipeline.cli.main import cli
 from pipeline.errors import CasesFailed, UsageError
 from tests.support.paths import ROOT
@@ -437,7 +437,13 @@ def test_junit_has_what_the_schema_asks_for_whatever_is_in_a_record(tested, tmp_
 
 def test_every_key_is_on_the_page():
     page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-    for model in (models.TestCases, models.TestCase, models.ExpectedEvent, models.ExpectedUser, models.ExpectedBody):
+    for model in (
+        models.TestCases,
+        models.TestCase,
+        expected.ExpectedEvent,
+        expected.ExpectedUser,
+        expected.ExpectedBody,
+    ):
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in page, name
 

@@ -9,7 +9,7 @@ from itertools import repeat
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config.source_file import LimitSettings
+from pipeline.config.sections import LimitSettings
 from schemas.customer import CustomerId, CustomerMessage
 from schemas.event import EventMessage
 from schemas.refusal import ReasonCode
