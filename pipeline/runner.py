@@ -251,8 +251,8 @@ class Runner:
     def _settle(self, settled: Settled, now_ms: int) -> None:
         self._desk.confirm(settled.delivered, now_ms)
         self._unsynced = self._unsynced or bool(settled.delivered)
-        self._desk.release([*(parcel for parcel, _ in settled.refused), *settled.dropped, *settled.withdrawn])
-        self._desk.ask(settled.withdrawn)
+        self._desk.release([*(parcel for parcel, _ in settled.refused), *settled.dropped])
+        self._desk.renew(settled.withdrawn)
         for parcel in settled.delivered:
             self._close(parcel, _REPORTED[parcel.kind])
         for parcel, refused in settled.refused:
@@ -354,9 +354,7 @@ class Runner:
         self._store.renew(now_ms)
         self._renewed_ms = now_ms
         if has_lapsed:
-            unsent = self._dispatch.withdraw()
-            self._desk.release(unsent)
-            self._desk.ask(unsent)
+            self._desk.renew(self._dispatch.withdraw())
 
     def _tick(self, now_ms: int) -> None:
         if self._is_due("sweep", now_ms, SWEEP_EVERY_MS):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -42,7 +43,10 @@ MAPPING = {
             "attributes": {"note": "$.note"},
         }
     ],
-    "users": [{"when": {"type": "both"}, "customer_id": "$.user", "identities": {"open_id": "$.user"}}],
+    "users": [
+        {"when": {"type": "both"}, "customer_id": "$.user", "identities": {"open_id": "$.user"}},
+        {"when": {"type": "user"}, "customer_id": "$.user", "identities": {"open_id": "$.identity"}},
+    ],
 }
 
 
@@ -147,6 +151,7 @@ class Api:
         self.chance = chance
         self.taken = Counter()
         self.order = {}  # user -> what came first
+        self.identities = {}  # user -> the identities it took, in their order
 
     def answer(self, kind, messages):
         parsed = [json.loads(each) for each in messages]
@@ -161,6 +166,8 @@ class Api:
             self.order.setdefault((each["customerId"], kind), len(self.order))
             if kind is Kind.EVENT:
                 self.taken[each["extendAttributes"]["outBizId"]] += 1
+            else:
+                self.identities.setdefault(each["customerId"], []).append(each["customerIdList"][0]["customerId"])
         return Delivered()
 
 
@@ -346,6 +353,24 @@ def test_identities_are_taken_before_the_events_of_their_record(numbers, seed):
         world.runners[0].turn()
     order = world.api.order
     assert all(order[(user, Kind.USER)] < place for (user, kind), place in order.items() if kind is Kind.EVENT)
+
+
+def test_identities_of_a_customer_are_taken_in_the_order_of_the_log():
+    chance = Random(11)
+    versions = [(chance.randrange(40), number) for number in range(4_000)]
+    log = [
+        json.dumps({"type": "user", "user": f"u{user}", "identity": f"{number:04}"}).encode()
+        for user, number in versions
+    ]
+    world = World([log], chance)
+    world.begin(0)
+    world.rebalance(0)
+    while not world.group.is_done():
+        world.runners[0].turn()
+    taken = world.api.identities
+    assert sum(map(len, taken.values())) == len(log)
+    inversions = sum(later < earlier for each in taken.values() for earlier, later in pairwise(each))
+    assert inversions == 0
 
 
 def test_a_stop_finishes_what_is_in_flight_and_commits_it():
