@@ -93,7 +93,12 @@ class Dispatch:
     def take_in(self, now_ms: int) -> Settled:
         """Take in the outcomes that came back. The caller remembers what was delivered before it sends more."""
         settled = Settled([], [], [], [])
-        for ticket, outcome in self._senders.collect():
+        try:
+            outcomes = self._senders.collect()
+        except BaseException:
+            self._sending -= 1  # a fault in a sender; its batch does not come back
+            raise
+        for ticket, outcome in outcomes:
             assert isinstance(ticket, Batch)  # noqa: S101 - only batches are submitted, below
             self._sending -= 1
             self._take(ticket, outcome, now_ms, settled)
