@@ -21,6 +21,7 @@ class Batch:
     in_doubt: bool = False  # an attempt's answer was lost
     tenure: int = 0  # under which unbroken lease it was sent
     call: int = 0  # the number of its last call
+    first_call: int = 0  # the number of its first call; kept by the halves of a batch
     since: int = 0  # how many calls there were when it was first sent, or last refused for an unknown cause
     alone: int = 0  # how many calls there were when its only message was first refused for the unknown cause `code`
     has_contrast: bool = False  # a call begun after that was accepted before this batch was sent again
@@ -38,7 +39,8 @@ class Batch:
         """Split in two, to find which message the API refuses."""
         middle = len(self.parcels) // 2
         return [
-            Batch(self.kind, part, in_doubt=self.in_doubt) for part in (self.parcels[:middle], self.parcels[middle:])
+            Batch(self.kind, part, first_call=self.first_call, in_doubt=self.in_doubt)
+            for part in (self.parcels[:middle], self.parcels[middle:])
         ]
 
 

@@ -183,6 +183,7 @@ class Dispatch:
             batch.tenure = self._tenure
             self.attempts.calls += 1
             batch.call = self.attempts.calls
+            batch.first_call = batch.first_call or batch.call
             batch.since = batch.since or batch.call
             batch.has_contrast = 0 < batch.alone < self._accepted.get(batch.kind, 0)
             self._sending += 1
@@ -191,20 +192,21 @@ class Dispatch:
             self._senders.submit(batch, batch.kind, [parcel.body for parcel in batch.parcels])
 
     def _next(self, now_ms: int) -> Batch | None:
-        """Take what is to be sent next: what has rested long enough, then parts of halved batches, then new batches."""
+        """Take what is to be sent next: parts of halved batches, then what has rested long enough, then new batches.
+
+        While an operation is in doubt, every other call is a new batch: an acceptance shows that the others failed for their content.
+        """
         may_send = {kind for kind, doubt in self._doubts.items() if doubt.may_send(now_ms)}
+        if not self._is_piece_out and (batch := _first(self._pieces, may_send)) is not None:
+            batch.is_piece = self._is_piece_out = True
+            return batch
+        in_doubt = {kind for kind in may_send if self._doubts[kind].next_ms() is not None}
+        if self.attempts.calls % 2 and in_doubt and (batch := _first(self._outbox, in_doubt)) is not None:
+            return batch
         if due := [entry for entry in self._resting if entry[0] <= now_ms and entry[2].kind in may_send]:
             self._resting.remove(entry := min(due))
             return entry[2]
-        for queue in (self._pieces, self._outbox):
-            if queue is self._pieces and self._is_piece_out:
-                continue
-            if (batch := next((each for each in queue if each.kind in may_send), None)) is not None:
-                queue.remove(batch)
-                batch.is_piece = queue is self._pieces
-                self._is_piece_out = self._is_piece_out or batch.is_piece
-                return batch
-        return None
+        return _first(self._outbox, may_send)
 
     def _take(self, batch: Batch, outcome: Outcome, now_ms: int, settled: Settled) -> None:
         if batch.is_piece:
@@ -313,9 +315,20 @@ class Dispatch:
             half.code, half.strikes, half.since = batch.code, limit - 1, self.attempts.calls
         if is_doubtful:
             self._halved_in_vain[batch.kind] = len(batch.parcels)
-            self._pieces.extend(halves)  # behind the parts that nobody has tried yet: one of those may be accepted
+        if self._accepted.get(batch.kind, 0) <= batch.first_call:
+            self._pieces.extend(halves)  # behind the parts that were not tried yet: one of those may be accepted
         else:
-            self._pieces.extendleft(reversed(halves))
+            self._pieces.extendleft(
+                reversed(halves)
+            )  # so that others are left to give contrast when the bad message is alone
+
+
+def _first(queue: deque[Batch], kinds: set[Kind]) -> Batch | None:
+    """Take the first batch of these kinds out of a queue."""
+    batch = next((each for each in queue if each.kind in kinds), None)
+    if batch is not None:
+        queue.remove(batch)
+    return batch
 
 
 def _sentence(outcome: Halt | Retry) -> str:

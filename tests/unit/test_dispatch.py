@@ -115,7 +115,7 @@ def test_an_error_nobody_knows_is_taken_for_the_content_when_others_are_delivere
 
 
 def test_a_bad_message_with_an_unknown_code_is_found_even_when_its_batch_is_all_there_is():
-    for bad in (0, 1, 41, 50, 98):
+    for bad in set(range(100)) - {49, 99}:  # after these two nothing is left that could give contrast
         api, dispatch, delivered, refused = play(
             lambda numbers, bad=bad: UNKNOWN if bad in numbers else Delivered(), 100
         )
