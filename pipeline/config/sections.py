@@ -144,5 +144,10 @@ class StopSettings(BaseModel):
     model_config = _STRICT
 
     grace: Annotated[
-        Duration, Field(le=3_600_000, description="How long a stop may take to finish what is in flight.")
+        Duration,
+        Field(
+            le=3_600_000,
+            description="How long a stop may take. In the first half the job finishes what is in flight. "
+            "In the second half it sends nothing more and waits for the calls under way.",
+        ),
     ] = 30_000

@@ -48,7 +48,7 @@ class Exhausted(StrEnum):
     """What to do with a batch once `Retry.limit` attempts have failed the same way."""
 
     HALT = "halt"
-    # The next two halve the batch when others were delivered meanwhile (so it must be the content); otherwise they halt or go on.
+    # The next two halve the batch, and refuse a message only where others were accepted between two refusals of it alone; else they halt or go on.
     ISOLATE_OR_HALT = "isolate_or_halt"
     ISOLATE_OR_RETRY = "isolate_or_retry"
 

@@ -9,18 +9,23 @@ from pipeline.job.in_flight import Parcel
 from transforms.base import Kind
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Batch:
     """What one call reports, with the history that decides what happens when it is not taken."""
 
     kind: Kind
     parcels: list[Parcel]
     attempts: int = 0
-    first_sent_ms: int = 0  # kept by the halves of a batch
     code: str = ""  # of the last failure
     strikes: int = 0  # failures in a row with that code
     in_doubt: bool = False  # an attempt's answer was lost
     tenure: int = 0  # under which unbroken lease it was sent
+    call: int = 0  # the number of its last call
+    first_call: int = 0  # the number of its first call; kept by the halves of a batch
+    since: int = 0  # how many calls there were when it was first sent, or last refused for an unknown cause
+    alone: int = 0  # how many calls there were when its only message was first refused for the unknown cause `code`
+    has_contrast: bool = False  # a call begun after that was accepted before this batch was sent again
+    is_piece: bool = False  # part of a batch that is halved for an unknown cause
 
     def drop_stale(self) -> list[Parcel]:
         """Remove messages whose partition was taken away, and return them; failures so far say nothing of a batch that has changed."""
@@ -34,7 +39,7 @@ class Batch:
         """Split in two, to find which message the API refuses."""
         middle = len(self.parcels) // 2
         return [
-            Batch(self.kind, part, first_sent_ms=self.first_sent_ms, in_doubt=self.in_doubt)
+            Batch(self.kind, part, first_call=self.first_call, in_doubt=self.in_doubt)
             for part in (self.parcels[:middle], self.parcels[middle:])
         ]
 

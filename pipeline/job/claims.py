@@ -1,8 +1,9 @@
-"""The desk where messages ask for the right to be reported, and wait while somebody else has it."""
+"""Claims messages in the dedup store, in batches. A message whose key is already claimed waits here for that claim's outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, takewhile
 
 from pipeline.contracts.interfaces import DedupStore
 from pipeline.contracts.values import Standing
@@ -15,20 +16,30 @@ ASK_AGAIN_MS = 200
 class ClaimDesk:
     """Puts the dedup store's three verbs to parcels, in batches.
 
-    Two messages with the same key close together: the second waits for the first one's outcome. If the first was reported the second
-    is a duplicate; if it was refused, the second is tried itself.
+    The messages of one key are claimed one after the other, in the order in which they were first asked for, whatever happens to the
+    claims before them: two versions of a customer's identities never change places. If the first was reported, a second one of the same
+    version is a duplicate; if it was refused, the second is tried itself.
     """
 
     def __init__(self, store: DedupStore) -> None:
         self._store = store
-        self._asking: list[Parcel] = []
-        self._held_here: dict[bytes, list[Parcel]] = {}  # key claimed by this process -> who waits for its outcome
-        self._held_elsewhere: list[Parcel] = []
+        # Key -> its unfinished messages, in the order of `ask`. The first is claimed here, unless the key is in one of the next two.
+        self._lines: dict[bytes, list[Parcel]] = {}
+        self._asking: dict[
+            bytes, list[Parcel]
+        ] = {}  # the lines whose first message is to be claimed at the next `settle`
+        self._elsewhere: dict[bytes, list[Parcel]] = {}  # the lines that wait for another process
         self._ask_elsewhere_at = 0
 
     def ask(self, parcels: Iterable[Parcel]) -> None:
-        """Queue parcels to be claimed at the next `settle`."""
-        self._asking.extend(parcels)
+        """Queue parcels to be claimed: at the next `settle`, or when those before them with the same key are finished."""
+        lines, asking = self._lines, self._asking
+        for parcel in parcels:
+            key = parcel.claim.key
+            if (line := lines.get(key)) is None:
+                lines[key] = asking[key] = [parcel]
+            else:
+                line.append(parcel)
 
     @property
     def has_work(self) -> bool:
@@ -38,7 +49,7 @@ class ClaimDesk:
     @property
     def waiting_elsewhere(self) -> int:
         """Messages that wait for another process's outcome."""
-        return len(self._held_elsewhere)
+        return sum(map(len, self._elsewhere.values()))
 
     def settle(self, now_ms: int) -> tuple[list[Parcel], list[tuple[Parcel, Standing]]]:
         """Claim what was asked for. Return the parcels granted, and those already reported with how that is known.
@@ -48,53 +59,71 @@ class ClaimDesk:
         """
         granted: list[Parcel] = []
         known: list[tuple[Parcel, Standing]] = []
-        asking, self._asking = self._asking, []
-        if self._held_elsewhere and now_ms >= self._ask_elsewhere_at:
-            asking += self._held_elsewhere
-            self._held_elsewhere = []
+        if self._elsewhere and now_ms >= self._ask_elsewhere_at:
+            self._asking.update(self._elsewhere)
+            self._elsewhere = {}
             self._ask_elsewhere_at = now_ms + ASK_AGAIN_MS
-        if not asking:
+        if not self._asking:
             return granted, known
-        held_here, free, held = (
-            self._held_here,
-            Standing.GRANTED,
-            Standing.HELD,
-        )  # looking an enumeration's member up takes its time
-        for parcel, standing in zip(asking, self._store.claim([each.claim for each in asking], now_ms), strict=True):
+        asked = list(chain.from_iterable(self._asking.values()))
+        if len(asked) > len(self._asking):
+            asked = list(chain.from_iterable(map(_same_version, self._asking.values())))
+        self._asking = {}
+        free, held = Standing.GRANTED, Standing.HELD  # looking an enumeration's member up takes its time
+        standings = self._store.claim([parcel.claim for parcel in asked], now_ms)
+        if standings.count(free) == len(asked):  # as nearly always
+            return asked, known
+        for parcel, standing in zip(asked, standings, strict=True):
             if standing is free:
-                held_here.setdefault(parcel.claim.key, [])  # whoever waits for a claim that lapsed goes on waiting
                 granted.append(parcel)
             elif standing is not held:
                 known.append((parcel, standing))
-            elif (waiting := held_here.get(parcel.claim.key)) is not None:
-                waiting.append(parcel)
-            else:
-                self._held_elsewhere.append(parcel)
+            elif (line := self._lines[parcel.claim.key])[0] is parcel:
+                self._elsewhere[parcel.claim.key] = line
+        self._finish([parcel for parcel, _ in known])
         return granted, known
 
     def confirm(self, parcels: Sequence[Parcel], now_ms: int) -> None:
-        """Remember them as reported; who waited for them asks again and learns it."""
+        """Remember them as reported; who waits for them is asked for next, and learns it."""
         if parcels:
             self._store.confirm([parcel.claim for parcel in parcels], now_ms)
-            self._wake(parcels)
+            self._finish(parcels)
 
     def release(self, parcels: Sequence[Parcel]) -> None:
-        """Give their claims back unreported; who waited for them asks again and may be granted."""
+        """Give their claims back unreported; who waits for them is asked for next, and may be granted."""
         if parcels:
             self._store.release([parcel.claim for parcel in parcels])
-            self._wake(parcels)
+            self._finish(parcels)
+
+    def renew(self, parcels: Sequence[Parcel]) -> None:
+        """Give claims back that may have lapsed, and ask for them anew. They keep their place before those that wait for them."""
+        if parcels:
+            self._store.release([parcel.claim for parcel in parcels])
+            for parcel in parcels:
+                self._asking[parcel.claim.key] = self._lines[parcel.claim.key]
 
     def drop_stale(self) -> None:
-        """Forget who waits for a record of a partition that was taken away."""
-        self._asking = [parcel for parcel in self._asking if not parcel.is_stale]
-        self._held_elsewhere = [parcel for parcel in self._held_elsewhere if not parcel.is_stale]
-        for key, waiting in self._held_here.items():
-            if waiting:
-                self._held_here[key] = [parcel for parcel in waiting if not parcel.is_stale]
+        """Forget who waits for a record of a partition that was taken away. What is claimed stays until its outcome."""
+        for key, line in list(self._lines.items()):
+            is_claimed = key not in self._asking and key not in self._elsewhere
+            line[is_claimed:] = [parcel for parcel in line[is_claimed:] if not parcel.is_stale]
+            if not line:
+                del self._lines[key]
+                self._asking.pop(key, None)
+                self._elsewhere.pop(key, None)
 
-    def _wake(self, parcels: Sequence[Parcel]) -> None:
-        pop = self._held_here.pop
+    def _finish(self, parcels: Iterable[Parcel]) -> None:
+        """The first messages of some lines have their outcome: the next ones are asked for."""
+        lines, asking = self._lines, self._asking
         for parcel in parcels:
-            waiting = pop(parcel.claim.key, None)
-            if waiting:
-                self._asking.extend(waiting)
+            if len(line := lines.pop(parcel.claim.key)) > 1:
+                del line[0]
+                lines[parcel.claim.key] = asking[parcel.claim.key] = line
+            elif asking:  # several of one line may be finished at once
+                asking.pop(parcel.claim.key, None)
+
+
+def _same_version(line: Sequence[Parcel]) -> Iterable[Parcel]:
+    """Return the first message and those directly behind it with the same version: where it was reported before, so were they."""
+    digest = line[0].claim.digest
+    return takewhile(lambda parcel: parcel.claim.digest == digest, line)

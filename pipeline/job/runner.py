@@ -7,7 +7,9 @@ One thread owns all state here. The HTTP calls run elsewhere and come back as va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Source
@@ -57,6 +59,9 @@ RECORDS_AT_ONCE = 250
 """Records taken between two looks at the senders: so many keep them busy, and are few enough to stay in the processor's cache."""
 
 
+_log = logging.getLogger("log2mq.job")
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything the loop drives."""
@@ -99,6 +104,10 @@ class Runner:
         self._ended_since_commit = 0
         self._stopping = False
         self._stalls = 0
+        self._leave_by_ms = 0  # when the grace time ends; set by a stop
+        self._is_leaving = False  # nothing more is sent, no dead letter either
+        self._error: Log2mqError | None = None  # what ends the job
+        self._delivered: list[Parcel] = []  # taken by the API, and not confirmed yet
         self._unsynced = False
         self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
         self._next: dict[str, int] = {}
@@ -119,18 +128,18 @@ class Runner:
             Log2mqError: one of its kinds, for what stops the job; everything finished until then is committed.
         """
         try:
-            while not self._stopping:
-                self.turn()
-                if self._has_ended() and self._is_idle():
-                    break
-            self._finish()
-            self._commit()
-        except Log2mqError as error:
-            self._save_what_is_known(error)
-            raise
+            try:
+                with self._noting():
+                    self._work()
+            finally:
+                self._remember_answers()
+            with self._noting():
+                self._commit()
         finally:
             self._source.close()
             self._on_status(self.status())
+        if self._error is not None:
+            raise self._error
         return self.status()
 
     def turn(self) -> None:
@@ -236,6 +245,7 @@ class Runner:
     def _move_on(self, now_ms: int) -> None:
         """Take in what the API and the dead-letter topic answered, claim, and send: in this order, so that what was taken is remembered first."""
         self._settle(self._dispatch.take_in(now_ms), now_ms)
+        self._end_dead_lettered()
         while True:
             granted, known = self._desk.settle(now_ms)
             self._dispatch.add(granted, now_ms)
@@ -248,14 +258,20 @@ class Runner:
         self._dispatch.send(now_ms, flush=self._stopping or self._has_ended())
 
     def _settle(self, settled: Settled, now_ms: int) -> None:
-        self._desk.confirm(settled.delivered, now_ms)
-        self._unsynced = self._unsynced or bool(settled.delivered)
-        self._desk.release([*(parcel for parcel, _ in settled.refused), *settled.dropped, *settled.withdrawn])
-        self._desk.ask(settled.withdrawn)
-        for parcel in settled.delivered:
+        self._delivered += (
+            settled.delivered
+        )  # kept until the store has taken it: where it fails now, it is asked once more at the end
+        self._desk.confirm(self._delivered, now_ms)
+        delivered, self._delivered = self._delivered, []
+        self._unsynced = self._unsynced or bool(delivered)
+        self._desk.release([*(parcel for parcel, _ in settled.refused), *settled.dropped])
+        self._desk.renew(settled.withdrawn)
+        for parcel in delivered:
             self._close(parcel, _REPORTED[parcel.kind])
         for parcel, refused in settled.refused:
             self._refuse(parcel, refused)
+
+    def _end_dead_lettered(self) -> None:
         for record in self._dead_letters.durable():
             for ticket in self._burying.pop((record.topic, record.partition, record.offset), ()):
                 ticket.offsets.unfinished_bytes -= ticket.weight
@@ -292,8 +308,8 @@ class Runner:
     def _bury(self, ticket: Ticket) -> None:
         """Hand a refused record to the dead letters; it ends when they have it for good."""
         assert ticket.refusal is not None  # noqa: S101 - both callers have set it
-        if ticket.offsets.closed:
-            return  # whoever owns the partition now reads the record again and comes to its own conclusion
+        if ticket.offsets.closed or self._is_leaving:
+            return  # whoever owns the partition next reads the record again and comes to its own conclusion
         record = ticket.record
         self._burying.setdefault((record.topic, record.partition, record.offset), []).append(ticket)
         self._dead_letters.send(record, ticket.refusal)
@@ -358,9 +374,7 @@ class Runner:
         self._store.renew(now_ms)
         self._renewed_ms = now_ms
         if has_lapsed:
-            unsent = self._dispatch.withdraw()
-            self._desk.release(unsent)
-            self._desk.ask(unsent)
+            self._desk.renew(self._dispatch.withdraw())
 
     def _tick(self, now_ms: int) -> None:
         if self._is_due("sweep", now_ms, SWEEP_EVERY_MS):
@@ -390,24 +404,58 @@ class Runner:
 
     # --- the end -------------------------------------------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        """Finish what is in flight, as far as the grace time allows."""
-        self._adjust_pauses(self._clock())
-        until_ms = self._clock() + self._pace.grace_ms
-        while not self._is_idle() and self._clock() < until_ms:
+    def _work(self) -> None:
+        """Go around until there is nothing more to read; after `stop`, finish what is in flight in the first half of the grace time."""
+        while not self._stopping:
+            self.turn()
+            if self._has_ended() and self._is_idle():
+                return
+        now_ms = self._clock()
+        self._leave_by_ms = now_ms + self._pace.grace_ms
+        self._adjust_pauses(now_ms)
+        while not self._is_idle() and self._clock() < self._leave_by_ms - self._pace.grace_ms // 2:
             self.turn()
 
-    def _save_what_is_known(self, error: Log2mqError) -> None:
-        """Before an error ends the job: wait for the answers under way, so that what was taken is remembered, and commit."""
-        self._dispatch.halt = self._dispatch.halt or str(error)
-        until_ms = self._clock() + self._pace.grace_ms
+    def _remember_answers(self) -> None:
+        """Whatever ends the job: send nothing more, wait for the answers under way within the grace time, and remember what was delivered.
+
+        Batches of partitions that were taken away are among them. What one part of the job fails at does not keep the others from their work.
+        """
+        self._is_leaving = True
+        until_ms = self._leave_by_ms or self._clock() + self._pace.grace_ms
+        while True:
+            now_ms = self._clock()
+            with self._noting():
+                self._keep_lease(now_ms)
+            with self._noting():
+                self._settle(self._dispatch.take_in(now_ms), now_ms)
+            with self._noting():
+                self._end_dead_lettered()
+            if not self._dispatch.sending or now_ms >= until_ms:
+                break
+            self._dispatch.wait(BUSY_POLL_MS / 1000)
+        with self._noting():
+            self._sync()
+        if self._dispatch.halt and self._error is None:
+            self._error = DestinationHalt(self._dispatch.halt)
+        if self._dispatch.sending:
+            _log.warning(
+                "%d calls were not answered within stop.grace; their messages are reported again",
+                self._dispatch.sending,
+            )
+        if self._delivered:
+            _log.warning(
+                "%d messages were delivered, but the dedup store did not take that; they are reported again",
+                len(self._delivered),
+            )
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Keep an error for the end of the job; the first one says what to mend."""
         try:
-            while self._dispatch.sending and self._clock() < until_ms:
-                self._dispatch.wait(BUSY_POLL_MS / 1000)
-                self._settle(self._dispatch.take_in(self._clock()), self._clock())
-            self._commit()
-        except Log2mqError:
-            return  # the first error says what to mend
+            yield
+        except Log2mqError as error:
+            self._error = self._error or error
 
     def status(self) -> Status:
         """Where the job stands: the books, the lag, and what it waits for."""

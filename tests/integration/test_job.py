@@ -138,7 +138,9 @@ def test_one_bad_event_does_not_cost_the_other_99(source, kafka, stand_in):
 
 
 def test_the_duplicate_of_a_refused_event_is_tried_itself(source, kafka, stand_in):
-    stand_in.set_faults({"name": "poison", "do": "refuse", "refuse": {"containing": "poison"}})
+    stand_in.set_faults(
+        {"name": "poison", "do": "refuse", "refuse": {"containing": "poison", "error_code": "InvalidParameter"}}
+    )
     made = source()
     kafka.write(made.topic, [paid(0), paid(1, note="poison"), paid(1), paid(1)])
     total = made.run_to_end().total

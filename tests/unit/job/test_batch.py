@@ -49,11 +49,12 @@ def test_age_counts_from_the_oldest_message():
 
 @given(st.integers(2, 100))
 def test_halves_hold_the_whole(count):
-    batch = Batch(Kind.EVENT, [parcel(number) for number in range(count)], first_sent_ms=7)
+    batch = Batch(Kind.EVENT, [parcel(number) for number in range(count)], in_doubt=True)
     first, second = batch.halves()
     assert first.parcels + second.parcels == batch.parcels
     assert abs(len(first.parcels) - len(second.parcels)) <= 1
-    assert first.first_sent_ms == second.first_sent_ms == 7
+    assert first.in_doubt
+    assert second.in_doubt
 
 
 def test_what_belongs_to_a_partition_taken_away_is_handed_out():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
 from pipeline.contracts.values import Claim, Commit, Partition, Standing
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.job.claims import ASK_AGAIN_MS, ClaimDesk
@@ -13,10 +17,10 @@ from transforms.base import Kind
 LEASE_MS = 5_000
 
 
-def parcel(offset, key=b"order-1", offsets=None):
+def parcel(offset, key=b"order-1", offsets=None, version=0):
     offsets = offsets or PartitionOffsets(Partition("log", 0), Commit(0, ""))
     ticket = Ticket(RawRecord("log", 0, offset, -1, None, b""), offsets, 0)
-    made = Parcel(Kind.EVENT, b"{}", Claim(key.ljust(16), bytes(8), offset.to_bytes(8)))
+    made = Parcel(Kind.EVENT, b"{}", Claim(key.ljust(16), version.to_bytes(8), offset.to_bytes(8)))
     made.ticket = ticket
     return made
 
@@ -90,7 +94,7 @@ def test_who_waits_for_a_partition_taken_away_is_forgotten():
     assert not here.has_work
 
 
-def test_who_waits_goes_on_waiting_when_the_claim_lapsed_and_was_granted_anew():
+def test_who_waits_stays_before_who_comes_later_when_the_claim_lapsed():
     table = MemoryTable()
     here, store = desk(table)
     first, waiting = parcel(1), parcel(2)
@@ -100,6 +104,131 @@ def test_who_waits_goes_on_waiting_when_the_claim_lapsed_and_was_granted_anew():
     there.release([theirs])
     store.renew(LEASE_MS + 2)
     late = parcel(3)
-    assert ask(here, late, now_ms=LEASE_MS + 2) == ([late], [])
-    here.confirm([first], LEASE_MS + 3)
-    assert here.settle(LEASE_MS + 3) == ([], [(waiting, Standing.DUPLICATE)])
+    assert ask(here, late, now_ms=LEASE_MS + 2) == ([], [])
+    here.renew([first])
+    assert here.settle(LEASE_MS + 3) == ([first], [])
+    here.release([first])
+    assert here.settle(LEASE_MS + 3) == ([waiting], [])
+    here.confirm([waiting], LEASE_MS + 3)
+    assert here.settle(LEASE_MS + 3) == ([], [(late, Standing.DUPLICATE)])
+
+
+def test_who_comes_later_does_not_pass_who_waits_for_another_process():
+    table = MemoryTable()
+    (here, _), (there, _) = desk(table), desk(table, "there")
+    theirs, early, late = parcel(1), parcel(2, version=2), parcel(3, version=3)
+    ask(there, theirs)
+    ask(here, early, now_ms=1)
+    here.settle(1)  # asked again, and still held
+    there.release([theirs])
+    assert ask(here, late, now_ms=2) == ([], [])  # it would be granted, were it asked for
+    assert here.waiting_elsewhere == 2
+    assert here.settle(1 + ASK_AGAIN_MS) == ([early], [])
+    here.confirm([early], 300)
+    assert here.settle(300) == ([late], [])
+
+
+def test_many_duplicates_of_one_message_are_asked_for_together():
+    table = MemoryTable()
+    here, store = desk(table)
+    asked, claim = [], store.claim
+    store.claim = lambda claims, now_ms: asked.append(len(claims)) or claim(claims, now_ms)
+    first, *others = [parcel(number) for number in range(1_000)]
+    ask(here, first)
+    ask(here, *others)
+    here.confirm([first], 10)
+    assert here.settle(10) == ([], [(each, Standing.DUPLICATE) for each in others])
+    assert not here.has_work
+    assert asked == [1, 999]
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One desk, another process with the same store, and everything that may happen to claims, in any order.
+
+    What must hold: the messages of a key are finished in the order in which they were first asked for, and all of them are.
+    """
+
+    def __init__(self):
+        super().__init__()
+        table = MemoryTable()
+        self.here, self.store = desk(table)
+        self.theirs = MemoryStore(table, "there", 10**9, LEASE_MS, 0)
+        self.now_ms, self.asked = 0, 0
+        self.unfinished = {}  # key -> messages in the order of asking
+        self.granted, self.held_there = [], {}
+        self.partition = PartitionOffsets(Partition("log", 1), Commit(0, ""))
+
+    @rule(key=st.integers(0, 2), version=st.integers(0, 2), is_leaving=st.booleans())
+    def ask(self, key, version, is_leaving):
+        self.asked += 1
+        made = parcel(self.asked, b"key-%d" % key, self.partition if is_leaving else None, version)
+        self.unfinished.setdefault(made.claim.key, []).append(made)
+        self.here.ask([made])
+
+    @rule()
+    def settle(self):
+        self.now_ms += 70
+        while True:
+            granted, known = self.here.settle(self.now_ms)
+            for each in granted:
+                assert self.unfinished[each.claim.key][0] is each
+            for each, _ in known:
+                assert self.unfinished[each.claim.key].pop(0) is each
+            self.granted += granted
+            if not self.here.has_work:
+                break
+
+    @rule(place=st.integers(0, 5), outcome=st.sampled_from(["delivered", "refused", "withdrawn"]))
+    def answer(self, place, outcome):
+        if not self.granted:
+            return
+        one = self.granted.pop(place % len(self.granted))
+        if outcome == "withdrawn":
+            self.here.renew([one])
+            return
+        assert self.unfinished[one.claim.key].pop(0) is one
+        if outcome == "delivered":
+            self.here.confirm([one], self.now_ms)
+        else:
+            self.here.release([one])
+
+    @rule(key=st.integers(0, 2))
+    def claim_there(self, key):
+        one = parcel(10**6 + key, b"key-%d" % key)
+        if self.theirs.claim([one.claim], self.now_ms) == [Standing.GRANTED]:
+            self.held_there[key] = one.claim
+
+    @rule(key=st.integers(0, 2), is_delivered=st.booleans())
+    def answer_there(self, key, is_delivered):
+        if (claim := self.held_there.pop(key, None)) is not None:
+            if is_delivered:
+                self.theirs.confirm([claim], self.now_ms)
+            else:
+                self.theirs.release([claim])
+
+    @rule()
+    def sleep_longer_than_the_lease(self):
+        self.now_ms += LEASE_MS + 1
+        self.theirs.renew(self.now_ms)
+        self.store.renew(self.now_ms)
+
+    @rule()
+    def revoke(self):
+        self.partition.closed = True
+        self.here.drop_stale()
+        for line in self.unfinished.values():
+            line[:] = [each for each in line if each in self.granted or not each.is_stale]
+        self.partition = PartitionOffsets(Partition("log", 1), Commit(0, ""))
+
+    def teardown(self):
+        self.theirs.close()
+        for _ in range(1 + 2 * self.asked):
+            self.now_ms += ASK_AGAIN_MS
+            self.settle()
+            while self.granted:
+                self.answer(0, "delivered")
+        assert not any(self.unfinished.values())
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

@@ -114,6 +114,102 @@ def test_an_error_nobody_knows_is_taken_for_the_content_when_others_are_delivere
     assert not dispatch.halt
 
 
+def test_a_bad_message_with_an_unknown_code_is_found_even_when_its_batch_is_all_there_is():
+    for bad in set(range(100)) - {49, 99}:  # after these two nothing is left that could give contrast
+        api, dispatch, delivered, refused = play(
+            lambda numbers, bad=bad: UNKNOWN if bad in numbers else Delivered(), 100
+        )
+        assert refused == {bad: "ES0999"}
+        assert len(delivered) == 99
+        assert not dispatch.halt
+        assert len(api.calls) < 40
+
+
+class Timeline:
+    """Both operations for two minutes: a batch each every so often, the back-off of the defaults, and an API that is out at times."""
+
+    def __init__(self, rule, batches=30):
+        """`rule` says what a call gets, by its time, kind and message numbers."""
+        self.rule, self.now_ms = rule, 0
+        self.calls = []  # (kind, numbers, whether accepted)
+        api = Api(None)
+        api.submit = self._submit
+        self.api = api
+        backoff = Backoff(200, 30_000, lambda: 0.5)
+        self.dispatch = Dispatch([Batcher(kind, 100, 1 << 20, 100) for kind in Kind], api, backoff, Breaker(backoff))
+        self.delivered, self.refused = [], {}
+        self.waiting = parcels(100 * batches)
+        for parcel in self.waiting[::2]:
+            parcel.kind = Kind.USER
+
+    def _submit(self, ticket, kind, messages):
+        numbers = [int(each) for each in messages]
+        outcome = self.rule(self.now_ms, kind, numbers)
+        self.calls.append((kind, numbers, isinstance(outcome, Delivered)))
+        self.api._outcomes.append((ticket, outcome))
+
+    def run(self, until_ms=1_000_000):
+        while self.now_ms < until_ms and not self.dispatch.halt:
+            if self.now_ms % 500 == 0 and self.waiting:
+                self.dispatch.add(self.waiting[:200], self.now_ms)
+                del self.waiting[:200]
+            settled = turn(self.dispatch, self.now_ms)
+            self.delivered += [int(each.body) for each in settled.delivered]
+            self.refused |= {int(each.body): why.code for each, why in settled.refused}
+            if not self.waiting and self.dispatch.is_idle:
+                break
+            self.now_ms += 50
+        return self
+
+
+def test_a_total_outage_with_a_code_nobody_knows_condemns_nothing():
+    run = Timeline(lambda now_ms, *_: UNKNOWN if 1_000 < now_ms < 13_000 else Delivered()).run()
+    assert not run.dispatch.halt
+    assert not run.refused
+    assert sorted(run.delivered) == list(range(3_000))
+    assert sum(not is_accepted for _, _, is_accepted in run.calls) < 30
+
+
+def test_the_other_operation_gives_no_contrast():
+    run = Timeline(lambda _, kind, __: UNKNOWN if kind is Kind.EVENT else Delivered()).run(60_000)
+    assert not run.refused
+    assert len(run.delivered) == 1_500
+
+
+def test_a_message_refused_alone_is_tried_until_another_is_accepted():
+    run = Timeline(lambda _, __, numbers: INTERNAL if 99 in numbers else Delivered(), batches=2)
+    run.run(60_000)
+    assert not run.refused  # all others were accepted before it was alone
+    run.waiting = parcels(3_200)[3_000:]
+    run.run(200_000)
+    assert run.refused == {99: "InternalError"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    bad=st.sets(st.integers(0, 2_999), max_size=4),
+    outages=st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 15_000)), max_size=3),
+    unknown=st.sampled_from([UNKNOWN, INTERNAL]),
+)
+def test_a_message_is_condemned_only_by_contrast(bad, outages, unknown):
+    def rule(now_ms, _kind, numbers):
+        is_out = any(begin <= now_ms < begin + lasts for begin, lasts in outages)
+        return unknown if is_out or bad & set(numbers) else Delivered()
+
+    run = Timeline(rule).run(300_000)
+    for number in run.refused:
+        kind = Kind.USER if number % 2 == 0 else Kind.EVENT
+        alone = [place for place, (_, numbers, _) in enumerate(run.calls) if numbers == [number]]
+        assert any(
+            called is kind and is_accepted and alone[0] < place < alone[-1]
+            for place, (called, _, is_accepted) in enumerate(run.calls)
+        )
+    if len(outages) <= 1:  # no good message is refused alone, seen to have contrast, and refused again
+        assert run.refused.keys() <= bad
+    assert not set(run.delivered) & bad
+    assert len(run.delivered) == len(set(run.delivered))
+
+
 def test_an_internal_error_is_never_taken_for_the_content_while_nothing_is_delivered():
     _, dispatch, delivered, refused = play(lambda _: INTERNAL, 10, turns=500)
     assert not delivered

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -29,7 +31,14 @@ from pipeline.contracts.values import (
 from pipeline.dead_letters.limit import DeadLetterShare
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.errors import DestinationHalt, RegistryUnavailable
+from pipeline.errors import (
+    DeadLetterUnavailable,
+    DestinationHalt,
+    Log2mqError,
+    RegistryUnavailable,
+    SourceUnavailable,
+    StoreUnavailable,
+)
 from pipeline.job.batch import Batcher
 from pipeline.job.books import Books, decode_books
 from pipeline.job.converter import Converter, Identity
@@ -53,7 +62,10 @@ MAPPING = {
             "attributes": {"note": "$.note"},
         }
     ],
-    "users": [{"when": {"type": "both"}, "customer_id": "$.user", "identities": {"open_id": "$.user"}}],
+    "users": [
+        {"when": {"type": "both"}, "customer_id": "$.user", "identities": {"open_id": "$.user"}},
+        {"when": {"type": "user"}, "customer_id": "$.user", "identities": {"open_id": "$.identity"}},
+    ],
 }
 
 
@@ -158,6 +170,7 @@ class Api:
         self.chance = chance
         self.taken = Counter()
         self.order = {}  # user -> what came first
+        self.identities = {}  # user -> the identities it took, in their order
 
     def answer(self, kind, messages):
         parsed = [json.loads(each) for each in messages]
@@ -172,6 +185,8 @@ class Api:
             self.order.setdefault((each["customerId"], kind), len(self.order))
             if kind is Kind.EVENT:
                 self.taken[each["extendAttributes"]["outBizId"]] += 1
+            else:
+                self.identities.setdefault(each["customerId"], []).append(each["customerIdList"][0]["customerId"])
         return Delivered()
 
 
@@ -198,17 +213,44 @@ class Senders:
         return [(ticket, self.api.answer(kind, messages)) for ticket, kind, messages in done]
 
 
+class SlowSenders:
+    """Threads whose API takes a batch at once, and answers later."""
+
+    def __init__(self, world, threads):
+        self.world, self.threads = world, threads
+        self.out = []
+
+    @property
+    def idle(self):
+        return self.threads - len(self.out)
+
+    def submit(self, ticket, kind, messages):
+        answer_ms = self.world.clock.now_ms + self.world.answer_ms()
+        self.out.append((answer_ms, ticket, self.world.api.answer(kind, list(messages))))
+
+    def wait(self, _timeout_s):
+        return any(answer_ms <= self.world.clock.now_ms for answer_ms, _, _ in self.out)
+
+    def collect(self):
+        done = [each for each in self.out if each[0] <= self.world.clock.now_ms]
+        self.out = [each for each in self.out if each not in done]
+        return [(ticket, outcome) for _, ticket, outcome in done]
+
+
 class DeadLetters:
     """A topic that acknowledges some calls later."""
 
     def __init__(self, written, chance):
         self.written, self.chance = written, chance
         self.waiting = []
+        self.is_away = False
 
     def send(self, record, refusal):
         self.waiting.append((record, refusal))
 
     def durable(self):
+        if self.is_away:
+            raise DeadLetterUnavailable("away")
         done = [each for each in self.waiting if self.chance.random() < 0.5]
         self.waiting = [each for each in self.waiting if each not in done]
         self.written += done
@@ -230,6 +272,7 @@ class World:
     def __init__(self, logs, chance, away=0.0):
         """`away` is how often a record cannot be read yet."""
         self.away = away
+        self.answer_ms = None  # how long the API takes to answer: a call
         self.clock = Clock()
         self.chance = chance
         self.group = Group(logs)
@@ -249,7 +292,10 @@ class World:
                 self.group.owned[each] = ""  # the dead own nothing
         backoff = Backoff(20, 200, self.chance.random)
         dispatch = Dispatch(
-            [Batcher(kind, 10, 1 << 20, 50) for kind in Kind], Senders(self.api, threads), backoff, Breaker(backoff)
+            [Batcher(kind, 10, 1 << 20, 50) for kind in Kind],
+            Senders(self.api, threads) if self.answer_ms is None else SlowSenders(self, threads),
+            backoff,
+            Breaker(backoff),
         )
         parts = Parts(
             Member(self.group, name, self.chance),
@@ -268,7 +314,7 @@ class World:
             Pace(40, 40_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
             self.clock,
         )
-        runner.name = name
+        runner.name, runner.parts = name, parts
         self.runners[slot] = runner
         return runner
 
@@ -366,6 +412,24 @@ def test_identities_are_taken_before_the_events_of_their_record(numbers, seed):
     assert all(order[(user, Kind.USER)] < place for (user, kind), place in order.items() if kind is Kind.EVENT)
 
 
+def test_identities_of_a_customer_are_taken_in_the_order_of_the_log():
+    chance = Random(11)
+    versions = [(chance.randrange(40), number) for number in range(4_000)]
+    log = [
+        json.dumps({"type": "user", "user": f"u{user}", "identity": f"{number:04}"}).encode()
+        for user, number in versions
+    ]
+    world = World([log], chance)
+    world.begin(0)
+    world.rebalance(0)
+    while not world.group.is_done():
+        world.runners[0].turn()
+    taken = world.api.identities
+    assert sum(map(len, taken.values())) == len(log)
+    inversions = sum(later < earlier for each in taken.values() for earlier, later in pairwise(each))
+    assert inversions == 0
+
+
 def test_a_stop_finishes_what_is_in_flight_and_commits_it():
     world = World([[value(number) for number in range(30)]], _Even())
     runner = world.begin(0)
@@ -401,6 +465,155 @@ def test_a_halt_waits_for_the_answers_under_way_and_remembers_them():
     while not world.group.is_done():
         world.runners[0].turn()
     assert set(world.api.taken.values()) == {1}
+
+
+def _raise(error):
+    raise error
+
+
+def _with_answers_under_way(answer_ms):
+    """A process that has sent all it has read, of which a part is another's now."""
+    world = World([[value(number) for number in range(12)], [value(number) for number in range(100, 112)]], _Even())
+    world.answer_ms = lambda: answer_ms
+    runner = world.begin(0, threads=10)
+    world.rebalance(0)
+    while sum(world.api.taken.values()) < 24:
+        runner.turn()
+    assert not any(commit.offset for commit in world.group.committed.values())
+    world.group.meant[Partition("log", 0)] = "another"
+    runner.turn()
+    assert len(runner.offsets.owned) == 1
+    return world, runner
+
+
+def _run_the_rest(world, runner):
+    """End a process as a job does, and let another finish all that is left."""
+    runner.parts.store.close()
+    world.answer_ms = lambda: 20
+    runner = world.begin(0)
+    world.rebalance(0)
+    for _ in range(20_000):
+        if world.group.is_done():
+            break
+        runner.turn()
+    assert world.group.is_done()
+    return runner.status().total
+
+
+ENDS = {
+    "stop": None,
+    "dead letters": DeadLetterUnavailable,
+    "halt": DestinationHalt,
+    "poll": SourceUnavailable,
+    "commit": SourceUnavailable,
+    "claim": StoreUnavailable,
+}
+
+
+def _end(how, runner):
+    """Make a process end: it is told to, or a part of it fails, and fails again whenever it is asked."""
+    parts = runner.parts
+    match how:
+        case "stop":
+            runner.stop()
+        case "dead letters":
+            parts.dead_letters.is_away = True
+        case "halt":
+            parts.dispatch.halt = "Forbidden"
+        case "poll":
+            parts.source.poll = lambda *_: _raise(SourceUnavailable("away"))
+        case "commit":
+            parts.source.commit = lambda *_: _raise(SourceUnavailable("away"))
+            runner.stop()
+        case "claim":
+            parts.store.claim = lambda *_: _raise(StoreUnavailable("away"))
+            runner.stop()
+
+
+@pytest.mark.parametrize("how", ["stop", "dead letters", "halt", "poll", "commit"])
+def test_whatever_ends_the_job_waits_for_the_answers_under_way(how):
+    world, runner = _with_answers_under_way(answer_ms=10_000)  # three times as long as the lease
+    _end(how, runner)
+    if ENDS[how] is None:
+        runner.run()
+    else:
+        with pytest.raises(ENDS[how]):
+            runner.run()
+    assert not runner.parts.dispatch.sending
+    assert not world.table.claims
+    assert len(world.table.confirmed) == 24
+    assert max(world.table.leases.values()) > world.clock.now_ms  # nobody else was granted what is being sent
+    if how != "commit":
+        assert world.group.committed[Partition("log", 1)].offset == 12
+    total = _run_the_rest(world, runner)
+    assert total.reported == 0
+    assert set(world.api.taken.values()) == {1}
+
+
+def test_a_stop_waits_for_answers_of_partitions_that_were_taken_away():
+    world, runner = _with_answers_under_way(answer_ms=1_000)
+    world.group.meant[Partition("log", 1)] = "another"
+    runner.turn()
+    assert not runner.offsets.owned
+    runner.stop()
+    runner.run()
+    assert len(world.table.confirmed) == 24
+    assert _run_the_rest(world, runner).reported == 0
+
+
+def test_what_a_failing_store_did_not_take_is_said(caplog):
+    world, runner = _with_answers_under_way(answer_ms=500)
+    runner.parts.store.confirm = lambda *_: _raise(StoreUnavailable("away"))
+    with pytest.raises(StoreUnavailable):
+        runner.run()
+    assert "24 messages were delivered" in caplog.text
+    assert not any(commit.offset for commit in world.group.committed.values())
+
+
+def test_what_the_store_takes_at_last_is_remembered():
+    world, runner = _with_answers_under_way(answer_ms=500)
+    confirm, fails = runner.parts.store.confirm, [True]
+    runner.parts.store.confirm = lambda *about: _raise(StoreUnavailable("away")) if fails.pop() else confirm(*about)
+    fails[:0] = [False] * 100
+    with pytest.raises(StoreUnavailable):
+        runner.run()
+    assert len(world.table.confirmed) == 24
+
+
+def test_a_stop_sends_nothing_that_could_not_be_answered_in_time(caplog):
+    world, runner = _with_answers_under_way(answer_ms=60_000)
+    runner.stop()
+    begun_ms = world.clock.now_ms
+    runner.run()
+    assert 30_000 <= world.clock.now_ms - begun_ms < 31_000
+    assert "calls were not answered within stop.grace" in caplog.text
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    logs=st.lists(st.lists(SINGLES, max_size=40), min_size=1, max_size=3),
+    seed=st.integers(0, 2**32),
+    turns=st.integers(0, 60),
+    how=st.sampled_from(sorted(ENDS)),
+    is_revoked=st.booleans(),
+)
+def test_a_job_that_ends_at_any_moment_reports_nothing_twice_and_loses_nothing(logs, seed, turns, how, is_revoked):
+    chance = Random(seed)
+    world = World(logs, chance)
+    world.answer_ms = lambda: chance.choice([0, 50, 500, 5_000])
+    runner = world.begin(0)
+    world.rebalance(0)
+    for _ in range(turns):
+        runner.turn()
+    if is_revoked:
+        world.group.meant[Partition("log", 0)] = "another"
+        runner.turn()
+    _end(how, runner)
+    with suppress(Log2mqError):
+        runner.run()
+    _run_the_rest(world, runner)
+    events = {each["no"] for log in logs for record in log for each in entries(record) if is_good(each)}
+    assert world.api.taken == dict.fromkeys(events, 1)
 
 
 def test_a_partition_is_paused_before_its_unfinished_records_fill_the_memory():
