@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from pipeline.emulator.kafka_broker.broker import EmbeddedBroker, TlsFiles
+from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
+from pipeline.emulator.kafka_broker.properties import TlsFiles
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret", "BROKER_PASSWORD": "wonderland"}
 
