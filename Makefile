@@ -40,7 +40,8 @@ lint: $(STAMP) ## Check style and types
 schemas: $(STAMP) ## Write the JSON Schemas anew, from the models and the tables of docs/
 	$(BIN)/python -m pipeline.editor_schema.json_schema docs schemas/json
 
-bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries, and weigh it while a million records wait
+bench: $(STAMP) ## Time the commands' start and the whole job against a bare loop of the same libraries, and weigh it while a million records wait
+	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/mapping.py
 	$(BIN)/python bench/dedup.py
 	$(BIN)/python bench/whole_job.py
