@@ -45,7 +45,8 @@ schemas: $(STAMP) ## Write the JSON Schemas and the settings tables of docs/ ane
 	$(BIN)/python -m pipeline.editor_schema.json_schema schemas/json
 	$(COG) -r docs/*.md
 
-bench: $(STAMP) ## Time the whole job against a bare loop of the same libraries, and weigh it while a million records wait
+bench: $(STAMP) ## Time the commands' start and the whole job against a bare loop of the same libraries, and weigh it while a million records wait
+	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/mapping.py
 	$(BIN)/python bench/dedup.py
 	$(BIN)/python bench/whole_job.py

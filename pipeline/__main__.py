@@ -10,7 +10,7 @@ from pipeline.errors import EXIT_INTERRUPTED
 def main() -> None:
     """Load the command, run it, and leave with its documented exit code (docs/exit-codes.md)."""
     try:
-        from pipeline.cli.main import run_command  # noqa: PLC0415 - loading takes half a second, in which people press Ctrl-C
+        from pipeline.cli.main import run_command  # noqa: PLC0415 - loading takes a moment, in which people press Ctrl-C
 
         sys.exit(run_command())
     except KeyboardInterrupt:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
-from pipeline.authoring.dry_run.records import Sampled, file_records, topic_records, whole_record
-from pipeline.authoring.dry_run.run import try_out
-from pipeline.authoring.dry_run.tables import printed
-from pipeline.cli.online import api_warnings, ask_registries, kafka_warnings
 from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source
-from pipeline.config.source_file import SourceFile
 from pipeline.config.warnings import missing_credentials, unset_keys, warnings
-from pipeline.errors import SourceUnavailable, UsageError
-from pipeline.observe.console import output
+from pipeline.errors import UsageError
 from pipeline.runtime.converter import build_converter
 
 MOST_RECORDS = 10_000
-
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 @click.command()
@@ -61,8 +51,12 @@ def check(
     build_converter(source, environment)
     count = _warn(warnings(source)) + _warn([*missing_credentials(source, os.environ), *unset.values()])
     if sample is not None:
+        from pipeline.cli.sample_check import sample_warnings
+
         count += _warn(sample_warnings(source, sample, records or MOST_RECORDS, environment, whole=whole))
     if online:
+        from pipeline.cli.online import api_warnings, ask_registries, kafka_warnings
+
         count += _warn(kafka_warnings(source))
         ask_registries(source)
         count += _warn(api_warnings(source))
@@ -86,31 +80,3 @@ def _warn(said: list[str]) -> int:
     for warning in said:
         click.echo(f"warning: {warning}")
     return len(said)
-
-
-def sample_warnings(
-    source: SourceFile, sample: str, most: int, environment: Mapping[str, str], *, whole: bool
-) -> list[str]:
-    """Try the source file over a sample, print what would become of it, and return what that says of the file.
-
-    Raises:
-        UsageError: there is no such file, or no record in it.
-        SourceUnavailable: no broker answers, or there is no such topic.
-    """
-    try:
-        tally, notes = try_out(source, _sampled(source, sample, most, whole=whole), environment)
-    except SourceUnavailable as error:
-        raise SourceUnavailable(f"--sample: there is no file {sample}, so it was taken for a topic: {error}") from None
-    if not tally.records:
-        raise UsageError(f"--sample: found no record in {sample}; expected some")
-    output().print(printed(sample, tally))
-    return [source.warning(note.location, note.text) for note in notes]
-
-
-def _sampled(source: SourceFile, sample: str, most: int, *, whole: bool) -> Iterator[Sampled]:
-    path = Path(sample)
-    if whole:
-        return whole_record(source, path)
-    if (path.exists() and not path.is_dir()) or sample in {".", ".."} or not _TOPIC.fullmatch(sample):
-        return file_records(source, path, most)
-    return topic_records(source, sample, most, os.environ)

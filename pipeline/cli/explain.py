@@ -23,7 +23,6 @@ from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
 from pipeline.job.converter import Converter
 from pipeline.job.in_flight import Parcel
-from pipeline.kafka_io.admin import Topics
 from pipeline.observe.masking import Masking, Unmasked
 from pipeline.report.credentials import Credentials, CredentialsSource
 from pipeline.runtime.converter import build_converter
@@ -114,6 +113,8 @@ def read_record(source: SourceFile, place: str, line: int) -> Record:
     topic, _, numbers = place.partition(":")
     partition, _, offset = numbers.partition(":")
     if partition.isdecimal() and offset.isdecimal() and not Path(place).exists():
+        from pipeline.kafka_io.admin import Topics
+
         with Topics(source.kafka, os.environ) as topics:
             return topics.record_at(Partition(topic, int(partition)), int(offset))
     if place == "-":

@@ -5,85 +5,100 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
+from pkgutil import resolve_name
+from typing import NamedTuple
 
 import click
 
-from pipeline.cli.check import check
-from pipeline.cli.demo import demo
-from pipeline.cli.events.commands import events
-from pipeline.cli.explain import explain
-from pipeline.cli.init import init
-from pipeline.cli.plugins import plugins
-from pipeline.cli.replay import replay
-from pipeline.cli.run import run
-from pipeline.cli.schema import schema
-from pipeline.cli.tap import tap
-from pipeline.cli.test import test
-from pipeline.cli.tools import broker, emulator, registry, sample
 from pipeline.errors import Log2mqError
 
 EXIT_FAULT = 70
 """A fault in log2mq itself (EX_SOFTWARE of sysexits.h)."""
 
 
-def installed_version() -> str:
-    """Return the version of the installed distribution."""
-    try:
-        return version("log2mq")
-    except PackageNotFoundError:
-        return "not installed"
+class Verb(NamedTuple):
+    """One command: where it is, as `module:name`, and a line on what it does."""
+
+    place: str
+    does: str
 
 
-COMMANDS: Mapping[str, Sequence[tuple[click.Command, str]]] = {
-    "Write a source file": (
-        (init, "propose one from a sample of a topic or a file"),
-        (check, "is it right; over a sample; against Kafka and Quick Audience"),
-        (explain, "one record, shown at every step"),
-        (test, "run the test cases beside it"),
-        (tap, "look at what passes, live"),
-        (events, "keep the event catalogue"),
-        (schema, "print the JSON Schema of a file, for editors"),
-        (plugins, "list plug-ins and what they do"),
-    ),
-    "Run it": (
-        (run, "report events until stopped"),
-        (replay, "report a range again; only what was never reported is sent"),
-    ),
-    "Try it": (
-        (demo, "the whole job, with everything it needs"),
-        (emulator, "a stand-in for Quick Audience"),
-        (registry, "a stand-in for a Schema Registry"),
-        (broker, "an embedded Apache Kafka"),
-        (sample, "make raw logs"),
-    ),
+COMMANDS: Mapping[str, Mapping[str, Verb]] = {
+    "Write a source file": {
+        "init": Verb("pipeline.cli.init:init", "propose one from a sample of a topic or a file"),
+        "check": Verb("pipeline.cli.check:check", "is it right; over a sample; against Kafka and Quick Audience"),
+        "explain": Verb("pipeline.cli.explain:explain", "one record, shown at every step"),
+        "test": Verb("pipeline.cli.test:test", "run the test cases beside it"),
+        "tap": Verb("pipeline.cli.tap:tap", "look at what passes, live"),
+        "events": Verb("pipeline.cli.events.commands:events", "keep the event catalogue"),
+        "schema": Verb("pipeline.cli.schema:schema", "print the JSON Schema of a file, for editors"),
+        "plugins": Verb("pipeline.cli.plugins:plugins", "list plug-ins and what they do"),
+    },
+    "Run it": {
+        "run": Verb("pipeline.cli.run:run", "report events until stopped"),
+        "replay": Verb("pipeline.cli.replay:replay", "report a range again; only what was never reported is sent"),
+    },
+    "Try it": {
+        "demo": Verb("pipeline.cli.demo:demo", "the whole job, with everything it needs"),
+        "emulator": Verb("pipeline.cli.tools:emulator", "a stand-in for Quick Audience"),
+        "registry": Verb("pipeline.cli.tools:registry", "a stand-in for a Schema Registry"),
+        "broker": Verb("pipeline.cli.tools:broker", "an embedded Apache Kafka"),
+        "sample": Verb("pipeline.cli.tools:sample", "make raw logs"),
+    },
 }
-"""Every command, with a line on what it does, in the order in which they are listed."""
+"""Every command by its name and by what it is for, in the order in which they are listed. The module of a command is imported when it is called."""
 
 
 class Verbs(click.Group):
-    """Lists the commands by what they are for."""
+    """Lists the commands by what they are for, and loads the one that is asked for."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """Return the names."""
+        return [name for verbs in COMMANDS.values() for name in verbs]
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """Import a command; None where there is none of that name."""
+        for verbs in COMMANDS.values():
+            if name in verbs:
+                command: click.Command = resolve_name(verbs[name].place)
+                return command
+        return None
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, a section for each purpose."""
-        for purpose, commands in COMMANDS.items():
+        for purpose, verbs in COMMANDS.items():
             with formatter.section(purpose):
-                formatter.write_dl([(command.name or "", does) for command, does in commands])
+                formatter.write_dl([(name, verb.does) for name, verb in verbs.items()])
+
+
+def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version("log2mq")
+    except PackageNotFoundError:
+        installed = "not installed"
+    click.echo(f"log2mq, version {installed}")
+    context.exit()
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(installed_version(), prog_name="log2mq")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Read raw application logs from Kafka and report them to Quick Audience as events, losing none and reporting none twice.
 
     Start with `log2mq demo`. Then `log2mq init` a source file, `log2mq check` it, and `log2mq run` it.
     """
-
-
-for _commands in COMMANDS.values():
-    for _command, _ in _commands:
-        cli.add_command(_command)
 
 
 def run_command() -> int:

@@ -13,11 +13,8 @@ from types import FrameType
 import click
 
 from pipeline.cli.options import kafka_settings, made_folder
-from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import ComponentMissing, UsageError
-from pipeline.kafka_io.admin import Topics
-from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.settings import KafkaSettings
 
 _TOPIC = re.compile(r"([A-Za-z0-9._-]{1,249})(?::([1-9][0-9]{0,3}))?")
@@ -63,8 +60,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Serve a stand-in for Quick Audience on loopback: checks signatures, limits and models, keeps a ledger, plays faults."""
     try:
-        from pipeline.emulator.quick_audience.server import serve  # noqa: PLC0415 - of the extra `demo`
-        from pipeline.emulator.quick_audience.settings import StandInSettings  # noqa: PLC0415
+        from pipeline.emulator.quick_audience.server import serve
+        from pipeline.emulator.quick_audience.settings import StandInSettings
     except ModuleNotFoundError as error:
         raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
     settings = StandInSettings(
@@ -96,8 +93,8 @@ def emulator(  # noqa: PLR0913 - one parameter an option
 def registry(*, host: str, port: int, schemas: Path | None, username: str | None, password: str) -> None:
     """Serve a stand-in for a Schema Registry on loopback: schemas of a folder by ID, and those that a producer registers."""
     try:
-        from pipeline.emulator.schema_registry.schemas import registry_of  # noqa: PLC0415 - what serves it is of the extra `demo`
-        from pipeline.emulator.schema_registry.server import StandInRegistry  # noqa: PLC0415
+        from pipeline.emulator.schema_registry.schemas import registry_of
+        from pipeline.emulator.schema_registry.server import StandInRegistry
     except ModuleNotFoundError as error:
         raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
     known = registry_of(schemas) if schemas is not None else None
@@ -124,6 +121,9 @@ def registry(*, host: str, port: int, schemas: Path | None, username: str | None
 )
 def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     """Run an embedded Apache Kafka on loopback until stopped: one real broker, fetched on first use."""
+    from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
+    from pipeline.kafka_io.admin import Topics
+
     asked = [_name_and_partitions(each) for each in topics]
     embedded = EmbeddedBroker(port=port, data=folder and made_folder("--folder", folder))
 
@@ -171,6 +171,9 @@ def sample(
             sys.stdout.buffer.write(line.value.replace(b"\n", b" ") + b"\n")
         sys.stdout.buffer.flush()
     else:
+        from pipeline.kafka_io.admin import Topics
+        from pipeline.kafka_io.producer import KafkaWriter
+
         settings = kafka_settings(bootstrap_servers, topic, "--to")
         if create:
             with Topics(settings, os.environ) as topics:

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from pkgutil import resolve_name
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel
 
 from pipeline.contracts.interfaces import Decoder
-from pipeline.decode.access_log.decoder import ApacheOptions, NginxOptions, build_apache, build_nginx
-from pipeline.decode.avro.decoder import build_avro
-from pipeline.decode.avro.options import AvroOptions
 from pipeline.decode.chain import FieldStep, chained, field_step
-from pipeline.decode.connect.connect import ConnectOptions, build_connect, read_connect
-from pipeline.decode.connect.debezium import DebeziumOptions, build_debezium, read_debezium
 from pipeline.decode.context import DecodeContext
-from pipeline.decode.delimited import CsvOptions, TsvOptions, build_csv
-from pipeline.decode.grok.decoder import GrokOptions, build_grok
-from pipeline.decode.java.decoder import JavaOptions, build_java
-from pipeline.decode.json.decoder import JsonOptions, build_json
-from pipeline.decode.key_value import KeyValueOptions, build_key_value
 from pipeline.decode.limits import DecodeLimits
-from pipeline.decode.logfmt import LogfmtOptions, build_logfmt
-from pipeline.decode.regex import RegexOptions, build_regex
 from pipeline.decode.settings import DecodeSettings, DecodeStep
-from pipeline.decode.syslog import SyslogOptions, build_syslog
 from pipeline.decode.unpack import unpacked
-from pipeline.decode.xml import XmlOptions, build_xml
 
 __all__ = [
     "DECODERS",
@@ -47,58 +35,116 @@ class UnknownFormatError(ValueError):
     """A source file names a format that no decoder reads."""
 
 
-class DecoderKind(NamedTuple):
-    """One format: the model of its options, what builds its decoder from them and the limits, and a line on what it reads.
+@dataclass(frozen=True, slots=True)
+class DecoderKind:
+    """One format: a module within `pipeline.decode`, names in it, and a line on what it reads.
 
-    `read`: what makes a reader of objects that an earlier step has decoded, where the format has such. One that looks beyond a record's value
-    takes the context too, both when its options are validated and when it is built.
+    The module is imported when one of them is asked for: a source file names few formats, and some formats need large packages.
+    A format that `takes_context` looks beyond a record's value: it takes the context too, both when its options are validated and when its decoder is built.
     """
 
-    options: type[BaseModel]
-    build: Callable[..., Decoder]
+    module: str
+    options_name: str
+    build_name: str
     description: str
-    read: Callable[[Any, DecodeLimits], FieldStep] | None = None
+    read_name: str | None = None
     takes_context: bool = False
+
+    @property
+    def options(self) -> type[BaseModel]:
+        """Return the model of its options."""
+        model: type[BaseModel] = self._named(self.options_name)
+        return model
+
+    @property
+    def build(self) -> Callable[..., Decoder]:
+        """Return what builds its decoder from the options and the limits."""
+        function: Callable[..., Decoder] = self._named(self.build_name)
+        return function
+
+    @property
+    def read(self) -> Callable[[Any, DecodeLimits], FieldStep] | None:
+        """Return what makes a reader of objects that an earlier step has decoded, where the format has such."""
+        if self.read_name is None:
+            return None
+        function: Callable[[Any, DecodeLimits], FieldStep] = self._named(self.read_name)
+        return function
+
+    def _named(self, name: str) -> Any:
+        return resolve_name(f"pipeline.decode.{self.module}:{name}")
 
 
 DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
     {
         "json": DecoderKind(
-            JsonOptions,
-            build_json,
+            "json.decoder",
+            "JsonOptions",
+            "build_json",
             "JSON: one object a record, an array of them, or one after the other",
-            lambda _options, _limits: lambda fields: fields,
+            "read_json",
         ),
-        "nginx": DecoderKind(NginxOptions, build_nginx, "nginx access log lines: combined, or any log_format"),
+        "nginx": DecoderKind(
+            "access_log.decoder",
+            "NginxOptions",
+            "build_nginx",
+            "nginx access log lines: combined, or any log_format",
+        ),
         "apache": DecoderKind(
-            ApacheOptions, build_apache, "Apache access log lines: common, combined, or any LogFormat"
+            "access_log.decoder",
+            "ApacheOptions",
+            "build_apache",
+            "Apache access log lines: common, combined, or any LogFormat",
         ),
-        "regex": DecoderKind(RegexOptions, build_regex, "lines of text taken apart by a pattern with named groups"),
-        "grok": DecoderKind(GrokOptions, build_grok, "lines of text taken apart by expressions of well-known patterns"),
-        "logfmt": DecoderKind(LogfmtOptions, build_logfmt, 'logfmt: `level=info msg="order paid"`'),
-        "key_value": DecoderKind(KeyValueOptions, build_key_value, "keys and values with separators of your own"),
-        "csv": DecoderKind(CsvOptions, build_csv, "rows of columns with commas, or another delimiter, between them"),
-        "tsv": DecoderKind(TsvOptions, build_csv, "rows of columns with tabs between them"),
-        "syslog": DecoderKind(SyslogOptions, build_syslog, "syslog: RFC 5424 with structured data, and RFC 3164"),
-        "java": DecoderKind(JavaOptions, build_java, "logs of Logback and Log4j 2 by their layout, with stack traces"),
+        "regex": DecoderKind(
+            "regex", "RegexOptions", "build_regex", "lines of text taken apart by a pattern with named groups"
+        ),
+        "grok": DecoderKind(
+            "grok.decoder",
+            "GrokOptions",
+            "build_grok",
+            "lines of text taken apart by expressions of well-known patterns",
+        ),
+        "logfmt": DecoderKind("logfmt", "LogfmtOptions", "build_logfmt", 'logfmt: `level=info msg="order paid"`'),
+        "key_value": DecoderKind(
+            "key_value", "KeyValueOptions", "build_key_value", "keys and values with separators of your own"
+        ),
+        "csv": DecoderKind(
+            "delimited",
+            "CsvOptions",
+            "build_csv",
+            "rows of columns with commas, or another delimiter, between them",
+        ),
+        "tsv": DecoderKind("delimited", "TsvOptions", "build_csv", "rows of columns with tabs between them"),
+        "syslog": DecoderKind(
+            "syslog", "SyslogOptions", "build_syslog", "syslog: RFC 5424 with structured data, and RFC 3164"
+        ),
+        "java": DecoderKind(
+            "java.decoder",
+            "JavaOptions",
+            "build_java",
+            "logs of Logback and Log4j 2 by their layout, with stack traces",
+        ),
         "avro": DecoderKind(
-            AvroOptions,
-            build_avro,
+            "avro.decoder",
+            "AvroOptions",
+            "build_avro",
             "Avro, with a Schema Registry, a schema in a file or in the record",
             takes_context=True,
         ),
-        "xml": DecoderKind(XmlOptions, build_xml, "one XML element, such as a WeChat callback"),
+        "xml": DecoderKind("xml", "XmlOptions", "build_xml", "one XML element, such as a WeChat callback"),
         "connect": DecoderKind(
-            ConnectOptions,
-            build_connect,
+            "connect.connect",
+            "ConnectOptions",
+            "build_connect",
             "rows of Kafka Connect, such as its JDBC source's, with or without schema",
-            read_connect,
+            "read_connect",
         ),
         "debezium": DecoderKind(
-            DebeziumOptions,
-            build_debezium,
+            "connect.debezium",
+            "DebeziumOptions",
+            "build_debezium",
             "Debezium's change events, whole or flattened, with or without schema",
-            read_debezium,
+            "read_debezium",
         ),
     }
 )
@@ -123,7 +169,7 @@ def build_chain(steps: Sequence[DecodeStep], limits: DecodeLimits, context: Deco
 
 def _object_reader(step: DecodeStep, limits: DecodeLimits) -> FieldStep | None:
     kind = DECODERS[step.format]
-    return None if kind.read is None else kind.read(kind.options.model_validate(step.options), limits)
+    return None if (read := kind.read) is None else read(kind.options.model_validate(step.options), limits)
 
 
 def build_decoder(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pipeline.contracts.interfaces import DedupStore
 from pipeline.dedup.dry_run_store import PreviewStore
-from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.dedup.settings import DedupSettings
 from pipeline.errors import ComponentMissing, UsageError
@@ -35,6 +34,8 @@ def open_store(
         return _open_redis(settings, owner, now_ms, os.environ if environment is None else environment)
     if settings.path is None:
         raise UsageError("dedup.path: found none; expected the folder of the store")
+    from pipeline.dedup.lmdb_store.store import LmdbStore  # noqa: PLC0415 - a command that opens no store need not load LMDB
+
     return LmdbStore(
         Path(settings.path),
         owner,

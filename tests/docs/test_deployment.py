@@ -21,7 +21,7 @@ SERVICES = COMPOSE["services"]
 def parsed(name):
     """A service's command, parsed the way the command line is."""
     verb, *rest = SERVICES[name]["command"]
-    command = cli.commands[verb]
+    command = cli.get_command(click.Context(cli), verb)
     return command.make_context(verb, list(rest), resilient_parsing=False).params
 
 
@@ -102,7 +102,11 @@ def test_constraints_pin_exactly_and_name_no_index():
 
 
 def test_every_option_explains_itself():
-    for command in cli.commands.values():
+    context = click.Context(cli)
+    names = cli.list_commands(context)
+    assert names
+    for name in names:
+        command = cli.get_command(context, name)
         assert command.help
         for parameter in command.params:
             if isinstance(parameter, click.Option):

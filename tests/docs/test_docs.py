@@ -104,7 +104,9 @@ def test_every_exit_code_is_documented(kind):
 
 def commands(group=cli, before=""):
     """Every command by its words, those of groups too."""
-    for name, command in sorted(group.commands.items()):
+    context = click.Context(group)
+    for name in sorted(group.list_commands(context)):
+        command = group.get_command(context, name)
         yield f"{before}{name}", command
         if isinstance(command, click.Group):
             yield from commands(command, f"{before}{name} ")

@@ -32,6 +32,9 @@ with (
     else atheris.instrument_imports(include=["pipeline.decode", "pipeline.job.converter", "transforms", "schemas"])
 ):
     from pipeline.decode import DECODERS, DecodeLimits, DecodeStep, build_chain
+
+    for kind in DECODERS.values():
+        assert kind.build  # a format's module is imported when it is asked for: here, under instrumentation
     from pipeline.job.converter import Converter, Identity
     from schemas.log import RawRecord
     from transforms.mapping import MappingSettings, compile_mapping

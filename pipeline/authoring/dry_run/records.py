@@ -1,16 +1,15 @@
-"""Where records for a trial come from: the lines of a file or of standard input, a whole file, or the latest of a topic."""
+"""Records for a trial out of a file: its lines, or those of standard input, or the whole file as one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.config.source_file import SourceFile
 from pipeline.errors import UsageError
-from pipeline.kafka_io.admin import Topics
 from schemas.log import RawRecord, Record
 
 MOST_WHOLE_BYTES = 64 << 20
@@ -42,18 +41,6 @@ def whole_record(source: SourceFile, path: Path) -> Iterator[Sampled]:
         value, time_ms = stream.read(MOST_WHOLE_BYTES), written_ms(stream)
     if value.strip():
         yield Sampled(record_of(source, value, 0, time_ms), str(path))
-
-
-def topic_records(source: SourceFile, topic: str, most: int, environment: Mapping[str, str]) -> Iterator[Sampled]:
-    """Return the latest records of a topic, about equally many of each partition. No group is joined, no offset moved.
-
-    Raises:
-        SourceUnavailable: no broker answers, or the topic is not there.
-    """
-    kafka = source.kafka.model_copy(update={"topics": (topic,), "topic_pattern": None})
-    with Topics(kafka, environment) as topics:
-        for record in topics.latest_records(most):
-            yield Sampled(record, f"{record.topic}:{record.partition}:{record.offset}")
 
 
 def written_ms(stream: BinaryIO) -> int:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from pipeline.contracts.interfaces import Decoded, Decoder
 from pipeline.decode.grok.expression import Expression
-from pipeline.decode.grok.patterns import PATTERNS
-from pipeline.decode.grok.program_patterns import PROGRAM_PATTERNS
+from pipeline.decode.grok.well_known import well_known_patterns
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
-
-WELL_KNOWN: Mapping[str, str] = MappingProxyType({**PATTERNS, **PROGRAM_PATTERNS})
-"""Patterns that every expression may name."""
 
 _NO_MATCH = no_match("the text matches no expression of decode.pattern")
 
@@ -51,7 +46,7 @@ class GrokOptions(BaseModel):
 
 
 def _compiled(pattern: str | list[str], definitions: Mapping[str, str], *, whole: bool) -> list[Expression]:
-    known = {**WELL_KNOWN, **definitions}
+    known = {**well_known_patterns(), **definitions}
     return [Expression(each, known, whole=whole) for each in ([pattern] if isinstance(pattern, str) else pattern)]
 
 

@@ -20,6 +20,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.contracts.interfaces import Decoded, Decoder
+from pipeline.decode.chain import FieldStep
 from pipeline.decode.json.several import BOM, NOT_AN_OBJECT, SeveralObjects, objects_of
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.nesting import deeper, depth_of, opened
@@ -64,6 +65,11 @@ def build_json(_options: JsonOptions, limits: DecodeLimits) -> Decoder:
     """Make the decoder. Of equal keys the last counts; NaN and Infinity are no JSON; a byte order mark is skipped."""
     exact = _ExactReader(limits)
     return _reader(limits, exact, SeveralObjects(limits, _reader(limits, exact, lambda _: None)).read)
+
+
+def read_json(_options: JsonOptions, _limits: DecodeLimits) -> FieldStep:
+    """Return what reads an object that is decoded already: it is what it is."""
+    return lambda fields: fields
 
 
 def _reader(limits: DecodeLimits, exact: _ExactReader, several: Callable[[bytes], Decoded | None]) -> Decoder:

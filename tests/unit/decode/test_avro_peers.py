@@ -11,6 +11,8 @@ from decimal import Decimal
 import avro.io
 import avro.schema
 import fastavro
+import fastavro.schema
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -215,6 +217,50 @@ def test_canonical_form_and_fingerprint_are_those_of_the_libraries(data):
     assert form == fastavro.schema.to_parsing_canonical_form(schema)
     assert form == avro.schema.parse(json.dumps(schema)).canonical_form
     assert schema_fingerprint(read_schema(json.dumps(schema))) == avro.schema.parse(json.dumps(schema)).fingerprint()
+
+
+def record(*types, **more):
+    return {"type": "record", "name": "R", "fields": [{"name": f"f{place}", "type": each} for place, each in enumerate(types)], **more}  # fmt: skip
+
+
+ONLY_OURS = {
+    "a type within a type": (
+        record({"type": {"type": "string"}}),
+        '{"name":"R","type":"record","fields":[{"name":"f0","type":"string"}]}',
+    ),
+    "a union within a type": (
+        record({"type": ["null", "int"]}),
+        '{"name":"R","type":"record","fields":[{"name":"f0","type":["null","int"]}]}',
+    ),
+    "a name within a type": (
+        record({"type": "fixed", "name": "F", "size": 1}, {"type": "F"}),
+        '{"name":"R","type":"record","fields":[{"name":"f0","type":{"name":"F","type":"fixed","size":1}},{"name":"f1","type":"F"}]}',
+    ),
+    "a decimal with more digits behind the point than digits": (
+        {"type": "bytes", "logicalType": "decimal", "precision": 1, "scale": 5},
+        '"bytes"',
+    ),
+    "a decimal that does not fit into its bytes": (
+        {"type": "fixed", "name": "D", "size": 1, "logicalType": "decimal", "precision": 40},
+        '{"name":"D","type":"fixed","size":1}',
+    ),
+    "a default of another type": (
+        {"type": "record", "name": "R", "fields": [{"name": "f0", "type": "int", "default": "x"}]},
+        '{"name":"R","type":"record","fields":[{"name":"f0","type":"int"}]}',
+    ),
+    "a name of the null namespace within another": (
+        record({"type": "record", "name": "N", "namespace": "", "fields": []}, "N", namespace="x"),
+        '{"name":"x.R","type":"record","fields":[{"name":"f0","type":{"name":"N","type":"record","fields":[]}},{"name":"f1","type":"N"}]}',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONLY_OURS)
+def test_the_canonical_form_of_a_schema_that_fastavro_does_not_take(name):
+    schema, form = ONLY_OURS[name]
+    assert canonical_form(read_schema(json.dumps(schema))) == form
+    with pytest.raises((TypeError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType)):
+        fastavro.schema.to_parsing_canonical_form(schema)
 
 
 @given(st.data())

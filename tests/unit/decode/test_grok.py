@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
-from pipeline.decode.grok.decoder import WELL_KNOWN
+from pipeline.decode.grok.well_known import FILES, patterns_of, well_known_patterns
 from schemas.refusal import ReasonCode, Refusal
+from tests.support.paths import ROOT
 
 
 def grok(pattern, **options):
@@ -20,7 +21,21 @@ def whole(name, text):
     return not isinstance(answer, Refusal)
 
 
-@pytest.mark.parametrize("name", WELL_KNOWN)
+def test_every_pattern_file_is_read_and_no_name_is_given_twice():
+    folder = ROOT / "pipeline/decode/grok/patterns"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    lines = [
+        line
+        for file in FILES
+        for line in (folder / file).read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert not [line for line in lines if line.endswith(" ")]  # editors take such a space away
+    assert len(lines) == len(well_known_patterns()) == sum(len(patterns_of(file)) for file in FILES)
+    assert all(name.isidentifier() and pattern for name, pattern in well_known_patterns().items())
+
+
+@pytest.mark.parametrize("name", well_known_patterns())
 def test_every_pattern_compiles_by_itself(name):
     grok(f"%{{{name}:found}}")
 

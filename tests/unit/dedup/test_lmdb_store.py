@@ -93,7 +93,7 @@ def confirm_many(folder, numbers):
 
 
 def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.store.FIRST_BYTES", 1 << 16)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.environment.FIRST_BYTES", 1 << 16)
     store = opened(tmp_path)
     store.confirm(claims_of(range(20_000)), NOW)
     later = sweep_for(store, 60)
@@ -103,7 +103,7 @@ def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("writes_first", [False, True])
 def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monkeypatch, writes_first):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.store.FIRST_BYTES", 1 << 16)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.environment.FIRST_BYTES", 1 << 16)
     store = opened(tmp_path)
     assert in_a_process(confirm_many, tmp_path, range(20_000)) > 1 << 19
     if writes_first:
