@@ -13,9 +13,10 @@ from typing import Any
 from schemas.log import LogEntry
 from transforms.fault import BadExpression, nearest
 from transforms.fields import Value, compile_path
-from transforms.mapping.functions import FUNCTIONS, Literal, Step
+from transforms.mapping.functions import FUNCTIONS, Literal
 from transforms.mapping.scope import Known, Tables
 from transforms.mapping.synonyms import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
+from transforms.mapping.text_functions import BoundFunction
 from transforms.values.text import Inconvertible
 
 MOST_EXPRESSION_CHARACTERS = 2_000
@@ -98,7 +99,7 @@ def constants_in(written: str, tables: Tables) -> list[Any]:
     return found
 
 
-def _then(value: Value, name: str, step: Step) -> Value:
+def _then(value: Value, name: str, step: BoundFunction) -> Value:
     if FUNCTIONS[name].takes_null:
 
         def then_always(entry: LogEntry) -> Any:
@@ -137,7 +138,7 @@ def _split_pipe(text: str) -> list[str]:
     return [*parts, text[begun:]]
 
 
-def compile_call(text: str, known: Known) -> tuple[str, Step]:
+def compile_call(text: str, known: Known) -> tuple[str, BoundFunction]:
     """Compile one function with its arguments, such as `truncate(60)`.
 
     Raises:

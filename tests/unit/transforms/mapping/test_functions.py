@@ -14,9 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.fault import BadExpression
-from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
+from transforms.mapping.functions import FUNCTIONS
 from transforms.mapping.scope import Known
 from transforms.mapping.synonyms import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
+from transforms.mapping.text_functions import MOST_CHARACTERS
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 from transforms.values.characters import _PLAIN
