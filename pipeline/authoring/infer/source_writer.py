@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.authoring.infer.delimited import column_name
 from pipeline.authoring.infer.field_names import is_personal
-from pipeline.authoring.infer.format import Guess
+from pipeline.authoring.infer.guess import Guess
 from pipeline.authoring.infer.profile import Field
 from pipeline.authoring.infer.roles import Candidates
 from pipeline.authoring.infer.rule_writer import Place, codes_of, event_lines, kind_lines, literal, scalar, user_lines
