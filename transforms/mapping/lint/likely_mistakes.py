@@ -10,7 +10,7 @@ from transforms.fault import BadExpression, Location, Note
 from transforms.fields import compile_path
 from transforms.mapping.conditions import COMBINED
 from transforms.mapping.expressions import names_in
-from transforms.mapping.lint.formula import path_of
+from transforms.mapping.lint.condition_lines import path_of
 from transforms.mapping.models import EventRule, MappingSettings, UserRule, values_of
 from transforms.mapping.values import expressions_of, sources_of, text_around
 from transforms.values.numbers import number_of

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from transforms.fault import BadExpression, Location, Note
 from transforms.fields import EVERY, Step
 from transforms.mapping.expressions import functions_in, source_in
-from transforms.mapping.lint.formula import path_of
+from transforms.mapping.lint.condition_lines import path_of
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.values import expressions_of
 
