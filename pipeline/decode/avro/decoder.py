@@ -11,7 +11,7 @@ from pipeline.decode.avro.container import ContainerReader
 from pipeline.decode.avro.data_reader import NOT_AVRO, DataReader, schema_fingerprint
 from pipeline.decode.avro.options import AvroOptions, load_schema
 from pipeline.decode.avro.resolve import MismatchError
-from pipeline.decode.avro.schema import Schema, SchemaFault, read_schema
+from pipeline.decode.avro.schema import AvroSchema, SchemaFault, read_schema
 from pipeline.decode.context import DecodeContext
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.schema_registry.client import Registered, RegistryClient
@@ -66,12 +66,12 @@ class _Readers:
 
     def __init__(self, options: AvroOptions, limits: DecodeLimits, context: DecodeContext) -> None:
         self._limits = limits
-        self._reader: Schema | None = None
+        self._reader: AvroSchema | None = None
         if options.reader_schema_file is not None:
             self._reader = load_schema(context.folder / options.reader_schema_file, options.reader_schema_file)
         self._by_text: dict[bytes, DataReader | Refusal] = {}
 
-    def of(self, schema: Schema) -> DataReader:
+    def of(self, schema: AvroSchema) -> DataReader:
         return DataReader(schema, self._reader, self._limits)
 
     def of_file(self, context: DecodeContext, path: str) -> DataReader:

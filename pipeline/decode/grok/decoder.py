@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from pipeline.contracts.interfaces import Decoded, Decoder
-from pipeline.decode.grok.expression import Expression
+from pipeline.decode.grok.expression import GrokExpression
 from pipeline.decode.grok.patterns import PATTERNS
 from pipeline.decode.grok.program_patterns import PROGRAM_PATTERNS
 from pipeline.decode.limits import DecodeLimits
@@ -49,9 +49,9 @@ class GrokOptions(BaseModel):
         return pattern
 
 
-def _compiled(pattern: str | list[str], definitions: Mapping[str, str], *, whole: bool) -> list[Expression]:
+def _compiled(pattern: str | list[str], definitions: Mapping[str, str], *, whole: bool) -> list[GrokExpression]:
     known = {**WELL_KNOWN, **definitions}
-    return [Expression(each, known, whole=whole) for each in ([pattern] if isinstance(pattern, str) else pattern)]
+    return [GrokExpression(each, known, whole=whole) for each in ([pattern] if isinstance(pattern, str) else pattern)]
 
 
 def build_grok(options: GrokOptions, _limits: DecodeLimits) -> Decoder:
