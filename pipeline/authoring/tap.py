@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from pipeline.authoring.wait import answered
+from pipeline.authoring.wait import wait_for_answer
 from pipeline.job.converter import Converter, Partly
 from pipeline.job.in_flight import Parcel
 from schemas.log import LogEntry, Record
@@ -26,7 +26,7 @@ MOST_BEHIND = 50_000
 """Offsets. Further behind the end of a busy topic it is no live look any more: what lies between is passed over."""
 
 
-class Stage(StrEnum):
+class TapStage(StrEnum):
     """What of a record is shown, and so which records are."""
 
     DECODED = "decoded"
@@ -71,7 +71,7 @@ class Passing(NamedTuple):
 class Choice:
     """Which records are looked at: those of the stage for which all of it holds. Empty collections ask for nothing."""
 
-    stage: Stage = Stage.DECODED
+    stage: TapStage = TapStage.DECODED
     where: Sequence[Test] = ()
     reasons: Collection[ReasonCode] = ()
     event_codes: Collection[str] = ()
@@ -80,16 +80,16 @@ class Choice:
         """Convert a record; None where it is not to be looked at."""
         if self.where and not self._holds(converter, record):
             return None
-        passing = Passing(record, answered(lambda: converter(record)))
+        passing = Passing(record, wait_for_answer(lambda: converter(record)))
         refusal = passing.refusal
         if self.reasons and (refusal is None or refusal.code not in self.reasons):
             return None
         if self.event_codes and not any(code in self.event_codes for code in passing.event_codes()):
             return None
         match self.stage:
-            case Stage.REFUSED:
+            case TapStage.REFUSED:
                 return passing if refusal is not None else None
-            case Stage.MAPPED:
+            case TapStage.MAPPED:
                 return passing if passing.parcels else None
             case _:
                 return passing if entries_of(converter, record) else None
@@ -100,7 +100,7 @@ class Choice:
 
 def entries_of(converter: Converter, record: Record) -> list[LogEntry]:
     """Return what could be decoded of a record."""
-    decoded = answered(lambda: converter.decode(record))
+    decoded = wait_for_answer(lambda: converter.decode(record))
     return [each for each in (decoded if isinstance(decoded, list) else [decoded]) if isinstance(each, LogEntry)]
 
 
@@ -124,7 +124,7 @@ class Gate:
         return 0.0
 
 
-class Reader(Protocol):
+class RecordReader(Protocol):
     """What the records come from; `pipeline.kafka_io.tail` has the real one."""
 
     def poll(self, wait_ms: int) -> Sequence[Record]:
@@ -159,7 +159,7 @@ class Tap:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: RecordReader,
         look: Callable[[Record], Passing | None],
         show: Callable[[Passing], None],
         gate: Gate,

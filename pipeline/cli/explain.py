@@ -15,7 +15,7 @@ import click
 from pipeline.authoring.dry_run.records import MOST_WHOLE_BYTES, lines_of, record_of, written_ms
 from pipeline.authoring.identifiers import identifiers
 from pipeline.authoring.signed_request import explain_request
-from pipeline.authoring.wait import MOST_MS, answered
+from pipeline.authoring.wait import MOST_MS, wait_for_answer
 from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
@@ -63,9 +63,9 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     source = load_source(source_file, os.environ)
     record = read_record(source, place, 0 if whole else line)
     converter = build_converter(source, os.environ, patience_ms=MOST_MS)
-    answer: list[Parcel] | Partly | Skipped | Refusal = answered(lambda: converter(record))
+    answer: list[Parcel] | Partly | Skipped | Refusal = wait_for_answer(lambda: converter(record))
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
-    decoded: LogEntry | list[LogEntry | Refusal] | Skipped | Refusal = answered(lambda: converter.decode(record))
+    decoded: LogEntry | list[LogEntry | Refusal] | Skipped | Refusal = wait_for_answer(lambda: converter.decode(record))
     if isinstance(decoded, Skipped | Refusal):
         if record.value:
             shown = Unmasked() if show_identifiers else Masking(())

@@ -10,7 +10,7 @@ from threading import Event
 
 import click
 
-from pipeline.authoring.tap import Choice, Counts, Gate, Stage, Tap
+from pipeline.authoring.tap import Choice, Counts, Gate, Tap, TapStage
 from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import source_argument
 from pipeline.cli.tap_view import TapView
@@ -36,7 +36,7 @@ from transforms.mapping.values import is_constant, names_element
 @source_argument
 @click.option(
     "--stage",
-    type=click.Choice([each.value for each in Stage]),
+    type=click.Choice([each.value for each in TapStage]),
     help="Show decoded records, those that become messages, or those that are refused. Default: decoded; with --event mapped, with --reason refused.",
 )
 @click.option(
@@ -87,7 +87,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
     """Look at what passes through SOURCE_FILE's topics. It joins no group, commits nothing, reports nothing and remembers nothing."""
     source = load_source(source_file, os.environ)
     choice = Choice(
-        Stage(stage or ("refused" if reasons else "mapped" if event_codes else "decoded")),
+        TapStage(stage or ("refused" if reasons else "mapped" if event_codes else "decoded")),
         [_condition(each) for each in conditions],
         [_reason(each) for each in reasons],
         [_event_code(source, each) for each in event_codes],

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from pipeline.authoring.identifiers import identifiers
-from pipeline.authoring.tap import Counts, Passing, Stage, entries_of
+from pipeline.authoring.tap import Counts, Passing, TapStage, entries_of
 from pipeline.config.source_file import SourceFile
 from pipeline.job.converter import Converter
 from pipeline.observe.masking import Masking, Unmasked, escaped
@@ -29,7 +29,7 @@ class TapView:
     """Prints records as they pass, and says in between how many were too many."""
 
     def __init__(
-        self, source: SourceFile, converter: Converter, stage: Stage, *, as_lines: bool, show_identifiers: bool
+        self, source: SourceFile, converter: Converter, stage: TapStage, *, as_lines: bool, show_identifiers: bool
     ) -> None:
         self._converter, self._stage, self._as_lines = converter, stage, as_lines
         self._show_identifiers = show_identifiers
@@ -89,7 +89,7 @@ class TapView:
             refusal = passing.refusal
             said["refusal"] = {"stage": refusal.stage, "code": refusal.code, "reason": refusal.reason}
         show = Unmasked() if self._show_identifiers else Masking(identifiers(self._converter, entries, passing.parcels))
-        if self._stage is Stage.MAPPED:
+        if self._stage is TapStage.MAPPED:
             said["messages"] = [show.value(json.loads(parcel.body)) for parcel in passing.parcels]
         else:
             said["entries"] = [show.value(entry.fields) for entry in entries]

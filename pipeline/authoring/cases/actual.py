@@ -49,7 +49,7 @@ class FoundRecord:
             return f"refused {self.refusal.code}"
         if self.filtered is not None:
             return f"filtered ({self.filtered})"
-        return "duplicate" if self.duplicate else counted(self.messages)
+        return "duplicate" if self.duplicate else message_counts(self.messages)
 
     def as_expected(self) -> dict[str, Any]:
         """Return it as the keys of a case that expects just this. Times are in Unix ms."""
@@ -63,7 +63,7 @@ class FoundRecord:
         return said
 
 
-def counted(messages: Mapping[str, Sequence[Any]]) -> str:
+def message_counts(messages: Mapping[str, Sequence[Any]]) -> str:
     """Say how many messages of each kind there are: `1 event and 2 users`."""
     parts = [f"{len(made)} {kind if len(made) != 1 else kind[:-1]}" for kind, made in messages.items() if made]
     return " and ".join(parts) or "no message"

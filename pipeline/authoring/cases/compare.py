@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from pipeline.authoring.cases.actual import PLURAL, FoundRecord, counted
+from pipeline.authoring.cases.actual import PLURAL, FoundRecord, message_counts
 from pipeline.authoring.cases.models import TestRecord
-from pipeline.authoring.cases.records import unix_ms
+from pipeline.authoring.cases.records import written_unix_ms
 from pipeline.yaml_text.diagnostics import Location
 from schemas.attribute import attribute_string
 from transforms.values.times import MOST_MS
@@ -78,7 +78,7 @@ def _expected_outcome(written: TestRecord, named: Sequence[str]) -> str:
         if name in named:
             return name
     messages = {name: getattr(written, name) or [] for name in ("events", "users")}
-    return counted(messages) if any(messages.values()) else "messages"
+    return message_counts(messages) if any(messages.values()) else "messages"
 
 
 def _why(found: FoundRecord) -> str:
@@ -125,7 +125,7 @@ class _Comparison:
             ]
 
     def _time(self, here: Location, expected: Any, found: Any, made: list[Difference]) -> None:
-        if found is ABSENT or expected is None or unix_ms(expected, self._time_zone) != found:
+        if found is ABSENT or expected is None or written_unix_ms(expected, self._time_zone) != found:
             shown = iso(found, self._time_zone) if isinstance(expected, str) else found
             made.append(Difference(here, ABSENT if expected is None else expected, shown))
 

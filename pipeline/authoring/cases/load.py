@@ -25,7 +25,7 @@ TEST_FILE = FileKind("a file of test cases", "one mapping that begins with `case
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CaseStep:
     """One record of a case: what is written of it, where, and the record it stands for."""
 
     written: TestRecord
@@ -40,7 +40,7 @@ class Case:
     name: str
     line: int
     whole: bool
-    steps: tuple[Step, ...]
+    steps: tuple[CaseStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _case(
     steps = []
     for number, (each, location) in enumerate(records):
         try:
-            steps.append(Step(each, location, raw_record(each, number, source, file.path.parent)))
+            steps.append(CaseStep(each, location, raw_record(each, number, source, file.path.parent)))
         except NoRecord as wrong:
             found.append(((*location, wrong.key), wrong.found, wrong.expected))
     whole = cases.whole if written.whole is None else written.whole

@@ -7,8 +7,8 @@ from functools import partial
 
 from pipeline.authoring.dry_run.coverage import Coverage
 from pipeline.authoring.dry_run.records import Sampled
-from pipeline.authoring.dry_run.tally import Counter, Tally
-from pipeline.authoring.wait import MOST_MS, answered
+from pipeline.authoring.dry_run.tally import Counter, SampleTally
+from pipeline.authoring.wait import MOST_MS, wait_for_answer
 from pipeline.catalogue.settings import SETTING_OF
 from pipeline.config.source_file import SourceFile
 from pipeline.job.books import Fate
@@ -23,7 +23,9 @@ MOST_MESSAGES = 500_000
 """Each is remembered, to see which come again: so many take some 200 MB."""
 
 
-def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]) -> tuple[Tally, list[Note]]:
+def try_out(
+    source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]
+) -> tuple[SampleTally, list[Note]]:
     """Convert the records; return the counts, and what is doubtful about the file. Raises as `build_converter` does."""
     converter = build_converter(source, environment, patience_ms=MOST_MS)
     counter = Counter(converter, source.dedup, source.decode[0].charset)
@@ -31,7 +33,7 @@ def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[
     coverage = Coverage(source.mapping, mapper) if isinstance(mapper, Mapper) else None
     for sampled in sample:
         record = sampled.record
-        decoded = answered(partial(converter.decode, record))
+        decoded = wait_for_answer(partial(converter.decode, record))
         entries = decoded if isinstance(decoded, list) else [] if isinstance(decoded, Skipped | Refusal) else [decoded]
         rules = [
             rule for each in entries if isinstance(each, LogEntry) for rule in (coverage.see(each) if coverage else [])
@@ -49,13 +51,13 @@ def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[
     ]
 
 
-def _cut(tally: Tally) -> Iterable[Note]:
+def _cut(tally: SampleTally) -> Iterable[Note]:
     if tally.messages >= MOST_MESSAGES:
         text = f"the sample ends after {tally.records:,} records: they make {tally.messages:,} messages already"
         yield Note((), text)
 
 
-def _clashes(tally: Tally, coverage: Coverage | None) -> Iterable[Note]:
+def _clashes(tally: SampleTally, coverage: Coverage | None) -> Iterable[Note]:
     for rule, clash in tally.clashes.items():
         location = (*coverage.location_of(rule), "out_biz_id") if coverage else ("transform",)
         first, second = clash.places
@@ -74,7 +76,7 @@ def _let_pass(warnings: Mapping[tuple[str, str], int]) -> Iterable[Note]:
         yield Note(("catalogue", SETTING_OF[ReasonCode(code)]), text)
 
 
-def _dead_letters(tally: Tally, source: SourceFile) -> Iterable[Note]:
+def _dead_letters(tally: SampleTally, source: SourceFile) -> Iterable[Note]:
     dead, limit = tally.count(Fate.DEAD_LETTERED), source.dead_letters.stop_above
     if tally.records and dead / tally.records > limit:
         yield Note(

@@ -40,7 +40,7 @@ class Example:
 
 
 @dataclass(slots=True)
-class Group:
+class OutcomeGroup:
     """Records that ended the same way."""
 
     example: Example
@@ -65,11 +65,11 @@ class Clash:
 
 
 @dataclass(slots=True)
-class Tally:
+class SampleTally:
     """The counts. `fates` is by fate and, of the filtered and the refused, by reason."""
 
     records: int = 0
-    fates: dict[tuple[Fate, str], Group] = field(default_factory=dict)
+    fates: dict[tuple[Fate, str], OutcomeGroup] = field(default_factory=dict)
     events: dict[str, Reports] = field(default_factory=dict)
     users: Reports = field(default_factory=Reports)
     messages: int = 0
@@ -80,7 +80,7 @@ class Tally:
         return sum(group.count for (each, _), group in self.fates.items() if each is fate)
 
 
-Decoded = Sequence[LogEntry | Refusal]
+DecodedEntries = Sequence[LogEntry | Refusal]
 
 
 class Counter:
@@ -88,13 +88,13 @@ class Counter:
 
     def __init__(self, converter: Converter, dedup: DedupSettings, charset: str) -> None:
         """`charset` is that of the records, for those that can only be shown as they are."""
-        self.tally = Tally()
+        self.tally = SampleTally()
         self._converter = converter
         self._charset = charset
         self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
         self._events: dict[bytes, tuple[str, bytes]] = {}
 
-    def take(self, sampled: Sampled, decoded: Decoded, rules: Sequence[str]) -> None:
+    def take(self, sampled: Sampled, decoded: DecodedEntries, rules: Sequence[str]) -> None:
         """Count a record. `decoded` are its entries, `rules` names the rules that made its messages, in their order."""
         answer = self._converter(sampled.record)
         self.tally.records += 1
@@ -113,7 +113,7 @@ class Counter:
         group = self.tally.fates.get((fate, code))
         if group is None:
             shown = self._shown(sampled, decoded, parcels)
-            group = self.tally.fates[fate, code] = Group(Example(sampled.place, reason, shown))
+            group = self.tally.fates[fate, code] = OutcomeGroup(Example(sampled.place, reason, shown))
         group.count += 1
 
     def _report(self, parcel: Parcel, rule: str, place: str) -> bool:
@@ -147,7 +147,7 @@ class Counter:
             )
             clash.count += 1
 
-    def _shown(self, sampled: Sampled, decoded: Decoded, parcels: Sequence[Parcel]) -> str:
+    def _shown(self, sampled: Sampled, decoded: DecodedEntries, parcels: Sequence[Parcel]) -> str:
         """Show what a record holds: its message where it makes one, else its fields, else what can be shown of its bytes."""
         entries = [each for each in decoded if isinstance(each, LogEntry)]
         show = Masking(identifiers(self._converter, entries, parcels))

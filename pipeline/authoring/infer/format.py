@@ -12,7 +12,7 @@ from pipeline.authoring.infer.avro import avro_step
 from pipeline.authoring.infer.change_events import CHANGES, of_changes, of_connect, of_the_row
 from pipeline.authoring.infer.charset import around_text
 from pipeline.authoring.infer.delimited import delimited_step
-from pipeline.authoring.infer.guess import ENOUGH, NOWHERE, Guess, Step, decoded
+from pipeline.authoring.infer.guess import ENOUGH, NOWHERE, Guess, WrittenStep, decoded
 from pipeline.authoring.infer.inner_formats import pairs_step, with_inner, with_message
 from pipeline.authoring.infer.line_patterns import CRI, JSON_WITHIN, LEVELS, TIMED
 from pipeline.contracts.interfaces import Fields
@@ -31,7 +31,7 @@ def guess_format(values: Sequence[bytes], registry: Any = None, context: DecodeC
         RegistryUnavailable: it does not answer, or lets nobody in with that login.
         UsageError: its password is not in the context's environment.
     """
-    sample = Sample(values, registry, context)
+    sample = SampleRecords(values, registry, context)
     for each in ORDER:
         guess = each.read_by(sample) if callable(each.read_by) else _of_step(sample, each.read_by)
         if guess is not None:
@@ -40,7 +40,7 @@ def guess_format(values: Sequence[bytes], registry: Any = None, context: DecodeC
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleRecords:
     """The records that are looked at, and what several formats want to know of them."""
 
     values: Sequence[bytes]
@@ -62,7 +62,7 @@ class Sample:
         """The records read as lines that begin with a time."""
         return self.lines(TIMED, lenient=True)
 
-    def read(self, step: Step, *, lenient: bool = False) -> Guess:
+    def read(self, step: WrittenStep, *, lenient: bool = False) -> Guess:
         """Return what becomes of the records with this step."""
         return decoded(self.values, ({**step, **self.around},), lenient=lenient)
 
@@ -79,12 +79,12 @@ class Format(NamedTuple):
     """
 
     name: str
-    read_by: Step | Callable[[Sample], Guess | None]
+    read_by: WrittenStep | Callable[[SampleRecords], Guess | None]
     why: str
     is_inner: bool = False
 
 
-def _of_step(sample: Sample, step: Step) -> Guess | None:
+def _of_step(sample: SampleRecords, step: WrittenStep) -> Guess | None:
     found = sample.read(step, lenient=step["format"] == "java")
     if found.share < ENOUGH:
         return None
@@ -93,7 +93,7 @@ def _of_step(sample: Sample, step: Step) -> Guess | None:
     return of_the_row(with_inner(sample.values, of_connect(sample.values, found), INNER))
 
 
-def _avro(sample: Sample) -> Guess | None:
+def _avro(sample: SampleRecords) -> Guess | None:
     """Decode Avro, and see whether its rows are Debezium's events."""
     step = avro_step(sample.values, sample.registry)
     if step is None:
@@ -107,12 +107,12 @@ def _avro(sample: Sample) -> Guess | None:
     return of_the_row(with_inner(sample.values, found, INNER, sample.context))
 
 
-def _access_log(sample: Sample) -> Guess | None:
+def _access_log(sample: SampleRecords) -> Guess | None:
     step = access_step(sample.texts)
     return None if step is None else _of_step(sample, step)
 
 
-def _syslog(sample: Sample) -> Guess | None:
+def _syslog(sample: SampleRecords) -> Guess | None:
     found = sample.read({"format": "syslog"})
     return with_message(sample.values, found) if found.share >= ENOUGH and _are_of_hosts(found.entries) else None
 
@@ -123,21 +123,21 @@ def _are_of_hosts(entries: Sequence[Fields]) -> bool:
     return said >= ENOUGH * len(entries)
 
 
-def _pairs(sample: Sample) -> Guess | None:
+def _pairs(sample: SampleRecords) -> Guess | None:
     step = pairs_step(sample.texts)
     return None if step is None else sample.read(step)
 
 
-def _timed_format(sample: Sample) -> Guess | None:
+def _timed_format(sample: SampleRecords) -> Guess | None:
     return _with_more(sample.timed, lambda: with_inner(sample.values, sample.timed, INNER))
 
 
-def _json_in_text(sample: Sample) -> Guess | None:
+def _json_in_text(sample: SampleRecords) -> Guess | None:
     found = sample.lines(JSON_WITHIN, lenient=True)
     return _with_more(found, lambda: with_inner(sample.values, found, INNER))
 
 
-def _timed_pairs(sample: Sample) -> Guess | None:
+def _timed_pairs(sample: SampleRecords) -> Guess | None:
     return _with_more(sample.timed, lambda: with_message(sample.values, sample.timed))
 
 
@@ -146,12 +146,12 @@ def _with_more(found: Guess, further: Callable[[], Guess]) -> Guess | None:
     return guess if found.share >= ENOUGH and len((guess := further()).steps) > 1 else None
 
 
-def _columns(sample: Sample) -> Guess | None:
+def _columns(sample: SampleRecords) -> Guess | None:
     step = delimited_step(sample.texts)
     return None if step is None else sample.read(step)
 
 
-def _timed(sample: Sample) -> Guess | None:
+def _timed(sample: SampleRecords) -> Guess | None:
     return sample.timed if sample.timed.share >= ENOUGH else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from pipeline.authoring.wait import answered
+from pipeline.authoring.wait import wait_for_answer
 from pipeline.contracts.interfaces import Fields
 from pipeline.decode import DecodeContext, DecodeLimits, DecodeStep, build_chain
 from schemas.refusal import Refusal
@@ -25,7 +25,7 @@ _CONTINUING = re.compile(
 )
 """How lines begin that belong to the one before: stack traces, and objects printed over several lines."""
 
-Step = Mapping[str, Any]
+WrittenStep = Mapping[str, Any]
 
 
 class Guess(NamedTuple):
@@ -34,7 +34,7 @@ class Guess(NamedTuple):
     `continued` is how many records are lines that only continue the one before; `unknown` whether no format was recognised.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[WrittenStep, ...]
     entries: tuple[Fields, ...]
     share: float
     refusal: Refusal | None = None
@@ -43,7 +43,7 @@ class Guess(NamedTuple):
 
 
 def decoded(
-    values: Sequence[bytes], steps: Sequence[Step], *, lenient: bool = False, context: DecodeContext = NOWHERE
+    values: Sequence[bytes], steps: Sequence[WrittenStep], *, lenient: bool = False, context: DecodeContext = NOWHERE
 ) -> Guess:
     """Decode a sample. `lenient`: lines that continue another one, as stack traces do, are counted apart."""
     decode = build_chain([DecodeStep.model_validate(step) for step in steps], _LIMITS, context)
@@ -51,7 +51,7 @@ def decoded(
     refused: list[Refusal] = []
     continued = 0
     for value in values:
-        answer = answered(partial(decode, value))
+        answer = wait_for_answer(partial(decode, value))
         for each in answer if isinstance(answer, list) else [answer]:
             if isinstance(each, Refusal):
                 if lenient and entries and _CONTINUING.match(value):

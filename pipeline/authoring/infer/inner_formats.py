@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.authoring.infer.embedded_pairs import steps_within
-from pipeline.authoring.infer.guess import ENOUGH, NOWHERE, Guess, Step, decoded
+from pipeline.authoring.infer.guess import ENOUGH, NOWHERE, Guess, WrittenStep, decoded
 from pipeline.authoring.infer.key_value import LEAST_PAIRS, key_value_step
 from pipeline.contracts.interfaces import Fields
 from pipeline.decode import DecodeContext
@@ -16,7 +16,7 @@ _ENDS_OF_PAIRS = (",", ";", "|")
 
 
 def with_inner(
-    values: Sequence[bytes], outer: Guess, formats: Sequence[Step], context: DecodeContext = NOWHERE
+    values: Sequence[bytes], outer: Guess, formats: Sequence[WrittenStep], context: DecodeContext = NOWHERE
 ) -> Guess:
     """Add a step for the first field whose text is of one of the formats, which are tried in their order, or, in a line that a shipper wrapped, is pairs."""
     lenient = outer.continued > 0

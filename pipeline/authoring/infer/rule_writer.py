@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.authoring.infer.roles import Candidates, Customer, Rule
+from pipeline.authoring.infer.roles import Candidates, Customer, ProposedRule
 from pipeline.decode.connect.debezium import ENVELOPE
 from pipeline.yaml_text.yaml_writer import scalar_text
 from transforms.mapping.conditions import COMBINED
@@ -57,7 +57,7 @@ def kind_lines(candidates: Candidates) -> list[str]:
     return []
 
 
-def event_lines(rule: Rule, code: str, place: Place, kind: str) -> list[str]:
+def event_lines(rule: ProposedRule, code: str, place: Place, kind: str) -> list[str]:
     """Write a rule; and commented out one for the elements of each list. `kind` is the path of the field that tells kinds of events apart."""
     lines = [f"  # {rule.entries:,} entries of the sample."]
     unnamed = "" if not rule.when or _CODE.sub("_", rule.when).strip("_") else "    # name it as Quick Audience does"
@@ -102,7 +102,7 @@ def _attributes(attributes: Mapping[str, str]) -> list[str]:
     return ["attributes:", *(f"  {scalar(name)}: {scalar(path)}" for name, path in attributes.items())]
 
 
-def _when(rule: Rule, kind: str) -> list[str]:
+def _when(rule: ProposedRule, kind: str) -> list[str]:
     """Write the condition. Where only some entries name the customer, it asks for those: of the others nothing can be reported."""
     asked = {_asked(kind): scalar(rule.when)} if rule.when else {}
     customer, why = rule.customer, ""

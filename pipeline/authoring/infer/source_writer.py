@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.authoring.infer.delimited import column_name
 from pipeline.authoring.infer.field_names import is_personal
 from pipeline.authoring.infer.guess import Guess
-from pipeline.authoring.infer.profile import Field
+from pipeline.authoring.infer.profile import FieldProfile
 from pipeline.authoring.infer.roles import Candidates
 from pipeline.authoring.infer.rule_writer import Place, codes_of, event_lines, kind_lines, literal, scalar, user_lines
 from pipeline.observe.redact import redact
@@ -108,7 +108,7 @@ def _step(step: Mapping[str, Any]) -> str:
     return flow_text(literal(step))
 
 
-def _fields(fields: Sequence[Field], entries: int, hidden: set[str]) -> list[str]:
+def _fields(fields: Sequence[FieldProfile], entries: int, hidden: set[str]) -> list[str]:
     lines = ["# Fields found: in how many entries, of what kind, how many different values, and one of them.", "#"]
     for each in fields[:MOST_FIELDS_SHOWN]:
         if each.kind == "object":
