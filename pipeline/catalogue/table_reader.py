@@ -15,8 +15,9 @@ from pipeline.catalogue.file import content_faults
 from pipeline.catalogue.rules import did_you_mean
 from pipeline.catalogue.table import CHANNEL_COLUMNS, COLUMNS, EVENT_COLUMNS, PROPERTY_COLUMNS
 from pipeline.errors import UsageError
-from pipeline.yaml_text.diagnostics import ConfigFault, Location, line_of, shown
+from pipeline.yaml_text.diagnostics import Diagnostic, line_of, shown
 from schemas.catalogue import ApplicationType, Catalogue, Channel, Origin, PropertyScope, PropertyType
+from transforms.fault import KeyPath
 
 MOST_BYTES = 16 << 20
 
@@ -117,21 +118,21 @@ class _Reading:
     def __init__(self, path: Path, known: Sequence[Channel]) -> None:
         self._path = path
         self._known = {each.name: each.model_dump(mode="json") for each in known}
-        self._event_places: dict[str, Location] = {}
-        self._channel_places: dict[str, Location] = {}
-        self._lines: dict[Location, int] = {(): 1}
+        self._event_places: dict[str, KeyPath] = {}
+        self._channel_places: dict[str, KeyPath] = {}
+        self._lines: dict[KeyPath, int] = {(): 1}
         self.channels: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
-        self.faults: list[ConfigFault] = []
+        self.faults: list[Diagnostic] = []
 
     def fault(self, line: int, column: str, found: str, expected: str) -> None:
         """Note a fault of the table itself."""
-        self.faults.append(ConfigFault(str(self._path), line, column, found, expected))
+        self.faults.append(Diagnostic(str(self._path), line, column, found, expected))
 
-    def all_faults(self, content: Any) -> list[ConfigFault]:
+    def all_faults(self, content: Any) -> list[Diagnostic]:
         """Return the faults of the table, and of the catalogue that it makes, each with the line and column that it comes from."""
         faults = {
-            ConfigFault(str(self._path), line_of(location, self._lines), _column(location), what, expected)
+            Diagnostic(str(self._path), line_of(location, self._lines), _column(location), what, expected)
             for location, what, expected in content_faults(content)
         }
         return sorted(faults.union(self.faults), key=lambda fault: (fault.line, fault.key, fault.found))
@@ -187,7 +188,7 @@ class _Reading:
             properties.append(one)
             self._note((*here, "properties", len(properties) - 1), one, line)
 
-    def _must_agree(self, before: dict[str, Any], said: Mapping[str, Any], here: Location, line: int) -> None:
+    def _must_agree(self, before: dict[str, Any], said: Mapping[str, Any], here: KeyPath, line: int) -> None:
         for key, value in said.items():
             if before.get(key) is None:
                 before[key] = value
@@ -196,7 +197,7 @@ class _Reading:
                 expected = f"expected {shown((), before[key])}, as an earlier row of the same {'channel' if here[0] == 'channels' else 'event'} has"
                 self.fault(line, _column((*here, key)), f"found {shown((), value)}", expected)
 
-    def _note(self, here: Location, said: Mapping[str, Any], line: int) -> None:
+    def _note(self, here: KeyPath, said: Mapping[str, Any], line: int) -> None:
         self._lines.setdefault(here, line)
         self._lines |= {(*here, key): line for key in said}
 
@@ -217,7 +218,7 @@ def _meant(column: str, written: str) -> str:
     return word if word in set(_WORDS_OF[column]) else written
 
 
-def _column(location: Location) -> str:
+def _column(location: KeyPath) -> str:
     """Return the column of a key of a catalogue file."""
     match location:
         case ("channels", _, key):

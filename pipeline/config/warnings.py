@@ -9,7 +9,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
 from pipeline.setting_types.quantity import format_duration
-from transforms.fault import Location, Note
+from transforms.fault import KeyPath, Note
 from transforms.mapping import out_biz_id_notes, personal_notes, rule_notes, slip_notes
 
 ONE_DAY_MS = 86_400_000
@@ -53,7 +53,7 @@ def _of_mapping(source: SourceFile) -> list[Note]:
     return [*rule_notes(mapping), *out_biz_id_notes(mapping), *personal_notes(mapping), *slips, *unused]
 
 
-def _is_a_table_file(location: Location, source: SourceFile) -> bool:
+def _is_a_table_file(location: KeyPath, source: SourceFile) -> bool:
     return location[0] == "tables" and location[1] in source.table_files
 
 

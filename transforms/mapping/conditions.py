@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from schemas.log import LogEntry
-from transforms.fault import BadExpression, Fault, Location, MappingFaults
+from transforms.fault import BadExpression, Fault, KeyPath, MappingFaults
 from transforms.fields import Value, compile_path, is_path
 from transforms.mapping.comparisons import OPERATORS, Test, comparison, equal, equality, one_of
 
@@ -40,7 +40,7 @@ class Condition(NamedTuple):
     texts: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
-def compile_condition(written: Mapping[str, Any] | None, location: Location) -> Condition:
+def compile_condition(written: Mapping[str, Any] | None, location: KeyPath) -> Condition:
     """Compile a `when`. None always holds.
 
     Raises:
@@ -80,7 +80,7 @@ def _only_texts(expected: Any) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _parts(written: Mapping[str, Any], location: Location, faults: list[Fault]) -> list[Part]:
+def _parts(written: Mapping[str, Any], location: KeyPath, faults: list[Fault]) -> list[Part]:
     parts: list[Part] = []
     for name, expected in written.items():
         here = (*location, name)
@@ -94,7 +94,7 @@ def _parts(written: Mapping[str, Any], location: Location, faults: list[Fault]) 
     return parts
 
 
-def _expectation(name: str, value: Value, expected: Any, location: Location, faults: list[Fault]) -> list[Part]:
+def _expectation(name: str, value: Value, expected: Any, location: KeyPath, faults: list[Fault]) -> list[Part]:
     if isinstance(expected, list):
         return [Part(_shown(f"{name} in", expected), one_of(value, expected), value)]
     if not isinstance(expected, Mapping):
@@ -115,7 +115,7 @@ def _shown(before: str, expected: Any) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def _combine(name: str, written: Any, location: Location, faults: list[Fault]) -> Part:
+def _combine(name: str, written: Any, location: KeyPath, faults: list[Fault]) -> Part:
     if name == "not":
         if not isinstance(written, Mapping) or not written:
             raise BadExpression("no mapping under `not`", "conditions such as {type: test}")

@@ -12,8 +12,8 @@ import orjson
 from pipeline.authoring.cases.actual import PLURAL, FoundRecord, message_counts
 from pipeline.authoring.cases.models import TestRecord
 from pipeline.authoring.cases.records import written_unix_ms
-from pipeline.yaml_text.diagnostics import Location
 from schemas.attribute import attribute_string
+from transforms.fault import KeyPath
 from transforms.values.times import MOST_MS
 
 
@@ -30,7 +30,7 @@ ABSENT = Absent()
 class Difference(NamedTuple):
     """One difference. `location` is within the record's mapping in the file, () for the expectation as a whole; `hint` may say why."""
 
-    location: Location
+    location: KeyPath
     expected: Any
     found: Any
     hint: str = ""
@@ -96,7 +96,7 @@ class _Comparison:
         self._whole = whole
 
     def messages(
-        self, here: Location, listed: Sequence[Any], found: Sequence[dict[str, Any]], made: list[Difference]
+        self, here: KeyPath, listed: Sequence[Any], found: Sequence[dict[str, Any]], made: list[Difference]
     ) -> None:
         if len(listed) != len(found):
             expected = [_named(each) for each in listed]
@@ -106,7 +106,7 @@ class _Comparison:
             self.fields((*here, place), _named(expected), message, made)
 
     def fields(
-        self, here: Location, expected: Mapping[str, Any], found: Mapping[str, Any], made: list[Difference]
+        self, here: KeyPath, expected: Mapping[str, Any], found: Mapping[str, Any], made: list[Difference]
     ) -> None:
         for name, value in expected.items():
             there = found.get(name, ABSENT)
@@ -124,7 +124,7 @@ class _Comparison:
                 if name not in expected
             ]
 
-    def _time(self, here: Location, expected: Any, found: Any, made: list[Difference]) -> None:
+    def _time(self, here: KeyPath, expected: Any, found: Any, made: list[Difference]) -> None:
         if found is ABSENT or expected is None or written_unix_ms(expected, self._time_zone) != found:
             shown = iso(found, self._time_zone) if isinstance(expected, str) else found
             made.append(Difference(here, ABSENT if expected is None else expected, shown))
@@ -185,7 +185,7 @@ def _body_differences(written: TestRecord, found: FoundRecord) -> list[Differenc
     return made
 
 
-def _json_differences(here: Location, expected: Any, found: Any, made: list[Difference]) -> None:
+def _json_differences(here: KeyPath, expected: Any, found: Any, made: list[Difference]) -> None:
     if isinstance(expected, dict) and isinstance(found, dict):
         for key in [*expected, *(key for key in found if key not in expected)]:
             _json_differences((*here, key), expected.get(key, ABSENT), found.get(key, ABSENT), made)

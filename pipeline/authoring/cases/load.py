@@ -17,9 +17,10 @@ from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.decode.avro.options import load_schema
 from pipeline.errors import UsageError
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, errors_in, from_pydantic
+from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, errors_in, from_pydantic
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
 from schemas.log import RawRecord
+from transforms.fault import KeyPath
 
 TEST_FILE = FileKind("a file of test cases", "one mapping that begins with `cases:`", 1 << 20, 50_000)
 
@@ -29,7 +30,7 @@ class CaseStep:
     """One record of a case: what is written of it, where, and the record it stands for."""
 
     written: TestRecord
-    location: Location
+    location: KeyPath
     record: RawRecord
 
 
@@ -74,7 +75,7 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
     except UnreadableYaml as unreadable:
         _load_source(source_file, None, said)
         raise UsageError("\n".join([*said, str(unreadable.fault)])) from None
-    found: list[Found] = []
+    found: list[Finding] = []
     cases = _validate(written.content, found)
     source = _load_source(source_file, written.content, said)
     made: list[Case] = []
@@ -85,7 +86,7 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
         if source is not None:
             found += _unknown_names("keys", cases.keys, source.keys)
             made = [_case(place, each, cases, source, written, found) for place, each in enumerate(cases.cases)]
-    faults = {ConfigFault(str(path), written.line_of(at), dotted(at), what, expected) for at, what, expected in found}
+    faults = {Diagnostic(str(path), written.line_of(at), dotted(at), what, expected) for at, what, expected in found}
     said += map(str, sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found)))
     if said or cases is None or source is None:
         raise UsageError("\n".join(said))
@@ -93,7 +94,7 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
     return CaseFile(path, text, written, tuple(made), source, environment, schemas)
 
 
-def _schemas(written: Mapping[int, str], folder: Path, found: list[Found]) -> dict[int, str]:
+def _schemas(written: Mapping[int, str], folder: Path, found: list[Finding]) -> dict[int, str]:
     """Read the schemas that stand for those of a registry."""
     texts = {}
     for number, name in written.items():
@@ -105,7 +106,7 @@ def _schemas(written: Mapping[int, str], folder: Path, found: list[Found]) -> di
     return texts
 
 
-def _validate(content: Any, found: list[Found]) -> TestCases | None:
+def _validate(content: Any, found: list[Finding]) -> TestCases | None:
     try:
         return TestCases.model_validate(content)
     except ValidationError as error:
@@ -128,9 +129,9 @@ def _load_source(source_file: Path, content: Any, said: list[str]) -> SourceFile
 
 
 def _case(
-    place: int, written: TestCase, cases: TestCases, source: SourceFile, file: YamlFile, found: list[Found]
+    place: int, written: TestCase, cases: TestCases, source: SourceFile, file: YamlFile, found: list[Finding]
 ) -> Case:
-    here: Location = ("cases", place)
+    here: KeyPath = ("cases", place)
     records = [(written, here)] if written.records is None else [
         (each, (*here, "records", number)) for number, each in enumerate(written.records)
     ]  # fmt: skip
@@ -144,9 +145,9 @@ def _case(
     return Case(written.name, file.line_of(here), whole, tuple(steps))
 
 
-def _same_names(cases: Sequence[TestCase]) -> list[Found]:
+def _same_names(cases: Sequence[TestCase]) -> list[Finding]:
     seen: dict[str, int] = {}
-    found: list[Found] = []
+    found: list[Finding] = []
     for place, each in enumerate(cases):
         first = seen.setdefault(each.name, place)
         if first != place:
@@ -154,8 +155,8 @@ def _same_names(cases: Sequence[TestCase]) -> list[Found]:
     return found
 
 
-def _unknown_names(section: str, given: Mapping[str, str], known: Mapping[str, Any]) -> list[Found]:
-    found: list[Found] = []
+def _unknown_names(section: str, given: Mapping[str, str], known: Mapping[str, Any]) -> list[Finding]:
+    found: list[Finding] = []
     for name in given.keys() - known.keys():
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         expected = f"did you mean {near[0]!r}?" if near else f"expected one of the source file's {section}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from transforms.fault import BadExpression, Location, Note
+from transforms.fault import BadExpression, KeyPath, Note
 from transforms.fields import compile_path
 from transforms.mapping.conditions import COMBINED
 from transforms.mapping.expressions import names_in
@@ -27,7 +27,7 @@ def slip_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note]:
     A number in quotes as a bound, a path that a field is compared with, an expression outside `{{ }}` or without its `$.`, and a table or one of
     the `keys` that nothing names.
     """
-    rules: list[tuple[Location, EventRule | UserRule]] = [
+    rules: list[tuple[KeyPath, EventRule | UserRule]] = [
         *((("events", place), rule) for place, rule in enumerate(settings.events)),
         *((("users", place), rule) for place, rule in enumerate(settings.users)),
     ]
@@ -43,7 +43,7 @@ def slip_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note]:
     return notes
 
 
-def _values(rule: EventRule | UserRule, location: Location, fields: Collection[str]) -> Iterator[Note]:
+def _values(rule: EventRule | UserRule, location: KeyPath, fields: Collection[str]) -> Iterator[Note]:
     for key, written in values_of(rule):
         here = (*location, *key)
         if found := _BRACES.search(text_around(written)):
@@ -55,7 +55,7 @@ def _values(rule: EventRule | UserRule, location: Location, fields: Collection[s
             yield Note(here, f"is the text {written!r} itself: the field is $.{written.lstrip('.')}")
 
 
-def _conditions(when: Mapping[str, Any], location: Location) -> Iterator[Note]:
+def _conditions(when: Mapping[str, Any], location: KeyPath) -> Iterator[Note]:
     for name, expected in when.items():
         here = (*location, name)
         if name in COMBINED:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from transforms.fault import BadExpression, Location, Note
+from transforms.fault import BadExpression, KeyPath, Note
 from transforms.fields import EVERY, Step
 from transforms.mapping.expressions import functions_in, source_in
 from transforms.mapping.lint.condition_lines import path_of
@@ -60,7 +60,7 @@ def personal_notes(settings: MappingSettings) -> list[Note]:
     }
     notes = []
     for place, rule in enumerate(settings.events):
-        written: dict[Location, Any] = {("attributes", name): each for name, each in rule.attributes.items()}
+        written: dict[KeyPath, Any] = {("attributes", name): each for name, each in rule.attributes.items()}
         if not isinstance(rule.out_biz_id, list):  # a list is hashed
             written["out_biz_id",] = rule.out_biz_id
         for location, value in written.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from transforms.fault import Location, Note
+from transforms.fault import KeyPath, Note
 from transforms.mapping.elements import parted
 from transforms.mapping.lint.condition_lines import ConditionLines, lines_of_condition
 from transforms.mapping.lint.contradictions import excluding, implies
@@ -25,7 +25,7 @@ def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool)
     whole = [lines_of_condition(rule.when or {}) for rule in rules]
     of_entry = [lines_of_condition(_asked_of_entry(rule)) for rule in rules]
     for place, rule in enumerate(rules):
-        location: Location = (key, place)
+        location: KeyPath = (key, place)
         impossible = list(_impossible(rule.when or {}, (*location, "when"), ()))
         notes += impossible
         if any(note.location == (*location, "when") for note in impossible):
@@ -38,7 +38,7 @@ def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool)
     return notes
 
 
-def _impossible(when: Mapping[str, Any], location: Location, around: ConditionLines) -> Iterator[Note]:
+def _impossible(when: Mapping[str, Any], location: KeyPath, around: ConditionLines) -> Iterator[Note]:
     """Say which conditions, the whole or one under an `any`, can never hold. `around` are the lines that must hold besides."""
     lines = (*around, *lines_of_condition(when))
     if pair := excluding(lines):
