@@ -16,7 +16,7 @@ from pipeline.job.in_flight import Parcel
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped
-from transforms.mapping.comparisons import Test
+from transforms.mapping.comparisons import Predicate
 
 POLL_MS = 250
 SILENCE_S = 5.0
@@ -72,7 +72,7 @@ class Choice:
     """Which records are looked at: those of the stage for which all of it holds. Empty collections ask for nothing."""
 
     stage: TapStage = TapStage.DECODED
-    where: Sequence[Test] = ()
+    where: Sequence[Predicate] = ()
     reasons: Collection[ReasonCode] = ()
     event_codes: Collection[str] = ()
 

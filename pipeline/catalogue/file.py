@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pipeline.catalogue.rewrite import rewritten
-from pipeline.catalogue.rules import Placed, rule_faults
+from pipeline.catalogue.rules import Model, Placed, rule_faults
 from pipeline.errors import UsageError
 from pipeline.yaml_text.atomic_write import replace_file
 from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, errors_in, from_pydantic
@@ -30,8 +30,6 @@ events: []
 """
 
 _OTHER_KINDS = {"source": "a source file", "kafka": "a source file", "cases": "test cases"}
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)

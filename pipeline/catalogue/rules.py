@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from pydantic import BaseModel
+
 from pipeline.yaml_text.diagnostics import Finding
 from schemas.catalogue import (
     ApplicationType,
@@ -21,7 +23,7 @@ from schemas.catalogue import (
 from schemas.event import OUT_BIZ_ID
 from transforms.fault import KeyPath
 
-Model = TypeVar("Model")
+Model = TypeVar("Model", bound=BaseModel)
 Placed = Sequence[tuple[KeyPath, Model]]
 """Models with the place that each has in its file."""
 

@@ -27,7 +27,7 @@ from pipeline.runtime.worker_process import on_stop_signals
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml
 from schemas.refusal import ReasonCode
 from transforms.fault import MappingFaults
-from transforms.mapping.comparisons import Test
+from transforms.mapping.comparisons import Predicate
 from transforms.mapping.conditions import compile_condition
 from transforms.mapping.values import is_constant, names_element
 
@@ -125,7 +125,7 @@ def _starts(bound: Bound | None, partitions: Sequence[Partition], topics: Topics
 _CONDITION = FileKind("a condition", "a condition such as `type: order_paid`", 64 << 10, 1_000)
 
 
-def _condition(text: str) -> Test:
+def _condition(text: str) -> Predicate:
     try:
         written = parse_yaml(Path("--where"), text, _CONDITION).content
     except UnreadableYaml as unreadable:

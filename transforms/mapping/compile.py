@@ -13,13 +13,13 @@ from transforms.base import Kind
 from transforms.fault import BadExpression, Fault, KeyPath, MappingFaults
 from transforms.fields import Value, compile_path
 from transforms.mapping.conditions import Condition, compile_condition
-from transforms.mapping.elements import Make, for_each, parted
+from transforms.mapping.elements import MakeMessage, for_each, parted
 from transforms.mapping.mapper import Mapper
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.out_biz_id import Maker, compile_out_biz_id, ordinals
 from transforms.mapping.readers import attributes, event_time, identities, optional_text, required_text
 from transforms.mapping.rule import Rule
-from transforms.mapping.scope import NOTHING, Known, Tables
+from transforms.mapping.scope import NOTHING, Scope, Tables
 from transforms.mapping.values import compile_value, constant_of, is_constant, names_element, sources_of
 from transforms.values.text import text_or_none
 from transforms.values.times import DEFAULT_ZONE, zone
@@ -36,8 +36,8 @@ def compile_mapping(settings: MappingSettings, keys: Mapping[str, bytes] = NOTHI
     faults: list[Fault] = []
     if not settings.events and not settings.users:
         faults.append(Fault(("events",), "no rule", "at least one rule under `events` or `users`"))
-    known = Known(_tables(settings.tables, faults), keys, _zone(settings.time_zone, faults))
-    compiler = _Compiler(settings, known, faults)
+    scope = Scope(_tables(settings.tables, faults), keys, _zone(settings.time_zone, faults))
+    compiler = _Compiler(settings, scope, faults)
     rules = [compiler.user(rule, ("users", place)) for place, rule in enumerate(settings.users)]
     numbers = ordinals(settings.events)
     rules += [compiler.event(rule, ("events", place), numbers[place]) for place, rule in enumerate(settings.events)]
@@ -70,8 +70,8 @@ def _zone(name: str, faults: list[Fault]) -> str:
 class _Compiler:
     """Compiles rule after rule, gathering faults on the way."""
 
-    def __init__(self, settings: MappingSettings, known: Known, faults: list[Fault]) -> None:
-        self._known = known
+    def __init__(self, settings: MappingSettings, scope: Scope, faults: list[Fault]) -> None:
+        self._scope = scope
         self._times = settings.event_times
         self._faults = faults
         self._refuse_impossible = settings.identities.impossible == "refuse"
@@ -80,7 +80,7 @@ class _Compiler:
         code, code_of = self._code(rule.event_code, (*location, "event_code"))
         channel, channel_of = self._channel(rule.event_source_code, (*location, "event_source_code"))
         written_time = self._varying(rule.event_time, (*location, "event_time"), "$.ts")
-        time = event_time(written_time, self._known.time_zone, self._times.before, self._times.after)
+        time = event_time(written_time, self._scope.time_zone, self._times.before, self._times.after)
         customer = self._customer(rule.customer_id, location)
         biz = self._out_biz_id(rule.out_biz_id, (*location, "out_biz_id"), ordinal)
         ids = self._identities(rule.identities, location)
@@ -113,7 +113,7 @@ class _Compiler:
 
         return self._rule(rule, location, Kind.USER, "identities", make)
 
-    def _rule(self, rule: EventRule | UserRule, location: KeyPath, kind: Kind, code: Any, make: Make) -> Rule:
+    def _rule(self, rule: EventRule | UserRule, location: KeyPath, kind: Kind, code: Any, make: MakeMessage) -> Rule:
         """Put a rule together. With `for_each` its conditions on the element are asked of each, the others once."""
         name, personal = _name(location, code), _personal(rule.customer_id, *rule.identities.values())
         when = rule.when or {}
@@ -143,7 +143,7 @@ class _Compiler:
 
     def _value(self, written: Any, location: KeyPath) -> Value:
         try:
-            return compile_value(written, self._known)
+            return compile_value(written, self._scope)
         except BadExpression as bad:
             self._faults.append(Fault(location, bad.found, bad.expected))
             return lambda _: None
@@ -185,7 +185,7 @@ class _Compiler:
 
     def _out_biz_id(self, written: Any, location: KeyPath, ordinal: int) -> Maker:
         try:
-            return compile_out_biz_id(written, self._known, ordinal)
+            return compile_out_biz_id(written, self._scope, ordinal)
         except BadExpression as bad:
             self._faults.append(Fault(location, bad.found, bad.expected))
             return lambda _: ""  # never called: the faults are raised

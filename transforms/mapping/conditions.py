@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from schemas.log import LogEntry
 from transforms.fault import BadExpression, Fault, KeyPath, MappingFaults
 from transforms.fields import Value, compile_path, is_path
-from transforms.mapping.comparisons import OPERATORS, Test, comparison, equal, equality, one_of
+from transforms.mapping.comparisons import OPERATORS, Predicate, comparison, equal, equality, one_of
 
-__all__ = ["COMBINED", "OPERATORS", "Condition", "Part", "Test", "compile_condition", "equal"]
+__all__ = ["COMBINED", "OPERATORS", "Condition", "Part", "Predicate", "compile_condition", "equal"]
 
 COMBINED = ("all", "any", "not")
 
@@ -23,7 +23,7 @@ class Part(NamedTuple):
     """One line of a condition, for `explain`: its text, its test, and what it asks `value`. One that is `combined` (`all`, `any`, `not`) has conditions within."""
 
     text: str
-    test: Test
+    test: Predicate
     value: Value | None = None
     combined: str = ""
     within: tuple[tuple[Part, ...], ...] = ()
@@ -35,7 +35,7 @@ class Condition(NamedTuple):
     `texts` says of paths that must have one of certain texts, which: so that a mapping of many rules can pass over most at once.
     """
 
-    holds: Test
+    holds: Predicate
     parts: tuple[Part, ...] = ()
     texts: Mapping[str, frozenset[str]] = MappingProxyType({})
 
@@ -129,11 +129,11 @@ def _combine(name: str, written: Any, location: KeyPath, faults: list[Fault]) ->
     return Part(name, _all(tests) if name == "all" else _any(tests), combined=name, within=within)
 
 
-def _all_hold(parts: Sequence[Part]) -> Test:
+def _all_hold(parts: Sequence[Part]) -> Predicate:
     return _all([part.test for part in parts])
 
 
-def _all(tests: list[Test]) -> Test:
+def _all(tests: list[Predicate]) -> Predicate:
     if len(tests) == 1:
         return tests[0]
     frozen = tuple(tests)
@@ -147,7 +147,7 @@ def _all(tests: list[Test]) -> Test:
     return every
 
 
-def _any(tests: list[Test]) -> Test:
+def _any(tests: list[Predicate]) -> Predicate:
     frozen = tuple(tests)
 
     def some(entry: LogEntry) -> bool:

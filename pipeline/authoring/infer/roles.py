@@ -23,7 +23,7 @@ from schemas.customer import IdMapping
 from schemas.identity import normalise
 from schemas.log import LogEntry, RawRecord
 from transforms.mapping.readers import Rejected, event_time
-from transforms.mapping.scope import Known
+from transforms.mapping.scope import Scope
 from transforms.mapping.values import compile_value
 from transforms.values.text import text_or_none
 
@@ -100,7 +100,7 @@ def find_candidates(entries: Sequence[Mapping[str, Any]]) -> Candidates:
 
 def _reader(path: str) -> Text:
     """Return what reads the text of a field; None where there is none."""
-    read = compile_value(path, Known())
+    read = compile_value(path, Scope())
 
     def text(fields: Mapping[str, Any]) -> str | None:
         found = read(LogEntry(fields, _NO_RECORD))
@@ -176,7 +176,7 @@ def _time(fields: Sequence[FieldProfile], entries: Sequence[Mapping[str, Any]]) 
 
 
 def _reads(written: str, entries: Sequence[Mapping[str, Any]]) -> bool:
-    read = event_time(compile_value(written, Known()))
+    read = event_time(compile_value(written, Scope()))
     good = 0
     for each in entries:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from transforms.fault import BadExpression, KeyPath, Note
-from transforms.fields import EVERY, Step
+from transforms.fields import EVERY, PathStep
 from transforms.mapping.expressions import functions_in, source_in
 from transforms.mapping.lint.condition_lines import path_of
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
@@ -43,7 +43,7 @@ class _Identity(NamedTuple):
     what: str
 
 
-_Steps = tuple[str | Step, ...]
+_Steps = tuple[str | PathStep, ...]
 
 
 def personal_notes(settings: MappingSettings) -> list[Note]:

@@ -33,7 +33,7 @@ def _notes(key: str, rules: Sequence[EventRule | UserRule], *, first_only: bool)
         if first_only and (taken := _taken_before(of_entry[place], of_entry[:place])):
             notes.append(Note(location, f"can never match (match: first): {taken}"))
         elif (twin := _twin(place, rules, whole)) is not None:
-            text = f"has the condition of {key}[{twin}], and makes the same {_made(rule)} of the same records"
+            text = f"has the condition of {key}[{twin}], and makes the same {_product_name(rule)} of the same records"
             notes.append(Note(location, text))
     return notes
 
@@ -79,5 +79,5 @@ def _product(rule: EventRule | UserRule) -> tuple[Any, ...]:
     return rule.for_each, rule.customer_id, rule.identities
 
 
-def _made(rule: EventRule | UserRule) -> str:
+def _product_name(rule: EventRule | UserRule) -> str:
     return "event" if isinstance(rule, EventRule) else "identities"
