@@ -56,14 +56,14 @@ class CatalogueFile:
             raise UsageError("\n".join(f"{self.path}: not written: {_named(each, new)}" for each in broken))
         try:
             text = rewritten(self.text, self.catalogue, new)
-            made = parse_catalogue(self.path, text).catalogue
+            edited = parse_catalogue(self.path, text).catalogue
         except NotEditable as found:
             raise UsageError(
                 f"{self.path}:{found.line}: found {found}; expected it written out, or the change made by hand"
             ) from None
         except UsageError:
-            made = None
-        if made != new:
+            edited = None
+        if edited != new:
             raise UsageError(
                 f"{self.path}: found YAML that cannot be changed at this place alone; expected it written plainly, or the change made by hand"
             )

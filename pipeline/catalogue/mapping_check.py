@@ -29,7 +29,7 @@ def mapping_findings(
     `tables` are those that the rules look up.
     """
     faults: list[Finding] = []
-    doubts: list[Finding] = []
+    warnings: list[Finding] = []
     for place, rule in enumerate(rules):
         for code, found in [
             *_elsewhere(rule, ("events", place), tables, catalogue),
@@ -37,8 +37,8 @@ def mapping_findings(
         ]:
             action = settings.action(code)
             if action is not Action.IGNORE:
-                (faults if action is Action.REFUSE else doubts).append(found)
-    return faults, doubts
+                (faults if action is Action.REFUSE else warnings).append(found)
+    return faults, warnings
 
 
 def _elsewhere(

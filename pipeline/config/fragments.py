@@ -84,21 +84,21 @@ def _whole(
         if isinstance(fragments[name], dict)
     ]
     parts.append((here, {key: value for key, value in rule.items() if key != USE}))
-    made: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     conditions: list[tuple[KeyPath, dict[str, Any]]] = []
     for origin, part in parts:
         for key, value in part.items():
             if key == "when" and isinstance(value, dict):
                 conditions.append(((*origin, key), value))
-            elif key in _JOINED and isinstance(value, dict) and isinstance(made.get(key, {}), dict):
-                made[key] = {**made.get(key, {}), **value}
+            elif key in _JOINED and isinstance(value, dict) and isinstance(merged.get(key, {}), dict):
+                merged[key] = {**merged.get(key, {}), **value}
                 origins.update({(*here, key, name): (*origin, key, name) for name in value})
             else:
-                made[key] = value
+                merged[key] = value
                 origins[*here, key] = (*origin, key)
     if conditions:
-        made["when"] = _all_of(conditions, (*here, "when"), origins)
-    return made
+        merged["when"] = _all_of(conditions, (*here, "when"), origins)
+    return merged
 
 
 def _without_use(name: str, fragment: Any, faults: list[Finding]) -> Any:

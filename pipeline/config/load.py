@@ -52,19 +52,19 @@ def load_source(
     found += decode_faults(content.get("decode"), path.parent)
     found += _cross_check(content)
     catalogue, elsewhere = _catalogue(content, path.parent, found) if with_catalogue else (None, [])
-    doubts: list[Finding] = []
+    warnings: list[Finding] = []
     if source is not None:
         if with_credentials:
             found += _credentials_faults(source, environment)
         if catalogue is not None and source.catalogue is not None:
-            faults, doubts = mapping_findings(source.events, tables, catalogue, source.catalogue)
+            faults, warnings = mapping_findings(source.events, tables, catalogue, source.catalogue)
             found += faults
     if found or elsewhere or source is None:
         found = [(placed_at(location, origins), what, expected) for location, what, expected in found]
         raise UsageError("\n".join([*map(str, written.placed(found)), *elsewhere]))
     source = source.model_copy(update={"tables": tables}).read_from(path, written.lines, origins)
     if catalogue is not None:
-        source = source.with_catalogue(catalogue, doubts)
+        source = source.with_catalogue(catalogue, warnings)
     return _with_defaults(source, environment)
 
 

@@ -127,7 +127,7 @@ class SourceFile(BaseModel):
     _lines: Mapping[KeyPath, int] = PrivateAttr(default_factory=dict)
     _origins: Origins = PrivateAttr(default_factory=dict)
     _events_known: Catalogue | None = PrivateAttr(default=None)
-    _doubts: tuple[Finding, ...] = PrivateAttr(default=())
+    _catalogue_warnings: tuple[Finding, ...] = PrivateAttr(default=())
 
     @property
     def folder(self) -> Path:
@@ -163,14 +163,14 @@ class SourceFile(BaseModel):
         return self._events_known
 
     @property
-    def doubts(self) -> tuple[Finding, ...]:
+    def catalogue_warnings(self) -> tuple[Finding, ...]:
         """What the catalogue lacks of the mapping, where that is no fault by its settings."""
-        return self._doubts
+        return self._catalogue_warnings
 
-    def with_catalogue(self, catalogue: Catalogue, doubts: Sequence[Finding]) -> Self:
+    def with_catalogue(self, catalogue: Catalogue, catalogue_warnings: Sequence[Finding]) -> Self:
         """Return the same file with its event catalogue."""
         known = self.model_copy()
-        known._events_known, known._doubts = catalogue, tuple(doubts)  # noqa: SLF001 - its own
+        known._events_known, known._catalogue_warnings = catalogue, tuple(catalogue_warnings)  # noqa: SLF001 - its own
         return known
 
     @property

@@ -56,13 +56,13 @@ class YamlEditor:
     def text(self) -> str:
         """The text with all edits. Raises `ValueError` where two of them meet, which is the caller's mistake."""
         edits = [*self._edits, *(edit for each in self._flow_changes.values() for edit in self._flow_edits(each))]
-        made, place = [], 0
+        pieces, place = [], 0
         for edit in sorted(edits, key=lambda edit: edit[:3]):
             if edit.begin < place:
                 raise ValueError("two edits meet")
-            made += [self._layout.text[place : edit.begin], edit.new]
+            pieces += [self._layout.text[place : edit.begin], edit.new]
             place = edit.end
-        return "".join([*made, self._layout.text[place:]])
+        return "".join([*pieces, self._layout.text[place:]])
 
     def replace(self, location: KeyPath, value: Any) -> None:
         """Put a scalar in the place of one; a text in quotes stays in such."""

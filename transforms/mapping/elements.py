@@ -69,7 +69,7 @@ def for_each(value: Value, holds: Predicate, make: MakeMessage) -> Callable[[Log
     """Return what makes the messages of all elements that a condition holds for."""
 
     def make_each(entry: LogEntry) -> list[dict[str, Any]]:
-        made = (make(each) for each in elements_of(entry, value) if holds(each))
-        return [wire for wire in made if wire is not None]
+        messages = (make(each) for each in elements_of(entry, value) if holds(each))
+        return [wire for wire in messages if wire is not None]
 
     return make_each

@@ -66,10 +66,10 @@ def trace_rule(rule: Rule, entry: LogEntry) -> RuleTrace:
             left_out = tuple(ElementTrace(index, failed) for index, failed in seen if failed)
             trace = trace._replace(elements=None if there is None else len(seen), left_out=left_out)
     try:
-        made = rule.make(entry)
+        result = rule.make(entry)
     except Rejected as rejected:
         return trace._replace(refusal=Refusal(Stage.TRANSFORM, rejected.code, f"{rule.name}: {rejected.reason}"))
-    wires = made if isinstance(made, list) else [] if made is None else [made]
+    wires = result if isinstance(result, list) else [] if result is None else [result]
     return trace._replace(messages=tuple(Message(rule.kind, wire, rule.name) for wire in wires))
 
 

@@ -59,8 +59,8 @@ def called(call: Callable[[Any], Any], argument: Any, location: KeyPath, what: s
         raise
     except BaseException as error:  # noqa: BLE001 - a plug-in's own code; a panic in Rust is no `Exception`
         options = argument if isinstance(argument, Mapping) else {}
-        said = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
-        found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {said}" if said else "")
+        message = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
+        found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {message}" if message else "")
         expected = "what its documentation says" if location is OPTIONS else "a plug-in that can be"
         raise one_fault(location, found, expected) from None
 

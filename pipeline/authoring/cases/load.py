@@ -68,30 +68,30 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
     Raises:
         UsageError: its message has a line for every fault there is.
     """
-    said: list[str] = []
+    lines: list[str] = []
     try:
         text = read_text(path, TEST_FILE) if text is None else text
         written = parse_yaml(path, text, TEST_FILE)
     except UnreadableYaml as unreadable:
-        _load_source(source_file, None, said)
-        raise UsageError("\n".join([*said, str(unreadable.fault)])) from None
+        _load_source(source_file, None, lines)
+        raise UsageError("\n".join([*lines, str(unreadable.fault)])) from None
     found: list[Finding] = []
     cases = _validate(written.content, found)
-    source = _load_source(source_file, written.content, said)
-    made: list[Case] = []
+    source = _load_source(source_file, written.content, lines)
+    loaded: list[Case] = []
     schemas: dict[int, str] = {}
     if cases is not None:
         found += _same_names(cases.cases)
         schemas = _schemas(cases.schemas, path.parent, found)
         if source is not None:
             found += _unknown_names("keys", cases.keys, source.keys)
-            made = [_case(place, each, cases, source, written, found) for place, each in enumerate(cases.cases)]
+            loaded = [_case(place, each, cases, source, written, found) for place, each in enumerate(cases.cases)]
     faults = {Diagnostic(str(path), written.line_of(at), dotted(at), what, expected) for at, what, expected in found}
-    said += map(str, sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found)))
-    if said or cases is None or source is None:
-        raise UsageError("\n".join(said))
+    lines += map(str, sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found)))
+    if lines or cases is None or source is None:
+        raise UsageError("\n".join(lines))
     source, environment = with_made_up_keys(source, cases.keys)
-    return CaseFile(path, text, written, tuple(made), source, environment, schemas)
+    return CaseFile(path, text, written, tuple(loaded), source, environment, schemas)
 
 
 def _schemas(written: Mapping[int, str], folder: Path, found: list[Finding]) -> dict[int, str]:
@@ -114,7 +114,7 @@ def _validate(content: Any, found: list[Finding]) -> TestCases | None:
         return None
 
 
-def _load_source(source_file: Path, content: Any, said: list[str]) -> SourceFile | None:
+def _load_source(source_file: Path, content: Any, lines: list[str]) -> SourceFile | None:
     given = content.get("environment") if isinstance(content, dict) else None
     given = {name: text for name, text in given.items() if isinstance(text, str)} if isinstance(given, dict) else {}
     try:
@@ -124,7 +124,7 @@ def _load_source(source_file: Path, content: Any, said: list[str]) -> SourceFile
     try:
         return load_source(source_file, environment)
     except UsageError as error:
-        said.append(str(error))
+        lines.append(str(error))
         return None
 
 

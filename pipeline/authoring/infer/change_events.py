@@ -37,8 +37,8 @@ def of_the_row(found: Guess) -> Guess:
     is_beside = found.steps[0]["format"] != "debezium"
     entries: list[Fields] = []
     for entry in found.entries:
-        said = entry[ENVELOPE]
-        own = {"after", *(name for name in said if entry.get(name) == said[name])} if is_beside else set()
+        envelope = entry[ENVELOPE]
+        own = {"after", *(name for name in envelope if entry.get(name) == envelope[name])} if is_beside else set()
         row = {name: each for name, each in entry.items() if name not in own}
-        entries.append({**row, ENVELOPE: {name: each for name, each in said.items() if name != "before"}})
+        entries.append({**row, ENVELOPE: {name: each for name, each in envelope.items() if name != "before"}})
     return found._replace(entries=tuple(entries))

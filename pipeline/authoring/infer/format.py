@@ -119,8 +119,8 @@ def _syslog(sample: SampleRecords) -> Guess | None:
 
 def _are_of_hosts(entries: Sequence[Fields]) -> bool:
     """Whether lines of syslog say more than their time, which an application's own lines begin with too."""
-    said = sum("priority" in each or each.get("hostname", "INFO") not in LEVELS for each in entries)
-    return said >= ENOUGH * len(entries)
+    of_hosts = sum("priority" in each or each.get("hostname", "INFO") not in LEVELS for each in entries)
+    return of_hosts >= ENOUGH * len(entries)
 
 
 def _pairs(sample: SampleRecords) -> Guess | None:

@@ -78,22 +78,22 @@ def _decode(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _doubts(guess: Guess) -> list[str]:
     """Say what an analyst must know of the decoder before anything else."""
-    said = []
+    warning_lines = []
     if guess.unknown:
-        said += [
+        warning_lines += [
             "# No format was recognised: each record is one field, `line`. Choose a decoder in docs/decoders.md (regex and grok take any line apart),",
             "# or run `init` again with it: --decode '{format: grok, pattern: ...}' --force",
         ]
     if any(column_name(1) in step.get("columns", ()) for step in guess.steps):
-        said.append(
+        warning_lines.append(
             "# The columns' names are not in the sample: put their own here, and null for one that is not wanted."
         )
     if guess.continued:
-        said += [
+        warning_lines += [
             f"# {guess.continued:,} lines of the sample continue the one before, as stack traces do. Whatever ships the log must send them with it as one record:",
             "# a line of them that comes alone is a dead letter. See docs/decoders.md, java.",
         ]
-    return said
+    return warning_lines
 
 
 def percent(share: float) -> str:

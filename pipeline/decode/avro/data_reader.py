@@ -51,15 +51,15 @@ class DataReader:
         """
         _register()
         try:
-            made = Resolution(_marked, limits.digits).of(writer, reader)
+            resolved = Resolution(_marked, limits.digits).of(writer, reader)
         except RecursionError:
             raise MismatchError("its types nest too deep") from None
-        self._is_wrapped = not (isinstance(made, dict) and made["type"] == "record")
+        self._is_wrapped = not (isinstance(resolved, dict) and resolved["type"] == "record")
         if (
             self._is_wrapped
         ):  # a record of one field is written as that field is; fastavro parses anything else anew each time
-            made = {"type": "record", "name": "t0", "fields": [{"name": "value", "type": made}]}
-        self._schema = _guarded(fastavro.parse_schema(made))
+            resolved = {"type": "record", "name": "t0", "fields": [{"name": "value", "type": resolved}]}
+        self._schema = _guarded(fastavro.parse_schema(resolved))
         weight = Weight(AvroSchema("array", branches=[writer]))  # there may be several one after the other
         self._survey = None if bounded_by_its_bytes(weight, limits) else Survey(writer, weight, limits)
         self._most_more = self._values_left = limits.entries

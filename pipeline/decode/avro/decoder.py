@@ -106,8 +106,8 @@ def _confluent(options: AvroOptions, readers: _Readers, limits: DecodeLimits, co
     assert options.registry is not None  # noqa: S101 - the options' own check
     find: Callable[[int], DataReader | Refusal | NotYet] = lambda _: _NOT_CONNECTED  # noqa: E731 - nothing to ask
     if context.schemas is not None:
-        made = {number: readers.of_text(text) for number, text in context.schemas.items()}
-        find = lambda number: made.get(number, _UNKNOWN_ID)  # noqa: E731 - likewise
+        readers_by_id = {number: readers.of_text(text) for number, text in context.schemas.items()}
+        find = lambda number: readers_by_id.get(number, _UNKNOWN_ID)  # noqa: E731 - likewise
     elif context.environment is not None:
         settings = options.registry
         if context.patience_ms is not None:

@@ -61,14 +61,14 @@ class Resolution:
                 inner = self.of(writer.branches[0], reader.branches[0] if reader else None)
                 return {"type": writer.kind, ("items" if writer.kind == "array" else "values"): inner}
             case "enum":
-                made: dict[str, Any] = {"type": "enum", "name": self._name(), "symbols": list(writer.symbols)}
-                return self._mark(made, _symbols(writer, reader) if reader else None)
+                shape: dict[str, Any] = {"type": "enum", "name": self._name(), "symbols": list(writer.symbols)}
+                return self._mark(shape, _symbols(writer, reader) if reader else None)
             case "fixed":
-                made = {"type": "fixed", "name": self._name(), "size": writer.size}
+                shape = {"type": "fixed", "name": self._name(), "size": writer.size}
             case _:
-                made = {"type": writer.kind}
+                shape = {"type": writer.kind}
         meant = writer if reader is None or {writer.logical, reader.logical} <= _DECIMALS else reader
-        return self._mark(made, _after(promoted, conversion(meant, self._most_digits)))
+        return self._mark(shape, _after(promoted, conversion(meant, self._most_digits)))
 
     def _branch(self, writer: AvroSchema, reader: AvroSchema) -> Any:
         """A branch that does not match costs only the data that takes it."""
@@ -79,8 +79,8 @@ class Resolution:
             self._names = known
             # A record of one field is written as that field is, and can carry a mark whatever the field is.
             as_written = [{"name": "value", "type": self.of(writer, None)}]
-            made = {"type": "record", "name": self._name(), "fields": as_written}
-            return self._mark(made, _refusing(str(error)))
+            shape = {"type": "record", "name": self._name(), "fields": as_written}
+            return self._mark(shape, _refusing(str(error)))
 
     def _first(self, writer: AvroSchema, reader: AvroSchema) -> Any:
         """Of a reader's union the first branch that matches: of the same type before what it may be promoted to."""
@@ -110,16 +110,16 @@ class Resolution:
         if (name := self._names.get((writer, reader))) is not None:
             return name
         name = self._names[writer, reader] = self._name()
-        made: dict[str, Any] = {"type": "record", "name": name}
+        shape: dict[str, Any] = {"type": "record", "name": name}
         if reader is None:
-            made["fields"] = [{"name": each.name, "type": self.of(each.schema, None)} for each in writer.fields]
-            return made
+            shape["fields"] = [{"name": each.name, "type": self.of(each.schema, None)} for each in writer.fields]
+            return shape
         wanted = _pairs(writer, reader)
-        made["fields"] = [
+        shape["fields"] = [
             {"name": each.name, "type": self.of(each.schema, wanted[each.name].schema if each.name in wanted else None)}
             for each in writer.fields
         ]
-        return self._mark(made, self._shaped(writer, reader, wanted))
+        return self._mark(shape, self._shaped(writer, reader, wanted))
 
     def _shaped(self, writer: AvroSchema, reader: AvroSchema, wanted: Mapping[str, AvroField]) -> Conversion | None:
         """Rename the fields, leave out those that the reader does not know, and fill in its defaults."""

@@ -157,13 +157,15 @@ class _Reading:
         for each in fields:
             if not isinstance(each, dict) or "type" not in each or not _is_name(each.get("name")):
                 raise SchemaFault(f"a field of {schema.name} has no name, or no type")
-            made = self.read(each["type"], namespace)
-            if isinstance(each["type"], str) and made.kind in PRIMITIVES and "logicalType" in each:
-                made = AvroSchema(
-                    made.kind
+            field_schema = self.read(each["type"], namespace)
+            if isinstance(each["type"], str) and field_schema.kind in PRIMITIVES and "logicalType" in each:
+                field_schema = AvroSchema(
+                    field_schema.kind
                 )  # beside the type instead of within it, it has no meaning (specification, "Logical Types")
             default = each.get("default", NO_DEFAULT)
-            schema.fields.append(AvroField(intern(each["name"]), made, default, tuple(_texts(each.get("aliases", [])))))
+            schema.fields.append(
+                AvroField(intern(each["name"]), field_schema, default, tuple(_texts(each.get("aliases", []))))
+            )
         names = [each.name for each in schema.fields]
         if len(set(names)) < len(names):
             raise SchemaFault(f"the record {schema.name} has two fields of one name")

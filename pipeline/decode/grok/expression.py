@@ -78,13 +78,13 @@ class GrokExpression:
             parts.append(text[position : found.start()])
             parts.append(f"(?P<{self._group(field, kind or '')}>{inner})" if field else f"(?:{inner})")
             position = found.end()
-        made = "".join(parts) + text[position:]
-        self._size += len(made)
+        expanded = "".join(parts) + text[position:]
+        self._size += len(expanded)
         if self._size > MOST_CHARACTERS:
             raise PatternError(
                 f"the expression is longer than {MOST_CHARACTERS} characters once its patterns are put in"
             )
-        return made
+        return expanded
 
     def _pattern_named(self, name: str) -> str:
         pattern = self._known.get(name)

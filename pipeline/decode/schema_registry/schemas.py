@@ -62,14 +62,14 @@ class RegistrySchemas(Generic[PreparedSchema]):
 
     def find(self, number: int) -> PreparedSchema | Refusal | NotYet:
         """Return what was made of the schema, or why there is none: its records are refused only where the registry said so."""
-        made = self._known.get(number)
-        if made is not None:
-            return made
+        prepared = self._known.get(number)
+        if prepared is not None:
+            return prepared
         now_ms = self._now_ms()
         self._take_in(now_ms)
-        made = self._known.get(number)
-        if made is not None:
-            return made
+        prepared = self._known.get(number)
+        if prepared is not None:
+            return prepared
         if self._is_barred:
             return NotYet(self._reason, LONGEST_WAIT_MS, is_lost=True)
         doubt = self._unknown.get(number)
@@ -151,10 +151,10 @@ class RegistrySchemas(Generic[PreparedSchema]):
             left_ms = doubt.since_ms + self._settings.unknown_after - now_ms
             doubt.ask_at_ms = now_ms + min(left_ms, self._backoff.delay_ms(doubt.times))
 
-    def _keep(self, number: int, made: PreparedSchema) -> None:
+    def _keep(self, number: int, prepared: PreparedSchema) -> None:
         while len(self._known) >= self._settings.cache:
             del self._known[next(iter(self._known))]
-        self._known[number] = made
+        self._known[number] = prepared
 
     def _now_ms(self) -> int:
         return int(self._monotonic() * 1000)

@@ -21,7 +21,7 @@ _BRACES = re.compile(r"\{\{|\}\}|(?<![$\w])\$\.[^\W\d]")
 _LIKE_A_PATH = re.compile(r"\.?[^\W\d]\w*(?:\.\w+|\[-?\d+\])+")
 
 
-def slip_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note]:
+def mistake_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note]:
     """Say what is probably meant otherwise.
 
     A number in quotes as a bound, a path that a field is compared with, an expression outside `{{ }}` or without its `$.`, and a table or one of
@@ -47,9 +47,10 @@ def _values(rule: EventRule | UserRule, location: KeyPath, fields: Collection[st
     for key, written in values_of(rule):
         here = (*location, *key)
         if found := _BRACES.search(text_around(written)):
-            said = f"is reported with {found[0]!r} in it"
+            beginning = f"is reported with {found[0]!r} in it"
             yield Note(
-                here, f"{said}: an expression stands between {{{{ and }}}}, and begins with a path such as $.order.no"
+                here,
+                f"{beginning}: an expression stands between {{{{ and }}}}, and begins with a path such as $.order.no",
             )
         elif key[0] == "attributes" and isinstance(written, str) and _like_a_path(written, fields):
             yield Note(here, f"is the text {written!r} itself: the field is $.{written.lstrip('.')}")
