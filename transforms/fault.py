@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-Location = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """A place in the source file, such as `("events", 0, "attributes", "title")`."""
 
 
 class Fault(NamedTuple):
     """One fault."""
 
-    location: Location
+    location: KeyPath
     found: str
     expected: str
 
@@ -21,7 +21,7 @@ class Fault(NamedTuple):
 class Note(NamedTuple):
     """What is allowed but doubtful: where, and a sentence that says what it brings with it."""
 
-    location: Location
+    location: KeyPath
     text: str
 
 

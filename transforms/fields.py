@@ -26,7 +26,7 @@ class Every(Enum):
 
 
 EVERY: Final = Every.EVERY
-Step = str | int | Every
+PathStep = str | int | Every
 
 MOST_PATH_CHARACTERS = 500
 
@@ -89,7 +89,7 @@ def compile_path(text: str) -> Value:
     return lambda entry: walk(getattr(entry, "item", None), steps)
 
 
-def parse_steps(text: str) -> tuple[Step, ...]:
+def parse_steps(text: str) -> tuple[PathStep, ...]:
     """Split `$.a['b c'][0]` into its steps; `[*]` is `EVERY`.
 
     Raises:
@@ -97,7 +97,7 @@ def parse_steps(text: str) -> tuple[Step, ...]:
     """
     if len(text) > MOST_PATH_CHARACTERS:
         raise BadExpression("a path of more than 500 characters", "a shorter one")
-    steps: list[Step] = []
+    steps: list[PathStep] = []
     position = 1
     while position < len(text):
         found = _STEP.match(text, position)
@@ -112,7 +112,7 @@ def parse_steps(text: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _compile_steps(steps: tuple[Step, ...]) -> Value:
+def _compile_steps(steps: tuple[PathStep, ...]) -> Value:
     """Make a closure of the path's own shape: most are one to three names deep, and those are called for every event.
 
     A decoder makes plain dicts, so their class is asked first; any other mapping is as good.
@@ -175,7 +175,7 @@ def _name_of_an_element(first: str, second: str, index: int, name: str) -> Value
     return value
 
 
-def _every(steps: tuple[Step, ...]) -> Value:
+def _every(steps: tuple[PathStep, ...]) -> Value:
     """`$.items[*].sku`: of each element of the list what the rest of the path finds, in one flat list; nothing where there is no list."""
     first = steps.index(EVERY)
     list_of = _compile_steps(steps[:first])
@@ -188,7 +188,7 @@ def _every(steps: tuple[Step, ...]) -> Value:
     return every
 
 
-def _collected(elements: list[Any], rest: tuple[Step, ...]) -> list[Any]:
+def _collected(elements: list[Any], rest: tuple[PathStep, ...]) -> list[Any]:
     for place, step in enumerate(rest):
         if step is EVERY:
             inner = [value for each in elements if isinstance(value := walk(each, rest[:place]), list)]
@@ -196,7 +196,7 @@ def _collected(elements: list[Any], rest: tuple[Step, ...]) -> list[Any]:
     return [value for each in elements if (value := walk(each, rest)) is not None]
 
 
-def walk(value: Any, steps: Sequence[Step]) -> Any:
+def walk(value: Any, steps: Sequence[PathStep]) -> Any:
     """Follow steps without `EVERY` from a value; None where they lead nowhere."""
     for step in steps:
         if isinstance(step, str):

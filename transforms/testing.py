@@ -60,9 +60,9 @@ def check_transform(transform: Transform, entries: Iterable[LogEntry]) -> list[A
     for number, (each, answer) in enumerate(zip(given, answers, strict=True)):
         again = transform(LogEntry(deepcopy(each.fields), each.record, each.place))
         if again != answer:
-            said = _difference(_plain(answer), _plain(again))
+            difference = _difference(_plain(answer), _plain(again))
             raise AssertionError(
-                f"entry {number}, counted from 0: the transform answered differently the second time{said}"
+                f"entry {number}, counted from 0: the transform answered differently the second time{difference}"
             )
     return answers
 

@@ -12,7 +12,7 @@ from pipeline.authoring.trace import Trace, trace
 from pipeline.job.converter import Converter
 from schemas.log import Record
 from schemas.refusal import ReasonCode
-from transforms.mapping.comparisons import Test
+from transforms.mapping.comparisons import Predicate
 
 POLL_MS = 250
 SILENCE_S = 5.0
@@ -22,7 +22,7 @@ MOST_BEHIND = 50_000
 """Offsets. Further behind the end of a busy topic it is no live look any more: what lies between is passed over."""
 
 
-class Stage(StrEnum):
+class TapStage(StrEnum):
     """What of a record is shown, and so which records are."""
 
     DECODED = "decoded"
@@ -34,8 +34,8 @@ class Stage(StrEnum):
 class Choice:
     """Which records are looked at: those of the stage for which all of it holds. Empty collections ask for nothing."""
 
-    stage: Stage = Stage.DECODED
-    where: Sequence[Test] = ()
+    stage: TapStage = TapStage.DECODED
+    where: Sequence[Predicate] = ()
     reasons: Collection[ReasonCode] = ()
     event_codes: Collection[str] = ()
 
@@ -49,9 +49,9 @@ class Choice:
         if self.event_codes and not any(code in self.event_codes for code in passing.event_codes()):
             return False
         match self.stage:
-            case Stage.REFUSED:
+            case TapStage.REFUSED:
                 return refusal is not None
-            case Stage.MAPPED:
+            case TapStage.MAPPED:
                 return bool(passing.converted.messages)
             case _:
                 return bool(passing.decoded)
@@ -77,7 +77,7 @@ class Gate:
         return 0.0
 
 
-class Reader(Protocol):
+class RecordReader(Protocol):
     """What the records come from; `pipeline.kafka_io.tail` has the real one."""
 
     def poll(self, wait_ms: int) -> Sequence[Record]:
@@ -112,7 +112,7 @@ class Tap:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: RecordReader,
         converter: Converter,
         choice: Choice,
         show: Callable[[Trace], None],

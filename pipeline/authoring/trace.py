@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from pipeline.authoring.wait import answered
+from pipeline.authoring.wait import wait_for_answer
 from pipeline.job.converter import Converted, Converter, DecodedRecord
 from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal
@@ -58,9 +58,9 @@ def trace(converter: Converter, record: Record, sleep: Callable[[float], None] =
     """Decode a record once, as soon as that is possible, and convert it. `sleep` takes seconds.
 
     Raises:
-        RegistryUnavailable: a Schema Registry has not answered in time.
+        RegistryUnavailable: a Schema Registry has not wait_for_answer in time.
     """
-    decoded: DecodedRecord = answered(lambda: converter.decode(record), sleep)
+    decoded: DecodedRecord = wait_for_answer(lambda: converter.decode(record), sleep)
     if isinstance(decoded, list):
         entries: Sequence[LogEntry | Refusal] = decoded
     else:

@@ -13,7 +13,7 @@ MOST_MS = 15_000
 """A person has less patience than a job."""
 
 
-def answered(ask: Callable[[], Any], sleep: Callable[[float], None] = time.sleep, most_ms: int = MOST_MS) -> Any:
+def wait_for_answer(ask: Callable[[], Any], sleep: Callable[[float], None] = time.sleep, most_ms: int = MOST_MS) -> Any:
     """Ask until the answer is another than `NotYet`, and return it. `sleep` takes seconds.
 
     Raises:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
+from typing import Any
 
 from pipeline.catalogue.changes import KEPT_ELSEWHERE, refusals
-from pipeline.catalogue.rules import did_you_mean
+from pipeline.catalogue.rules import Model, did_you_mean
 from pipeline.errors import UsageError
 from schemas.catalogue import Catalogue, Channel, EventDefinition, EventProperty, PropertyScope
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def add_channel(catalogue: Catalogue, channel: Channel) -> Catalogue:

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pipeline.catalogue.rewrite import rewritten
-from pipeline.catalogue.rules import Placed, rule_faults
+from pipeline.catalogue.rules import Model, Placed, rule_faults
 from pipeline.errors import UsageError
 from pipeline.yaml_text.atomic_write import replace_file
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, dotted, errors_in, from_pydantic
+from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, errors_in, from_pydantic
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_yaml
 from pipeline.yaml_text.yaml_layout import NotEditable
 from schemas.catalogue import Catalogue, Channel, EventDefinition, MarketingTask
@@ -30,8 +30,6 @@ events: []
 """
 
 _OTHER_KINDS = {"source": "a source file", "kafka": "a source file", "cases": "test cases"}
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +56,14 @@ class CatalogueFile:
             raise UsageError("\n".join(f"{self.path}: not written: {_named(each, new)}" for each in broken))
         try:
             text = rewritten(self.text, self.catalogue, new)
-            made = parse_catalogue(self.path, text).catalogue
+            edited = parse_catalogue(self.path, text).catalogue
         except NotEditable as found:
             raise UsageError(
                 f"{self.path}:{found.line}: found {found}; expected it written out, or the change made by hand"
             ) from None
         except UsageError:
-            made = None
-        if made != new:
+            edited = None
+        if edited != new:
             raise UsageError(
                 f"{self.path}: found YAML that cannot be changed at this place alone; expected it written plainly, or the change made by hand"
             )
@@ -122,7 +120,7 @@ def _checked(written: YamlFile) -> CatalogueFile:
     return CatalogueFile(written.path, Catalogue.model_validate(written.content), written.text)
 
 
-def catalogue_faults(written: YamlFile) -> list[ConfigFault]:
+def catalogue_faults(written: YamlFile) -> list[Diagnostic]:
     """Return every fault of a catalogue, in the file's order; one only where it is another kind of file, such as lie beside it."""
     if "channels" not in written.content:
         for key, kind in _OTHER_KINDS.items():
@@ -133,7 +131,7 @@ def catalogue_faults(written: YamlFile) -> list[ConfigFault]:
     return written.placed(content_faults(written.content))
 
 
-def content_faults(content: Any) -> list[Found]:
+def content_faults(content: Any) -> list[Finding]:
     """Return every fault of what a catalogue file holds. What is wrong by itself does not hide what is wrong between the others."""
     try:
         Catalogue.model_validate(content)
@@ -153,7 +151,7 @@ def _placed(key: str, listed: Sequence[Model]) -> Placed[Model]:
     return [((key, place), each) for place, each in enumerate(listed)]
 
 
-def _named(found: Found, catalogue: Catalogue) -> str:
+def _named(found: Finding, catalogue: Catalogue) -> str:
     """Say a fault of what is in no file yet: by names, where one in a file has line and key."""
     (kind, place, *rest), what, expected = found
     if kind == "events":

@@ -8,13 +8,14 @@ from typing import Any
 from pipeline.catalogue.message_check import is_number, reported_elsewhere
 from pipeline.catalogue.rules import did_you_mean
 from pipeline.catalogue.settings import Action, CatalogueSettings
-from pipeline.yaml_text.diagnostics import Found, Location
+from pipeline.yaml_text.diagnostics import Finding
 from schemas.catalogue import Catalogue, EventDefinition, Origin, PropertyType
 from schemas.event import OUT_BIZ_ID
 from schemas.refusal import ReasonCode
+from transforms.fault import KeyPath
 from transforms.mapping import EventRule, constant_text, constant_texts
 
-_Finding = tuple[ReasonCode, Found]
+_Coded = tuple[ReasonCode, Finding]
 
 
 def mapping_findings(
@@ -22,13 +23,13 @@ def mapping_findings(
     tables: Mapping[str, Mapping[str, Any]],
     catalogue: Catalogue,
     settings: CatalogueSettings,
-) -> tuple[list[Found], list[Found]]:
+) -> tuple[list[Finding], list[Finding]]:
     """Return the faults, and what is only doubtful by the settings. What a path will give is checked when it does.
 
     `tables` are those that the rules look up.
     """
-    faults: list[Found] = []
-    doubts: list[Found] = []
+    faults: list[Finding] = []
+    warnings: list[Finding] = []
     for place, rule in enumerate(rules):
         for code, found in [
             *_elsewhere(rule, ("events", place), tables, catalogue),
@@ -36,13 +37,13 @@ def mapping_findings(
         ]:
             action = settings.action(code)
             if action is not Action.IGNORE:
-                (faults if action is Action.REFUSE else doubts).append(found)
-    return faults, doubts
+                (faults if action is Action.REFUSE else warnings).append(found)
+    return faults, warnings
 
 
 def _elsewhere(
-    rule: EventRule, here: Location, tables: Mapping[str, Mapping[str, Any]], catalogue: Catalogue
-) -> Iterator[_Finding]:
+    rule: EventRule, here: KeyPath, tables: Mapping[str, Mapping[str, Any]], catalogue: Catalogue
+) -> Iterator[_Coded]:
     for code in dict.fromkeys(each.strip() for each in constant_texts(rule.event_code, tables)):
         event = catalogue.events_by_code.get(code)
         if event is not None and (reporter := reported_elsewhere(catalogue.origin_of(event))):
@@ -51,7 +52,7 @@ def _elsewhere(
             yield ReasonCode.EVENT_REPORTED_ELSEWHERE, found
 
 
-def _rule(rule: EventRule, here: Location, catalogue: Catalogue) -> Iterator[_Finding]:
+def _rule(rule: EventRule, here: KeyPath, catalogue: Catalogue) -> Iterator[_Coded]:
     code, app_key = ((constant_text(each) or "").strip() for each in (rule.event_code, rule.event_source_code))
     event = catalogue.events_by_code.get(code)
     keys = [each.app_key for each in catalogue.channels if each.app_key]
@@ -80,7 +81,7 @@ def _rule(rule: EventRule, here: Location, catalogue: Catalogue) -> Iterator[_Fi
     yield from _properties(rule, (*here, "attributes"), event)
 
 
-def _properties(rule: EventRule, here: Location, event: EventDefinition) -> Iterator[_Finding]:
+def _properties(rule: EventRule, here: KeyPath, event: EventDefinition) -> Iterator[_Coded]:
     ids = [each.id for each in event.properties if each.id != OUT_BIZ_ID]
     for name, written in rule.attributes.items():
         there = event.property_of(name)

@@ -16,7 +16,7 @@ _NUMBER = re.compile(
 )  # linear: no part can be matched in two ways
 
 
-class Finding(NamedTuple):
+class Objection(NamedTuple):
     """One thing that is not as the catalogue has it. `names` are the properties meant; of unknown ones they come from the message itself."""
 
     code: ReasonCode
@@ -30,7 +30,7 @@ class _Known(NamedTuple):
     app_key: str | None
     allowed: frozenset[str]
     numeric: tuple[str, ...]
-    problem: Finding | None
+    problem: Objection | None
 
 
 def is_number(text: str) -> bool:
@@ -74,34 +74,34 @@ class MessageCheck:
             warnings[kind] = warnings.get(kind, 0) + 1
         return None
 
-    def action(self, finding: Finding) -> Action:
+    def action(self, finding: Objection) -> Action:
         """Return what follows from a finding."""
         return self._actions[finding.code]
 
-    def findings(self, wire: Mapping[str, Any]) -> Iterator[Finding]:
+    def findings(self, wire: Mapping[str, Any]) -> Iterator[Objection]:
         """Give everything that is not as the catalogue has it, whatever follows from it, one of each kind."""
         code, source, attributes = wire["eventCode"], wire.get("eventSourceCode"), wire["extendAttributes"]
         known = self._known.get(code)
         if known is not None and known.problem is not None:
             yield known.problem
         if known is None:
-            yield Finding(ReasonCode.EVENT_UNKNOWN, "the catalogue has no event of the message's eventCode")
+            yield Objection(ReasonCode.EVENT_UNKNOWN, "the catalogue has no event of the message's eventCode")
         if source is not None and source not in self._app_keys:
-            yield Finding(ReasonCode.CHANNEL_UNKNOWN, "eventSourceCode is the APP_KEY of no channel of the catalogue")
+            yield Objection(ReasonCode.CHANNEL_UNKNOWN, "eventSourceCode is the APP_KEY of no channel of the catalogue")
         if known is None:
             return
         if source is not None and source in self._app_keys and known.app_key not in {None, source}:
-            yield Finding(
+            yield Objection(
                 ReasonCode.CHANNEL_UNKNOWN, f"eventSourceCode is the APP_KEY of another channel than that of {code}"
             )
         if unknown := attributes.keys() - known.allowed:
             what = f"an attribute is none of the properties that the catalogue has for {code}"
-            yield Finding(ReasonCode.PROPERTY_UNKNOWN, what, tuple(sorted(unknown)))
+            yield Objection(ReasonCode.PROPERTY_UNKNOWN, what, tuple(sorted(unknown)))
         if missing := tuple(sorted(known.allowed - attributes.keys())):
-            yield Finding(ReasonCode.PROPERTY_MISSING, f"{code} comes without {', '.join(missing)}", missing)
+            yield Objection(ReasonCode.PROPERTY_MISSING, f"{code} comes without {', '.join(missing)}", missing)
         wrong = tuple(name for name in known.numeric if name in attributes and not is_number(attributes[name]))
         if wrong:
-            yield Finding(ReasonCode.PROPERTY_NOT_NUMERIC, f"no number in {', '.join(wrong)} of {code}", wrong)
+            yield Objection(ReasonCode.PROPERTY_NOT_NUMERIC, f"no number in {', '.join(wrong)} of {code}", wrong)
 
     def _compiled(self) -> Callable[[Mapping[str, Any]], bool]:
         """Make the quick look: yes to what has nothing to be refused or warned of. Ignored findings cost nothing more."""
@@ -139,7 +139,7 @@ def _known(catalogue: Catalogue, code: str) -> _Known:
     event = catalogue.events_by_code[code]
     channel = catalogue.channel_of(event)
     reporter = reported_elsewhere(catalogue.origin_of(event))
-    problem = Finding(ReasonCode.EVENT_REPORTED_ELSEWHERE, f"{reporter} {code} already") if reporter else None
+    problem = Objection(ReasonCode.EVENT_REPORTED_ELSEWHERE, f"{reporter} {code} already") if reporter else None
     return _Known(
         channel.app_key if channel is not None else None,
         frozenset({OUT_BIZ_ID, *(each.id for each in event.properties)}),

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline.catalogue.matching import pair_channels
-from pipeline.yaml_text.diagnostics import Location
 from pipeline.yaml_text.yaml_editor import YamlEditor
 from schemas.catalogue import Catalogue, EventDefinition
+from transforms.fault import KeyPath
 
 
 def rewritten(text: str, old: Catalogue, new: Catalogue) -> str:
@@ -38,7 +38,7 @@ def rewritten(text: str, old: Catalogue, new: Catalogue) -> str:
     return editor.text
 
 
-def _event(editor: YamlEditor, here: Location, old: EventDefinition, new: EventDefinition) -> None:
+def _event(editor: YamlEditor, here: KeyPath, old: EventDefinition, new: EventDefinition) -> None:
     for key in ("name", "channel"):
         if getattr(old, key) != getattr(new, key):
             editor.replace((*here, key), getattr(new, key))
@@ -50,7 +50,7 @@ def _event(editor: YamlEditor, here: Location, old: EventDefinition, new: EventD
     editor.append((*here, "properties"), added)
 
 
-def _rename(editor: YamlEditor, here: Location, names: list[tuple[str, str | None]]) -> None:
+def _rename(editor: YamlEditor, here: KeyPath, names: list[tuple[str, str | None]]) -> None:
     for place, (before, after) in enumerate(names):
         if after is None:
             editor.remove((*here, place))

@@ -6,7 +6,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from pipeline.yaml_text.diagnostics import Found, Location
+from pydantic import BaseModel
+
+from pipeline.yaml_text.diagnostics import Finding
 from schemas.catalogue import (
     ApplicationType,
     Channel,
@@ -19,15 +21,16 @@ from schemas.catalogue import (
     channel_origin,
 )
 from schemas.event import OUT_BIZ_ID
+from transforms.fault import KeyPath
 
-Model = TypeVar("Model")
-Placed = Sequence[tuple[Location, Model]]
+Model = TypeVar("Model", bound=BaseModel)
+Placed = Sequence[tuple[KeyPath, Model]]
 """Models with the place that each has in its file."""
 
 
 def rule_faults(
     channels: Placed[Channel], events: Placed[EventDefinition], tasks: Placed[MarketingTask], names: Iterable[str]
-) -> list[Found]:
+) -> list[Finding]:
     """Return every fault between them. `names` are those of all channels of the file, of those too that are wrong by themselves."""
     found = _repeated([((*place, "app_key"), each.app_key) for place, each in channels if each.app_key], "APP_KEY")
     # Events name their channel by its name: a rule of the file. The console lets a name be picked from a list.
@@ -65,9 +68,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {by_case[near[0]]!r}?)" if near else ""
 
 
-def _repeated(named: Sequence[tuple[Location, str]], what: str) -> list[Found]:
+def _repeated(named: Sequence[tuple[KeyPath, str]], what: str) -> list[Finding]:
     seen: set[str] = set()
-    found: list[Found] = []
+    found: list[Finding] = []
     for place, name in named:
         if name in seen:
             found.append((place, f"found {name!r} a second time", f"expected each {what} once"))
@@ -75,9 +78,9 @@ def _repeated(named: Sequence[tuple[Location, str]], what: str) -> list[Found]:
     return found
 
 
-def _dialog_faults(channel: Channel) -> list[Found]:
+def _dialog_faults(channel: Channel) -> list[Finding]:
     """Say which parameters the console's dialog does not offer for such a channel, or asks for."""
-    found: list[Found] = []
+    found: list[Finding] = []
     kind, collects = channel.application_type, channel.quick_tracking
     if kind is ApplicationType.THIRD_PARTY_SYSTEM and collects:
         expected = "expected false, or nothing: Quick Tracking collects no third-party system"
@@ -96,15 +99,15 @@ def _dialog_faults(channel: Channel) -> list[Found]:
 
 
 def _channel_faults(
-    event: EventDefinition, place: Location, by_name: dict[str, Channel], names: Sequence[str]
-) -> list[Found]:
+    event: EventDefinition, place: KeyPath, by_name: dict[str, Channel], names: Sequence[str]
+) -> list[Finding]:
     channel = by_name.get(event.channel)
     if channel is None:
         if event.channel in names or event.origin is Origin.SYSTEM:
             return _scope_faults(event, place) if event.origin is Origin.SYSTEM else []
         expected = f"expected a channel of the file{did_you_mean(event.channel, names)}, or origin: system for an event of a feature module"
         return [((*place, "channel"), f"found {event.channel!r}, a channel that is not listed", expected)]
-    found: list[Found] = []
+    found: list[Finding] = []
     origin = channel_origin(channel)
     if event.origin is Origin.SYSTEM:
         expected = "expected the name of a feature module, such as Social Interaction"
@@ -118,7 +121,7 @@ def _channel_faults(
     return found if channel.quick_tracking else found + _scope_faults(event, place)
 
 
-def _scope_faults(event: EventDefinition, place: Location) -> list[Found]:
+def _scope_faults(event: EventDefinition, place: KeyPath) -> list[Finding]:
     """Without Quick Tracking there are no global properties."""
     return [
         (
@@ -131,14 +134,14 @@ def _scope_faults(event: EventDefinition, place: Location) -> list[Found]:
     ]
 
 
-def _global_faults(events: Placed[EventDefinition]) -> list[Found]:
+def _global_faults(events: Placed[EventDefinition]) -> list[Finding]:
     """A global property of one event is there, the same, on all events of the channel."""
     meant: dict[str, tuple[str, EventProperty]] = {}
     for _, event in events:
         for each in event.properties:
             if each.scope is PropertyScope.GLOBAL:
                 meant.setdefault(each.id, (event.code, each))
-    found: list[Found] = []
+    found: list[Finding] = []
     for place, event in events:
         for property_id, (first, one) in meant.items():
             there = event.property_of(property_id)

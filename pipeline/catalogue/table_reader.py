@@ -15,8 +15,9 @@ from pipeline.catalogue.file import content_faults
 from pipeline.catalogue.rules import did_you_mean
 from pipeline.catalogue.table import CHANNEL_COLUMNS, COLUMNS, EVENT_COLUMNS, PROPERTY_COLUMNS
 from pipeline.errors import UsageError
-from pipeline.yaml_text.diagnostics import ConfigFault, Location, line_of, shown
+from pipeline.yaml_text.diagnostics import Diagnostic, line_of, shown
 from schemas.catalogue import ApplicationType, Catalogue, Channel, Origin, PropertyScope, PropertyType
+from transforms.fault import KeyPath
 
 MOST_BYTES = 16 << 20
 
@@ -117,21 +118,21 @@ class _Reading:
     def __init__(self, path: Path, known: Sequence[Channel]) -> None:
         self._path = path
         self._known = {each.name: each.model_dump(mode="json") for each in known}
-        self._event_places: dict[str, Location] = {}
-        self._channel_places: dict[str, Location] = {}
-        self._lines: dict[Location, int] = {(): 1}
+        self._event_places: dict[str, KeyPath] = {}
+        self._channel_places: dict[str, KeyPath] = {}
+        self._lines: dict[KeyPath, int] = {(): 1}
         self.channels: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
-        self.faults: list[ConfigFault] = []
+        self.faults: list[Diagnostic] = []
 
     def fault(self, line: int, column: str, found: str, expected: str) -> None:
         """Note a fault of the table itself."""
-        self.faults.append(ConfigFault(str(self._path), line, column, found, expected))
+        self.faults.append(Diagnostic(str(self._path), line, column, found, expected))
 
-    def all_faults(self, content: Any) -> list[ConfigFault]:
+    def all_faults(self, content: Any) -> list[Diagnostic]:
         """Return the faults of the table, and of the catalogue that it makes, each with the line and column that it comes from."""
         faults = {
-            ConfigFault(str(self._path), line_of(location, self._lines), _column(location), what, expected)
+            Diagnostic(str(self._path), line_of(location, self._lines), _column(location), what, expected)
             for location, what, expected in content_faults(content)
         }
         return sorted(faults.union(self.faults), key=lambda fault: (fault.line, fault.key, fault.found))
@@ -160,35 +161,35 @@ class _Reading:
             self._event(cells, line)
 
     def _channel(self, cells: Mapping[str, str], line: int) -> None:
-        said, name = _values(cells, CHANNEL_COLUMNS), cells.get("channel", "")
+        stated, name = _values(cells, CHANNEL_COLUMNS), cells.get("channel", "")
         here = self._channel_places.get(name)
         if here is not None:
-            self._must_agree(self.channels[int(here[1])], said, here, line)
-        elif said.keys() > {"name"} or "event_code" not in cells:
+            self._must_agree(self.channels[int(here[1])], stated, here, line)
+        elif stated.keys() > {"name"} or "event_code" not in cells:
             here = self._channel_places[name] = ("channels", len(self.channels))
-            self.channels.append({**self._known.get(name, {}), **said})
-            self._note(here, said, line)
+            self.channels.append({**self._known.get(name, {}), **stated})
+            self._note(here, stated, line)
 
     def _event(self, cells: Mapping[str, str], line: int) -> None:
-        said, one = _values(cells, EVENT_COLUMNS), _values(cells, PROPERTY_COLUMNS)
-        if not said and not one:
+        stated, one = _values(cells, EVENT_COLUMNS), _values(cells, PROPERTY_COLUMNS)
+        if not stated and not one:
             return
         if "channel" in cells:
-            said["channel"] = cells["channel"]
+            stated["channel"] = cells["channel"]
         here = self._event_places.get(cells.get("event_code", ""))
         if here is None:
             here = self._event_places[cells.get("event_code", "")] = ("events", len(self.events))
-            self.events.append({**said, "properties": []})
-            self._note(here, said, line)
+            self.events.append({**stated, "properties": []})
+            self._note(here, stated, line)
         else:
-            self._must_agree(self.events[int(here[1])], said, here, line)
+            self._must_agree(self.events[int(here[1])], stated, here, line)
         if one:
             properties = self.events[int(here[1])]["properties"]
             properties.append(one)
             self._note((*here, "properties", len(properties) - 1), one, line)
 
-    def _must_agree(self, before: dict[str, Any], said: Mapping[str, Any], here: Location, line: int) -> None:
-        for key, value in said.items():
+    def _must_agree(self, before: dict[str, Any], stated: Mapping[str, Any], here: KeyPath, line: int) -> None:
+        for key, value in stated.items():
             if before.get(key) is None:
                 before[key] = value
                 self._note(here, {key: value}, line)
@@ -196,9 +197,9 @@ class _Reading:
                 expected = f"expected {shown((), before[key])}, as an earlier row of the same {'channel' if here[0] == 'channels' else 'event'} has"
                 self.fault(line, _column((*here, key)), f"found {shown((), value)}", expected)
 
-    def _note(self, here: Location, said: Mapping[str, Any], line: int) -> None:
+    def _note(self, here: KeyPath, stated: Mapping[str, Any], line: int) -> None:
         self._lines.setdefault(here, line)
-        self._lines |= {(*here, key): line for key in said}
+        self._lines |= {(*here, key): line for key in stated}
 
 
 def _values(cells: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, Any]:
@@ -217,7 +218,7 @@ def _meant(column: str, written: str) -> str:
     return word if word in set(_WORDS_OF[column]) else written
 
 
-def _column(location: Location) -> str:
+def _column(location: KeyPath) -> str:
     """Return the column of a key of a catalogue file."""
     match location:
         case ("channels", _, key):

@@ -31,7 +31,7 @@ from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
 from transforms.mapping import RuleTrace
-from transforms.mapping.trace import Finding
+from transforms.mapping.trace import LineResult
 
 MOST_ELEMENTS_SHOWN = 5
 
@@ -170,7 +170,7 @@ def _made(rule: RuleTrace) -> str:
     return ": nothing to report, for_each " + ("finds no list" if rule.elements is None else "finds an empty list")
 
 
-def _unmet(before: str, findings: Sequence[Finding], show: Unmasked) -> None:
+def _unmet(before: str, findings: Sequence[LineResult], show: Unmasked) -> None:
     """Show what was wanted and what was found: on the same line where it is one thing."""
     if len(findings) == 1 and not findings[0].within:
         click.echo(f"{before}: {_finding(findings[0], show)}")
@@ -183,7 +183,7 @@ def _unmet(before: str, findings: Sequence[Finding], show: Unmasked) -> None:
         waiting += [(each, indent + 2) for each in reversed(finding.within)]
 
 
-def _finding(finding: Finding, show: Unmasked) -> str:
+def _finding(finding: LineResult, show: Unmasked) -> str:
     verb = "holds" if finding.holds else "wanted"
     if finding.text in COMBINED_WORDS:
         return f"{verb}: {COMBINED_WORDS[finding.text]}"

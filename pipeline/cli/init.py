@@ -12,7 +12,8 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.authoring.infer.avro import is_confluent
-from pipeline.authoring.infer.format import ENOUGH, Guess, decoded, guess_format
+from pipeline.authoring.infer.format import guess_format
+from pipeline.authoring.infer.guess import ENOUGH, Guess, decoded
 from pipeline.authoring.infer.roles import find_candidates
 from pipeline.authoring.infer.rule_writer import Place
 from pipeline.authoring.infer.sample import MOST_RECORD_BYTES, WHOLE, sample_of_file, sample_of_topic

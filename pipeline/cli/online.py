@@ -19,7 +19,7 @@ from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.healthcheck import probe
 from pipeline.setting_types.quantity import format_duration
-from pipeline.yaml_text.diagnostics import Location
+from transforms.fault import KeyPath
 
 MOST_WORKSPACES_SHOWN = 10
 MOST_NAME_CHARACTERS = 40
@@ -27,7 +27,7 @@ MOST_NAME_CHARACTERS = 40
 ANY_SCHEMA = 1
 """The first ID that a registry gives. Whether it is known does not matter."""
 
-_WORKSPACE: Location = ("report", "workspace_id")
+_WORKSPACE: KeyPath = ("report", "workspace_id")
 
 
 def kafka_warnings(source: SourceFile) -> list[str]:

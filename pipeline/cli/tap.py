@@ -10,7 +10,7 @@ from threading import Event
 
 import click
 
-from pipeline.authoring.tap import Choice, Counts, Gate, Stage, Tap
+from pipeline.authoring.tap import Choice, Counts, Gate, Tap, TapStage
 from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import source_argument
 from pipeline.cli.tap_view import TapView
@@ -27,7 +27,7 @@ from pipeline.runtime.worker_process import on_stop_signals
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml
 from schemas.refusal import ReasonCode
 from transforms.fault import MappingFaults
-from transforms.mapping.comparisons import Test
+from transforms.mapping.comparisons import Predicate
 from transforms.mapping.conditions import compile_condition
 from transforms.mapping.values import is_constant, names_element
 
@@ -36,7 +36,7 @@ from transforms.mapping.values import is_constant, names_element
 @source_argument
 @click.option(
     "--stage",
-    type=click.Choice([each.value for each in Stage]),
+    type=click.Choice([each.value for each in TapStage]),
     help="Show decoded records, those that become messages, or those that are refused. Default: decoded; with --event mapped, with --reason refused.",
 )
 @click.option(
@@ -87,7 +87,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
     """Look at what passes through SOURCE_FILE's topics. It joins no group, commits nothing, reports nothing and remembers nothing."""
     source = load_source(source_file, os.environ)
     choice = Choice(
-        Stage(stage or ("refused" if reasons else "mapped" if event_codes else "decoded")),
+        TapStage(stage or ("refused" if reasons else "mapped" if event_codes else "decoded")),
         [_condition(each) for each in conditions],
         [_reason(each) for each in reasons],
         [_event_code(source, each) for each in event_codes],
@@ -123,7 +123,7 @@ def _starts(bound: Bound | None, partitions: Sequence[Partition], topics: Topics
 _CONDITION = FileKind("a condition", "a condition such as `type: order_paid`", 64 << 10, 1_000)
 
 
-def _condition(text: str) -> Test:
+def _condition(text: str) -> Predicate:
     try:
         written = parse_yaml(Path("--where"), text, _CONDITION).content
     except UnreadableYaml as unreadable:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from pipeline.authoring.tap import Counts, Stage
+from pipeline.authoring.tap import Counts, TapStage
 from pipeline.authoring.trace import Trace
 from pipeline.config.source_file import SourceFile
 from pipeline.observe.masking import Masking, Unmasked, escaped
@@ -27,7 +27,7 @@ MOST_UNIX_MS = 253_370_764_800_000  # the year 9999
 class TapView:
     """Prints records as they pass, and says in between how many were too many."""
 
-    def __init__(self, source: SourceFile, stage: Stage, *, as_lines: bool, show_identifiers: bool) -> None:
+    def __init__(self, source: SourceFile, stage: TapStage, *, as_lines: bool, show_identifiers: bool) -> None:
         self._stage, self._as_lines = stage, as_lines
         self._show_identifiers = show_identifiers
         self._zone = ZoneInfo(source.time_zone)
@@ -85,7 +85,7 @@ class TapView:
         if refusal is not None:
             said["refusal"] = {"stage": refusal.stage, "code": refusal.code, "reason": refusal.reason}
         show = Unmasked() if self._show_identifiers else Masking(passing.identifiers())
-        if self._stage is Stage.MAPPED:
+        if self._stage is TapStage.MAPPED:
             said["messages"] = [show.value(json.loads(parcel.body)) for parcel in passing.converted.messages]
         else:
             said["entries"] = [show.value(entry.fields) for entry in entries]

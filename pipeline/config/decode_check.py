@@ -9,21 +9,21 @@ from pydantic import ValidationError
 
 from pipeline.decode import DECODERS, DecodeContext, DecodeLimits, DecodeStep, build_decoder
 from pipeline.decode.chain import field_step
-from pipeline.yaml_text.diagnostics import Found, Location, errors_in, from_pydantic
-from transforms.fault import BadExpression
+from pipeline.yaml_text.diagnostics import Finding, errors_in, from_pydantic
+from transforms.fault import BadExpression, KeyPath
 
 STEP_KEYS = tuple(field.alias or name for name, field in DecodeStep.model_fields.items())
 
 
-def decode_faults(written: Any, folder: Path = Path()) -> list[Found]:
+def decode_faults(written: Any, folder: Path = Path()) -> list[Finding]:
     """Say every fault of the steps, as far as the shape of each is right; what is wrong with that is said elsewhere.
 
     Paths are relative to `folder`. Nothing is connected to.
     """
-    found: list[Found] = []
+    found: list[Finding] = []
     context = DecodeContext(folder)
     for place, one in enumerate(written if isinstance(written, list) else [written]):
-        here: Location = ("decode", place) if isinstance(written, list) else ("decode",)
+        here: KeyPath = ("decode", place) if isinstance(written, list) else ("decode",)
         step = _as_far_as_valid({"format": one} if isinstance(one, str) else one)
         if step is not None:
             found += _place_faults(step, here, first=place == 0)
@@ -42,7 +42,7 @@ def _as_far_as_valid(written: Any) -> DecodeStep | None:
     return DecodeStep.model_validate({key: value for key, value in written.items() if key not in wrong})
 
 
-def _place_faults(step: DecodeStep, here: Location, *, first: bool) -> list[Found]:
+def _place_faults(step: DecodeStep, here: KeyPath, *, first: bool) -> list[Finding]:
     if first:
         return [
             ((*here, key), f"found {key} in the first step, which reads the record's value", "expected it in a later step, or not at all")
@@ -60,7 +60,7 @@ def _place_faults(step: DecodeStep, here: Location, *, first: bool) -> list[Foun
     return []
 
 
-def _option_faults(step: DecodeStep, here: Location, named: Location, context: DecodeContext) -> list[Found]:
+def _option_faults(step: DecodeStep, here: KeyPath, named: KeyPath, context: DecodeContext) -> list[Finding]:
     try:
         build_decoder(step.format, step.options, DecodeLimits(), context)
     except ValidationError as error:

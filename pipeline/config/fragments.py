@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from pipeline.yaml_text.diagnostics import Found, Location
+from pipeline.yaml_text.diagnostics import Finding
+from transforms.fault import KeyPath
 from transforms.mapping.models import (
     Attributes,
     CustomerIdentifier,
@@ -61,7 +62,7 @@ class RuleOfFragments:
         return schema
 
 
-Origins = Mapping[Location, Location]
+Origins = Mapping[KeyPath, KeyPath]
 """Where a part of a rule really stands in the file, by where it was put."""
 
 _RULES: Mapping[str, type[BaseModel]] = {"events": EventRule, "users": UserRule}
@@ -69,11 +70,11 @@ _JOINED = ("identities", "attributes")
 """Of these a rule keeps every key, its own and those of its fragments; of any other its own takes the fragment's place."""
 
 
-def put_in(content: Mapping[str, Any], faults: list[Found]) -> tuple[dict[str, Any], Origins]:
+def put_in(content: Mapping[str, Any], faults: list[Finding]) -> tuple[dict[str, Any], Origins]:
     """Return the file with every rule whole, without `use`, and where what was put in stands. Faults of `use` itself go to `faults`."""
     fragments = content.get("fragments")
     known = fragments if isinstance(fragments, dict) else {}
-    origins: dict[Location, Location] = {}
+    origins: dict[KeyPath, KeyPath] = {}
     whole = dict(content)
     if known:
         whole["fragments"] = {name: _without_use(name, each, faults) for name, each in known.items()}
@@ -89,7 +90,7 @@ def put_in(content: Mapping[str, Any], faults: list[Found]) -> tuple[dict[str, A
     return whole, origins
 
 
-def placed_at(location: Location, origins: Origins) -> Location:
+def placed_at(location: KeyPath, origins: Origins) -> KeyPath:
     """Return where in the file a location of a whole rule really stands."""
     for length in range(len(location), 2, -1):
         if (origin := origins.get(location[:length])) is not None:
@@ -99,37 +100,37 @@ def placed_at(location: Location, origins: Origins) -> Location:
 
 def _whole(
     rule: dict[str, Any],
-    here: Location,
+    here: KeyPath,
     fragments: Mapping[str, Any],
     keys: frozenset[str],
-    origins: dict[Location, Location],
-    faults: list[Found],
+    origins: dict[KeyPath, KeyPath],
+    faults: list[Finding],
 ) -> dict[str, Any]:
     """Put a rule together: its fragments in their order, and then itself. A user rule takes of a fragment what user rules have."""
-    parts: list[tuple[Location, dict[str, Any]]] = [
+    parts: list[tuple[KeyPath, dict[str, Any]]] = [
         (("fragments", name), {key: value for key, value in fragments[name].items() if key in keys})
         for name in _names(rule[USE], here, fragments, faults)
         if isinstance(fragments[name], dict)
     ]
     parts.append((here, {key: value for key, value in rule.items() if key != USE}))
-    made: dict[str, Any] = {}
-    conditions: list[tuple[Location, dict[str, Any]]] = []
+    merged: dict[str, Any] = {}
+    conditions: list[tuple[KeyPath, dict[str, Any]]] = []
     for origin, part in parts:
         for key, value in part.items():
             if key == "when" and isinstance(value, dict):
                 conditions.append(((*origin, key), value))
-            elif key in _JOINED and isinstance(value, dict) and isinstance(made.get(key, {}), dict):
-                made[key] = {**made.get(key, {}), **value}
+            elif key in _JOINED and isinstance(value, dict) and isinstance(merged.get(key, {}), dict):
+                merged[key] = {**merged.get(key, {}), **value}
                 origins.update({(*here, key, name): (*origin, key, name) for name in value})
             else:
-                made[key] = value
+                merged[key] = value
                 origins[*here, key] = (*origin, key)
     if conditions:
-        made["when"] = _all_of(conditions, (*here, "when"), origins)
-    return made
+        merged["when"] = _all_of(conditions, (*here, "when"), origins)
+    return merged
 
 
-def _without_use(name: str, fragment: Any, faults: list[Found]) -> Any:
+def _without_use(name: str, fragment: Any, faults: list[Finding]) -> Any:
     if not isinstance(fragment, dict) or USE not in fragment:
         return fragment
     faults.append(
@@ -143,7 +144,7 @@ def _without_use(name: str, fragment: Any, faults: list[Found]) -> Any:
 
 
 def _all_of(
-    conditions: list[tuple[Location, dict[str, Any]]], here: Location, origins: dict[Location, Location]
+    conditions: list[tuple[KeyPath, dict[str, Any]]], here: KeyPath, origins: dict[KeyPath, KeyPath]
 ) -> dict[str, Any]:
     """Let every condition hold: in one mapping where no two of them name the same key, which is how one would write it."""
     joined: dict[str, Any] = {}
@@ -157,7 +158,7 @@ def _all_of(
     return {"all": [condition for _, condition in conditions]}
 
 
-def _names(written: Any, here: Location, fragments: Mapping[str, Any], faults: list[Found]) -> list[str]:
+def _names(written: Any, here: KeyPath, fragments: Mapping[str, Any], faults: list[Finding]) -> list[str]:
     named = [written] if isinstance(written, str) else written
     if (
         not isinstance(named, list)

@@ -19,10 +19,11 @@ from pipeline.config.table_files import tables_of
 from pipeline.config.transform_check import transform_faults
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, errors_in, from_pydantic
+from pipeline.yaml_text.diagnostics import Diagnostic, Finding, errors_in, from_pydantic
 from pipeline.yaml_text.interpolate import interpolate
 from pipeline.yaml_text.yaml_file import UnreadableYaml, read_yaml
 from schemas.catalogue import Catalogue
+from transforms.fault import KeyPath
 
 
 def load_source(
@@ -41,8 +42,8 @@ def load_source(
     except UnreadableYaml as unreadable:
         raise UsageError(str(unreadable.fault)) from None
     if (other := _another_kind(written.content)) is not None:
-        raise UsageError(str(ConfigFault(str(path), 1, "", *other)))
-    found: list[Found] = []
+        raise UsageError(str(Diagnostic(str(path), 1, "", *other)))
+    found: list[Finding] = []
     content, origins = put_in(interpolate(written.content, environment, found), found)
     without_value = {location for location, _, _ in found}
     source = _validate(content, found, without_value)
@@ -51,19 +52,19 @@ def load_source(
     found += decode_faults(content.get("decode"), path.parent)
     found += _cross_check(content)
     catalogue, elsewhere = _catalogue(content, path.parent, found) if with_catalogue else (None, [])
-    doubts: list[Found] = []
+    warnings: list[Finding] = []
     if source is not None:
         if with_credentials:
             found += _credentials_faults(source, environment)
         if catalogue is not None and source.catalogue is not None:
-            faults, doubts = mapping_findings(source.events, tables, catalogue, source.catalogue)
+            faults, warnings = mapping_findings(source.events, tables, catalogue, source.catalogue)
             found += faults
     if found or elsewhere or source is None:
         found = [(placed_at(location, origins), what, expected) for location, what, expected in found]
         raise UsageError("\n".join([*map(str, written.placed(found)), *elsewhere]))
     source = source.model_copy(update={"tables": tables}).read_from(path, written.lines, origins)
     if catalogue is not None:
-        source = source.with_catalogue(catalogue, doubts)
+        source = source.with_catalogue(catalogue, warnings)
     return _with_defaults(source, environment)
 
 
@@ -78,7 +79,7 @@ def _another_kind(content: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _validate(content: Any, found: list[Found], without_value: set[Location]) -> SourceFile | None:
+def _validate(content: Any, found: list[Finding], without_value: set[KeyPath]) -> SourceFile | None:
     """`without_value`: where a variable has no value, what was put in for it is wrong because of that, which is said already."""
     try:
         return SourceFile.model_validate(content)
@@ -88,7 +89,7 @@ def _validate(content: Any, found: list[Found], without_value: set[Location]) ->
         return None
 
 
-def _credentials_faults(source: SourceFile, environment: Mapping[str, str]) -> list[Found]:
+def _credentials_faults(source: SourceFile, environment: Mapping[str, str]) -> list[Finding]:
     if source.report.credentials is None:
         return []
     try:
@@ -99,7 +100,7 @@ def _credentials_faults(source: SourceFile, environment: Mapping[str, str]) -> l
     return []
 
 
-def _catalogue(content: dict[str, Any], folder: Path, found: list[Found]) -> tuple[Catalogue | None, list[str]]:
+def _catalogue(content: dict[str, Any], folder: Path, found: list[Finding]) -> tuple[Catalogue | None, list[str]]:
     """Read the event catalogue that the file names, and return what is wrong in it, a line each."""
     written = content.get("catalogue")
     name = written.get("file") if isinstance(written, dict) else written
@@ -116,7 +117,7 @@ def _catalogue(content: dict[str, Any], folder: Path, found: list[Found]) -> tup
         return None, str(error).split("\n")
 
 
-def _cross_check(content: Mapping[str, Any]) -> list[Found]:
+def _cross_check(content: Mapping[str, Any]) -> list[Finding]:
     """Find what does not go together, as far as the keys concerned are right by themselves."""
     kafka, letters = (each if isinstance(each := content.get(key), dict) else {} for key in ("kafka", "dead_letters"))
     dead = letters.get("topic") or f"{content.get('source')}-dead"

@@ -25,8 +25,9 @@ from pipeline.dedup.settings import DedupSettings
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.setting_types.secret import SecretSource
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, line_of
+from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, line_of
 from schemas.catalogue import Catalogue
+from transforms.fault import KeyPath
 from transforms.mapping.models import EventRule, EventTimeSettings, IdentitySettings, MappingSettings, UserRule
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -120,10 +121,10 @@ class SourceFile(BaseModel):
     stop: StopSettings = StopSettings()
 
     _path: Path = PrivateAttr(default=Path())
-    _lines: Mapping[Location, int] = PrivateAttr(default_factory=dict)
+    _lines: Mapping[KeyPath, int] = PrivateAttr(default_factory=dict)
     _origins: Origins = PrivateAttr(default_factory=dict)
     _events_known: Catalogue | None = PrivateAttr(default=None)
-    _doubts: tuple[Found, ...] = PrivateAttr(default=())
+    _catalogue_warnings: tuple[Finding, ...] = PrivateAttr(default=())
 
     @property
     def folder(self) -> Path:
@@ -135,7 +136,7 @@ class SourceFile(BaseModel):
         """The Python file that holds the plug-in; None where the plug-in is an installed one, or there is none."""
         return self.folder / self.transform.file if self.transform is not None and self.transform.file else None
 
-    def read_from(self, path: Path, lines: Mapping[Location, int], origins: Origins) -> Self:
+    def read_from(self, path: Path, lines: Mapping[KeyPath, int], origins: Origins) -> Self:
         """Return the same file as one that was read from `path`, with the line of each key, and where parts of rules stand that fragments hold."""
         placed = self.model_copy()
         placed._path, placed._lines, placed._origins = path, lines, origins  # noqa: SLF001 - its own
@@ -146,12 +147,12 @@ class SourceFile(BaseModel):
         """The fragments of which some rule has a part."""
         return frozenset(str(origin[1]) for origin in self._origins.values() if origin[0] == "fragments")
 
-    def warning(self, location: Location, text: str) -> str:
+    def warning(self, location: KeyPath, text: str) -> str:
         """Return a warning with its place in the file: `shop.yaml:12: events[0].out_biz_id: ...`."""
         here = placed_at(location, self._origins)
         if here[:2] != location[:2]:  # in a fragment, which several rules may use
             text = f"in {dotted(location[:2])}: {text}"
-        return str(ConfigFault(str(self._path), line_of(here, self._lines), dotted(here), text, ""))
+        return str(Diagnostic(str(self._path), line_of(here, self._lines), dotted(here), text, ""))
 
     @property
     def events_known(self) -> Catalogue | None:
@@ -159,14 +160,14 @@ class SourceFile(BaseModel):
         return self._events_known
 
     @property
-    def doubts(self) -> tuple[Found, ...]:
+    def catalogue_warnings(self) -> tuple[Finding, ...]:
         """What the catalogue lacks of the mapping, where that is no fault by its settings."""
-        return self._doubts
+        return self._catalogue_warnings
 
-    def with_catalogue(self, catalogue: Catalogue, doubts: Sequence[Found]) -> Self:
+    def with_catalogue(self, catalogue: Catalogue, catalogue_warnings: Sequence[Finding]) -> Self:
         """Return the same file with its event catalogue."""
         known = self.model_copy()
-        known._events_known, known._doubts = catalogue, tuple(doubts)  # noqa: SLF001 - its own
+        known._events_known, known._catalogue_warnings = catalogue, tuple(catalogue_warnings)  # noqa: SLF001 - its own
         return known
 
     @property

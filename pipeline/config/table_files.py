@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.decode.settings import Charset
-from pipeline.yaml_text.diagnostics import Found
+from pipeline.yaml_text.diagnostics import Finding
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, read_yaml, reason
 
 MOST_BYTES = 64 << 20
@@ -69,7 +69,7 @@ class _Wrong(Exception):
         super().__init__(found)
 
 
-def tables_of(content: dict[str, Any], folder: Path, found: list[Found]) -> dict[str, Any]:
+def tables_of(content: dict[str, Any], folder: Path, found: list[Finding]) -> dict[str, Any]:
     """Return the tables of the file and those that it names; those whose settings are wrong are left out, which is said elsewhere."""
     inline, files = content.get("tables"), content.get("table_files")
     inline = inline if isinstance(inline, dict) else {}
@@ -81,7 +81,7 @@ def tables_of(content: dict[str, Any], folder: Path, found: list[Found]) -> dict
 
 
 def read_tables(
-    written: Mapping[str, TableFile], folder: Path, inline: Mapping[str, Any], faults: list[Found]
+    written: Mapping[str, TableFile], folder: Path, inline: Mapping[str, Any], faults: list[Finding]
 ) -> dict[str, dict[str, Any]]:
     """Read the tables; paths are relative to `folder`. `inline` are the tables of the source file itself. What is wrong goes to `faults`."""
     tables = {}

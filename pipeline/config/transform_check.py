@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.config.sections import TransformSettings
-from pipeline.yaml_text.diagnostics import Found, Location, from_pydantic
-from transforms.fault import MappingFaults
+from pipeline.yaml_text.diagnostics import Finding, from_pydantic
+from transforms.fault import KeyPath, MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping
 from transforms.plugins.faults import OPTIONS, InvalidOptions, masked
 from transforms.plugins.plugin import load_plugin
@@ -21,7 +21,7 @@ MAPPING_KEYS = ("events", "users", "match", "otherwise", "identities", "time_zon
 MOST_REPAIRS = 5
 
 
-def transform_faults(content: dict[str, Any], tables: dict[str, Any], folder: Path) -> list[Found]:
+def transform_faults(content: dict[str, Any], tables: dict[str, Any], folder: Path) -> list[Finding]:
     """Compile the mapping or load the plug-in as far as their own keys are valid, whatever else is wrong in the file."""
     plugin = content.get("transform")
     rules = [key for key in ("events", "users") if content.get(key)]
@@ -43,7 +43,7 @@ def transform_faults(content: dict[str, Any], tables: dict[str, Any], folder: Pa
     return []
 
 
-def _of_a_file(location: Location, content: Mapping[str, Any]) -> Location:
+def _of_a_file(location: KeyPath, content: Mapping[str, Any]) -> KeyPath:
     """Point at the file's name where what is wrong stands in the table that the file holds."""
     files = content.get("table_files")
     if location[0] == "tables" and isinstance(files, dict) and location[1] in files:
@@ -51,7 +51,7 @@ def _of_a_file(location: Location, content: Mapping[str, Any]) -> Location:
     return location
 
 
-def _plugin_faults(written: Any, folder: Path) -> list[Found]:
+def _plugin_faults(written: Any, folder: Path) -> list[Finding]:
     """Import the plug-in and give it its options, as far as the keys that say which one have their shape."""
     keys = ("plugin", "file", "options")
     try:
@@ -67,7 +67,7 @@ def _plugin_faults(written: Any, folder: Path) -> list[Found]:
     return []
 
 
-def _option_fault(error: ErrorDetails, model: type[BaseModel], options: dict[str, Any]) -> Found:
+def _option_fault(error: ErrorDetails, model: type[BaseModel], options: dict[str, Any]) -> Finding:
     """Say what is wrong with an option of a plug-in; not its value where the plug-in's model takes it for a secret."""
     location, found, expected = from_pydantic(error, model, options)
     if error["type"] in {"value_error", "assertion_error"}:  # the author's own words may hold the value

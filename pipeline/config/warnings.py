@@ -9,8 +9,8 @@ from pipeline.config.source_file import SourceFile
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
 from pipeline.setting_types.quantity import format_duration
-from transforms.fault import Location, Note
-from transforms.mapping import out_biz_id_notes, personal_notes, rule_notes, slip_notes
+from transforms.fault import KeyPath, Note
+from transforms.mapping import mistake_notes, out_biz_id_notes, personal_notes, rule_notes
 
 ONE_DAY_MS = 86_400_000
 
@@ -36,24 +36,24 @@ def _notes(source: SourceFile) -> list[Note]:
     if (file := source.plugin_file) is not None and (file.stat().st_mode | file.parent.stat().st_mode) & stat.S_IWOTH:
         text = f"is {file}, which everybody on this machine may write, it or its folder: the job runs what stands there"
         notes.append(Note(("transform", "file"), text))
-    return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.doubts)]
+    return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.catalogue_warnings)]
 
 
 def _of_mapping(source: SourceFile) -> list[Note]:
     mapping = source.mapping
-    slips = [
+    mistakes = [
         each._replace(location=("table_files", *each.location[1:])) if _is_a_table_file(each.location, source) else each
-        for each in slip_notes(mapping, source.keys)
+        for each in mistake_notes(mapping, source.keys)
     ]
     unused = [
         Note(("fragments", name), "puts nothing into any rule: none names it under `use`, or none has its keys to take")
         for name in source.fragments
         if name not in source.used_fragments
     ]
-    return [*rule_notes(mapping), *out_biz_id_notes(mapping), *personal_notes(mapping), *slips, *unused]
+    return [*rule_notes(mapping), *out_biz_id_notes(mapping), *personal_notes(mapping), *mistakes, *unused]
 
 
-def _is_a_table_file(location: Location, source: SourceFile) -> bool:
+def _is_a_table_file(location: KeyPath, source: SourceFile) -> bool:
     return location[0] == "tables" and location[1] in source.table_files
 
 

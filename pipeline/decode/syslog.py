@@ -14,7 +14,7 @@ from pipeline.decode.zone_name import ZoneName
 from transforms.values.text import Inconvertible
 from transforms.values.times import OffsetOf, iso_moment, since_1970_ms, zone_offsets
 
-Texts = dict[str, Any]
+SyslogFields = dict[str, Any]
 
 FACILITIES = (
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock",
@@ -68,7 +68,7 @@ def build_syslog(options: SyslogOptions, _limits: DecodeLimits) -> Decoder:
     def read(text: str) -> Decoded:
         text = text.rstrip("\0\r\n")  # many senders end a line with NUL: syslog(3) of old, Python's SysLogHandler
         line = text[found.end() :] if (found := _LENGTH.match(text)) else text
-        fields: Texts = {}
+        fields: SyslogFields = {}
         if priority := _PRIORITY.match(line):
             number = int(priority[1])
             if number >= len(FACILITIES) * len(SEVERITIES):
@@ -83,7 +83,7 @@ def build_syslog(options: SyslogOptions, _limits: DecodeLimits) -> Decoder:
     return text_decoder(read)
 
 
-def _rfc5424(line: str, header: re.Match[str], fields: Texts, offset_ms: OffsetOf) -> bool:
+def _rfc5424(line: str, header: re.Match[str], fields: SyslogFields, offset_ms: OffsetOf) -> bool:
     version, timestamp, *names = header.groups()
     fields["version"] = int(version)
     if timestamp != _NIL and not _add_time(timestamp, fields, offset_ms):
@@ -111,7 +111,7 @@ def _rfc5424(line: str, header: re.Match[str], fields: Texts, offset_ms: OffsetO
     return True
 
 
-def _rfc3164(line: str, fields: Texts, offset_ms: OffsetOf) -> bool:
+def _rfc3164(line: str, fields: SyslogFields, offset_ms: OffsetOf) -> bool:
     """Read as far as it can be told: time, host, tag and process (RFC 3164, section 4.1; many leave some of it out)."""
     time = _RFC3164_TIME.match(line) or _ISO_TIME.match(line)
     if time is None and "priority" not in fields:
@@ -137,7 +137,7 @@ def _rfc3164(line: str, fields: Texts, offset_ms: OffsetOf) -> bool:
     return True
 
 
-def _add_time(text: str, fields: Texts, offset_ms: OffsetOf) -> bool:
+def _add_time(text: str, fields: SyslogFields, offset_ms: OffsetOf) -> bool:
     """Add the time of any year: a device whose clock was never set is no reason to refuse the line."""
     try:
         fields["time_ms"] = since_1970_ms(iso_moment(text.replace(",", ".")), offset_ms)

@@ -15,10 +15,10 @@ MOST_CHARACTERS = 512
 
 _REMEMBERED = 4_096  # most visitors of a site have one of few
 
-Fields = dict[str, Any]
+UserAgentFields = dict[str, Any]
 
 
-def user_agent_reader() -> Callable[[str], Fields]:
+def user_agent_reader() -> Callable[[str], UserAgentFields]:
     """Return what takes a `User-Agent` apart: `browser`, `browser_version`, `os`, `os_version`, `device`, `brand`, each absent where it is not known.
 
     Making it costs about 50 ms; one that was read before costs nothing, a new one some 100 us.

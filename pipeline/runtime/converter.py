@@ -41,7 +41,7 @@ def build_converter(
 ) -> Converter:
     """Make the pure part of the job: record to claimed messages. Raises as `build_transform` does.
 
-    With `schemas`, the texts of Avro schemas by their ID, no registry is asked. `patience_ms` is for who waits with `patience.answered`.
+    With `schemas`, the texts of Avro schemas by their ID, no registry is asked. `patience_ms` is for who waits with `wait.wait_for_answer`.
     """
     written = source.limits
     limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-Location = tuple[str | int, ...]
+from transforms.fault import KeyPath
 
-Found = tuple[Location, str, str]
+Finding = tuple[KeyPath, str, str]
 """A fault before it has its line: place, what was found, what would be right."""
 
 _SECRET_KEYS = ("password", "secret", "token", "credential", "proxy")
 
 
-class ConfigFault(NamedTuple):
+class Diagnostic(NamedTuple):
     """One fault. `line` is from 1, or 0 where the whole file is meant."""
 
     file: str
@@ -41,14 +41,14 @@ def dotted(location: Sequence[str | int]) -> str:
     return text
 
 
-def line_of(location: Location, lines: Mapping[Location, int]) -> int:
+def line_of(location: KeyPath, lines: Mapping[KeyPath, int]) -> int:
     """Return the line of the nearest key that is there, from 1."""
     while location and location not in lines:
         location = location[:-1]
     return lines.get(location, 1)
 
 
-def shown(location: Location, value: Any) -> str:
+def shown(location: KeyPath, value: Any) -> str:
     """Write a value found, shortened, and not at all where it may be a secret."""
     if any(word in str(step).lower() for step in location for word in _SECRET_KEYS):
         return "a value"
@@ -75,7 +75,7 @@ def errors_in(error: ValidationError) -> list[ErrorDetails]:
     return [each for each in errors if each["type"] != "too_short" or each["loc"] not in around]
 
 
-def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, more_keys: Sequence[str] = ()) -> Found:
+def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, more_keys: Sequence[str] = ()) -> Finding:
     """Translate one pydantic error: where, what was found, what would be right. No class names, no addresses.
 
     `more_keys` are right beside those of the model.
@@ -98,7 +98,7 @@ def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, mor
     return location, found, f"expected {_EXPECTED.get(kind, lambda _: error['msg'])(context)}"
 
 
-def _unknown_key(location: Location, keys: Sequence[str], elsewhere: Sequence[str] = ()) -> Found:
+def _unknown_key(location: KeyPath, keys: Sequence[str], elsewhere: Sequence[str] = ()) -> Finding:
     """`elsewhere` are the places where the same key is right: which counts for more than one that is only a little alike."""
     name = str(location[-1])
     near = difflib.get_close_matches(name, keys, n=1, cutoff=0.6 if elsewhere else 0.5)
@@ -142,7 +142,7 @@ _EXPECTED: Mapping[str, Any] = {
 """What would be right, by pydantic's type of error."""
 
 
-def _in_file(location: tuple[str | int, ...], content: Any, *, keeps_last: bool) -> Location:
+def _in_file(location: tuple[str | int, ...], content: Any, *, keeps_last: bool) -> KeyPath:
     """Drop the steps that pydantic adds and that are not in the file: names of union members and of dictionary keys.
 
     `keeps_last`: the last step is a key that is missing.
@@ -162,7 +162,7 @@ def _in_file(location: tuple[str | int, ...], content: Any, *, keeps_last: bool)
     return tuple(steps)
 
 
-def keys_at(model: type[BaseModel], location: Location) -> list[str]:
+def keys_at(model: type[BaseModel], location: KeyPath) -> list[str]:
     """Return the keys that a model knows at a location; none where any key may stand."""
     current: Any = model
     for step in location:

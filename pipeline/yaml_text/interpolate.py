@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.yaml_text.diagnostics import Location
+from transforms.fault import KeyPath
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]{0,100})(?::-([^}]{0,1000}))?\}|\$\{")
 
 
 def interpolate(
-    content: Any, environment: Mapping[str, str], faults: list[tuple[Location, str, str]], location: Location = ()
+    content: Any, environment: Mapping[str, str], faults: list[tuple[KeyPath, str, str]], location: KeyPath = ()
 ) -> Any:
     """Return the values with variables put in; what cannot be goes to `faults` as place, found, expected."""
     if isinstance(content, dict):
@@ -67,7 +67,7 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def required_variables(content: Any, location: Location = ()) -> Iterator[tuple[str, Location]]:
+def required_variables(content: Any, location: KeyPath = ()) -> Iterator[tuple[str, KeyPath]]:
     """Return the variables that have no default, each with the place where it stands."""
     if isinstance(content, dict):
         for key, value in content.items():

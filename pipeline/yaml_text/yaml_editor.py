@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from pipeline.yaml_text.diagnostics import Location
 from pipeline.yaml_text.yaml_layout import NotEditable, Span, YamlLayout
 from pipeline.yaml_text.yaml_writer import block_lines, element_lines, flow_text, json_text, scalar_text
+from transforms.fault import KeyPath
 
 
 class _Edit(NamedTuple):
@@ -56,15 +56,15 @@ class YamlEditor:
     def text(self) -> str:
         """The text with all edits. Raises `ValueError` where two of them meet, which is the caller's mistake."""
         edits = [*self._edits, *(edit for each in self._flow_changes.values() for edit in self._flow_edits(each))]
-        made, place = [], 0
+        pieces, place = [], 0
         for edit in sorted(edits, key=lambda edit: edit[:3]):
             if edit.begin < place:
                 raise ValueError("two edits meet")
-            made += [self._layout.text[place : edit.begin], edit.new]
+            pieces += [self._layout.text[place : edit.begin], edit.new]
             place = edit.end
-        return "".join([*made, self._layout.text[place:]])
+        return "".join([*pieces, self._layout.text[place:]])
 
-    def replace(self, location: Location, value: Any) -> None:
+    def replace(self, location: KeyPath, value: Any) -> None:
         """Put a scalar in the place of one; a text in quotes stays in such."""
         node = self._layout.at(location)
         begin, end = node.start_mark.index, self._layout.end(node)
@@ -73,7 +73,7 @@ class YamlEditor:
         quote = node.style if isinstance(node, ScalarNode) else None
         self._edit(begin, end, json_text(value) if self._layout.is_json else scalar_text(value, quote), location)
 
-    def rewrite(self, location: Location, removed: Collection[str], added: Mapping[str, Any]) -> None:
+    def rewrite(self, location: KeyPath, removed: Collection[str], added: Mapping[str, Any]) -> None:
         """Take keys out of a mapping, and put others, at least one, where the first of them was; at its end if none is taken out, or in brackets."""
         node = self._layout.mapping_at(location)
         places = [place for place, (key, _) in enumerate(node.value) if key.value in removed]
@@ -89,7 +89,7 @@ class YamlEditor:
             lines = block_lines(added)
             self._insert(self._layout.end(node), lines, self._layout.column(node), location)
 
-    def append(self, location: Location, items: Sequence[Any]) -> None:
+    def append(self, location: KeyPath, items: Sequence[Any]) -> None:
         """Put elements behind the last one of a list, once; the list's key is added where it is not there."""
         if not items:
             return
@@ -108,7 +108,7 @@ class YamlEditor:
         else:
             self._fill(parent, pair, items, location)
 
-    def remove(self, location: Location) -> None:
+    def remove(self, location: KeyPath) -> None:
         """Take an element out of a list, with the comments in it and on its lines; those before and behind it stay."""
         *way, place = location
         layout, element = self._layout, self._layout.at(location)
@@ -123,10 +123,10 @@ class YamlEditor:
             begin -= len(before)  # of two blank lines one stays
         self._edit(begin, end, "", location)
 
-    def _edit(self, begin: int, end: int, new: str, location: Location) -> None:
+    def _edit(self, begin: int, end: int, new: str, location: KeyPath) -> None:
         self._edits.append(_Edit(begin, end, -len(location), new))
 
-    def _insert(self, offset: int, lines: Sequence[str], column: int, location: Location) -> None:
+    def _insert(self, offset: int, lines: Sequence[str], column: int, location: KeyPath) -> None:
         """Insert whole lines behind the line of an offset."""
         at = self._layout.next_line(offset)
         missing = "" if self._layout.text[:at].endswith("\n") else self._newline
@@ -134,7 +134,7 @@ class YamlEditor:
         self._edit(at, at, missing + "".join(written), location)
 
     def _exchange_lines(
-        self, node: MappingNode, places: Sequence[int], added: Mapping[str, Any], location: Location
+        self, node: MappingNode, places: Sequence[int], added: Mapping[str, Any], location: KeyPath
     ) -> None:
         layout, parts = self._layout, self._layout.parts(node)
         text = f"{self._newline}{' ' * layout.column(node)}".join(block_lines(added))
@@ -143,7 +143,7 @@ class YamlEditor:
         for each in others:
             self._edit(layout.line_begin(each.begin), layout.next_line(each.end), "", location)
 
-    def _add_list(self, parent: MappingNode, name: str, items: Sequence[Any], location: Location) -> None:
+    def _add_list(self, parent: MappingNode, name: str, items: Sequence[Any], location: KeyPath) -> None:
         if parent.flow_style:
             change = self._flow_change(parent, location[:-1])
             change.added.append(self._flow_text({name: list(items)})[1:-1])
@@ -152,7 +152,7 @@ class YamlEditor:
         apart = [""] if parent is self._layout.root else []
         self._insert(self._layout.end(parent), [*apart, *lines], self._layout.column(parent), location)
 
-    def _fill(self, parent: MappingNode, pair: tuple[Node, Node], items: Sequence[Any], location: Location) -> None:
+    def _fill(self, parent: MappingNode, pair: tuple[Node, Node], items: Sequence[Any], location: KeyPath) -> None:
         """Put elements where there is an empty list or nothing."""
         key, value = pair
         begin, end = key.end_mark.index, self._layout.pair_end(key, value)
@@ -163,7 +163,7 @@ class YamlEditor:
             self._edit(len(self._layout.text[: value.start_mark.index].rstrip(" ")), end, "", location)
         self._insert(end, _list_lines(items, location), self._layout.column(parent) + 2, location)
 
-    def _append_lines(self, within: SequenceNode, items: Sequence[Any], location: Location) -> None:
+    def _append_lines(self, within: SequenceNode, items: Sequence[Any], location: KeyPath) -> None:
         """Put elements behind the last, with a blank line between where the last one has one above it and its comments."""
         layout = self._layout
         line = layout.element_line(within, len(within.value) - 1)
@@ -174,7 +174,7 @@ class YamlEditor:
         column = layout.column(within)
         self._insert(layout.comments_end(layout.end(within), column), lines, column, location)
 
-    def _flow_change(self, node: Node, location: Location) -> _FlowChange:
+    def _flow_change(self, node: Node, location: KeyPath) -> _FlowChange:
         if id(node) not in self._flow_changes:
             self._flow_changes[id(node)] = _FlowChange(node, self._layout.parts(node), len(location))
         return self._flow_changes[id(node)]
@@ -205,6 +205,6 @@ class YamlEditor:
         return edits
 
 
-def _list_lines(items: Sequence[Any], location: Location) -> list[str]:
+def _list_lines(items: Sequence[Any], location: KeyPath) -> list[str]:
     """Write elements; those of a list of the root a key a line."""
     return [line for each in items for line in element_lines(each, spread=len(location) == 1)]

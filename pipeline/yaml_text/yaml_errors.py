@@ -44,5 +44,5 @@ def explained(error: MarkedYAMLError) -> Explained:
     if "quoted scalar" in str(error.context) and "end of stream" in problem:
         expected = "another one; a text with a comma, between braces or brackets, stands in quotes as a whole"
         return Explained(error.context_mark.line + 1, "a quote that is not closed", expected)
-    expected = next((right for said, right in _EXPECTED if re.search(said, problem)), "YAML 1.2")
+    expected = next((right for problem_pattern, right in _EXPECTED if re.search(problem_pattern, problem)), "YAML 1.2")
     return Explained(mark.line + 1 if mark else 1, problem, expected)

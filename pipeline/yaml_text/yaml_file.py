@@ -19,8 +19,9 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, line_of
+from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, line_of
 from pipeline.yaml_text.yaml_errors import explained
+from transforms.fault import KeyPath
 
 MOST_DEPTH = 60
 
@@ -70,7 +71,7 @@ SOURCE_FILE = FileKind("a source file", "one mapping that begins with `source:`"
 class UnreadableYaml(Exception):
     """The file is no YAML that a source file may be; `fault` says where and why."""
 
-    def __init__(self, fault: ConfigFault) -> None:
+    def __init__(self, fault: Diagnostic) -> None:
         self.fault = fault
         super().__init__(str(fault))
 
@@ -82,16 +83,16 @@ class YamlFile:
     path: Path
     content: Any = None
     text: str = ""
-    lines: dict[Location, int] = field(default_factory=dict)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
 
-    def line_of(self, location: Location) -> int:
+    def line_of(self, location: KeyPath) -> int:
         """Return the line of the nearest key that is there, from 1."""
         return line_of(location, self.lines)
 
-    def placed(self, found: Iterable[Found]) -> list[ConfigFault]:
+    def placed(self, found: Iterable[Finding]) -> list[Diagnostic]:
         """Give each fault its line, in the file's order; the same place is not named twice for the same thing."""
         faults = {
-            ConfigFault(str(self.path), self.line_of(location), dotted(location), what, expected)
+            Diagnostic(str(self.path), self.line_of(location), dotted(location), what, expected)
             for location, what, expected in found
         }
         return sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found))
@@ -162,7 +163,7 @@ def reason(error: OSError | ValueError) -> str:
     return str(error.strerror if isinstance(error, OSError) else error)
 
 
-def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> Any:
+def _plain(value: Any, location: KeyPath, read: YamlFile, left: list[int]) -> Any:
     """Copy to plain types, noting lines. Aliases are copied out, so what is `left` of the values allowed bounds what they can grow to."""
     left[0] -= 1
     if left[0] < 0 or len(location) > MOST_DEPTH:
@@ -206,7 +207,7 @@ def _plain(value: Any, location: Location, read: YamlFile, left: list[int]) -> A
     )
 
 
-def _text(value: str, location: Location, named: Location, read: YamlFile) -> str:
+def _text(value: str, location: KeyPath, named: KeyPath, read: YamlFile) -> str:
     """Return a plain text, which a fault calls `named`. Half a surrogate pair, which an escape can write, could be sent nowhere."""
     text = _whole(str(value))
     if _SURROGATE.search(text):
@@ -222,4 +223,4 @@ def _whole(text: str) -> str:
 
 
 def _unreadable(path: Path, line: int, key: str, found: str, expected: str) -> UnreadableYaml:
-    return UnreadableYaml(ConfigFault(str(path), line, key, f"found {found}", f"expected {expected}"))
+    return UnreadableYaml(Diagnostic(str(path), line, key, f"found {found}", f"expected {expected}"))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from pipeline.yaml_text.diagnostics import Location
+from transforms.fault import KeyPath
 
 _ALIAS = re.compile(r"\s*:\s*\*[^\s,\[\]{}]+")
 _COLON = re.compile(r"\s*:")
@@ -56,7 +56,7 @@ class YamlLayout:
         in_brackets = isinstance(self.root, MappingNode) and self.root.flow_style
         return in_brackets and len(self.root.value) > 0 and self.root.value[0][0].style == '"'
 
-    def at(self, location: Location) -> Node:
+    def at(self, location: KeyPath) -> Node:
         """Return the node at a location, which neither it nor what it is in share with another location."""
         node = self.root
         for step in location:
@@ -70,14 +70,14 @@ class YamlLayout:
             node = inner
         return node
 
-    def mapping_at(self, location: Location) -> MappingNode:
+    def mapping_at(self, location: KeyPath) -> MappingNode:
         """Return the mapping at a location."""
         node = self.at(location)
         if not isinstance(node, MappingNode):
             raise NotEditable(node, "no mapping")
         return node
 
-    def list_at(self, location: Location) -> SequenceNode:
+    def list_at(self, location: KeyPath) -> SequenceNode:
         """Return the list at a location."""
         node = self.at(location)
         if not isinstance(node, SequenceNode):

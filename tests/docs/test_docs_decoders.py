@@ -15,7 +15,7 @@ from pipeline.decode import DecodeLimits, DecodeSettings, build_chain
 from pipeline.runtime.converter import build_converter
 from schemas.log import RawRecord
 from tests.support.paths import ROOT
-from transforms.mapping.scope import Known
+from transforms.mapping.scope import Scope
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
@@ -44,7 +44,7 @@ def test_the_fields_are_those_that_the_page_names(name, record, decode, fields):
     named = re.findall(r"`(\$[^`]+)` is `([^`]+)`", fields)
     assert len(named) >= 3
     for path, value in named:
-        assert compile_value(path, Known())(found) == json.loads(value), path
+        assert compile_value(path, Scope())(found) == json.loads(value), path
 
 
 @pytest.mark.parametrize(("name", "record", "decode", "fields"), SHIPPED, ids=[each[0] for each in SHIPPED])

@@ -14,12 +14,12 @@ from schemas.attribute import attribute_string
 from tests.support.paths import ROOT
 from transforms.mapping.conditions import OPERATORS
 from transforms.mapping.functions import FUNCTIONS
-from transforms.mapping.scope import Known
+from transforms.mapping.scope import Scope
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
-KNOWN = Known({"level": {"1": "silver", "2": "gold"}}, {"crm": b"secret"})
+KNOWN = Scope({"level": {"1": "silver", "2": "gold"}}, {"crm": b"secret"})
 
 
 def rows():
@@ -53,7 +53,7 @@ def test_the_tasks_are_found():
 def test_the_example_of_each_task_holds(task, written, of, gives):
     tables = parse_yaml(Path("page"), re.search(r"`(tables: \{state.*)`", PAGE)[1]).content["tables"]
     value = parse_yaml(Path("page"), f"v: {written}").content["v"] if written.startswith("{first_of") else written
-    found = compile_value(value, Known(tables, {"crm": b"secret"}))(entry(json.loads(of)))
+    found = compile_value(value, Scope(tables, {"crm": b"secret"}))(entry(json.loads(of)))
     assert attribute_string(found) == attribute_string(json.loads(gives))
 
 

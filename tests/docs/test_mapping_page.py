@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 from transforms.mapping import MappingSettings, compile_mapping
 from transforms.mapping.comparisons import OPERATORS
 from transforms.mapping.conditions import COMBINED
-from transforms.mapping.scope import Known
+from transforms.mapping.scope import Scope
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
@@ -43,7 +43,7 @@ def test_the_tables_are_found():
 @pytest.mark.parametrize(("path", "_is", "example", "of", "gives"), PATHS)
 def test_the_example_of_each_path_holds(path, _is, example, of, gives):
     written = YAML(typ="safe").load(example) if example.startswith("{first_of") else example
-    found = compile_value(written, Known())(entry(json.loads(of)))
+    found = compile_value(written, Scope())(entry(json.loads(of)))
     assert json.dumps(found) == json.dumps(json.loads(gives))
 
 

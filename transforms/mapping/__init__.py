@@ -1,7 +1,7 @@
 """The declarative mapping: conditions, paths and functions of a source file, compiled once to plain closures."""
 
 from transforms.mapping.compile import compile_mapping
-from transforms.mapping.lint.likely_mistakes import slip_notes
+from transforms.mapping.lint.likely_mistakes import mistake_notes
 from transforms.mapping.lint.personal_data import personal_notes
 from transforms.mapping.lint.unreachable import rule_notes
 from transforms.mapping.mapper import Mapper
@@ -19,8 +19,8 @@ __all__ = [
     "constant_text",
     "constant_texts",
     "functions_of",
+    "mistake_notes",
     "out_biz_id_notes",
     "personal_notes",
     "rule_notes",
-    "slip_notes",
 ]

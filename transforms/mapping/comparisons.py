@@ -16,7 +16,7 @@ from transforms.values.numbers import number_of
 from transforms.values.pattern import Pattern, PatternError
 from transforms.values.text import Inconvertible, text_or_none
 
-Test = Callable[[LogEntry], bool]
+Predicate = Callable[[LogEntry], bool]
 
 OPERATORS = ("ne", "gt", "ge", "lt", "le", "exists", "prefix", "suffix", "contains", "matches", "in", "not_in")
 
@@ -54,7 +54,7 @@ def equal(found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
-def equality(value: Value, expected: Any) -> Test:
+def equality(value: Value, expected: Any) -> Predicate:
     """Return the test for one expected value."""
     _check_expected("=", expected)
     if not isinstance(expected, str):
@@ -67,7 +67,7 @@ def equality(value: Value, expected: Any) -> Test:
     return test
 
 
-def one_of(value: Value, expected: list[Any]) -> Test:
+def one_of(value: Value, expected: list[Any]) -> Predicate:
     """Return the test for any of several expected values."""
     if not expected:
         raise BadExpression("an empty list, which nothing is in", "at least one text or number")
@@ -85,7 +85,7 @@ def one_of(value: Value, expected: list[Any]) -> Test:
     return test
 
 
-def comparison(value: Value, name: str, argument: Any) -> Test:
+def comparison(value: Value, name: str, argument: Any) -> Predicate:
     """Return the test for one of `OPERATORS`.
 
     Raises:
@@ -133,11 +133,11 @@ def _check_expected(name: str, expected: Any) -> None:
         raise BadExpression(f"{name}: {expected!r}", "a number")
 
 
-def _negated(test: Test) -> Test:
+def _negated(test: Predicate) -> Predicate:
     return lambda entry: not test(entry)
 
 
-def _ordered_texts(value: Value, name: str, bound: str) -> Test:
+def _ordered_texts(value: Value, name: str, bound: str) -> Predicate:
     """Texts compare by code points, which for times in ISO form is their order; anything else does not hold."""
     compare: Callable[[str], bool] = {
         "gt": lambda found: found > bound,
@@ -153,7 +153,7 @@ def _ordered_texts(value: Value, name: str, bound: str) -> Test:
     return test
 
 
-def _ordered_numbers(value: Value, name: str, argument: float) -> Test:
+def _ordered_numbers(value: Value, name: str, argument: float) -> Predicate:
     """Numbers, and texts that are numbers, compare exactly; anything else does not hold."""
     if not isfinite(argument):
         raise BadExpression(f"{name}: {argument!r}", "a number")
@@ -174,7 +174,7 @@ def _ordered_numbers(value: Value, name: str, argument: float) -> Test:
     return test
 
 
-def _at_an_end(value: Value, name: str, argument: str) -> Test:
+def _at_an_end(value: Value, name: str, argument: str) -> Predicate:
     about: Callable[[str], bool] = {
         "prefix": lambda text: text.startswith(argument),
         "suffix": lambda text: text.endswith(argument),
@@ -187,7 +187,7 @@ def _at_an_end(value: Value, name: str, argument: str) -> Test:
     return test
 
 
-def _matching(value: Value, argument: str) -> Test:
+def _matching(value: Value, argument: str) -> Predicate:
     """A text, or a number as it is written, of which some part matches."""
     try:
         pattern = Pattern(argument, whole=False)
@@ -203,7 +203,7 @@ def _matching(value: Value, argument: str) -> Test:
     return test
 
 
-def _containing(value: Value, argument: str | int) -> Test:
+def _containing(value: Value, argument: str | int) -> Predicate:
     """A text that the argument is a part of, or a list that it is an element of."""
 
     def test(entry: LogEntry) -> bool:

@@ -10,16 +10,16 @@ from schemas.customer import IdMapping
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
 from transforms.base import Kind
-from transforms.fault import BadExpression, Fault, Location, MappingFaults
+from transforms.fault import BadExpression, Fault, KeyPath, MappingFaults
 from transforms.fields import Value, compile_path
 from transforms.mapping.conditions import Condition, compile_condition
-from transforms.mapping.elements import Make, for_each, parted
+from transforms.mapping.elements import MakeMessage, for_each, parted
 from transforms.mapping.mapper import Mapper
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.out_biz_id import Maker, compile_out_biz_id, ordinals
 from transforms.mapping.readers import attributes, event_time, identities, optional_text, required_text
 from transforms.mapping.rule import Rule
-from transforms.mapping.scope import NOTHING, Known, Tables
+from transforms.mapping.scope import NOTHING, Scope, Tables
 from transforms.mapping.values import compile_value, constant_of, is_constant, names_element, sources_of
 from transforms.values.text import text_or_none
 from transforms.values.times import DEFAULT_ZONE, zone
@@ -36,8 +36,8 @@ def compile_mapping(settings: MappingSettings, keys: Mapping[str, bytes] = NOTHI
     faults: list[Fault] = []
     if not settings.events and not settings.users:
         faults.append(Fault(("events",), "no rule", "at least one rule under `events` or `users`"))
-    known = Known(_tables(settings.tables, faults), keys, _zone(settings.time_zone, faults))
-    compiler = _Compiler(settings, known, faults)
+    scope = Scope(_tables(settings.tables, faults), keys, _zone(settings.time_zone, faults))
+    compiler = _Compiler(settings, scope, faults)
     rules = [compiler.user(rule, ("users", place)) for place, rule in enumerate(settings.users)]
     numbers = ordinals(settings.events)
     rules += [compiler.event(rule, ("events", place), numbers[place]) for place, rule in enumerate(settings.events)]
@@ -70,17 +70,17 @@ def _zone(name: str, faults: list[Fault]) -> str:
 class _Compiler:
     """Compiles rule after rule, gathering faults on the way."""
 
-    def __init__(self, settings: MappingSettings, known: Known, faults: list[Fault]) -> None:
-        self._known = known
+    def __init__(self, settings: MappingSettings, scope: Scope, faults: list[Fault]) -> None:
+        self._scope = scope
         self._times = settings.event_times
         self._faults = faults
         self._refuse_impossible = settings.identities.impossible == "refuse"
 
-    def event(self, rule: EventRule, location: Location, ordinal: int) -> Rule:
+    def event(self, rule: EventRule, location: KeyPath, ordinal: int) -> Rule:
         code, code_of = self._code(rule.event_code, (*location, "event_code"))
         channel, channel_of = self._channel(rule.event_source_code, (*location, "event_source_code"))
         written_time = self._varying(rule.event_time, (*location, "event_time"), "$.ts")
-        time = event_time(written_time, self._known.time_zone, self._times.before, self._times.after)
+        time = event_time(written_time, self._scope.time_zone, self._times.before, self._times.after)
         customer = self._customer(rule.customer_id, location)
         biz = self._out_biz_id(rule.out_biz_id, (*location, "out_biz_id"), ordinal)
         ids = self._identities(rule.identities, location)
@@ -103,7 +103,7 @@ class _Compiler:
 
         return self._rule(rule, location, Kind.EVENT, rule.event_code, make)
 
-    def user(self, rule: UserRule, location: Location) -> Rule:
+    def user(self, rule: UserRule, location: KeyPath) -> Rule:
         customer = self._customer(rule.customer_id, location)
         ids = self._identities(rule.identities, location)
 
@@ -113,7 +113,7 @@ class _Compiler:
 
         return self._rule(rule, location, Kind.USER, "identities", make)
 
-    def _rule(self, rule: EventRule | UserRule, location: Location, kind: Kind, code: Any, make: Make) -> Rule:
+    def _rule(self, rule: EventRule | UserRule, location: KeyPath, kind: Kind, code: Any, make: MakeMessage) -> Rule:
         """Put a rule together. With `for_each` its conditions on the element are asked of each, the others once."""
         name, personal = _name(location, code), _personal(rule.customer_id, *rule.identities.values())
         when = rule.when or {}
@@ -134,31 +134,31 @@ class _Compiler:
             of_entry, of_element = (compile_condition(each, (*location, "when")) for each in parted(when))
         return Rule(name, kind, of_entry, for_each(elements, of_element.holds, make), personal, elements, of_element)
 
-    def _condition(self, when: Mapping[str, Any], location: Location) -> Condition:
+    def _condition(self, when: Mapping[str, Any], location: KeyPath) -> Condition:
         try:
             return compile_condition(when, (*location, "when"))
         except MappingFaults as found:
             self._faults.extend(found.faults)
             return Condition(lambda _: False)
 
-    def _value(self, written: Any, location: Location) -> Value:
+    def _value(self, written: Any, location: KeyPath) -> Value:
         try:
-            return compile_value(written, self._known)
+            return compile_value(written, self._scope)
         except BadExpression as bad:
             self._faults.append(Fault(location, bad.found, bad.expected))
             return lambda _: None
 
-    def _varying(self, written: Any, location: Location, example: str) -> Value:
+    def _varying(self, written: Any, location: KeyPath, example: str) -> Value:
         """Compile what cannot be the same for every entry; a constant there is a path without its `$.`."""
         if is_constant(written):
             found = "nothing" if written is None else f"the constant {written!r}, the same for every entry"
             self._faults.append(Fault(location, found, f"a path such as {example}"))
         return self._value(written, location)
 
-    def _customer(self, written: Any, location: Location) -> TextOf:
+    def _customer(self, written: Any, location: KeyPath) -> TextOf:
         return required_text(self._varying(written, (*location, "customer_id"), "$.user.id"), "customer_id")
 
-    def _code(self, written: Any, location: Location) -> tuple[str, TextOf | None]:
+    def _code(self, written: Any, location: KeyPath) -> tuple[str, TextOf | None]:
         """Compile the event's code: a constant text, or else how to read it."""
         value = self._value(written, location)
         if not is_constant(written):
@@ -168,13 +168,13 @@ class _Compiler:
             self._faults.append(Fault(location, "nothing", "the event's code, or a path"))
         return code, None
 
-    def _channel(self, written: Any, location: Location) -> tuple[str, TextOf | None]:
+    def _channel(self, written: Any, location: KeyPath) -> tuple[str, TextOf | None]:
         value = self._value(written, location)
         if not is_constant(written):
             return "", optional_text(value, "event_source_code")
         return self._constant_text(written, location), None
 
-    def _constant_text(self, written: Any, location: Location) -> str:
+    def _constant_text(self, written: Any, location: KeyPath) -> str:
         if isinstance(written, bool | list | dict):
             self._faults.append(Fault(location, repr(written), "a text, or a path"))
             return "-"
@@ -183,14 +183,14 @@ class _Compiler:
         except BadExpression:
             return "-"  # noted already, by `_value`
 
-    def _out_biz_id(self, written: Any, location: Location, ordinal: int) -> Maker:
+    def _out_biz_id(self, written: Any, location: KeyPath, ordinal: int) -> Maker:
         try:
-            return compile_out_biz_id(written, self._known, ordinal)
+            return compile_out_biz_id(written, self._scope, ordinal)
         except BadExpression as bad:
             self._faults.append(Fault(location, bad.found, bad.expected))
             return lambda _: ""  # never called: the faults are raised
 
-    def _attributes(self, written: Mapping[str, Any], location: Location) -> Callable[[LogEntry], dict[str, str]]:
+    def _attributes(self, written: Mapping[str, Any], location: KeyPath) -> Callable[[LogEntry], dict[str, str]]:
         if OUT_BIZ_ID in written:
             self._faults.append(
                 Fault((*location, OUT_BIZ_ID), "outBizId among the attributes", "the key out_biz_id of the rule")
@@ -198,7 +198,7 @@ class _Compiler:
         return attributes([(name, self._value(each, (*location, name))) for name, each in written.items()])
 
     def _identities(
-        self, written: Mapping[IdMapping, Any], location: Location
+        self, written: Mapping[IdMapping, Any], location: KeyPath
     ) -> Callable[[LogEntry], list[dict[str, str]]] | None:
         if not written:
             return None
@@ -218,5 +218,5 @@ def _personal(*written: Any) -> tuple[Value, ...]:
     return tuple(found)
 
 
-def _name(location: Location, code: Any) -> str:
+def _name(location: KeyPath, code: Any) -> str:
     return f"{location[0]}[{location[1]}] {code if isinstance(code, str) else ''}".rstrip()

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from schemas.log import LogEntry
-from transforms.fault import BadExpression, Fault, Location, MappingFaults
+from transforms.fault import BadExpression, Fault, KeyPath, MappingFaults
 from transforms.fields import Value, compile_path, is_path
-from transforms.mapping.comparisons import OPERATORS, Test, comparison, equal, equality, one_of
+from transforms.mapping.comparisons import OPERATORS, Predicate, comparison, equal, equality, one_of
 
-__all__ = ["COMBINED", "OPERATORS", "Condition", "Part", "Test", "compile_condition", "equal"]
+__all__ = ["COMBINED", "OPERATORS", "Condition", "Part", "Predicate", "compile_condition", "equal"]
 
 COMBINED = ("all", "any", "not")
 
@@ -23,7 +23,7 @@ class Part(NamedTuple):
     """One line of a condition, for `explain`: its text, its test, and what it asks `value`. One that is `combined` (`all`, `any`, `not`) has conditions within."""
 
     text: str
-    test: Test
+    test: Predicate
     value: Value | None = None
     combined: str = ""
     within: tuple[tuple[Part, ...], ...] = ()
@@ -35,12 +35,12 @@ class Condition(NamedTuple):
     `texts` says of paths that must have one of certain texts, which: so that a mapping of many rules can pass over most at once.
     """
 
-    holds: Test
+    holds: Predicate
     parts: tuple[Part, ...] = ()
     texts: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
-def compile_condition(written: Mapping[str, Any] | None, location: Location) -> Condition:
+def compile_condition(written: Mapping[str, Any] | None, location: KeyPath) -> Condition:
     """Compile a `when`. None always holds.
 
     Raises:
@@ -80,7 +80,7 @@ def _only_texts(expected: Any) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _parts(written: Mapping[str, Any], location: Location, faults: list[Fault]) -> list[Part]:
+def _parts(written: Mapping[str, Any], location: KeyPath, faults: list[Fault]) -> list[Part]:
     parts: list[Part] = []
     for name, expected in written.items():
         here = (*location, name)
@@ -94,7 +94,7 @@ def _parts(written: Mapping[str, Any], location: Location, faults: list[Fault]) 
     return parts
 
 
-def _expectation(name: str, value: Value, expected: Any, location: Location, faults: list[Fault]) -> list[Part]:
+def _expectation(name: str, value: Value, expected: Any, location: KeyPath, faults: list[Fault]) -> list[Part]:
     if isinstance(expected, list):
         return [Part(_shown(f"{name} in", expected), one_of(value, expected), value)]
     if not isinstance(expected, Mapping):
@@ -115,7 +115,7 @@ def _shown(before: str, expected: Any) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def _combine(name: str, written: Any, location: Location, faults: list[Fault]) -> Part:
+def _combine(name: str, written: Any, location: KeyPath, faults: list[Fault]) -> Part:
     if name == "not":
         if not isinstance(written, Mapping) or not written:
             raise BadExpression("no mapping under `not`", "conditions such as {type: test}")
@@ -129,11 +129,11 @@ def _combine(name: str, written: Any, location: Location, faults: list[Fault]) -
     return Part(name, _all(tests) if name == "all" else _any(tests), combined=name, within=within)
 
 
-def _all_hold(parts: Sequence[Part]) -> Test:
+def _all_hold(parts: Sequence[Part]) -> Predicate:
     return _all([part.test for part in parts])
 
 
-def _all(tests: list[Test]) -> Test:
+def _all(tests: list[Predicate]) -> Predicate:
     if len(tests) == 1:
         return tests[0]
     frozen = tuple(tests)
@@ -147,7 +147,7 @@ def _all(tests: list[Test]) -> Test:
     return every
 
 
-def _any(tests: list[Test]) -> Test:
+def _any(tests: list[Predicate]) -> Predicate:
     frozen = tuple(tests)
 
     def some(entry: LogEntry) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from schemas.log import LogEntry
 from schemas.refusal import ReasonCode
 from transforms.fields import Value
-from transforms.mapping.comparisons import Test
+from transforms.mapping.comparisons import Predicate
 from transforms.mapping.readers import Rejected
 from transforms.mapping.values import names_element
 from transforms.values.text import Inconvertible
@@ -26,7 +26,7 @@ class ElementEntry(LogEntry):
     index: int = 0
 
 
-Make = Callable[[LogEntry], dict[str, Any] | None]
+MakeMessage = Callable[[LogEntry], dict[str, Any] | None]
 
 
 def parted(when: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -65,11 +65,11 @@ def elements_of(entry: LogEntry, value: Value) -> Iterator[ElementEntry]:
     return (ElementEntry(entry.fields, entry.record, entry.place, item, index) for index, item in enumerate(found))
 
 
-def for_each(value: Value, holds: Test, make: Make) -> Callable[[LogEntry], list[dict[str, Any]]]:
+def for_each(value: Value, holds: Predicate, make: MakeMessage) -> Callable[[LogEntry], list[dict[str, Any]]]:
     """Return what makes the messages of all elements that a condition holds for."""
 
     def make_each(entry: LogEntry) -> list[dict[str, Any]]:
-        made = (make(each) for each in elements_of(entry, value) if holds(each))
-        return [wire for wire in made if wire is not None]
+        messages = (make(each) for each in elements_of(entry, value) if holds(each))
+        return [wire for wire in messages if wire is not None]
 
     return make_each

@@ -13,9 +13,10 @@ from typing import Any
 from schemas.log import LogEntry
 from transforms.fault import BadExpression, nearest
 from transforms.fields import Value, compile_path
-from transforms.mapping.functions import FUNCTIONS, Literal, Step
-from transforms.mapping.scope import Known, Tables
+from transforms.mapping.functions import FUNCTIONS, Literal
+from transforms.mapping.scope import Scope, Tables
 from transforms.mapping.synonyms import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
+from transforms.mapping.text_functions import BoundFunction
 from transforms.values.text import Inconvertible
 
 MOST_EXPRESSION_CHARACTERS = 2_000
@@ -28,7 +29,7 @@ _TOKEN = re.compile(
 )
 
 
-def compile_expression(written: str, known: Known) -> Value:
+def compile_expression(written: str, scope: Scope) -> Value:
     """Compile a path with functions behind `|`.
 
     Raises:
@@ -37,10 +38,10 @@ def compile_expression(written: str, known: Known) -> Value:
     if len(written) > MOST_EXPRESSION_CHARACTERS:
         raise BadExpression("an expression of more than 2,000 characters", "a shorter one")
     path, *calls = _split_pipe(written)
-    return _called(compile_path(path.strip()), calls, known)
+    return _called(compile_path(path.strip()), calls, scope)
 
 
-def compile_calls(value: Value, written: Any, known: Known) -> Value:
+def compile_calls(value: Value, written: Any, scope: Scope) -> Value:
     """Compile functions behind a value, with `|` between.
 
     Raises:
@@ -48,14 +49,14 @@ def compile_calls(value: Value, written: Any, known: Known) -> Value:
     """
     if not isinstance(written, str) or len(written) > MOST_EXPRESSION_CHARACTERS:
         raise BadExpression(f"then: {written!r}"[:100], "functions such as trim | truncate(60)")
-    return _called(value, _split_pipe(written), known)
+    return _called(value, _split_pipe(written), scope)
 
 
-def _called(value: Value, calls: Sequence[str], known: Known) -> Value:
+def _called(value: Value, calls: Sequence[str], scope: Scope) -> Value:
     if len(calls) > MOST_FUNCTIONS:
         raise BadExpression(f"{len(calls)} functions in one expression", f"at most {MOST_FUNCTIONS}")
     for call in calls:
-        value = _then(value, *compile_call(call, known))
+        value = _then(value, *compile_call(call, scope))
     return value
 
 
@@ -98,7 +99,7 @@ def constants_in(written: str, tables: Tables) -> list[Any]:
     return found
 
 
-def _then(value: Value, name: str, step: Step) -> Value:
+def _then(value: Value, name: str, step: BoundFunction) -> Value:
     if FUNCTIONS[name].takes_null:
 
         def then_always(entry: LogEntry) -> Any:
@@ -137,7 +138,7 @@ def _split_pipe(text: str) -> list[str]:
     return [*parts, text[begun:]]
 
 
-def compile_call(text: str, known: Known) -> tuple[str, Step]:
+def compile_call(text: str, scope: Scope) -> tuple[str, BoundFunction]:
     """Compile one function with its arguments, such as `truncate(60)`.
 
     Raises:
@@ -152,10 +153,10 @@ def compile_call(text: str, known: Known) -> tuple[str, Step]:
         wanted = ", ".join(function.arguments)
         raise BadExpression(f"{name} with {len(arguments)} arguments", f"{name}({wanted})")
     given = [
-        _argument(name, kind.rstrip("?"), each, known)
+        _argument(name, kind.rstrip("?"), each, scope)
         for kind, each in zip(function.arguments, arguments, strict=False)
     ]
-    return name, function.build(*given, **({"without_zone": known.time_zone} if function.takes_zone else {}))
+    return name, function.build(*given, **({"without_zone": scope.time_zone} if function.takes_zone else {}))
 
 
 def _right_function(name: str) -> str:
@@ -168,7 +169,7 @@ def _right_function(name: str) -> str:
     return repr(begun[0]) if begun else nearest(name, FUNCTIONS, f"one of {', '.join(FUNCTIONS)}")
 
 
-def _argument(name: str, kind: str, value: Literal, known: Known) -> Any:
+def _argument(name: str, kind: str, value: Literal, scope: Scope) -> Any:
     match kind:
         case "text" if isinstance(value, str):
             return value
@@ -179,7 +180,7 @@ def _argument(name: str, kind: str, value: Literal, known: Known) -> Any:
         case "any":
             return value
         case "table" | "key" if isinstance(value, str):
-            there: Mapping[str, Any] = known.tables if kind == "table" else known.keys
+            there: Mapping[str, Any] = scope.tables if kind == "table" else scope.keys
             if value in there:
                 return there[value]
             raise BadExpression(

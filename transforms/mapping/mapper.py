@@ -11,7 +11,7 @@ from schemas.log import LogEntry
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Message, Skipped
 from transforms.fields import Value, compile_path
-from transforms.mapping.comparisons import Test
+from transforms.mapping.comparisons import Predicate
 from transforms.mapping.elements import elements_of
 from transforms.mapping.readers import Rejected
 from transforms.mapping.rule import Make, Rule
@@ -26,7 +26,7 @@ _WORTH_CHOOSING = 3
 """From so many rules on, looking up which can match is faster than asking each."""
 
 
-_Step = tuple[Test, Make, Kind, str]
+_Step = tuple[Predicate, Make, Kind, str]
 
 
 class Mapper:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from schemas.customer import IdMapping
-from transforms.fault import Location
+from transforms.fault import KeyPath
 from transforms.values.times import DEFAULT_ZONE
 
 Expression = Any
@@ -90,7 +90,7 @@ class UserRule(BaseModel):
     identities: Annotated[Identities, Field(min_length=1)]
 
 
-def values_of(rule: EventRule | UserRule) -> Iterator[tuple[Location, Any]]:
+def values_of(rule: EventRule | UserRule) -> Iterator[tuple[KeyPath, Any]]:
     """Yield every value that a rule reads but its conditions, with its place in the rule; of an `out_biz_id` each part."""
     for key, written in rule:
         if key in {"identities", "attributes"}:

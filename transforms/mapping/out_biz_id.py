@@ -13,7 +13,7 @@ from transforms.fields import Value
 from transforms.mapping.elements import ElementEntry
 from transforms.mapping.models import EventRule, MappingSettings
 from transforms.mapping.readers import Rejected, required_text
-from transforms.mapping.scope import Known
+from transforms.mapping.scope import Scope
 from transforms.mapping.values import FIRST_OF, compile_value, is_constant, names_element
 from transforms.values.text import Inconvertible, text_or_none
 
@@ -24,7 +24,7 @@ Maker = Callable[[LogEntry], str]
 """Makes the `outBizId` of an entry. Raises `Rejected` only."""
 
 
-def compile_out_biz_id(written: Any, known: Known, ordinal: int = 1) -> Maker:
+def compile_out_biz_id(written: Any, scope: Scope, ordinal: int = 1) -> Maker:
     """Compile one field, several fields hashed together, `{content: [...]}`, `{content: all}` or `{position: true}`.
 
     `ordinal` tells rules apart whose derived IDs would be equal on one record; see `ordinals`.
@@ -33,7 +33,7 @@ def compile_out_biz_id(written: Any, known: Known, ordinal: int = 1) -> Maker:
         BadExpression: it is none of these.
     """
     if isinstance(written, list):
-        return _hashed(written, known)
+        return _hashed(written, scope)
     if isinstance(written, Mapping) and FIRST_OF not in written:
         match dict(written):
             case {"position": True, **rest} if not rest:
@@ -41,21 +41,21 @@ def compile_out_biz_id(written: Any, known: Known, ordinal: int = 1) -> Maker:
             case {"content": "all", **rest} if not rest:
                 return _numbered(_all_content, ordinal)
             case {"content": list() as parts, **rest} if not rest:
-                return _hashed(parts, known)
+                return _hashed(parts, scope)
         raise BadExpression(
             f"{written!r}", "a field, a list of fields, {content: [fields]}, {content: all} or {position: true}"
         )
     if is_constant(written):
         raise BadExpression(f"the constant {written!r}, the same for every event", "a field such as $.order.no")
-    return required_text(compile_value(written, known), "out_biz_id", ReasonCode.OUT_BIZ_ID_MISSING)
+    return required_text(compile_value(written, scope), "out_biz_id", ReasonCode.OUT_BIZ_ID_MISSING)
 
 
-def _hashed(parts: Sequence[Any], known: Known) -> Maker:
+def _hashed(parts: Sequence[Any], scope: Scope) -> Maker:
     if not parts:
         raise BadExpression("an empty list", "fields such as [$.order.no, $.type]")
     if all(map(is_constant, parts)):
         raise BadExpression("constants only, the same for every event", "fields such as [$.order.no, $.type]")
-    values: list[Value] = [compile_value(each, known) for each in parts]
+    values: list[Value] = [compile_value(each, scope) for each in parts]
 
     def make(entry: LogEntry) -> str:
         digest = hashlib.sha256()

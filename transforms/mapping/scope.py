@@ -13,7 +13,7 @@ Tables = Mapping[str, Mapping[str, Any]]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class Known(NamedTuple):
+class Scope(NamedTuple):
     """`tables` are looked up by `lookup`, `keys` are the secrets of `hmac`, `time_zone` is the zone of a time without one, as an IANA name."""
 
     tables: Tables = NOTHING

@@ -16,7 +16,7 @@ from transforms.mapping.rule import Rule
 from transforms.values.text import Inconvertible
 
 
-class Finding(NamedTuple):
+class LineResult(NamedTuple):
     """One line of a condition against an entry: its text and the value found there; of `all`, `any` and `not` the findings `within` that decided.
 
     `holds` says whether the line by itself does: within a `not` it is what holds that decides.
@@ -25,14 +25,14 @@ class Finding(NamedTuple):
     text: str
     holds: bool
     found: Any = None
-    within: tuple[Finding, ...] = ()
+    within: tuple[LineResult, ...] = ()
 
 
 class ElementTrace(NamedTuple):
     """An element of a `for_each` that was left out, from 0, and what did not hold for it."""
 
     place: int
-    unmet: tuple[Finding, ...]
+    unmet: tuple[LineResult, ...]
 
 
 class RuleTrace(NamedTuple):
@@ -44,7 +44,7 @@ class RuleTrace(NamedTuple):
 
     rule: str
     matched: bool
-    unmet: tuple[Finding, ...] = ()
+    unmet: tuple[LineResult, ...] = ()
     not_asked: str = ""
     messages: tuple[Message, ...] = ()
     refusal: Refusal | None = None
@@ -66,30 +66,30 @@ def trace_rule(rule: Rule, entry: LogEntry) -> RuleTrace:
             left_out = tuple(ElementTrace(index, failed) for index, failed in seen if failed)
             trace = trace._replace(elements=None if there is None else len(seen), left_out=left_out)
     try:
-        made = rule.make(entry)
+        result = rule.make(entry)
     except Rejected as rejected:
         return trace._replace(refusal=Refusal(Stage.TRANSFORM, rejected.code, f"{rule.name}: {rejected.reason}"))
-    wires = made if isinstance(made, list) else [] if made is None else [made]
+    wires = result if isinstance(result, list) else [] if result is None else [result]
     return trace._replace(messages=tuple(Message(rule.kind, wire, rule.name) for wire in wires))
 
 
-def unmet(parts: Sequence[Part], entry: LogEntry) -> tuple[Finding, ...]:
+def unmet(parts: Sequence[Part], entry: LogEntry) -> tuple[LineResult, ...]:
     """Return what of a condition does not hold: nothing, where it holds."""
     return tuple(_finding(part, entry, holds=False) for part in parts if not part.test(entry))
 
 
-def _met(parts: Sequence[Part], entry: LogEntry) -> tuple[Finding, ...]:
+def _met(parts: Sequence[Part], entry: LogEntry) -> tuple[LineResult, ...]:
     return tuple(_finding(part, entry, holds=True) for part in parts)
 
 
-def _finding(part: Part, entry: LogEntry, *, holds: bool) -> Finding:
+def _finding(part: Part, entry: LogEntry, *, holds: bool) -> LineResult:
     """Say why one line holds, or does not. Of several conditions those are named that decide it."""
     if part.value is not None:
-        return Finding(part.text, holds, part.value(entry))
+        return LineResult(part.text, holds, part.value(entry))
     if part.combined == "not":
         (inner,) = part.within
-        return Finding(part.text, holds, within=unmet(inner, entry) if holds else _met(inner, entry))
+        return LineResult(part.text, holds, within=unmet(inner, entry) if holds else _met(inner, entry))
     if not holds:
-        return Finding(part.text, holds, within=tuple(each for parts in part.within for each in unmet(parts, entry)))
+        return LineResult(part.text, holds, within=tuple(each for parts in part.within for each in unmet(parts, entry)))
     met = (parts for parts in part.within if not unmet(parts, entry))
-    return Finding(part.text, holds, within=tuple(each for parts in met for each in _met(parts, entry)))
+    return LineResult(part.text, holds, within=tuple(each for parts in met for each in _met(parts, entry)))

@@ -18,7 +18,7 @@ from schemas.log import LogEntry
 from transforms.fault import BadExpression
 from transforms.fields import Value, is_path
 from transforms.mapping.expressions import compile_calls, compile_expression, constants_in, functions_in, source_in
-from transforms.mapping.scope import Known, Tables
+from transforms.mapping.scope import Scope, Tables
 from transforms.values.text import Inconvertible, text_or_none
 
 FIRST_OF = "first_of"
@@ -32,7 +32,7 @@ _PLACE = re.compile(
 _ELEMENT = re.compile(r"\$(?:item|index)(?![A-Za-z0-9_])")
 
 
-def compile_value(written: Any, known: Known) -> Value:
+def compile_value(written: Any, scope: Scope) -> Value:
     """Compile what stands in the source file for a value.
 
     Raises:
@@ -42,12 +42,12 @@ def compile_value(written: Any, known: Known) -> Value:
         constant = constant_of(written)
         return lambda _: constant
     if isinstance(written, Mapping):
-        first = _first_of([compile_value(each, known) for each in _choices(written)])
-        return compile_calls(first, written[THEN], known) if THEN in written else first
+        first = _first_of([compile_value(each, scope) for each in _choices(written)])
+        return compile_calls(first, written[THEN], scope) if THEN in written else first
     _must_be_text(written)
     if is_path(written):
-        return compile_expression(written, known)
-    return _template(written, known)
+        return compile_expression(written, scope)
+    return _template(written, scope)
 
 
 def is_constant(written: Any) -> bool:
@@ -166,12 +166,12 @@ def _first_of(values: Sequence[Value]) -> Value:
     return first
 
 
-def _template(written: str, known: Known) -> Value:
+def _template(written: str, scope: Scope) -> Value:
     """A part without a value leaves the whole text without one: half a text would be reported as a whole one."""
     parts: list[Value | str] = []
     position = 0
     for found in _PLACE.finditer(written):
-        parts += [written[position : found.start()], compile_expression(found[1], known)]
+        parts += [written[position : found.start()], compile_expression(found[1], scope)]
         position = found.end()
     if len(parts) > 2 * MOST_PLACES:
         raise BadExpression(f"a text with more than {MOST_PLACES} expressions", "fewer")

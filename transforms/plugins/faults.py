@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from transforms.fault import Fault, Location, MappingFaults
+from transforms.fault import Fault, KeyPath, MappingFaults
 from transforms.plugins.time_limit import TimeLimit, TookTooLong
 
-PLUGIN: Location = ("transform", "plugin")
-FILE: Location = ("transform", "file")
-OPTIONS: Location = ("transform", "options")
+PLUGIN: KeyPath = ("transform", "plugin")
+FILE: KeyPath = ("transform", "file")
+OPTIONS: KeyPath = ("transform", "options")
 
 _MOST_QUOTED = 300
 _LEAST_SECRET = 4
@@ -40,12 +40,12 @@ class InvalidOptions(MappingFaults):
         )
 
 
-def one_fault(location: Location, found: str, expected: str) -> MappingFaults:
+def one_fault(location: KeyPath, found: str, expected: str) -> MappingFaults:
     """Return one fault, to be raised."""
     return MappingFaults([Fault(location, found, expected)])
 
 
-def called(call: Callable[[Any], Any], argument: Any, location: Location, what: str, most_s: float) -> Any:
+def called(call: Callable[[Any], Any], argument: Any, location: KeyPath, what: str, most_s: float) -> Any:
     """Return what a plug-in's own code returns. Where it raises, `what` says what has failed; the line is put behind it.
 
     Raises:
@@ -59,8 +59,8 @@ def called(call: Callable[[Any], Any], argument: Any, location: Location, what: 
         raise
     except BaseException as error:  # noqa: BLE001 - a plug-in's own code; a panic in Rust is no `Exception`
         options = argument if isinstance(argument, Mapping) else {}
-        said = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
-        found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {said}" if said else "")
+        message = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
+        found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {message}" if message else "")
         expected = "what its documentation says" if location is OPTIONS else "a plug-in that can be"
         raise one_fault(location, found, expected) from None
 

@@ -78,8 +78,8 @@ class Plugin:
 
     def _answer(self, entry: LogEntry) -> Sequence[Message] | Skipped | Refusal:
         try:
-            made = self._convert(entry)
-            messages = None if made is None else self._read(made)
+            returned = self._convert(entry)
+            messages = None if returned is None else self._read(returned)
         except ValidationError as error:
             return self._invalid(ReasonCode.PLUGIN_RAISED, f"raised ValidationError{_at(error)}", error)
         except (TookTooLong, KeyboardInterrupt):
@@ -88,15 +88,15 @@ class Plugin:
             return self._refuse(ReasonCode.PLUGIN_RAISED, f"raised {type(error).__name__}{_at(error)}")
         return messages or self._skipped
 
-    def _read(self, made: Any) -> list[Message] | Refusal:
+    def _read(self, returned: Any) -> list[Message] | Refusal:
         """Take what the plug-in returned, generators too, users before events."""
-        if isinstance(made, EventMessage | CustomerMessage) or not isinstance(made, Iterable):
+        if isinstance(returned, EventMessage | CustomerMessage) or not isinstance(returned, Iterable):
             return self._refuse(
                 ReasonCode.PLUGIN_OUTPUT,
-                f"returned a {type(made).__name__}; expected a list, an iterator or None",
+                f"returned a {type(returned).__name__}; expected a list, an iterator or None",
             )
         by_kind: dict[Kind, list[Message]] = {Kind.USER: [], Kind.EVENT: []}
-        for place, each in enumerate(islice(made, MOST_MESSAGES + 1)):
+        for place, each in enumerate(islice(returned, MOST_MESSAGES + 1)):
             if place == MOST_MESSAGES:
                 return self._refuse(ReasonCode.PLUGIN_OUTPUT, f"made more than {MOST_MESSAGES} messages of one record")
             message = self._message(each)
@@ -105,12 +105,12 @@ class Plugin:
             by_kind[message.kind].append(message)
         return by_kind[Kind.USER] + by_kind[Kind.EVENT]
 
-    def _message(self, made: Any) -> Message | Refusal:
+    def _message(self, returned: Any) -> Message | Refusal:
         for model, kind in _MODELS:
-            if isinstance(made, model):
+            if isinstance(returned, model):
                 # What was made without validation (`model_construct`, `model_copy`) is validated here; pydantic's own warnings would
                 # print the record's values.
-                wire = made.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
+                wire = returned.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
                 try:
                     model.model_validate(wire)
                 except ValidationError as error:
@@ -119,7 +119,7 @@ class Plugin:
                     wire.pop(key, None)
                 return Message(kind, wire, f"plug-in {self._name}")
         return self._refuse(
-            ReasonCode.PLUGIN_OUTPUT, f"made a {type(made).__name__}; expected EventMessage or CustomerMessage"
+            ReasonCode.PLUGIN_OUTPUT, f"made a {type(returned).__name__}; expected EventMessage or CustomerMessage"
         )
 
     def _invalid(self, code: ReasonCode, what: str, error: ValidationError) -> Refusal:

@@ -25,7 +25,7 @@ _DIRECTIVE = re.compile(r"%.", re.DOTALL)
 _FRACTION = re.compile(r"[.,]%f\Z")
 _MOST_FRACTION_DIGITS = 9
 
-Reader = Callable[[Any], int]
+TimeReader = Callable[[Any], int]
 
 
 def _render(moment: datetime, pattern: str) -> str:
@@ -33,7 +33,7 @@ def _render(moment: datetime, pattern: str) -> str:
     return _DIRECTIVE.sub(lambda found: moment.strftime(found[0]), pattern)
 
 
-def format_reader(pattern: str, zone_name: str = DEFAULT_ZONE) -> Reader:
+def format_reader(pattern: str, zone_name: str = DEFAULT_ZONE) -> TimeReader:
     """Return a reader of times in a `strptime` format; one without a zone of its own is in `zone_name`. It raises `Inconvertible`.
 
     Raises:
@@ -77,7 +77,7 @@ def _check(pattern: str) -> None:
         ) from None
 
 
-def _minute_by_minute(pattern: str, zone_name: str) -> Reader:
+def _minute_by_minute(pattern: str, zone_name: str) -> TimeReader:
     """Remember what the text without its seconds comes to: log lines come many a minute, and `strptime` takes 6 us.
 
     Only a text that is written as `strftime` writes it is remembered: then every directive has its full width, so the seconds are
@@ -121,7 +121,7 @@ def _minute_by_minute(pattern: str, zone_name: str) -> Reader:
     return read
 
 
-def _with_fraction(read_seconds: Reader, mark: str) -> Reader:
+def _with_fraction(read_seconds: TimeReader, mark: str) -> TimeReader:
     """Read the fraction behind the last mark apart; up to nanoseconds, of which milliseconds are kept."""
 
     def read(value: Any) -> int:

@@ -49,21 +49,21 @@ class FoundRecord:
             return f"refused {self.refusal.code}"
         if self.filtered is not None:
             return f"filtered ({self.filtered})"
-        return "duplicate" if self.duplicate else counted(self.messages)
+        return "duplicate" if self.duplicate else message_counts(self.messages)
 
     def as_expected(self) -> dict[str, Any]:
         """Return it as the keys of a case that expects just this. Times are in Unix ms."""
-        said: dict[str, Any] = {name: made for name, made in self.messages.items() if made}
+        written: dict[str, Any] = {name: made for name, made in self.messages.items() if made}
         if self.refusal is not None:
-            said["refused"] = self.refusal.code.value
+            written["refused"] = self.refusal.code.value
         elif self.filtered is not None:
-            said["filtered"] = True
+            written["filtered"] = True
         elif self.duplicate:
-            said["duplicate"] = True
-        return said
+            written["duplicate"] = True
+        return written
 
 
-def counted(messages: Mapping[str, Sequence[Any]]) -> str:
+def message_counts(messages: Mapping[str, Sequence[Any]]) -> str:
     """Say how many messages of each kind there are: `1 event and 2 users`."""
     parts = [f"{len(made)} {kind if len(made) != 1 else kind[:-1]}" for kind, made in messages.items() if made]
     return " and ".join(parts) or "no message"
@@ -91,21 +91,21 @@ def convert_record(converter: Converter, record: Record, store: DedupStore, now_
 
 def in_source_words(kind: Kind, wire: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message of the wire as a rule of the source file would name its parts."""
-    said: dict[str, Any] = {}
+    written: dict[str, Any] = {}
     if kind is Kind.EVENT:
-        said["event_code"] = wire["eventCode"]
+        written["event_code"] = wire["eventCode"]
         if "eventSourceCode" in wire:
-            said["event_source_code"] = wire["eventSourceCode"]
-        said["event_time"] = wire["eventTime"]
-    said["customer_id"] = wire["customerId"]
+            written["event_source_code"] = wire["eventSourceCode"]
+        written["event_time"] = wire["eventTime"]
+    written["customer_id"] = wire["customerId"]
     if identities := _by_type(wire.get("customerIdList", ())):
-        said["identities"] = identities
+        written["identities"] = identities
     if kind is Kind.EVENT:
         attributes = dict(wire["extendAttributes"])
-        said["out_biz_id"] = attributes.pop(OUT_BIZ_ID)
+        written["out_biz_id"] = attributes.pop(OUT_BIZ_ID)
         if attributes:
-            said["attributes"] = attributes
-    return said
+            written["attributes"] = attributes
+    return written
 
 
 def _by_type(identities: Sequence[Mapping[str, str]]) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from pipeline.authoring.cases.actual import PLURAL, FoundRecord, counted
+from pipeline.authoring.cases.actual import PLURAL, FoundRecord, message_counts
 from pipeline.authoring.cases.models import TestRecord
-from pipeline.authoring.cases.records import unix_ms
-from pipeline.yaml_text.diagnostics import Location
+from pipeline.authoring.cases.records import written_unix_ms
 from schemas.attribute import attribute_string
+from transforms.fault import KeyPath
 from transforms.values.times import MOST_MS
 
 
@@ -30,7 +30,7 @@ ABSENT = Absent()
 class Difference(NamedTuple):
     """One difference. `location` is within the record's mapping in the file, () for the expectation as a whole; `hint` may say why."""
 
-    location: Location
+    location: KeyPath
     expected: Any
     found: Any
     hint: str = ""
@@ -57,18 +57,18 @@ def differences(written: TestRecord, found: FoundRecord, time_zone: str, *, whol
         and not any(found.messages.values())
     ):
         return [Difference((), expected, found.outcome, _why(found))]
-    made = []
+    found_differences = []
     if written.reason is not None and found.refusal is not None and written.reason not in found.refusal.reason:
-        made.append(Difference(("reason",), written.reason, found.refusal.reason))
+        found_differences.append(Difference(("reason",), written.reason, found.refusal.reason))
     comparison = _Comparison(time_zone, whole=whole)
     for kind, messages in found.messages.items():
         listed = getattr(written, kind)
         if listed is not None:
-            comparison.messages((kind,), listed, messages, made)
+            comparison.messages((kind,), listed, messages, found_differences)
         elif whole and messages and "body" not in named:
-            made.append(Difference((kind,), ABSENT, messages))
-    made += _body_differences(written, found)
-    return made
+            found_differences.append(Difference((kind,), ABSENT, messages))
+    found_differences += _body_differences(written, found)
+    return found_differences
 
 
 def _expected_outcome(written: TestRecord, named: Sequence[str]) -> str:
@@ -78,7 +78,7 @@ def _expected_outcome(written: TestRecord, named: Sequence[str]) -> str:
         if name in named:
             return name
     messages = {name: getattr(written, name) or [] for name in ("events", "users")}
-    return counted(messages) if any(messages.values()) else "messages"
+    return message_counts(messages) if any(messages.values()) else "messages"
 
 
 def _why(found: FoundRecord) -> str:
@@ -96,38 +96,42 @@ class _Comparison:
         self._whole = whole
 
     def messages(
-        self, here: Location, listed: Sequence[Any], found: Sequence[dict[str, Any]], made: list[Difference]
+        self, here: KeyPath, listed: Sequence[Any], found: Sequence[dict[str, Any]], found_differences: list[Difference]
     ) -> None:
         if len(listed) != len(found):
             expected = [_named(each) for each in listed]
-            made.append(Difference(here, expected, list(found), f"expected {len(expected)}, found {len(found)}"))
+            found_differences.append(
+                Difference(here, expected, list(found), f"expected {len(expected)}, found {len(found)}")
+            )
             return
         for place, (expected, message) in enumerate(zip(listed, found, strict=True)):
-            self.fields((*here, place), _named(expected), message, made)
+            self.fields((*here, place), _named(expected), message, found_differences)
 
     def fields(
-        self, here: Location, expected: Mapping[str, Any], found: Mapping[str, Any], made: list[Difference]
+        self, here: KeyPath, expected: Mapping[str, Any], found: Mapping[str, Any], found_differences: list[Difference]
     ) -> None:
         for name, value in expected.items():
             there = found.get(name, ABSENT)
             if name in {"identities", "attributes"} and len(here) == 2:  # noqa: PLR2004 - of a message
                 if value is not None or there is not ABSENT:
-                    self.fields((*here, name), value or {}, {} if there is ABSENT else there, made)
+                    self.fields((*here, name), value or {}, {} if there is ABSENT else there, found_differences)
             elif name == "event_time":
-                self._time((*here, name), value, there, made)
+                self._time((*here, name), value, there, found_differences)
             elif not _is_same(value, there):
-                made.append(Difference((*here, name), ABSENT if value is None else value, there, _hint(value, there)))
+                found_differences.append(
+                    Difference((*here, name), ABSENT if value is None else value, there, _hint(value, there))
+                )
         if self._whole:
-            made += [
+            found_differences += [
                 Difference((*here, name), ABSENT, self._shown(name, value))
                 for name, value in found.items()
                 if name not in expected
             ]
 
-    def _time(self, here: Location, expected: Any, found: Any, made: list[Difference]) -> None:
-        if found is ABSENT or expected is None or unix_ms(expected, self._time_zone) != found:
+    def _time(self, here: KeyPath, expected: Any, found: Any, found_differences: list[Difference]) -> None:
+        if found is ABSENT or expected is None or written_unix_ms(expected, self._time_zone) != found:
             shown = iso(found, self._time_zone) if isinstance(expected, str) else found
-            made.append(Difference(here, ABSENT if expected is None else expected, shown))
+            found_differences.append(Difference(here, ABSENT if expected is None else expected, shown))
 
     def _shown(self, name: str, value: Any) -> Any:
         return iso(value, self._time_zone) if name == "event_time" else value
@@ -169,9 +173,9 @@ def _hint(expected: Any, found: Any) -> str:
 
 
 def _body_differences(written: TestRecord, found: FoundRecord) -> list[Difference]:
-    made: list[Difference] = []
+    found_differences: list[Difference] = []
     if written.body is None:
-        return made
+        return found_differences
     for kind, name in PLURAL.items():
         if name not in written.body.model_fields_set:
             continue
@@ -179,21 +183,23 @@ def _body_differences(written: TestRecord, found: FoundRecord) -> list[Differenc
         if isinstance(expected, str):
             text = found.form_body(kind)
             if expected.rstrip("\n") != text:
-                made.append(Difference(here, expected, text if found.bodies[name] else ABSENT))
+                found_differences.append(Difference(here, expected, text if found.bodies[name] else ABSENT))
         else:
-            _json_differences(here, expected or [], [orjson.loads(each) for each in found.bodies[name]], made)
-    return made
+            _json_differences(
+                here, expected or [], [orjson.loads(each) for each in found.bodies[name]], found_differences
+            )
+    return found_differences
 
 
-def _json_differences(here: Location, expected: Any, found: Any, made: list[Difference]) -> None:
+def _json_differences(here: KeyPath, expected: Any, found: Any, found_differences: list[Difference]) -> None:
     if isinstance(expected, dict) and isinstance(found, dict):
         for key in [*expected, *(key for key in found if key not in expected)]:
-            _json_differences((*here, key), expected.get(key, ABSENT), found.get(key, ABSENT), made)
+            _json_differences((*here, key), expected.get(key, ABSENT), found.get(key, ABSENT), found_differences)
     elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         for place, (one, other) in enumerate(zip(expected, found, strict=True)):
-            _json_differences((*here, place), one, other, made)
+            _json_differences((*here, place), one, other, found_differences)
     elif type(expected) is not type(found) or expected != found:
-        made.append(Difference(here, expected, found))
+        found_differences.append(Difference(here, expected, found))
 
 
 def body_as_expected(written: TestRecord, found: FoundRecord) -> dict[str, Any]:

@@ -17,19 +17,20 @@ from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.decode.avro.options import load_schema
 from pipeline.errors import UsageError
-from pipeline.yaml_text.diagnostics import ConfigFault, Found, Location, dotted, errors_in, from_pydantic
+from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, errors_in, from_pydantic
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
 from schemas.log import RawRecord
+from transforms.fault import KeyPath
 
 TEST_FILE = FileKind("a file of test cases", "one mapping that begins with `cases:`", 1 << 20, 50_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CaseStep:
     """One record of a case: what is written of it, where, and the record it stands for."""
 
     written: TestRecord
-    location: Location
+    location: KeyPath
     record: RawRecord
 
 
@@ -40,7 +41,7 @@ class Case:
     name: str
     line: int
     whole: bool
-    steps: tuple[Step, ...]
+    steps: tuple[CaseStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +68,33 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
     Raises:
         UsageError: its message has a line for every fault there is.
     """
-    said: list[str] = []
+    lines: list[str] = []
     try:
         text = read_text(path, TEST_FILE) if text is None else text
         written = parse_yaml(path, text, TEST_FILE)
     except UnreadableYaml as unreadable:
-        _load_source(source_file, None, said)
-        raise UsageError("\n".join([*said, str(unreadable.fault)])) from None
-    found: list[Found] = []
+        _load_source(source_file, None, lines)
+        raise UsageError("\n".join([*lines, str(unreadable.fault)])) from None
+    found: list[Finding] = []
     cases = _validate(written.content, found)
-    source = _load_source(source_file, written.content, said)
-    made: list[Case] = []
+    source = _load_source(source_file, written.content, lines)
+    loaded: list[Case] = []
     schemas: dict[int, str] = {}
     if cases is not None:
         found += _same_names(cases.cases)
         schemas = _schemas(cases.schemas, path.parent, found)
         if source is not None:
             found += _unknown_names("keys", cases.keys, source.keys)
-            made = [_case(place, each, cases, source, written, found) for place, each in enumerate(cases.cases)]
-    faults = {ConfigFault(str(path), written.line_of(at), dotted(at), what, expected) for at, what, expected in found}
-    said += map(str, sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found)))
-    if said or cases is None or source is None:
-        raise UsageError("\n".join(said))
+            loaded = [_case(place, each, cases, source, written, found) for place, each in enumerate(cases.cases)]
+    faults = {Diagnostic(str(path), written.line_of(at), dotted(at), what, expected) for at, what, expected in found}
+    lines += map(str, sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found)))
+    if lines or cases is None or source is None:
+        raise UsageError("\n".join(lines))
     source, environment = with_made_up_keys(source, cases.keys)
-    return CaseFile(path, text, written, tuple(made), source, environment, schemas)
+    return CaseFile(path, text, written, tuple(loaded), source, environment, schemas)
 
 
-def _schemas(written: Mapping[int, str], folder: Path, found: list[Found]) -> dict[int, str]:
+def _schemas(written: Mapping[int, str], folder: Path, found: list[Finding]) -> dict[int, str]:
     """Read the schemas that stand for those of a registry."""
     texts = {}
     for number, name in written.items():
@@ -105,7 +106,7 @@ def _schemas(written: Mapping[int, str], folder: Path, found: list[Found]) -> di
     return texts
 
 
-def _validate(content: Any, found: list[Found]) -> TestCases | None:
+def _validate(content: Any, found: list[Finding]) -> TestCases | None:
     try:
         return TestCases.model_validate(content)
     except ValidationError as error:
@@ -113,7 +114,7 @@ def _validate(content: Any, found: list[Found]) -> TestCases | None:
         return None
 
 
-def _load_source(source_file: Path, content: Any, said: list[str]) -> SourceFile | None:
+def _load_source(source_file: Path, content: Any, lines: list[str]) -> SourceFile | None:
     given = content.get("environment") if isinstance(content, dict) else None
     given = {name: text for name, text in given.items() if isinstance(text, str)} if isinstance(given, dict) else {}
     try:
@@ -123,30 +124,30 @@ def _load_source(source_file: Path, content: Any, said: list[str]) -> SourceFile
     try:
         return load_source(source_file, environment)
     except UsageError as error:
-        said.append(str(error))
+        lines.append(str(error))
         return None
 
 
 def _case(
-    place: int, written: TestCase, cases: TestCases, source: SourceFile, file: YamlFile, found: list[Found]
+    place: int, written: TestCase, cases: TestCases, source: SourceFile, file: YamlFile, found: list[Finding]
 ) -> Case:
-    here: Location = ("cases", place)
+    here: KeyPath = ("cases", place)
     records = [(written, here)] if written.records is None else [
         (each, (*here, "records", number)) for number, each in enumerate(written.records)
     ]  # fmt: skip
     steps = []
     for number, (each, location) in enumerate(records):
         try:
-            steps.append(Step(each, location, raw_record(each, number, source, file.path.parent)))
+            steps.append(CaseStep(each, location, raw_record(each, number, source, file.path.parent)))
         except NoRecord as wrong:
             found.append(((*location, wrong.key), wrong.found, wrong.expected))
     whole = cases.whole if written.whole is None else written.whole
     return Case(written.name, file.line_of(here), whole, tuple(steps))
 
 
-def _same_names(cases: Sequence[TestCase]) -> list[Found]:
+def _same_names(cases: Sequence[TestCase]) -> list[Finding]:
     seen: dict[str, int] = {}
-    found: list[Found] = []
+    found: list[Finding] = []
     for place, each in enumerate(cases):
         first = seen.setdefault(each.name, place)
         if first != place:
@@ -154,8 +155,8 @@ def _same_names(cases: Sequence[TestCase]) -> list[Found]:
     return found
 
 
-def _unknown_names(section: str, given: Mapping[str, str], known: Mapping[str, Any]) -> list[Found]:
-    found: list[Found] = []
+def _unknown_names(section: str, given: Mapping[str, str], known: Mapping[str, Any]) -> list[Finding]:
+    found: list[Finding] = []
     for name in given.keys() - known.keys():
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         expected = f"did you mean {near[0]!r}?" if near else f"expected one of the source file's {section}"

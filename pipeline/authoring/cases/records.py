@@ -39,14 +39,14 @@ def raw_record(written: TestRecord, place: int, source: SourceFile, folder: Path
         written.topic or (source.kafka.topics or (source.source,))[0],
         written.partition,
         place if written.offset is None else written.offset,
-        unix_ms(written.timestamp, source.time_zone),
+        written_unix_ms(written.timestamp, source.time_zone),
         written.key,
         _value(written, source.decode[0], folder),
         list(written.headers.items()),
     )
 
 
-def unix_ms(written: Any, time_zone: str) -> int:
+def written_unix_ms(written: Any, time_zone: str) -> int:
     """Return Unix ms; a time without a zone is in `time_zone`."""
     if not isinstance(written, str):
         return int(written)

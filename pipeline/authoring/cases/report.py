@@ -25,33 +25,33 @@ class Tone(StrEnum):
     HINT = "hint"
 
 
-class Line(NamedTuple):
+class ReportLine(NamedTuple):
     """One line, without an end."""
 
     tone: Tone
     text: str
 
 
-def failure_lines(file: CaseFile, result: CaseResult) -> Iterator[Line]:
+def failure_lines(file: CaseFile, result: CaseResult) -> Iterator[ReportLine]:
     """Return the lines of a failed case: its name, file and line, and each difference."""
-    yield Line(Tone.TITLE, escaped(f"FAILED {result.case.name} ({file.path}:{result.case.line})"))
+    yield ReportLine(Tone.TITLE, escaped(f"FAILED {result.case.name} ({file.path}:{result.case.line})"))
     for number, step in enumerate(result.steps):
         for each in step.differences:
             record = f"records[{number}] " if len(result.steps) > 1 else ""
-            yield Line(Tone.PLACE, f"  {record}{place_of(file, step, each)}")
+            yield ReportLine(Tone.PLACE, f"  {record}{written_place(file, step, each)}")
             yield from _side(Tone.EXPECTED, "- expected", each, each.expected)
             yield from _side(Tone.FOUND, "+ found   ", each, each.found)
             for line in each.hint.splitlines():
-                yield Line(Tone.HINT, escaped(f"      {line}"))
+                yield ReportLine(Tone.HINT, escaped(f"      {line}"))
 
 
-def place_of(file: CaseFile, step: StepResult, difference: Difference) -> str:
+def written_place(file: CaseFile, step: StepResult, difference: Difference) -> str:
     """Name the key, and the line where it is written."""
     line = file.written.line_of((*step.step.location, *difference.location))
     return escaped(f"{dotted(difference.location) or 'outcome'} (line {line})")
 
 
-def shown(difference: Difference, value: Any) -> list[str]:
+def value_lines(difference: Difference, value: Any) -> list[str]:
     """Write a value: a message a line."""
     if value is ABSENT or difference.location == ():
         return [escaped(str(value) if value is not ABSENT else "nothing")]
@@ -60,8 +60,8 @@ def shown(difference: Difference, value: Any) -> list[str]:
     return [flow_text(value) if isinstance(value, dict) else escaped(json.dumps(value, ensure_ascii=False))]
 
 
-def _side(tone: Tone, mark: str, difference: Difference, value: Any) -> Iterator[Line]:
-    first, *rest = shown(difference, value)
-    yield Line(tone, f"    {mark} {first}")
+def _side(tone: Tone, mark: str, difference: Difference, value: Any) -> Iterator[ReportLine]:
+    first, *rest = value_lines(difference, value)
+    yield ReportLine(tone, f"    {mark} {first}")
     for line in rest:
-        yield Line(tone, f"    {' ' * len(mark)} {line}")
+        yield ReportLine(tone, f"    {' ' * len(mark)} {line}")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipeline.authoring.cases.actual import FoundRecord, convert_record
 from pipeline.authoring.cases.compare import Difference, differences
-from pipeline.authoring.cases.load import Case, CaseFile, Step
+from pipeline.authoring.cases.load import Case, CaseFile, CaseStep
 from pipeline.config.source_file import SourceFile
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.job.converter import Converter
@@ -18,7 +18,7 @@ from pipeline.runtime.converter import build_converter
 class StepResult(NamedTuple):
     """What became of one record of a case, and what of it was not expected."""
 
-    step: Step
+    step: CaseStep
     found: FoundRecord
     differences: Sequence[Difference]
 

@@ -11,7 +11,7 @@ from pipeline.authoring.trace import Trace
 from pipeline.observe.redact import holds_identifier
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
-from transforms.fault import Location, Note
+from transforms.fault import KeyPath, Note
 from transforms.fields import compile_path, is_path
 from transforms.mapping import Mapper, MappingSettings, RuleTrace
 from transforms.mapping.conditions import COMBINED
@@ -27,7 +27,7 @@ from transforms.values.text import Inconvertible
 class RuleCoverage:
     """One rule: how often it matched, and how often each of its paths had a value where it did."""
 
-    def __init__(self, location: Location, written: EventRule | UserRule, rule: Rule) -> None:
+    def __init__(self, location: KeyPath, written: EventRule | UserRule, rule: Rule) -> None:
         self.location = location
         self._rule = rule
         self._asked = [
@@ -37,7 +37,7 @@ class RuleCoverage:
         self._attributes = tuple(written.attributes) if isinstance(written, EventRule) else ()
         self.matched = self._seen = self._made = 0
         self._entries = self._elements = 0
-        self._had: Counter[tuple[str, Location]] = Counter()
+        self._had: Counter[tuple[str, KeyPath]] = Counter()
         self._filled: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
         self._telling: Counter[str] = Counter()
@@ -79,7 +79,7 @@ class RuleCoverage:
             return
         for reason, count in self._missing.items():
             yield Note(self.location, f"{reason} in {count:,} of the {self.matched:,} records that the rule matches")
-        without: set[Location] = set()
+        without: set[KeyPath] = set()
         for path, here, _ in self._read:
             if self._seen and not self._had[path, here]:
                 without.add(here)
@@ -136,7 +136,7 @@ class Coverage:
         """Say what the sample shows of the rules, in the order of the file's keys."""
         return [note for rule in self._rules for note in rule.notes()]
 
-    def location_of(self, rule_name: str) -> Location:
+    def location_of(self, rule_name: str) -> KeyPath:
         """Return where a rule stands in the file."""
         names = (each.name for each in self._mapper.rules)
         return next(
@@ -144,7 +144,7 @@ class Coverage:
         )
 
 
-def _condition_paths(when: Mapping[str, Any], location: Location) -> Iterator[tuple[str, Location]]:
+def _condition_paths(when: Mapping[str, Any], location: KeyPath) -> Iterator[tuple[str, KeyPath]]:
     """Return the paths that a condition asks, but for those that it wants to be absent."""
     for name, expected in when.items():
         if name in COMBINED:
@@ -154,7 +154,7 @@ def _condition_paths(when: Mapping[str, Any], location: Location) -> Iterator[tu
             yield (name if is_path(name) else f"$.{name}"), location
 
 
-def _value_paths(rule: EventRule | UserRule, location: Location) -> Iterator[tuple[str, Location]]:
+def _value_paths(rule: EventRule | UserRule, location: KeyPath) -> Iterator[tuple[str, KeyPath]]:
     """Return the paths of everything that a rule reads, each with its key. What it wants of the entry before any element is left to `when`."""
     for (key, *inner), written in values_of(rule):
         if key != "for_each":

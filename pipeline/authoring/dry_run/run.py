@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.authoring.dry_run.coverage import Coverage
 from pipeline.authoring.dry_run.records import Sampled
-from pipeline.authoring.dry_run.tally import Counter, Tally
+from pipeline.authoring.dry_run.tally import Counter, SampleTally
 from pipeline.authoring.trace import trace
 from pipeline.authoring.wait import MOST_MS
 from pipeline.catalogue.settings import SETTING_OF
@@ -21,7 +21,9 @@ MOST_MESSAGES = 500_000
 """Each is remembered, to see which come again: so many take some 200 MB."""
 
 
-def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]) -> tuple[Tally, list[Note]]:
+def try_out(
+    source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]
+) -> tuple[SampleTally, list[Note]]:
     """Convert the records; return the counts, and what is doubtful about the file. Raises as `build_converter` does."""
     converter = build_converter(source, environment, patience_ms=MOST_MS)
     counter = Counter(source.dedup, source.decode[0].charset)
@@ -43,13 +45,13 @@ def try_out(source: SourceFile, sample: Iterable[Sampled], environment: Mapping[
     ]
 
 
-def _cut(tally: Tally) -> Iterable[Note]:
+def _cut(tally: SampleTally) -> Iterable[Note]:
     if tally.messages >= MOST_MESSAGES:
         text = f"the sample ends after {tally.records:,} records: they make {tally.messages:,} messages already"
         yield Note((), text)
 
 
-def _clashes(tally: Tally, coverage: Coverage | None) -> Iterable[Note]:
+def _clashes(tally: SampleTally, coverage: Coverage | None) -> Iterable[Note]:
     for rule, clash in tally.clashes.items():
         location = (*coverage.location_of(rule), "out_biz_id") if coverage else ("transform",)
         first, second = clash.places
@@ -68,7 +70,7 @@ def _let_pass(warnings: Mapping[tuple[str, str], int]) -> Iterable[Note]:
         yield Note(("catalogue", SETTING_OF[ReasonCode(code)]), text)
 
 
-def _dead_letters(tally: Tally, source: SourceFile) -> Iterable[Note]:
+def _dead_letters(tally: SampleTally, source: SourceFile) -> Iterable[Note]:
     dead, limit = tally.count(Fate.DEAD_LETTERED), source.dead_letters.stop_above
     if tally.records and dead / tally.records > limit:
         yield Note(

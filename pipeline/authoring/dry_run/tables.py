@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.authoring.dry_run.tally import Group, Tally
+from pipeline.authoring.dry_run.tally import OutcomeGroup, SampleTally
 from pipeline.job.books import Fate
 from pipeline.observe.masking import escaped
 
@@ -24,7 +24,7 @@ MOST_CODES = 50
 """Event codes shown: where a record brings its own, there may be any number."""
 
 
-def printed(name: str, tally: Tally) -> RenderableType:
+def printed(name: str, tally: SampleTally) -> RenderableType:
     """Lay out the counts, the messages, and one example of each fate."""
     groups = [
         (fate, code, group)
@@ -57,7 +57,7 @@ def _named(fate: Fate, code: str) -> str:
     return FATES[fate] + (f": {code}" if code else "")
 
 
-def _example(fate: Fate, code: str, group: Group) -> Text:
+def _example(fate: Fate, code: str, group: OutcomeGroup) -> Text:
     example = group.example
     reason = f": {example.reason}" if fate is Fate.DEAD_LETTERED else ""
     return _plain(f"{_named(fate, code)}, {example.place}{reason}\n    {example.shown}")

@@ -38,7 +38,7 @@ class Example:
 
 
 @dataclass(slots=True)
-class Group:
+class OutcomeGroup:
     """Records that ended the same way."""
 
     example: Example
@@ -63,11 +63,11 @@ class Clash:
 
 
 @dataclass(slots=True)
-class Tally:
+class SampleTally:
     """The counts. `fates` is by fate and, of the filtered and the refused, by reason."""
 
     records: int = 0
-    fates: dict[tuple[Fate, str], Group] = field(default_factory=dict)
+    fates: dict[tuple[Fate, str], OutcomeGroup] = field(default_factory=dict)
     events: dict[str, Reports] = field(default_factory=dict)
     users: Reports = field(default_factory=Reports)
     messages: int = 0
@@ -83,7 +83,7 @@ class Counter:
 
     def __init__(self, dedup: DedupSettings, charset: str) -> None:
         """`charset` is that of the records, for those that can only be shown as they are."""
-        self.tally = Tally()
+        self.tally = SampleTally()
         self._charset = charset
         self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
         self._events: dict[bytes, tuple[str, bytes]] = {}
@@ -104,7 +104,7 @@ class Counter:
         group = self.tally.fates.get((fate, code))
         if group is None:
             shown = self._shown(traced)
-            group = self.tally.fates[fate, code] = Group(Example(sampled.place, reason, shown))
+            group = self.tally.fates[fate, code] = OutcomeGroup(Example(sampled.place, reason, shown))
         group.count += 1
 
     def _report(self, parcel: Parcel, rule: str, place: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.authoring.infer.field_names import OF_THE_MACHINE, TIME, is_personal
-from pipeline.authoring.infer.profile import Field
+from pipeline.authoring.infer.profile import FieldProfile
 from pipeline.decode.connect.debezium import ENVELOPE
 
 MOST = 0.5
@@ -26,7 +26,7 @@ class Elements(NamedTuple):
     attributes: Mapping[str, str]
 
 
-def attributes_of(fields: Sequence[Field], entries: int, taken: Collection[str]) -> dict[str, str]:
+def attributes_of(fields: Sequence[FieldProfile], entries: int, taken: Collection[str]) -> dict[str, str]:
     """Take scalar fields that are often there, short, and no identifier of a person."""
     found: dict[str, str] = {}
     for each in fields:
@@ -47,7 +47,7 @@ def attributes_of(fields: Sequence[Field], entries: int, taken: Collection[str])
     return found
 
 
-def elements_of(fields: Sequence[Field], entries: int) -> list[Elements]:
+def lists_with_elements(fields: Sequence[FieldProfile], entries: int) -> list[Elements]:
     """Find the lists of objects, each with what the mapping calls `$item`."""
     found = []
     for each in fields:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pipeline.authoring.infer.profile import Field
+from pipeline.authoring.infer.profile import FieldProfile
 from schemas.customer import IdMapping
 from schemas.identity import normalise
 
@@ -63,12 +63,12 @@ _PRIVATE = re.compile(
 )
 
 
-def names_a_customer(field: Field) -> bool:
+def names_a_customer(field: FieldProfile) -> bool:
     """Whether a field is named like a customer's ID."""
     return any(pattern.search(field.name) for pattern in CUSTOMER)
 
 
-def is_personal(field: Field) -> bool:
+def is_personal(field: FieldProfile) -> bool:
     """Whether a field says who a person is: by its name, or half of its values could be mobile numbers or e-mail addresses."""
     if names_a_customer(field) or _PRIVATE.search(field.name):
         return True

@@ -1,76 +1,28 @@
-"""Which decoder reads a sample of records: tried one after the other, the strictest first."""
+"""Which decoder reads a sample of records. `ORDER` is the order in which formats are tried."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from pipeline.authoring.infer.access_log import access_step
 from pipeline.authoring.infer.avro import avro_step
+from pipeline.authoring.infer.change_events import CHANGES, of_changes, of_connect, of_the_row
 from pipeline.authoring.infer.charset import around_text
 from pipeline.authoring.infer.delimited import delimited_step
-from pipeline.authoring.infer.embedded_pairs import steps_within
-from pipeline.authoring.infer.key_value import LEAST_PAIRS, key_value_step
+from pipeline.authoring.infer.guess import ENOUGH, NOWHERE, Guess, WrittenStep, decoded
+from pipeline.authoring.infer.inner_formats import pairs_step, with_inner, with_message
 from pipeline.authoring.infer.line_patterns import CRI, JSON_WITHIN, LEVELS, TIMED
-from pipeline.authoring.wait import answered
 from pipeline.contracts.interfaces import Fields
-from pipeline.decode import DecodeContext, DecodeLimits, DecodeStep, build_chain
-from pipeline.decode.connect.debezium import ENVELOPE
-from schemas.refusal import Refusal
-from transforms.base import Skipped
+from pipeline.decode import DecodeContext
 
-LIMITS = DecodeLimits()
-
-ENOUGH = 0.8
-"""Share of the sample that a format must read."""
-
-_CHANGES: dict[str, Any] = {"format": "debezium", "operations": ["c", "u", "d", "r"]}
-_STRICT: tuple[dict[str, Any], ...] = (
-    _CHANGES,
-    {"format": "json"},
-    {"format": "regex", "pattern": CRI},
-    {"format": "xml"},
-    {"format": "apache", "log_format": "vhost_combined"},
-    {"format": "nginx"},
-    {"format": "apache", "log_format": "common"},
-    {"format": "java", "layout": "spring_boot"},
-    {"format": "java", "layout": "spring_boot_2"},
-    {"format": "java", "layout": "logback"},
-    {"format": "java", "layout": "log4j"},
-    {"format": "syslog"},
-)
-_WRAPPED_IN = ("message", "msg", "log", "line", "payload", "content", "body", "event", "value", "text")
-_INNER = tuple(step for step in _STRICT if step["format"] not in {"debezium", "regex", "syslog"})
 _OUTER = ("debezium", "json", "regex")
-_CONTINUING = re.compile(
-    rb"\s|Caused by: |[A-Za-z_][\w$]*(?:\.[\w$]+)+(?:Exception|Error|Throwable)\b|Traceback |\}|\]"
-)
-"""How lines begin that belong to the one before: stack traces, and objects printed over several lines."""
-_ENDS_OF_PAIRS = (",", ";", "|")
-
-Step = Mapping[str, Any]
+"""Formats whose fields often hold another format."""
 
 
-class Guess(NamedTuple):
-    """Steps as they are written under `decode:`, the entries they made, the share of the sample that they read, and the first refusal of the rest.
-
-    `continued` is how many records are lines that only continue the one before; `unknown` whether no format was recognised.
-    """
-
-    steps: tuple[Step, ...]
-    entries: tuple[Fields, ...]
-    share: float
-    refusal: Refusal | None = None
-    continued: int = 0
-    unknown: bool = False
-
-
-_NOWHERE = DecodeContext()
-
-
-def guess_format(values: Sequence[bytes], registry: Any = None, context: DecodeContext = _NOWHERE) -> Guess:
+def guess_format(values: Sequence[bytes], registry: Any = None, context: DecodeContext = NOWHERE) -> Guess:
     """Guess how records are decoded. What nothing reads is taken for lines of text.
 
     `registry` is the Schema Registry, as it is written in a source file, that is asked for the schemas which records of Avro name.
@@ -79,159 +31,153 @@ def guess_format(values: Sequence[bytes], registry: Any = None, context: DecodeC
         RegistryUnavailable: it does not answer, or lets nobody in with that login.
         UsageError: its password is not in the context's environment.
     """
-    if (avro := avro_step(values, registry)) is not None:
-        return _of_avro(values, avro, context)
-    before = around_text(values)
-    whole = {"format": "regex", "pattern": r"(?P<text>(?s:.*))", **before}
-    texts = [each["text"] for each in decoded(values, (whole,)).entries]
-    access = access_step(texts)
-    for step in _STRICT if access is None else (access, *_STRICT):
-        found = decoded(values, ({**step, **before},), lenient=step["format"] == "java")
-        if found.share >= ENOUGH and (step["format"] != "syslog" or _are_of_hosts(found.entries)):
-            if step["format"] not in _OUTER:
-                return _with_message(values, found)
-            return _of_the_row(_with_inner(values, _of_connect(values, found)))
-    return _of_lines(values, texts, before)
+    sample = SampleRecords(values, registry, context)
+    for each in ORDER:
+        guess = each.read_by(sample) if callable(each.read_by) else _of_step(sample, each.read_by)
+        if guess is not None:
+            return guess
+    return sample.lines(r"(?P<line>.*)")._replace(unknown=True)
 
 
-def _of_lines(values: Sequence[bytes], texts: Sequence[str], before: Mapping[str, str]) -> Guess:
-    """Guess what lines of text are."""
-    if (pairs := _pairs_step(texts)) is not None:
-        return decoded(values, ({**pairs, **before},))
-    timed, within = (
-        decoded(values, ({"format": "regex", "pattern": pattern, **before},), lenient=True)
-        for pattern in (TIMED, JSON_WITHIN)
-    )
-    for found in (timed, within):
-        if found.share >= ENOUGH and len((inner := _with_inner(values, found)).steps) > 1:
-            return inner
-    if timed.share >= ENOUGH and len((inner := _with_message(values, timed)).steps) > 1:
-        return inner
-    if (columns := delimited_step(texts)) is not None:
-        return decoded(values, ({**columns, **before},))
-    if timed.share >= ENOUGH:
-        return timed
-    return decoded(values, ({"format": "regex", "pattern": "(?P<line>.*)", **before},))._replace(unknown=True)
+@dataclass(frozen=True)
+class SampleRecords:
+    """The records that are looked at, and what several formats want to know of them."""
+
+    values: Sequence[bytes]
+    registry: Any
+    context: DecodeContext
+
+    @cached_property
+    def around(self) -> Mapping[str, str]:
+        """The keys of a step that say how the text is packed."""
+        return around_text(self.values)
+
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """The records as texts, without those that are none."""
+        return [each["text"] for each in self.lines(r"(?P<text>(?s:.*))").entries]
+
+    @cached_property
+    def timed(self) -> Guess:
+        """The records read as lines that begin with a time."""
+        return self.lines(TIMED, lenient=True)
+
+    def read(self, step: WrittenStep, *, lenient: bool = False) -> Guess:
+        """Return what becomes of the records with this step."""
+        return decoded(self.values, ({**step, **self.around},), lenient=lenient)
+
+    def lines(self, pattern: str, *, lenient: bool = False) -> Guess:
+        """Return what becomes of the records by a pattern."""
+        return self.read({"format": "regex", "pattern": pattern}, lenient=lenient)
+
+
+class Format(NamedTuple):
+    """A row of `ORDER`: how a format is recognised, and why it is tried before the next one.
+
+    `read_by` is a step that must read nearly all of the sample, or a function for what takes more than that; the function returns None where it is
+    not this format. `is_inner`: it is looked for in the fields of other formats too.
+    """
+
+    name: str
+    read_by: WrittenStep | Callable[[SampleRecords], Guess | None]
+    why: str
+    is_inner: bool = False
+
+
+def _of_step(sample: SampleRecords, step: WrittenStep) -> Guess | None:
+    found = sample.read(step, lenient=step["format"] == "java")
+    if found.share < ENOUGH:
+        return None
+    if step["format"] not in _OUTER:
+        return with_message(sample.values, found)
+    return of_the_row(with_inner(sample.values, of_connect(sample.values, found), INNER))
+
+
+def _avro(sample: SampleRecords) -> Guess | None:
+    """Decode Avro, and see whether its rows are Debezium's events."""
+    step = avro_step(sample.values, sample.registry)
+    if step is None:
+        return None
+    found = decoded(sample.values, (step,), context=sample.context)
+    if found.share < ENOUGH:
+        return found
+    changes = decoded(sample.values, (step, {**CHANGES, "from": "$"}), context=sample.context)
+    if changes.share >= ENOUGH:
+        found = of_changes(changes)
+    return of_the_row(with_inner(sample.values, found, INNER, sample.context))
+
+
+def _access_log(sample: SampleRecords) -> Guess | None:
+    step = access_step(sample.texts)
+    return None if step is None else _of_step(sample, step)
+
+
+def _syslog(sample: SampleRecords) -> Guess | None:
+    found = sample.read({"format": "syslog"})
+    return with_message(sample.values, found) if found.share >= ENOUGH and _are_of_hosts(found.entries) else None
 
 
 def _are_of_hosts(entries: Sequence[Fields]) -> bool:
     """Whether lines of syslog say more than their time, which an application's own lines begin with too."""
-    said = sum("priority" in each or each.get("hostname", "INFO") not in LEVELS for each in entries)
-    return said >= ENOUGH * len(entries)
+    of_hosts = sum("priority" in each or each.get("hostname", "INFO") not in LEVELS for each in entries)
+    return of_hosts >= ENOUGH * len(entries)
 
 
-def _of_avro(values: Sequence[bytes], step: Step, context: DecodeContext) -> Guess:
-    """Decode Avro, and see whether its rows are Debezium's events."""
-    found = decoded(values, (step,), context=context)
-    if found.share < ENOUGH:
-        return found
-    changes = decoded(values, (step, {**_CHANGES, "from": "$"}), context=context)
-    if changes.share >= ENOUGH:
-        found = _of_changes(changes)
-    return _of_the_row(_with_inner(values, found, context))
+def _pairs(sample: SampleRecords) -> Guess | None:
+    step = pairs_step(sample.texts)
+    return None if step is None else sample.read(step)
 
 
-def _of_connect(values: Sequence[bytes], found: Guess) -> Guess:
-    """See whether JSON is what Kafka Connect put around rows, and of Debezium's events which operations there are."""
-    first = found.steps[0]
-    if first["format"] == "json":
-        wrapped = sum(entry.keys() == {"schema", "payload"} for entry in found.entries)
-        return decoded(values, ({**first, "format": "connect"},)) if wrapped > len(found.entries) * ENOUGH else found
-    return _of_changes(found) if first["format"] == "debezium" else found
+def _timed_format(sample: SampleRecords) -> Guess | None:
+    return _with_more(sample.timed, lambda: with_inner(sample.values, sample.timed, INNER))
 
 
-def _of_changes(found: Guess) -> Guess:
-    """Name the operations that there are."""
-    *before, last = found.steps
-    seen = {entry[ENVELOPE].get("op") for entry in found.entries}
-    operations = [each for each in last["operations"] if each in seen]
-    return found._replace(steps=(*before, {**last, "operations": operations or ["c", "u"]}))
+def _json_in_text(sample: SampleRecords) -> Guess | None:
+    found = sample.lines(JSON_WITHIN, lenient=True)
+    return _with_more(found, lambda: with_inner(sample.values, found, INNER))
 
 
-def _of_the_row(found: Guess) -> Guess:
-    """Leave the row as it was before out of a change event's fields, and an Avro event's own: they have the same columns, and the same customer's identifiers."""
-    if all(step["format"] != "debezium" for step in found.steps):
-        return found
-    is_beside = found.steps[0]["format"] != "debezium"
-    entries: list[Fields] = []
-    for entry in found.entries:
-        said = entry[ENVELOPE]
-        own = {"after", *(name for name in said if entry.get(name) == said[name])} if is_beside else set()
-        row = {name: each for name, each in entry.items() if name not in own}
-        entries.append({**row, ENVELOPE: {name: each for name, each in said.items() if name != "before"}})
-    return found._replace(entries=tuple(entries))
+def _timed_pairs(sample: SampleRecords) -> Guess | None:
+    return _with_more(sample.timed, lambda: with_message(sample.values, sample.timed))
 
 
-def decoded(
-    values: Sequence[bytes], steps: Sequence[Step], *, lenient: bool = False, context: DecodeContext = _NOWHERE
-) -> Guess:
-    """Decode a sample. `lenient`: lines that continue another one, as stack traces do, are counted apart."""
-    decode = build_chain([DecodeStep.model_validate(step) for step in steps], LIMITS, context)
-    entries: list[Fields] = []
-    refused: list[Refusal] = []
-    continued = 0
-    for value in values:
-        answer = answered(partial(decode, value))
-        for each in answer if isinstance(answer, list) else [answer]:
-            if isinstance(each, Refusal):
-                if lenient and entries and _CONTINUING.match(value):
-                    continued += 1
-                else:
-                    refused.append(each)
-            elif not isinstance(each, Skipped):
-                entries.append(each)
-    share = len(entries) / max(len(entries) + len(refused), 1)
-    return Guess(tuple(steps), tuple(entries), share, refused[0] if refused else None, continued)
+def _with_more(found: Guess, further: Callable[[], Guess]) -> Guess | None:
+    """Return what is found where a further step is."""
+    return guess if found.share >= ENOUGH and len((guess := further()).steps) > 1 else None
 
 
-def _are_logfmt(texts: Sequence[str]) -> bool:
-    found = decoded([text.encode() for text in texts], ({"format": "logfmt"},))
-    whole = [entry for entry in found.entries if _is_whole_logfmt(entry)]
-    return len(whole) >= ENOUGH * len(texts) and bool(texts)
+def _columns(sample: SampleRecords) -> Guess | None:
+    step = delimited_step(sample.texts)
+    return None if step is None else sample.read(step)
 
 
-def _is_whole_logfmt(entry: Fields) -> bool:
-    """Nearly all of the line is pairs: a sentence with one `a=b` in it is none, and neither is `a=1, b=2`, which has other separators."""
-    values = [value for value in entry.values() if isinstance(value, str)]
-    torn = sum(value.endswith(_ENDS_OF_PAIRS) for value in values)
-    return len(values) >= LEAST_PAIRS and len(values) * 2 > len(entry) and torn * 2 < len(values)
+def _timed(sample: SampleRecords) -> Guess | None:
+    return sample.timed if sample.timed.share >= ENOUGH else None
 
 
-def _with_inner(values: Sequence[bytes], outer: Guess, context: DecodeContext = _NOWHERE) -> Guess:
-    """Add a step for a field whose text is a format of its own: JSON within JSON, or the line that a shipper wrapped."""
-    lenient = outer.continued > 0
-    for name in sorted({name for entry in outer.entries for name in entry}):
-        texts = [text for entry in outer.entries if isinstance(text := entry.get(name), str) and text]
-        if len(texts) * 2 < len(outer.entries) or not name.isidentifier():
-            continue
-        steps = (
-            _INNER
-            if name.lower() in _WRAPPED_IN
-            else tuple(step for step in _INNER if step["format"] in {"json", "xml"})
-        )
-        for step in steps:
-            inner = decoded([text.encode() for text in texts], (step,))
-            if inner.share >= ENOUGH and texts[0].lstrip()[:1] not in {"[", ""}:
-                further = {**step, "from": name, "into": name, "required": False}
-                return decoded(values, (*outer.steps, further), lenient=lenient, context=context)
-        if name.lower() in _WRAPPED_IN and (pairs := _pairs_step(texts)) is not None:
-            further = {**pairs, "from": name, "into": name, "required": False}
-            return decoded(values, (*outer.steps, further), lenient=lenient, context=context)
-    return outer
+ORDER: tuple[Format, ...] = (
+    Format("Avro", _avro, "its first bytes tell it, and no other format here may take them for text"),
+    Format("access log, combined with more", _access_log, "it names the fields behind; nginx's own format has none"),
+    Format("Debezium", CHANGES, "a change event is JSON too, and only this step knows its row"),
+    Format("JSON", {"format": "json"}, "its whole record is one object; patterns of lines would fit parts of it", is_inner=True),
+    Format("CRI", {"format": "regex", "pattern": CRI}, "its message may be of any format below"),
+    Format("XML", {"format": "xml"}, "a document, never a line of a log", is_inner=True),
+    Format("Apache, vhost_combined", {"format": "apache", "log_format": "vhost_combined"}, "it has a field more in front", is_inner=True),
+    Format("nginx, combined", {"format": "nginx"}, "it has two fields more than common, which would lose them", is_inner=True),
+    Format("Apache, common", {"format": "apache", "log_format": "common"}, "a line of it is no line of an application", is_inner=True),
+    Format("Java, Spring Boot 3", {"format": "java", "layout": "spring_boot"}, "its time has a T and a zone, which those below have not", is_inner=True),
+    Format("Java, Spring Boot 2", {"format": "java", "layout": "spring_boot_2"}, "it has the process ID, Logback's own has none", is_inner=True),
+    Format("Java, Logback", {"format": "java", "layout": "logback"}, "the thread stands where Log4j has its level", is_inner=True),
+    Format("Java, Log4j", {"format": "java", "layout": "log4j"}, "a level and a thread make it certain; syslog asks less", is_inner=True),
+    Format("syslog", _syslog, "a header with host or priority; what follows has no header"),
+    Format("pairs of key and value", _pairs, "the whole line is pairs, also where one of them is a time"),
+    Format("time, then a format of its own", _timed_format, "it leaves nothing of the message out; the next one skips text"),
+    Format("text with JSON in it", _json_in_text, "an object is surer than pairs in a sentence"),
+    Format("time, then a message with pairs", _timed_pairs, "a message with commas in it would make columns"),
+    Format("columns", _columns, "a table's first column may be a time"),
+    Format("time, then a message", _timed, "what has not even a time is text"),
+)  # fmt: skip
+"""The formats, the strictest first: the first that reads the sample is the guess."""
 
-
-def _with_message(values: Sequence[bytes], outer: Guess) -> Guess:
-    """Add steps for a log's message that is JSON or pairs, or has pairs in it."""
-    texts = [text for entry in outer.entries if isinstance(text := entry.get("message"), str) and text]
-    if len(texts) * 2 < len(outer.entries):
-        return outer
-    is_json = decoded([text.encode() for text in texts], ({"format": "json"},)).share >= ENOUGH
-    step = {"format": "json"} if is_json else _pairs_step(texts)
-    inner = {"from": "message", "into": "message", "required": False}
-    further = list(steps_within(texts, "message")) if step is None else [{**step, **inner}]
-    return decoded(values, (*outer.steps, *further), lenient=outer.continued > 0) if further else outer
-
-
-def _pairs_step(texts: Sequence[str]) -> dict[str, Any] | None:
-    """Find the step for texts that are pairs of key and value."""
-    return {"format": "logfmt"} if _are_logfmt(texts) else key_value_step(texts)
+INNER = tuple(each.read_by for each in ORDER if each.is_inner and not callable(each.read_by))
+"""The steps that a field of another format is tried with, in the same order."""

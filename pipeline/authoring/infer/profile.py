@@ -20,7 +20,7 @@ _PLAIN_NAME = re.compile(r"[^.\[\]\s|'\"$@]+")
 
 
 @dataclass(slots=True)
-class Field:
+class FieldProfile:
     """One field of the sample. `values` counts the texts of its scalar values; `kinds` are `text`, `number`, `true/false`, `object`, `list`."""
 
     path: str
@@ -53,16 +53,16 @@ class Field:
         return self.kinds.most_common(1)[0][0]
 
 
-def survey(entries: Sequence[Mapping[str, Any]]) -> list[Field]:
+def survey(entries: Sequence[Mapping[str, Any]]) -> list[FieldProfile]:
     """Return the fields in the order they were first seen. Of a list only the first element is looked at."""
-    fields: dict[str, Field] = {}
+    fields: dict[str, FieldProfile] = {}
     for entry in entries:
         for path, value in _walk(entry, "$", 0):
             found = fields.get(path)
             if found is None:
                 if len(fields) >= MOST_FIELDS:
                     continue
-                found = fields[path] = Field(path)
+                found = fields[path] = FieldProfile(path)
             found.count += 1
             found.kinds[_kind(value)] += 1
             if not isinstance(value, Mapping | list) and (text := text_or_none(value)) is not None:

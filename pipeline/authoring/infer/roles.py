@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.authoring.infer.attributes import MOST, OF_A_LIST, Elements, attributes_of, elements_of
+from pipeline.authoring.infer.attributes import MOST, OF_A_LIST, Elements, attributes_of, lists_with_elements
 from pipeline.authoring.infer.field_names import (
     BUSINESS_ID,
     CUSTOMER,
@@ -17,13 +17,13 @@ from pipeline.authoring.infer.field_names import (
     PAGE,
     TIME,
 )
-from pipeline.authoring.infer.profile import Field, survey
+from pipeline.authoring.infer.profile import FieldProfile, survey
 from pipeline.observe.redact import redact
 from schemas.customer import IdMapping
 from schemas.identity import normalise
 from schemas.log import LogEntry, RawRecord
 from transforms.mapping.readers import Rejected, event_time
-from transforms.mapping.scope import Known
+from transforms.mapping.scope import Scope
 from transforms.mapping.values import compile_value
 from transforms.values.text import text_or_none
 
@@ -53,7 +53,7 @@ class Customer(NamedTuple):
     has_empty: bool = False
 
 
-class Rule(NamedTuple):
+class ProposedRule(NamedTuple):
     """One proposed event rule. `when` is the value of the kind field; an empty expression is one that the sample has no field for."""
 
     when: str
@@ -71,12 +71,12 @@ class Candidates(NamedTuple):
     `customer` is that of the entries which have an identity.
     """
 
-    fields: Sequence[Field]
+    fields: Sequence[FieldProfile]
     kind: str
     kinds: int
     identities: Mapping[IdMapping, str]
     customer: Customer
-    rules: Sequence[Rule]
+    rules: Sequence[ProposedRule]
 
 
 def find_candidates(entries: Sequence[Mapping[str, Any]]) -> Candidates:
@@ -100,7 +100,7 @@ def find_candidates(entries: Sequence[Mapping[str, Any]]) -> Candidates:
 
 def _reader(path: str) -> Text:
     """Return what reads the text of a field; None where there is none."""
-    read = compile_value(path, Known())
+    read = compile_value(path, Scope())
 
     def text(fields: Mapping[str, Any]) -> str | None:
         found = read(LogEntry(fields, _NO_RECORD))
@@ -109,7 +109,7 @@ def _reader(path: str) -> Text:
     return text
 
 
-def _kind_field(fields: Sequence[Field], entries: int) -> Field | None:
+def _kind_field(fields: Sequence[FieldProfile], entries: int) -> FieldProfile | None:
     fits = [
         each
         for each in fields
@@ -119,7 +119,7 @@ def _kind_field(fields: Sequence[Field], entries: int) -> Field | None:
     return min(fits, key=lambda each: (PAGE.search(each.name) is not None, each.path.count(".")), default=None)
 
 
-def _tells_kinds(field: Field) -> bool:
+def _tells_kinds(field: FieldProfile) -> bool:
     """Whether few values are repeated often: of pages so few that a rule for each can be read."""
     if field.path == KIND_OF_SYSLOG:
         return len(field.values) * 2 <= field.count
@@ -129,8 +129,8 @@ def _tells_kinds(field: Field) -> bool:
 
 
 def _rule(
-    when: str, entries: Sequence[Mapping[str, Any]], kind: Field | None, identities: Mapping[IdMapping, str]
-) -> Rule:
+    when: str, entries: Sequence[Mapping[str, Any]], kind: FieldProfile | None, identities: Mapping[IdMapping, str]
+) -> ProposedRule:
     fields = survey(entries)
     time = _time(fields, entries)
     customer = _customer(fields, entries)
@@ -148,7 +148,9 @@ def _rule(
         for name, path in attributes_of(fields, len(entries), taken).items()
         if not any(_carries(_reader(path), of_person, entries) for of_person in telling)
     }
-    return Rule(when, len(entries), time, customer, business, attributes, elements_of(fields, len(entries)))
+    return ProposedRule(
+        when, len(entries), time, customer, business, attributes, lists_with_elements(fields, len(entries))
+    )
 
 
 def _carries(text_of: Text, of_person: Text, entries: Sequence[Mapping[str, Any]]) -> bool:
@@ -157,7 +159,7 @@ def _carries(text_of: Text, of_person: Text, entries: Sequence[Mapping[str, Any]
     return sum(found) * 2 > len(found)
 
 
-def _time(fields: Sequence[Field], entries: Sequence[Mapping[str, Any]]) -> str:
+def _time(fields: Sequence[FieldProfile], entries: Sequence[Mapping[str, Any]]) -> str:
     """Find the field whose values can all be read as the time of an event; one that is named like a time, and comes first, before others."""
     there = [each for each in fields if each.is_scalar and each.presence(len(entries)) >= NEARLY_ALL]
     named = sorted(
@@ -174,7 +176,7 @@ def _time(fields: Sequence[Field], entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _reads(written: str, entries: Sequence[Mapping[str, Any]]) -> bool:
-    read = event_time(compile_value(written, Known()))
+    read = event_time(compile_value(written, Scope()))
     good = 0
     for each in entries:
         try:
@@ -185,7 +187,7 @@ def _reads(written: str, entries: Sequence[Mapping[str, Any]]) -> bool:
     return good >= NEARLY_ALL * len(entries)
 
 
-def _customer(fields: Sequence[Field], entries: Sequence[Mapping[str, Any]]) -> Customer:
+def _customer(fields: Sequence[FieldProfile], entries: Sequence[Mapping[str, Any]]) -> Customer:
     """Find the field that names the customer in nearly all entries; else one that does so in some, since visitors who are not logged in have none."""
     for least in (NEARLY_ALL, SOME):
         for pattern in CUSTOMER:
@@ -206,7 +208,7 @@ def _parent(path: str) -> str:
     return path.split(".")[-2].lower() if path.count(".") > 1 else ""
 
 
-def _identities(fields: Sequence[Field]) -> dict[IdMapping, str]:
+def _identities(fields: Sequence[FieldProfile]) -> dict[IdMapping, str]:
     found: dict[IdMapping, str] = {}
     for kind, (pattern, by_value) in IDENTITIES.items():
         fits = {
@@ -222,7 +224,7 @@ def _identities(fields: Sequence[Field]) -> dict[IdMapping, str]:
     return found
 
 
-def _business_id(fields: Sequence[Field], entries: int, of_persons: set[str]) -> str:
+def _business_id(fields: Sequence[FieldProfile], entries: int, of_persons: set[str]) -> str:
     for pattern in BUSINESS_ID:
         fits = [
             each

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.authoring.infer.roles import Candidates, Customer, Rule
+from pipeline.authoring.infer.roles import Candidates, Customer, ProposedRule
 from pipeline.decode.connect.debezium import ENVELOPE
 from pipeline.yaml_text.yaml_writer import scalar_text
 from transforms.mapping.conditions import COMBINED
@@ -57,12 +57,12 @@ def kind_lines(candidates: Candidates) -> list[str]:
     return []
 
 
-def event_lines(rule: Rule, code: str, place: Place, kind: str) -> list[str]:
+def event_lines(rule: ProposedRule, code: str, place: Place, kind: str) -> list[str]:
     """Write a rule; and commented out one for the elements of each list. `kind` is the path of the field that tells kinds of events apart."""
     lines = [f"  # {rule.entries:,} entries of the sample."]
     unnamed = "" if not rule.when or _CODE.sub("_", rule.when).strip("_") else "    # name it as Quick Audience does"
     begun = [*_when(rule, kind), f"event_code: {scalar(code)}{unnamed}"]
-    told = [
+    keys = [
         f"event_source_code: {scalar(place.source)}      # the channel's APP_KEY",
         _valued("event_time", rule.event_time, "@timestamp", "no field was found to be a time: this is Kafka's own"),
         _valued("customer_id", rule.customer.path, *_NO_CUSTOMER),
@@ -71,7 +71,7 @@ def event_lines(rule: Rule, code: str, place: Place, kind: str) -> list[str]:
         business = f"out_biz_id: {scalar(rule.out_biz_id)}"
     else:
         business = "out_biz_id: {position: true}    # no field was found to be unique; {content: all} is the other way, see docs/mapping.md"
-    lines += _item([*begun, *told, business, *_attributes(rule.attributes)])
+    lines += _item([*begun, *keys, business, *_attributes(rule.attributes)])
     for each in rule.elements:
         name = re.sub(r"\W+", "_", each.path.rpartition(".")[2], flags=re.ASCII).strip("_").lower() or "item"
         of_each = f"{{{{ {rule.out_biz_id} }}}}-{{{{ $index }}}}" if rule.out_biz_id else ""
@@ -79,7 +79,7 @@ def event_lines(rule: Rule, code: str, place: Place, kind: str) -> list[str]:
             *_when(rule, kind),
             f"for_each: {scalar(each.path)}",
             f"event_code: {scalar(f'{code}_{name}')}",
-            *told,
+            *keys,
             f"out_biz_id: {scalar(of_each)}" if of_each else "out_biz_id: {position: true}",
             *_attributes(each.attributes),
         ]
@@ -102,7 +102,7 @@ def _attributes(attributes: Mapping[str, str]) -> list[str]:
     return ["attributes:", *(f"  {scalar(name)}: {scalar(path)}" for name, path in attributes.items())]
 
 
-def _when(rule: Rule, kind: str) -> list[str]:
+def _when(rule: ProposedRule, kind: str) -> list[str]:
     """Write the condition. Where only some entries name the customer, it asks for those: of the others nothing can be reported."""
     asked = {_asked(kind): scalar(rule.when)} if rule.when else {}
     customer, why = rule.customer, ""

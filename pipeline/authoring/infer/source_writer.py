@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.authoring.infer.delimited import column_name
 from pipeline.authoring.infer.field_names import is_personal
-from pipeline.authoring.infer.format import Guess
-from pipeline.authoring.infer.profile import Field
+from pipeline.authoring.infer.guess import Guess
+from pipeline.authoring.infer.profile import FieldProfile
 from pipeline.authoring.infer.roles import Candidates
 from pipeline.authoring.infer.rule_writer import Place, codes_of, event_lines, kind_lines, literal, scalar, user_lines
 from pipeline.observe.redact import redact
@@ -78,22 +78,22 @@ def _decode(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _doubts(guess: Guess) -> list[str]:
     """Say what an analyst must know of the decoder before anything else."""
-    said = []
+    warning_lines = []
     if guess.unknown:
-        said += [
+        warning_lines += [
             "# No format was recognised: each record is one field, `line`. Choose a decoder in docs/decoders.md (regex and grok take any line apart),",
             "# or run `init` again with it: --decode '{format: grok, pattern: ...}' --force",
         ]
     if any(column_name(1) in step.get("columns", ()) for step in guess.steps):
-        said.append(
+        warning_lines.append(
             "# The columns' names are not in the sample: put their own here, and null for one that is not wanted."
         )
     if guess.continued:
-        said += [
+        warning_lines += [
             f"# {guess.continued:,} lines of the sample continue the one before, as stack traces do. Whatever ships the log must send them with it as one record:",
             "# a line of them that comes alone is a dead letter. See docs/decoders.md, java.",
         ]
-    return said
+    return warning_lines
 
 
 def percent(share: float) -> str:
@@ -108,7 +108,7 @@ def _step(step: Mapping[str, Any]) -> str:
     return flow_text(literal(step))
 
 
-def _fields(fields: Sequence[Field], entries: int, hidden: set[str]) -> list[str]:
+def _fields(fields: Sequence[FieldProfile], entries: int, hidden: set[str]) -> list[str]:
     lines = ["# Fields found: in how many entries, of what kind, how many different values, and one of them.", "#"]
     for each in fields[:MOST_FIELDS_SHOWN]:
         if each.kind == "object":

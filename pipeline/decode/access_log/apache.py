@@ -71,7 +71,7 @@ _WITH_ARGUMENT = {
 }
 
 
-def directive(text: str) -> str:
+def apache_directive(text: str) -> str:
     """Return the format string: a nickname's, the string alone, or the one in a whole LogFormat or CustomLog line."""
     whole = _DIRECTIVE.fullmatch(text)
     return re.sub(r'\\"', '"', whole[1]) if whole is not None else NAMED.get(text, text)

@@ -24,7 +24,7 @@ _NO_TIME = no_match("the line matches decode.log_format, but its time is no date
 
 _SECONDS_REMEMBERED = 4096  # lines of the same second share their time's reading
 
-Texts = dict[str, Any]
+AccessFields = dict[str, Any]
 
 _AGENT = "http_user_agent"
 _ABSENT = ("-", "")
@@ -75,7 +75,7 @@ class NginxOptions(_AccessLogOptions):
     @field_validator("log_format")
     @classmethod
     def _readable(cls, log_format: str) -> str:
-        line_reader(nginx_format.nginx_pieces(nginx_format.directive(log_format)[0]), Writing())
+        line_reader(nginx_format.nginx_pieces(nginx_format.nginx_directive(log_format)[0]), Writing())
         return log_format
 
 
@@ -90,13 +90,13 @@ class ApacheOptions(_AccessLogOptions):
     @field_validator("log_format")
     @classmethod
     def _readable(cls, log_format: str) -> str:
-        line_reader(apache_format.apache_pieces(apache_format.directive(log_format)), Writing())
+        line_reader(apache_format.apache_pieces(apache_format.apache_directive(log_format)), Writing())
         return log_format
 
 
 def build_nginx(options: NginxOptions, _limits: DecodeLimits) -> Decoder:
     """Make the decoder of a nginx log. Fields are named as the variables are."""
-    text, escape = nginx_format.directive(options.log_format)
+    text, escape = nginx_format.nginx_directive(options.log_format)
     escape = options.escape or escape
     read = line_reader(pieces := nginx_format.nginx_pieces(text), _WRITINGS[escape])
     return _build(pieces, read, _UNESCAPES[escape], options)
@@ -104,7 +104,7 @@ def build_nginx(options: NginxOptions, _limits: DecodeLimits) -> Decoder:
 
 def build_apache(options: ApacheOptions, _limits: DecodeLimits) -> Decoder:
     """Make the decoder of an Apache log. Fields are named as nginx names the same thing."""
-    pieces = apache_format.apache_pieces(apache_format.directive(options.log_format))
+    pieces = apache_format.apache_pieces(apache_format.apache_directive(options.log_format))
     return _build(pieces, line_reader(pieces, Writing()), unescape_default, options)
 
 
@@ -123,7 +123,7 @@ def _build(
         texts = read(line)
         if texts is None:
             return _NO_MATCH
-        found: Texts = {name: text for name, text in zip(names, texts, strict=True) if text not in _ABSENT}
+        found: AccessFields = {name: text for name, text in zip(names, texts, strict=True) if text not in _ABSENT}
         try:
             add_time(found)
         except ValueError:
@@ -141,7 +141,7 @@ def _build(
     return text_decoder(decode)
 
 
-def _time_of(names: set[str]) -> Callable[[Texts], None]:
+def _time_of(names: set[str]) -> Callable[[AccessFields], None]:
     """Return what adds `time_ms`, Unix milliseconds, from the format's most exact time; ValueError if that is none."""
     if "time_ms" in names:  # Apache's %{msec}t is that already
         return lambda _found: None
@@ -151,8 +151,8 @@ def _time_of(names: set[str]) -> Callable[[Texts], None]:
     return lambda _found: None
 
 
-def _adder(name: str, reading: Callable[[str], int]) -> Callable[[Texts], None]:
-    def add(found: Texts) -> None:
+def _adder(name: str, reading: Callable[[str], int]) -> Callable[[AccessFields], None]:
+    def add(found: AccessFields) -> None:
         if name in found:
             found["time_ms"] = reading(found[name])
 

@@ -49,7 +49,7 @@ _SHAPES = {
 }
 
 
-def directive(text: str) -> tuple[str, str]:
+def nginx_directive(text: str) -> tuple[str, str]:
     """Return format string and escape: of the string alone, or of a whole log_format directive as in nginx.conf."""
     whole = _DIRECTIVE.fullmatch(text)
     if whole is None:

@@ -6,7 +6,7 @@ can do neither, which is seen once; data of the others is looked over before it 
 
 from __future__ import annotations
 
-from pipeline.decode.avro.schema import Schema
+from pipeline.decode.avro.schema import AvroSchema
 from pipeline.decode.avro.varint import long_at
 from pipeline.decode.limits import DecodeLimits
 
@@ -31,11 +31,11 @@ class TooManyValuesError(ValueError):
 class Weight:
     """What one datum of a schema has at least and at most, its arrays and maps taken as empty."""
 
-    def __init__(self, root: Schema) -> None:
-        self._bytes: dict[Schema, int] = {}
-        self._values: dict[Schema, int] = {}
-        self._depth: dict[Schema, int] = {}
-        self._open: set[Schema] = set()
+    def __init__(self, root: AvroSchema) -> None:
+        self._bytes: dict[AvroSchema, int] = {}
+        self._values: dict[AvroSchema, int] = {}
+        self._depth: dict[AvroSchema, int] = {}
+        self._open: set[AvroSchema] = set()
         self.is_recursive = False
         self._weigh(root)
         self.depth = self._depth[root]
@@ -49,15 +49,15 @@ class Weight:
             default=0.0,
         )
 
-    def least_bytes(self, schema: Schema) -> int:
+    def least_bytes(self, schema: AvroSchema) -> int:
         """Return how many bytes a datum has at least; of one that has none, each has none."""
         return self._bytes[schema]
 
-    def values_of(self, schema: Schema) -> int:
+    def values_of(self, schema: AvroSchema) -> int:
         """Return how many values a datum makes."""
         return self._values[schema]
 
-    def _weigh(self, schema: Schema) -> None:
+    def _weigh(self, schema: AvroSchema) -> None:
         if schema in self._bytes:
             return
         if schema in self._open:
@@ -98,7 +98,7 @@ def bounded_by_its_bytes(weight: Weight, limits: DecodeLimits) -> bool:
 class Survey:
     """Looks over the bytes of data, counts values and how deep they nest, and makes nothing of them."""
 
-    def __init__(self, schema: Schema, weight: Weight, limits: DecodeLimits) -> None:
+    def __init__(self, schema: AvroSchema, weight: Weight, limits: DecodeLimits) -> None:
         self._schema = schema
         self._weight = weight
         self._depth = limits.depth
@@ -126,7 +126,7 @@ class _Walk:
         self._weight = weight
         self.left = left
 
-    def over(self, schema: Schema, levels: int) -> None:
+    def over(self, schema: AvroSchema, levels: int) -> None:
         """Go over one datum, which may have so many levels."""
         self.left -= 1
         if self.left < 0:
@@ -157,7 +157,7 @@ class _Walk:
         if not levels:
             raise TooDeepError
 
-    def _blocks(self, schema: Schema, levels: int) -> None:
+    def _blocks(self, schema: AvroSchema, levels: int) -> None:
         inner, is_map = schema.branches[0], schema.kind == "map"
         is_empty = not is_map and not self._weight.least_bytes(inner)
         while count := self._long():

@@ -13,15 +13,15 @@ from typing import Any
 
 import orjson
 
-from pipeline.decode.avro.schema import Schema
+from pipeline.decode.avro.schema import AvroSchema
 
 
-def canonical_form(schema: Schema) -> str:
+def canonical_form(schema: AvroSchema) -> str:
     """Write the Parsing Canonical Form of a schema (specification, "Transforming into Parsing Canonical Form")."""
     return orjson.dumps(_canonical(schema, set())).decode()
 
 
-def _canonical(schema: Schema, declared: set[Schema]) -> Any:
+def _canonical(schema: AvroSchema, declared: set[AvroSchema]) -> Any:
     if schema in declared:
         return schema.name
     if schema.name:

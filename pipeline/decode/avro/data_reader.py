@@ -24,7 +24,7 @@ from pipeline.decode.avro.bounds import (
 )
 from pipeline.decode.avro.canonical import canonical_form
 from pipeline.decode.avro.resolve import MismatchError, Resolution
-from pipeline.decode.avro.schema import Schema
+from pipeline.decode.avro.schema import AvroSchema
 from pipeline.decode.avro.values import Conversion, NumberTooLongError
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import NOT_UTF8
@@ -43,7 +43,7 @@ _TRAILING = NOT_AVRO._replace(reason="there are more bytes than the schema has d
 class DataReader:
     """Reads data of one writer's schema, as one reader's schema has it where there is one."""
 
-    def __init__(self, writer: Schema, reader: Schema | None, limits: DecodeLimits) -> None:
+    def __init__(self, writer: AvroSchema, reader: AvroSchema | None, limits: DecodeLimits) -> None:
         """Prepare to read.
 
         Raises:
@@ -51,16 +51,16 @@ class DataReader:
         """
         _register()
         try:
-            made = Resolution(_marked, limits.digits).of(writer, reader)
+            resolved = Resolution(_marked, limits.digits).of(writer, reader)
         except RecursionError:
             raise MismatchError("its types nest too deep") from None
-        self._is_wrapped = not (isinstance(made, dict) and made["type"] == "record")
+        self._is_wrapped = not (isinstance(resolved, dict) and resolved["type"] == "record")
         if (
             self._is_wrapped
         ):  # a record of one field is written as that field is; fastavro parses anything else anew each time
-            made = {"type": "record", "name": "t0", "fields": [{"name": "value", "type": made}]}
-        self._schema = _guarded(fastavro.parse_schema(made))
-        weight = Weight(Schema("array", branches=[writer]))  # there may be several one after the other
+            resolved = {"type": "record", "name": "t0", "fields": [{"name": "value", "type": resolved}]}
+        self._schema = _guarded(fastavro.parse_schema(resolved))
+        weight = Weight(AvroSchema("array", branches=[writer]))  # there may be several one after the other
         self._survey = None if bounded_by_its_bytes(weight, limits) else Survey(writer, weight, limits)
         self._most_more = self._values_left = limits.entries
         self._too_many = Refusal(
@@ -109,7 +109,7 @@ class DataReader:
         return value["value"] if self._is_wrapped else value  # type: ignore[call-overload, index]  # a record
 
 
-def schema_fingerprint(schema: Schema) -> bytes:
+def schema_fingerprint(schema: AvroSchema) -> bytes:
     """Return a schema's CRC-64-AVRO fingerprint as it stands in a message (specification, "Single object encoding")."""
     return bytes.fromhex(fingerprint(canonical_form(schema), "CRC-64-AVRO"))
 

@@ -11,7 +11,7 @@ from pipeline.decode.avro.container import ContainerReader
 from pipeline.decode.avro.data_reader import NOT_AVRO, DataReader, schema_fingerprint
 from pipeline.decode.avro.options import AvroOptions, load_schema
 from pipeline.decode.avro.resolve import MismatchError
-from pipeline.decode.avro.schema import Schema, SchemaFault, read_schema
+from pipeline.decode.avro.schema import AvroSchema, SchemaFault, read_schema
 from pipeline.decode.context import DecodeContext
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.schema_registry.client import Registered, RegistryClient
@@ -66,12 +66,12 @@ class _Readers:
 
     def __init__(self, options: AvroOptions, limits: DecodeLimits, context: DecodeContext) -> None:
         self._limits = limits
-        self._reader: Schema | None = None
+        self._reader: AvroSchema | None = None
         if options.reader_schema_file is not None:
             self._reader = load_schema(context.folder / options.reader_schema_file, options.reader_schema_file)
         self._by_text: dict[bytes, DataReader | Refusal] = {}
 
-    def of(self, schema: Schema) -> DataReader:
+    def of(self, schema: AvroSchema) -> DataReader:
         return DataReader(schema, self._reader, self._limits)
 
     def of_file(self, context: DecodeContext, path: str) -> DataReader:
@@ -106,8 +106,8 @@ def _confluent(options: AvroOptions, readers: _Readers, limits: DecodeLimits, co
     assert options.registry is not None  # noqa: S101 - the options' own check
     find: Callable[[int], DataReader | Refusal | NotYet] = lambda _: _NOT_CONNECTED  # noqa: E731 - nothing to ask
     if context.schemas is not None:
-        made = {number: readers.of_text(text) for number, text in context.schemas.items()}
-        find = lambda number: made.get(number, _UNKNOWN_ID)  # noqa: E731 - likewise
+        readers_by_id = {number: readers.of_text(text) for number, text in context.schemas.items()}
+        find = lambda number: readers_by_id.get(number, _UNKNOWN_ID)  # noqa: E731 - likewise
     elif context.environment is not None:
         settings = options.registry
         if context.patience_ms is not None:

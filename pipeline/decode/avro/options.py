@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from pipeline.decode.avro.schema import Schema, SchemaFault, read_schema
+from pipeline.decode.avro.schema import AvroSchema, SchemaFault, read_schema
 from pipeline.decode.context import DecodeContext
 from pipeline.decode.schema_registry.settings import RegistrySettings, one_or_several
 
@@ -26,7 +26,7 @@ def _is_schema(path: str, given: ValidationInfo) -> str:
     return path
 
 
-def load_schema(path: Path, named: str) -> Schema:
+def load_schema(path: Path, named: str) -> AvroSchema:
     """Read a schema file.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from pipeline.decode.avro.schema import NO_DEFAULT, Field, Schema
+from pipeline.decode.avro.schema import NO_DEFAULT, AvroField, AvroSchema
 from pipeline.decode.avro.values import Conversion, conversion, shortest
 
 PROMOTIONS: Mapping[tuple[str, str], Conversion] = {
@@ -40,10 +40,10 @@ class Resolution:
     def __init__(self, mark: Marked, most_digits: int) -> None:
         self._mark = mark
         self._most_digits = most_digits
-        self._names: dict[tuple[Schema, Schema | None], str] = {}
+        self._names: dict[tuple[AvroSchema, AvroSchema | None], str] = {}
         self._made = 0
 
-    def of(self, writer: Schema, reader: Schema | None) -> Any:
+    def of(self, writer: AvroSchema, reader: AvroSchema | None) -> Any:
         """Return the writer's schema as JSON with conversions. Names are numbered: one type may be resolved to several.
 
         Raises:
@@ -61,16 +61,16 @@ class Resolution:
                 inner = self.of(writer.branches[0], reader.branches[0] if reader else None)
                 return {"type": writer.kind, ("items" if writer.kind == "array" else "values"): inner}
             case "enum":
-                made: dict[str, Any] = {"type": "enum", "name": self._name(), "symbols": list(writer.symbols)}
-                return self._mark(made, _symbols(writer, reader) if reader else None)
+                shape: dict[str, Any] = {"type": "enum", "name": self._name(), "symbols": list(writer.symbols)}
+                return self._mark(shape, _symbols(writer, reader) if reader else None)
             case "fixed":
-                made = {"type": "fixed", "name": self._name(), "size": writer.size}
+                shape = {"type": "fixed", "name": self._name(), "size": writer.size}
             case _:
-                made = {"type": writer.kind}
+                shape = {"type": writer.kind}
         meant = writer if reader is None or {writer.logical, reader.logical} <= _DECIMALS else reader
-        return self._mark(made, _after(promoted, conversion(meant, self._most_digits)))
+        return self._mark(shape, _after(promoted, conversion(meant, self._most_digits)))
 
-    def _branch(self, writer: Schema, reader: Schema) -> Any:
+    def _branch(self, writer: AvroSchema, reader: AvroSchema) -> Any:
         """A branch that does not match costs only the data that takes it."""
         known = dict(self._names)
         try:
@@ -79,10 +79,10 @@ class Resolution:
             self._names = known
             # A record of one field is written as that field is, and can carry a mark whatever the field is.
             as_written = [{"name": "value", "type": self.of(writer, None)}]
-            made = {"type": "record", "name": self._name(), "fields": as_written}
-            return self._mark(made, _refusing(str(error)))
+            shape = {"type": "record", "name": self._name(), "fields": as_written}
+            return self._mark(shape, _refusing(str(error)))
 
-    def _first(self, writer: Schema, reader: Schema) -> Any:
+    def _first(self, writer: AvroSchema, reader: AvroSchema) -> Any:
         """Of a reader's union the first branch that matches: of the same type before what it may be promoted to."""
         same = [each for each in reader.branches if each.kind == writer.kind]
         for each in [*same, *(other for other in reader.branches if other not in same)]:
@@ -91,37 +91,37 @@ class Resolution:
                 return self.of(writer, each)
             except MismatchError:
                 self._names = known
-        raise MismatchError(f"{_said(writer)} is no branch of the reader's union")
+        raise MismatchError(f"{_described(writer)} is no branch of the reader's union")
 
-    def _promotion(self, writer: Schema, reader: Schema | None) -> Conversion | None:
+    def _promotion(self, writer: AvroSchema, reader: AvroSchema | None) -> Conversion | None:
         if reader is None or writer is reader:
             return None
         if writer.kind != reader.kind:
             if (promotion := PROMOTIONS.get((writer.kind, reader.kind))) is None:
-                raise MismatchError(f"{_said(writer)} cannot be read as {_said(reader)}")
+                raise MismatchError(f"{_described(writer)} cannot be read as {_described(reader)}")
             return promotion
         if writer.name and not _of_one_name(writer, reader):
-            raise MismatchError(f"{_said(writer)} cannot be read as {_said(reader)}")
+            raise MismatchError(f"{_described(writer)} cannot be read as {_described(reader)}")
         if writer.size != reader.size:
-            raise MismatchError(f"{_said(writer)} has another size for the reader")
+            raise MismatchError(f"{_described(writer)} has another size for the reader")
         return None
 
-    def _record(self, writer: Schema, reader: Schema | None) -> Any:
+    def _record(self, writer: AvroSchema, reader: AvroSchema | None) -> Any:
         if (name := self._names.get((writer, reader))) is not None:
             return name
         name = self._names[writer, reader] = self._name()
-        made: dict[str, Any] = {"type": "record", "name": name}
+        shape: dict[str, Any] = {"type": "record", "name": name}
         if reader is None:
-            made["fields"] = [{"name": each.name, "type": self.of(each.schema, None)} for each in writer.fields]
-            return made
+            shape["fields"] = [{"name": each.name, "type": self.of(each.schema, None)} for each in writer.fields]
+            return shape
         wanted = _pairs(writer, reader)
-        made["fields"] = [
+        shape["fields"] = [
             {"name": each.name, "type": self.of(each.schema, wanted[each.name].schema if each.name in wanted else None)}
             for each in writer.fields
         ]
-        return self._mark(made, self._shaped(writer, reader, wanted))
+        return self._mark(shape, self._shaped(writer, reader, wanted))
 
-    def _shaped(self, writer: Schema, reader: Schema, wanted: Mapping[str, Field]) -> Conversion | None:
+    def _shaped(self, writer: AvroSchema, reader: AvroSchema, wanted: Mapping[str, AvroField]) -> Conversion | None:
         """Rename the fields, leave out those that the reader does not know, and fill in its defaults."""
         names = {each.name: field for field, each in wanted.items()}
         defaults = {
@@ -134,7 +134,7 @@ class Resolution:
         pairs = [(each.name, names[each.name]) for each in reader.fields if each.name in names]
         return lambda value: {**{name: value[field] for name, field in pairs}, **defaults}
 
-    def _default(self, schema: Schema, written: Any, place: str) -> Any:
+    def _default(self, schema: AvroSchema, written: Any, place: str) -> Any:
         """A default stands in the schema as JSON (specification, "Complex Types"); of a union it is one of the first branch that it fits."""
         if written is NO_DEFAULT:
             raise MismatchError(f"the writer has no field {place}, and it has no default")
@@ -148,7 +148,7 @@ class Resolution:
         return f"t{self._made}"
 
 
-def default_value(schema: Schema, written: Any, most_digits: int) -> Any:
+def default_value(schema: AvroSchema, written: Any, most_digits: int) -> Any:
     """Make the plain value of a default. Raises ValueError or TypeError where it does not fit."""
     match schema.kind:
         case "union":
@@ -189,7 +189,7 @@ def default_value(schema: Schema, written: Any, most_digits: int) -> Any:
     return plain if convert is None else convert(plain)
 
 
-def _default_bytes(schema: Schema, written: Any) -> bytes:
+def _default_bytes(schema: AvroSchema, written: Any) -> bytes:
     content: bytes = _expect(written, str).encode("iso-8859-1")  # a character a byte
     if schema.kind == "fixed" and len(content) != schema.size:
         raise ValueError
@@ -202,7 +202,7 @@ def _expect(written: Any, kind: type) -> Any:
     return written
 
 
-def _pairs(writer: Schema, reader: Schema) -> dict[str, Field]:
+def _pairs(writer: AvroSchema, reader: AvroSchema) -> dict[str, AvroField]:
     """Which field of the reader each one of the writer is: by name, else by the reader's aliases."""
     by_name = {each.name: each for each in reader.fields}
     by_alias = {alias: each for each in reader.fields for alias in each.aliases}
@@ -216,11 +216,11 @@ def _pairs(writer: Schema, reader: Schema) -> dict[str, Field]:
     return pairs
 
 
-def _of_one_name(writer: Schema, reader: Schema) -> bool:
+def _of_one_name(writer: AvroSchema, reader: AvroSchema) -> bool:
     return writer.short_name == reader.short_name or writer.name in reader.aliases
 
 
-def _symbols(writer: Schema, reader: Schema) -> Conversion | None:
+def _symbols(writer: AvroSchema, reader: AvroSchema) -> Conversion | None:
     if set(writer.symbols) <= set(reader.symbols):
         return None
     taken = {each: each if each in reader.symbols else reader.symbol_default for each in writer.symbols}
@@ -246,5 +246,5 @@ def _after(first: Conversion | None, second: Conversion | None) -> Conversion | 
     return lambda value: second(first(value))
 
 
-def _said(schema: Schema) -> str:
+def _described(schema: AvroSchema) -> str:
     return f"the {schema.kind} {schema.name}".rstrip()

@@ -35,17 +35,17 @@ class SchemaFault(ValueError):
     """A text is no Avro schema. The message says where and why, and quotes names only."""
 
 
-class Field(NamedTuple):
+class AvroField(NamedTuple):
     """One field of a record. `default` is plain JSON, or `NO_DEFAULT`."""
 
     name: str
-    schema: Schema
+    schema: AvroSchema
     default: Any
     aliases: tuple[str, ...]
 
 
 @dataclass(eq=False, slots=True)
-class Schema:
+class AvroSchema:
     """One node. Named types refer to each other directly, so the graph has circles where types are recursive; equal is only the same node."""
 
     kind: str
@@ -53,8 +53,10 @@ class Schema:
     aliases: tuple[str, ...] = ()  # in full
     logical: str = ""
     scale: int = 0  # of a decimal
-    fields: list[Field] = field(default_factory=list)  # of a record
-    branches: list[Schema] = field(default_factory=list)  # of a union; the items of an array, the values of a map alone
+    fields: list[AvroField] = field(default_factory=list)  # of a record
+    branches: list[AvroSchema] = field(
+        default_factory=list
+    )  # of a union; the items of an array, the values of a map alone
     symbols: tuple[str, ...] = ()  # of an enum
     symbol_default: str | None = None  # of an enum
     size: int = 0  # of a fixed, in bytes
@@ -65,7 +67,7 @@ class Schema:
         return self.name.rpartition(".")[2]
 
 
-def read_schema(text: str | bytes, references: Sequence[str] = ()) -> Schema:
+def read_schema(text: str | bytes, references: Sequence[str] = ()) -> AvroSchema:
     """Read a schema, and before it those whose named types it refers to, in an order in which each knows the ones before.
 
     Raises:
@@ -94,10 +96,10 @@ class _Reading:
     """Reads schemas that share their named types."""
 
     def __init__(self) -> None:
-        self._named: dict[str, Schema] = {}
+        self._named: dict[str, AvroSchema] = {}
         self._nodes = 0
 
-    def read(self, written: Any, namespace: str = "") -> Schema:
+    def read(self, written: Any, namespace: str = "") -> AvroSchema:
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise SchemaFault(f"the schema has more than {MOST_NODES} parts")
@@ -119,15 +121,15 @@ class _Reading:
                 inner = "items" if kind == "array" else "values"
                 if inner not in written:
                     raise SchemaFault(f"the {kind} has no {inner}")
-                return Schema(intern(kind), branches=[self.read(written[inner], namespace)])
+                return AvroSchema(intern(kind), branches=[self.read(written[inner], namespace)])
             case str() if kind in PRIMITIVES:
-                return _logical(Schema(intern(kind)), written)
+                return _logical(AvroSchema(intern(kind)), written)
             case _:
                 return self.read(kind, namespace)  # {"type": {"type": ...}}, and {"type": "Name"}
 
-    def _named_or_primitive(self, name: str, namespace: str) -> Schema:
+    def _named_or_primitive(self, name: str, namespace: str) -> AvroSchema:
         if name in PRIMITIVES:
-            return Schema(
+            return AvroSchema(
                 intern(name)
             )  # the library compares kinds a value at a time: the same text is found equal at once
         full = name if "." in name or not namespace else f"{namespace}.{name}"
@@ -136,7 +138,7 @@ class _Reading:
             raise SchemaFault(f"the type {name[:200]!r} is not declared")
         return found
 
-    def _union(self, written: list[Any], namespace: str) -> Schema:
+    def _union(self, written: list[Any], namespace: str) -> AvroSchema:
         if not written:
             raise SchemaFault("a union has no branches")
         branches = [self.read(each, namespace) for each in written]
@@ -145,9 +147,9 @@ class _Reading:
         told_apart = [each.name or each.kind for each in branches]
         if len(set(told_apart)) < len(told_apart):
             raise SchemaFault("two branches of a union are of one type")
-        return Schema("union", branches=branches)
+        return AvroSchema("union", branches=branches)
 
-    def _record(self, written: Mapping[str, Any], namespace: str) -> Schema:
+    def _record(self, written: Mapping[str, Any], namespace: str) -> AvroSchema:
         schema, namespace = self._declared("record", written, namespace)
         fields = written.get("fields")
         if not isinstance(fields, list):
@@ -155,19 +157,21 @@ class _Reading:
         for each in fields:
             if not isinstance(each, dict) or "type" not in each or not _is_name(each.get("name")):
                 raise SchemaFault(f"a field of {schema.name} has no name, or no type")
-            made = self.read(each["type"], namespace)
-            if isinstance(each["type"], str) and made.kind in PRIMITIVES and "logicalType" in each:
-                made = Schema(
-                    made.kind
+            field_schema = self.read(each["type"], namespace)
+            if isinstance(each["type"], str) and field_schema.kind in PRIMITIVES and "logicalType" in each:
+                field_schema = AvroSchema(
+                    field_schema.kind
                 )  # beside the type instead of within it, it has no meaning (specification, "Logical Types")
             default = each.get("default", NO_DEFAULT)
-            schema.fields.append(Field(intern(each["name"]), made, default, tuple(_texts(each.get("aliases", [])))))
+            schema.fields.append(
+                AvroField(intern(each["name"]), field_schema, default, tuple(_texts(each.get("aliases", []))))
+            )
         names = [each.name for each in schema.fields]
         if len(set(names)) < len(names):
             raise SchemaFault(f"the record {schema.name} has two fields of one name")
         return schema
 
-    def _enum(self, written: Mapping[str, Any], namespace: str) -> Schema:
+    def _enum(self, written: Mapping[str, Any], namespace: str) -> AvroSchema:
         schema, _ = self._declared("enum", written, namespace)
         symbols = _texts(written.get("symbols"))
         if not symbols or len(set(symbols)) < len(symbols) or not all(map(_is_name, symbols)):
@@ -179,7 +183,7 @@ class _Reading:
         schema.symbol_default = default
         return schema
 
-    def _fixed(self, written: Mapping[str, Any], namespace: str) -> Schema:
+    def _fixed(self, written: Mapping[str, Any], namespace: str) -> AvroSchema:
         schema, _ = self._declared("fixed", written, namespace)
         size = written.get("size")
         if not _is_count(size) or size > MOST_FIXED_BYTES:
@@ -187,7 +191,7 @@ class _Reading:
         schema.size = size
         return _logical(schema, written)
 
-    def _declared(self, kind: str, written: Mapping[str, Any], namespace: str) -> tuple[Schema, str]:
+    def _declared(self, kind: str, written: Mapping[str, Any], namespace: str) -> tuple[AvroSchema, str]:
         """Enter a named type before what is in it is read, which may refer to it; and say which namespace holds within."""
         name, given = written.get("name"), written.get("namespace")
         if not isinstance(name, str) or _FULL_NAME.fullmatch(name) is None:
@@ -205,11 +209,11 @@ class _Reading:
             each if "." in each or not namespace else f"{namespace}.{each}"
             for each in _texts(written.get("aliases", []))
         ]
-        schema = self._named[name] = Schema(kind, name, tuple(aliases))
+        schema = self._named[name] = AvroSchema(kind, name, tuple(aliases))
         return schema, namespace
 
 
-def _logical(schema: Schema, written: Mapping[str, Any]) -> Schema:
+def _logical(schema: AvroSchema, written: Mapping[str, Any]) -> AvroSchema:
     """Note a logical type. One that is not known, or not valid, is ignored (specification, "Logical Types")."""
     logical = written.get("logicalType")
     if not isinstance(logical, str):

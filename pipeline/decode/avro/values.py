@@ -10,7 +10,7 @@ from math import ceil, isfinite, log2
 from typing import Any
 from uuid import UUID
 
-from pipeline.decode.avro.schema import Schema
+from pipeline.decode.avro.schema import AvroSchema
 from pipeline.decode.avro.varint import long_at
 from pipeline.decode.text import Base64Text
 from transforms.values.numbers import float_or_exact
@@ -28,7 +28,7 @@ class NumberTooLongError(ValueError):
     """A decimal has more digits than `limits.digits`."""
 
 
-def conversion(schema: Schema, most_digits: int) -> Conversion | None:
+def conversion(schema: AvroSchema, most_digits: int) -> Conversion | None:
     """Return what makes a value of this schema plain; None where it is so already. What is returned may raise `NumberTooLongError`."""
     if schema.logical == "decimal" and schema.kind in {"bytes", "fixed"}:
         return _decimal(schema.scale, most_digits)

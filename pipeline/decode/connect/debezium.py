@@ -99,10 +99,10 @@ class _ChangeEvents:
         for each in (after, before):
             if isinstance(each, Refusal):
                 return each
-        said = {name: each for name, each in payload.items() if name != "after"}
-        if "before" in said:
-            said["before"] = before
-        return {**(after or before or {}), self._envelope: said}
+        event = {name: each for name, each in payload.items() if name != "after"}
+        if "before" in event:
+            event["before"] = before
+        return {**(after or before or {}), self._envelope: event}
 
     def _row(self, schema: Any, payload: Mapping[str, Any], side: str) -> Any:
         row = payload.get(side)
@@ -122,8 +122,8 @@ class _ChangeEvents:
             return _UNWANTED.get(operation, _NO_EVENT)
         plain = self._plain.of_row(schema, _available(payload))
         row = {name: each for name, each in plain.items() if not name.startswith(_ADDED)}
-        said = {name.removeprefix(_ADDED): each for name, each in plain.items() if name.startswith(_ADDED)}
-        return {**row, self._envelope: {**said, "op": operation} if operation else said}
+        event = {name.removeprefix(_ADDED): each for name, each in plain.items() if name.startswith(_ADDED)}
+        return {**row, self._envelope: {**event, "op": operation} if operation else event}
 
 
 def _available(row: Mapping[str, Any]) -> Mapping[str, Any]:

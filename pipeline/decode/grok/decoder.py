@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from pipeline.contracts.interfaces import Decoded, Decoder
-from pipeline.decode.grok.expression import Expression
+from pipeline.decode.grok.expression import GrokExpression
 from pipeline.decode.grok.well_known import well_known_patterns
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import no_match, text_decoder
@@ -45,9 +45,9 @@ class GrokOptions(BaseModel):
         return pattern
 
 
-def _compiled(pattern: str | list[str], definitions: Mapping[str, str], *, whole: bool) -> list[Expression]:
+def _compiled(pattern: str | list[str], definitions: Mapping[str, str], *, whole: bool) -> list[GrokExpression]:
     known = {**well_known_patterns(), **definitions}
-    return [Expression(each, known, whole=whole) for each in ([pattern] if isinstance(pattern, str) else pattern)]
+    return [GrokExpression(each, known, whole=whole) for each in ([pattern] if isinstance(pattern, str) else pattern)]
 
 
 def build_grok(options: GrokOptions, _limits: DecodeLimits) -> Decoder:

@@ -25,19 +25,19 @@ _NESTED = re.compile(r"\[([^\]]+)\]")
 TYPES = ("int", "integer", "long", "float", "double", "string", "boolean")
 
 
-class Group(NamedTuple):
+class GrokGroup(NamedTuple):
     """One group of the pattern: where its text goes, and as what."""
 
     path: tuple[str, ...]
     kind: str
 
 
-class Expression:
+class GrokExpression:
     """One compiled expression. Raises `PatternError` where it is none."""
 
     def __init__(self, text: str, known: Mapping[str, str], *, whole: bool) -> None:
         self._known = known
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, GrokGroup] = {}
         self._size = 0
         pattern = self._expanded(text, 0)
         if not self._groups:
@@ -78,13 +78,13 @@ class Expression:
             parts.append(text[position : found.start()])
             parts.append(f"(?P<{self._group(field, kind or '')}>{inner})" if field else f"(?:{inner})")
             position = found.end()
-        made = "".join(parts) + text[position:]
-        self._size += len(made)
+        expanded = "".join(parts) + text[position:]
+        self._size += len(expanded)
         if self._size > MOST_CHARACTERS:
             raise PatternError(
                 f"the expression is longer than {MOST_CHARACTERS} characters once its patterns are put in"
             )
-        return made
+        return expanded
 
     def _pattern_named(self, name: str) -> str:
         pattern = self._known.get(name)
@@ -99,7 +99,7 @@ class Expression:
             raise PatternError(f"a field of type {kind}; there are {', '.join(TYPES)}")
         path = tuple(_NESTED.findall(field)) if field.startswith("[") else (field,)
         name = f"g{len(self._groups)}"
-        self._groups[name] = Group(path, kind)
+        self._groups[name] = GrokGroup(path, kind)
         return name
 
 

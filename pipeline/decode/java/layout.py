@@ -107,27 +107,27 @@ class _Reader:
 
     def read(self, position: int, *, closing: bool) -> tuple[str, int]:
         """Read up to the end, or to the bracket that closes a group."""
-        made: list[str] = []
+        pieces: list[str] = []
         text = self._text
         while position < len(text):
             character = text[position]
             if character == ")" and closing:
-                return "".join(made), position + 1
+                return "".join(pieces), position + 1
             if character == "\\" and position + 1 < len(text):
-                made.append(re.escape(text[position + 1]))
+                pieces.append(re.escape(text[position + 1]))
                 position += 2
             elif character != "%":
-                made.append(self._blank(position) if character == " " else re.escape(character))
+                pieces.append(self._blank(position) if character == " " else re.escape(character))
                 position += 1
             elif text.startswith("%%", position):
-                made.append("%")
+                pieces.append("%")
                 position += 2
             else:
                 pattern, position = self._conversion(position)
-                made.append(pattern)
+                pieces.append(pattern)
         if closing:
             raise LayoutError("a bracket of the layout that is not closed; expected a ) behind it")
-        return "".join(made), position
+        return "".join(pieces), position
 
     def _blank(self, position: int) -> str:
         """Padding widens a blank; and whoever ships a line may cut those at its end, where the message is empty."""

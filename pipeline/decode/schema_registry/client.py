@@ -51,7 +51,7 @@ class Barred(NamedTuple):
     reason: str
 
 
-Answer = Registered | Unknown | Away | Barred
+RegistryAnswer = Registered | Unknown | Away | Barred
 
 
 class _NoAnswerError(Exception):
@@ -93,7 +93,7 @@ class RegistryClient:
             timeout=httpx.Timeout(self._read_s, connect=connect_s),
         )
 
-    def look_up(self, number: int) -> Answer:
+    def look_up(self, number: int) -> RegistryAnswer:
         """Ask for a schema by its ID, and for all that it refers to; of another node where one is away.
 
         Blocks up to its time limits for each; never raises for what a network can do.
@@ -110,7 +110,7 @@ class RegistryClient:
             return Away(f"none of the {len(self._urls)} nodes of registry.url is there; the last: {away.reason}")
         return away
 
-    def _look_up_at(self, url: str, number: int) -> Answer:
+    def _look_up_at(self, url: str, number: int) -> RegistryAnswer:
         try:
             found = self._get(url, f"/schemas/ids/{number}", f"the schema ID {number}")
             texts: dict[tuple[str, int], str] = {}

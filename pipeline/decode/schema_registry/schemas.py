@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import NotYet
-from pipeline.decode.schema_registry.client import Answer, Away, Barred, Registered, Unknown
+from pipeline.decode.schema_registry.client import Away, Barred, Registered, RegistryAnswer, Unknown
 from pipeline.decode.schema_registry.settings import RegistrySettings
 from schemas.refusal import ReasonCode, Refusal, Stage
 
@@ -27,19 +27,19 @@ LOOK_AGAIN_MS = 20
 FIRST_WAIT_MS = 200
 LONGEST_WAIT_MS = 10_000
 
-Made = TypeVar("Made")
+PreparedSchema = TypeVar("PreparedSchema")
 
 _log = logging.getLogger("log2mq.registry")
 
 
-class RegistrySchemas(Generic[Made]):
+class RegistrySchemas(Generic[PreparedSchema]):
     """What is made of each schema, by its ID. IDs are immutable, so what was made is kept; owned by one thread."""
 
     def __init__(
         self,
         settings: RegistrySettings,
-        look_up: Callable[[int], Answer],
-        make: Callable[[Registered], Made],
+        look_up: Callable[[int], RegistryAnswer],
+        make: Callable[[Registered], PreparedSchema],
         *,
         monotonic: Callable[[], float],
         random: Callable[[], float],
@@ -50,26 +50,26 @@ class RegistrySchemas(Generic[Made]):
         self._make = make
         self._monotonic = monotonic
         self._backoff = Backoff(FIRST_WAIT_MS, LONGEST_WAIT_MS, random)
-        self._known: dict[int, Made] = {}
+        self._known: dict[int, PreparedSchema] = {}
         self._unknown: dict[int, _Doubt] = {}
         self._asked: set[int] = set()
-        self._answers: SimpleQueue[tuple[int, Answer]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[int, RegistryAnswer]] = SimpleQueue()
         self._failures = 0
         self._away_since_ms: int | None = None
         self._rests_until_ms = 0
         self._reason = ""
         self._is_barred = False
 
-    def find(self, number: int) -> Made | Refusal | NotYet:
+    def find(self, number: int) -> PreparedSchema | Refusal | NotYet:
         """Return what was made of the schema, or why there is none: its records are refused only where the registry said so."""
-        made = self._known.get(number)
-        if made is not None:
-            return made
+        prepared = self._known.get(number)
+        if prepared is not None:
+            return prepared
         now_ms = self._now_ms()
         self._take_in(now_ms)
-        made = self._known.get(number)
-        if made is not None:
-            return made
+        prepared = self._known.get(number)
+        if prepared is not None:
+            return prepared
         if self._is_barred:
             return NotYet(self._reason, LONGEST_WAIT_MS, is_lost=True)
         doubt = self._unknown.get(number)
@@ -98,7 +98,7 @@ class RegistrySchemas(Generic[Made]):
 
     def _run(self, number: int) -> None:
         """Look up in a thread; an answer comes whatever happens."""
-        answer: Answer = Away("a look-up at the registry failed")
+        answer: RegistryAnswer = Away("a look-up at the registry failed")
         try:
             answer = self._look_up(number)
         finally:
@@ -151,10 +151,10 @@ class RegistrySchemas(Generic[Made]):
             left_ms = doubt.since_ms + self._settings.unknown_after - now_ms
             doubt.ask_at_ms = now_ms + min(left_ms, self._backoff.delay_ms(doubt.times))
 
-    def _keep(self, number: int, made: Made) -> None:
+    def _keep(self, number: int, prepared: PreparedSchema) -> None:
         while len(self._known) >= self._settings.cache:
             del self._known[next(iter(self._known))]
-        self._known[number] = made
+        self._known[number] = prepared
 
     def _now_ms(self) -> int:
         return int(self._monotonic() * 1000)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 
 from pipeline.errors import UsageError
 from pipeline.setting_types.quantity import Duration, format_duration
-from pipeline.yaml_text.diagnostics import ConfigFault, dotted, errors_in, from_pydantic
+from pipeline.yaml_text.diagnostics import Diagnostic, dotted, errors_in, from_pydantic
 from pipeline.yaml_text.yaml_file import UnreadableYaml, read_yaml
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -106,7 +106,7 @@ def read_faults(path: Path) -> FaultScript:
         raise UsageError(str(unreadable.fault)) from None
     except ValidationError as error:
         found = [from_pydantic(each, FaultScript, written.content) for each in errors_in(error)]
-        faults = [ConfigFault(str(path), written.line_of(each[0]), dotted(each[0]), *each[1:]) for each in found]
+        faults = [Diagnostic(str(path), written.line_of(each[0]), dotted(each[0]), *each[1:]) for each in found]
         raise UsageError("\n".join(map(str, faults))) from None
 
 
@@ -122,7 +122,7 @@ def parse_faults(text: bytes) -> FaultScript:
     except ValidationError as error:
         found = [from_pydantic(each, FaultScript, content) for each in errors_in(error)]
         raise UsageError(
-            "\n".join(str(ConfigFault("faults", 0, dotted(each[0]), *each[1:])) for each in found)
+            "\n".join(str(Diagnostic("faults", 0, dotted(each[0]), *each[1:])) for each in found)
         ) from None
     except ValueError:
         raise UsageError("found no JSON; expected a fault script as JSON") from None

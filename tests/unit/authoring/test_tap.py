@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from click.testing import CliRunner
 
-from pipeline.authoring.tap import MOST_BEHIND, Choice, Gate, Stage, Tap
+from pipeline.authoring.tap import MOST_BEHIND, Choice, Gate, Tap, TapStage
 from pipeline.authoring.trace import trace
 from pipeline.cli.main import cli
 from pipeline.cli.tap_view import TapView
@@ -109,15 +109,15 @@ RECORDS = [
     ("choice", "offsets"),
     [
         (Choice(), [0, 1, 2, 3, 4]),
-        (Choice(Stage.MAPPED), [0, 3, 4]),
-        (Choice(Stage.REFUSED), [2, 9]),
-        (Choice(Stage.MAPPED, event_codes=["refunded"]), [3]),
-        (Choice(Stage.REFUSED, reasons=[ReasonCode.NOT_JSON]), [9]),
-        (Choice(Stage.DECODED, reasons=[ReasonCode.FIELD_MISSING]), [2]),
+        (Choice(TapStage.MAPPED), [0, 3, 4]),
+        (Choice(TapStage.REFUSED), [2, 9]),
+        (Choice(TapStage.MAPPED, event_codes=["refunded"]), [3]),
+        (Choice(TapStage.REFUSED, reasons=[ReasonCode.NOT_JSON]), [9]),
+        (Choice(TapStage.DECODED, reasons=[ReasonCode.FIELD_MISSING]), [2]),
         (Choice(where=[compile_condition({"type": {"ne": "paid"}}, ()).holds]), [1, 3, 4]),
         (
             Choice(
-                Stage.MAPPED,
+                TapStage.MAPPED,
                 where=[
                     compile_condition({"type": "paid"}, ()).holds,
                     compile_condition({"user": {"exists": True}}, ()).holds,
@@ -171,7 +171,7 @@ def test_after_a_silence_the_brokers_are_asked(source):
 # --- what is printed ---------------------------------------------------------------------------------------------------------------
 
 
-def printed(source, capsys, *records, stage=Stage.DECODED, **options):
+def printed(source, capsys, *records, stage=TapStage.DECODED, **options):
     options = {"as_lines": False, "show_identifiers": False, **options}
     converter = build_converter(source, {})
     view = TapView(source, stage, **options)
@@ -187,7 +187,7 @@ PERSONAL = record(
 )
 
 
-@pytest.mark.parametrize("stage", [Stage.DECODED, Stage.MAPPED])
+@pytest.mark.parametrize("stage", [TapStage.DECODED, TapStage.MAPPED])
 @pytest.mark.parametrize("as_lines", [False, True])
 def test_identifiers_are_hidden_unless_they_are_asked_for(source, capsys, stage, as_lines):
     said = printed(source, capsys, PERSONAL, stage=stage, as_lines=as_lines)
@@ -198,7 +198,7 @@ def test_identifiers_are_hidden_unless_they_are_asked_for(source, capsys, stage,
 
 
 def test_an_identifier_of_the_wrong_shape_is_hidden_too(source, capsys):
-    said = printed(source, capsys, record(user={"uid": ["member-8", 4242]}), stage=Stage.REFUSED)
+    said = printed(source, capsys, record(user={"uid": ["member-8", 4242]}), stage=TapStage.REFUSED)
     assert "FIELD_TYPE" in said
     assert "member-8" not in said
     assert "4242" not in said
@@ -219,11 +219,11 @@ def test_a_line_is_an_object_whatever_is_in_the_record(source, capsys):
 
 
 def test_a_refused_record_says_why_and_shows_its_bytes_only_where_identifiers_may_be_shown(source, capsys):
-    said = printed(source, capsys, BROKEN, stage=Stage.REFUSED)
+    said = printed(source, capsys, BROKEN, stage=TapStage.REFUSED)
     assert "── shop-log:0:9: refused" in said
     assert "NOT_JSON at decode" in said
     assert "no json" not in said
-    assert "no json of 13812345678" in printed(source, capsys, BROKEN, stage=Stage.REFUSED, show_identifiers=True)
+    assert "no json of 13812345678" in printed(source, capsys, BROKEN, stage=TapStage.REFUSED, show_identifiers=True)
 
 
 @pytest.mark.parametrize("as_lines", [False, True])

@@ -160,7 +160,7 @@ def load(tmp_path):
 
 def test_a_mapping_that_fits_has_nothing_to_be_said(load):
     source = load()
-    assert source.doubts == ()
+    assert source.catalogue_warnings == ()
     assert source.catalogue.file == "shop.catalogue.yaml"
 
 

@@ -17,7 +17,7 @@ from schemas.attribute import attribute_string
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 from transforms.mapping.readers import event_time
-from transforms.mapping.scope import Known
+from transforms.mapping.scope import Scope
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
@@ -237,7 +237,7 @@ def test_an_order_with_all_its_types():
     types = {"amount": "decimal(2)", "day": "date", "created_at": "timestamp"}
     assert decode("debezium", event, types=types) == made
     # A DATETIME has no zone: it is one of the database's own, as the source file's `time_zone` says.
-    read = event_time(compile_value("$.created_at", Known()))
+    read = event_time(compile_value("$.created_at", Scope()))
     assert read(entry(made)) == 1_794_326_400_000
     utc = decode("debezium", event, types=types, timestamps="utc")
     assert utc["created_at"] == "2026-11-11T00:00:00Z"

@@ -13,7 +13,7 @@ import fastavro
 import httpx
 import pytest
 
-from pipeline.authoring.wait import answered
+from pipeline.authoring.wait import wait_for_answer
 from pipeline.cli.online import ask_registries
 from pipeline.config.load import load_source
 from pipeline.contracts.values import NotYet
@@ -172,7 +172,7 @@ def test_nothing_blocks_while_an_answer_is_awaited_and_what_is_known_goes_on():
     assert all(isinstance(registry.schemas.find(8), NotYet) for _ in range(100))
     assert registry.schemas.find(7) == "seven"
     registry.may_answer.set()
-    assert answered(lambda: registry.schemas.find(8)) == "eight"
+    assert wait_for_answer(lambda: registry.schemas.find(8)) == "eight"
     assert registry.asked == [7, 8]
 
 
@@ -272,16 +272,16 @@ def test_records_are_read_by_the_schema_that_they_name(serving):
     decode = decoder(serving)
     names = {}
     fastavro.parse_schema(json.loads(MONEY), names)
-    assert answered(lambda: decode(confluent(number, PAID, {"no": "n1"}))) == {"no": "n1"}
-    assert answered(lambda: decode(confluent(order, ORDER, {"sum": {"fen": 5}}, names))) == {"sum": {"fen": 5}}
+    assert wait_for_answer(lambda: decode(confluent(number, PAID, {"no": "n1"}))) == {"no": "n1"}
+    assert wait_for_answer(lambda: decode(confluent(order, ORDER, {"sum": {"fen": 5}}, names))) == {"sum": {"fen": 5}}
     assert decode(confluent(number, PAID, {"no": "n2"})) == {"no": "n2"}
 
 
 def test_what_names_no_schema_that_can_be_used_is_refused(serving):
     number = serving.registry.register("text", "{}", kind="JSON")
     decode = decoder(serving)
-    assert answered(lambda: decode(b"\x00" + number.to_bytes(4))).code is ReasonCode.SCHEMA_UNUSABLE
-    assert answered(lambda: decode(b"\x00\x00\x00\x00\x4d")).code is ReasonCode.SCHEMA_UNKNOWN
+    assert wait_for_answer(lambda: decode(b"\x00" + number.to_bytes(4))).code is ReasonCode.SCHEMA_UNUSABLE
+    assert wait_for_answer(lambda: decode(b"\x00\x00\x00\x00\x4d")).code is ReasonCode.SCHEMA_UNKNOWN
     assert decode(b"\x00\x00\x00").code is ReasonCode.NOT_AVRO
     assert decode(b"{}    ").code is ReasonCode.NOT_AVRO
 
@@ -291,7 +291,7 @@ def test_a_person_waits_only_so_long(serving):
     serving.__exit__(None, None, None)
     slept = []
     with pytest.raises(RegistryUnavailable, match="does not answer"):
-        answered(
+        wait_for_answer(
             lambda: decode(b"\x00\x00\x00\x00\x01\x00"),
             lambda seconds: (slept.append(seconds), time.sleep(min(seconds, 0.01))),
             5_000,
@@ -317,7 +317,7 @@ def test_where_a_person_waits_an_outage_is_waited_out_only_so_long_and_no_longer
     context = DecodeContext(environment={}, patience_ms=2_000, monotonic=lambda: float(next(seconds)))
     decode = build_decoder("avro", {"registry": "http://127.0.0.1:9"}, LIMITS, context)
     with pytest.raises(RegistryUnavailable, match=r"does not answer \(ConnectError\), for 3 s now"):
-        answered(lambda: decode(confluent(1, PAID, {"no": "n1"})))
+        wait_for_answer(lambda: decode(confluent(1, PAID, {"no": "n1"})))
     assert "trying for 2 s" in caplog.text
 
 
@@ -394,7 +394,7 @@ def test_confluents_own_client_gets_along_with_the_stand_in(serving):
     serializer = AvroSerializer(theirs, PAID)
     value = serializer({"no": "n1"}, SerializationContext("paid", MessageField.VALUE))
     decode = decoder(serving)
-    assert answered(lambda: decode(value)) == {"no": "n1"}
+    assert wait_for_answer(lambda: decode(value)) == {"no": "n1"}
 
 
 def test_a_folder_of_schemas_is_registered_by_their_names(tmp_path):

@@ -6,11 +6,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from transforms.fault import BadExpression, Location, Note
+from transforms.fault import BadExpression, KeyPath, Note
 from transforms.fields import compile_path
 from transforms.mapping.conditions import COMBINED
 from transforms.mapping.expressions import names_in
-from transforms.mapping.lint.formula import path_of
+from transforms.mapping.lint.condition_lines import path_of
 from transforms.mapping.models import EventRule, MappingSettings, UserRule, values_of
 from transforms.mapping.values import expressions_of, sources_of, text_around
 from transforms.values.numbers import number_of
@@ -21,13 +21,13 @@ _BRACES = re.compile(r"\{\{|\}\}|(?<![$\w])\$\.[^\W\d]")
 _LIKE_A_PATH = re.compile(r"\.?[^\W\d]\w*(?:\.\w+|\[-?\d+\])+")
 
 
-def slip_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note]:
+def mistake_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note]:
     """Say what is probably meant otherwise.
 
     A number in quotes as a bound, a path that a field is compared with, an expression outside `{{ }}` or without its `$.`, and a table or one of
     the `keys` that nothing names.
     """
-    rules: list[tuple[Location, EventRule | UserRule]] = [
+    rules: list[tuple[KeyPath, EventRule | UserRule]] = [
         *((("events", place), rule) for place, rule in enumerate(settings.events)),
         *((("users", place), rule) for place, rule in enumerate(settings.users)),
     ]
@@ -43,19 +43,20 @@ def slip_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note]:
     return notes
 
 
-def _values(rule: EventRule | UserRule, location: Location, fields: Collection[str]) -> Iterator[Note]:
+def _values(rule: EventRule | UserRule, location: KeyPath, fields: Collection[str]) -> Iterator[Note]:
     for key, written in values_of(rule):
         here = (*location, *key)
         if found := _BRACES.search(text_around(written)):
-            said = f"is reported with {found[0]!r} in it"
+            beginning = f"is reported with {found[0]!r} in it"
             yield Note(
-                here, f"{said}: an expression stands between {{{{ and }}}}, and begins with a path such as $.order.no"
+                here,
+                f"{beginning}: an expression stands between {{{{ and }}}}, and begins with a path such as $.order.no",
             )
         elif key[0] == "attributes" and isinstance(written, str) and _like_a_path(written, fields):
             yield Note(here, f"is the text {written!r} itself: the field is $.{written.lstrip('.')}")
 
 
-def _conditions(when: Mapping[str, Any], location: Location) -> Iterator[Note]:
+def _conditions(when: Mapping[str, Any], location: KeyPath) -> Iterator[Note]:
     for name, expected in when.items():
         here = (*location, name)
         if name in COMBINED:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from transforms.fault import BadExpression, Location, Note
-from transforms.fields import EVERY, Step
+from transforms.fault import BadExpression, KeyPath, Note
+from transforms.fields import EVERY, PathStep
 from transforms.mapping.expressions import functions_in, source_in
-from transforms.mapping.lint.formula import path_of
+from transforms.mapping.lint.condition_lines import path_of
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.values import expressions_of
 
@@ -43,7 +43,7 @@ class _Identity(NamedTuple):
     what: str
 
 
-_Steps = tuple[str | Step, ...]
+_Steps = tuple[str | PathStep, ...]
 
 
 def personal_notes(settings: MappingSettings) -> list[Note]:
@@ -60,7 +60,7 @@ def personal_notes(settings: MappingSettings) -> list[Note]:
     }
     notes = []
     for place, rule in enumerate(settings.events):
-        written: dict[Location, Any] = {("attributes", name): each for name, each in rule.attributes.items()}
+        written: dict[KeyPath, Any] = {("attributes", name): each for name, each in rule.attributes.items()}
         if not isinstance(rule.out_biz_id, list):  # a list is hashed
             written["out_biz_id",] = rule.out_biz_id
         for location, value in written.items():

@@ -14,15 +14,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.fault import BadExpression
-from transforms.mapping.functions import FUNCTIONS, MOST_CHARACTERS
-from transforms.mapping.scope import Known
+from transforms.mapping.functions import FUNCTIONS
+from transforms.mapping.scope import Scope
 from transforms.mapping.synonyms import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
+from transforms.mapping.text_functions import MOST_CHARACTERS
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
 from transforms.values.characters import _PLAIN
 from transforms.values.text import Inconvertible
 
-KNOWN = Known({"level": {"1": "silver", "true": "yes"}}, {"crm": b"secret"})
+KNOWN = Scope({"level": {"1": "silver", "true": "yes"}}, {"crm": b"secret"})
 ARGUMENTS = {"text": "'a'", "integer": "2", "number": "3", "any": "'x'", "table": "'level'", "key": "'crm'"}
 CALLS = (
     {"time": "time('%Y-%m-%d')"}
@@ -199,7 +200,7 @@ def test_a_table_is_asked_by_the_value_s_text():
 
 
 def test_a_bar_in_quotes_is_no_pipe():
-    assert compile_value("$['a|b'] | split('|', 1) | replace(\"'\", '|')", Known())(entry({"a|b": "x|y'z"})) == "y|z"
+    assert compile_value("$['a|b'] | split('|', 1) | replace(\"'\", '|')", Scope())(entry({"a|b": "x|y'z"})) == "y|z"
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ import pytest
 
 from pipeline.config.load import load_source
 from pipeline.config.warnings import warnings
-from transforms.mapping import MappingSettings, slip_notes
+from transforms.mapping import MappingSettings, mistake_notes
 
 RULE = {"event_code": "pay", "event_time": "$.ts", "customer_id": "$.user.id", "out_biz_id": "$.order.no"}
 
 
 def notes(*, keys=(), users=(), tables=None, **rule):
     settings = {"events": [{**RULE, **rule}], "users": list(users), "tables": tables or {}}
-    return slip_notes(MappingSettings.model_validate(settings), keys)
+    return mistake_notes(MappingSettings.model_validate(settings), keys)
 
 
 @pytest.mark.parametrize("bound", ["10", "-1.5", " 7 ", "1e3"])

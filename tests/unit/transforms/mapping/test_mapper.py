@@ -13,7 +13,7 @@ from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Skipped
 from transforms.fault import MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes
-from transforms.mapping.trace import Finding
+from transforms.mapping.trace import LineResult
 from transforms.testing import check_transform, entry
 
 RULE = {"event_code": "pay", "event_time": "$.ts", "customer_id": "$.user", "out_biz_id": "$.no"}
@@ -313,7 +313,7 @@ def test_explain_says_of_each_rule_what_became_of_it():
     assert (first.rule, first.matched, first.unmet) == (
         "events[0] pay",
         False,
-        (Finding("n gt 1", holds=False, found=1),),
+        (LineResult("n gt 1", holds=False, found=1),),
     )
     assert second.messages[0].wire["eventCode"] == "seen"
     assert third.refusal.code is ReasonCode.OUT_BIZ_ID_MISSING

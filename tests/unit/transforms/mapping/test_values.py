@@ -13,7 +13,7 @@ from transforms.base import Kind, Skipped
 from transforms.fault import BadExpression, MappingFaults
 from transforms.fields import compile_path
 from transforms.mapping import MappingSettings, compile_mapping, out_biz_id_notes, rule_notes
-from transforms.mapping.scope import Known
+from transforms.mapping.scope import Scope
 from transforms.mapping.values import compile_value, is_constant
 from transforms.testing import check_transform, entry
 
@@ -27,7 +27,7 @@ def mapper(*events, users=(), **more):
 
 
 def value(written, fields):
-    return compile_value(written, Known())(entry(fields))
+    return compile_value(written, Scope())(entry(fields))
 
 
 # --- every element -----------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_a_text_without_expressions_is_the_constant_it_is(text):
 )  # fmt: skip
 def test_what_is_wrong_says_what_would_be_right(written, found, expected):
     with pytest.raises(BadExpression) as bad:
-        compile_value(written, Known())
+        compile_value(written, Scope())
     assert found in bad.value.found
     assert expected in bad.value.expected
 
