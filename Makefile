@@ -6,8 +6,12 @@ STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
 RUNS ?= 1000000
+# Passed on to pytest: make quick ARGS="-k claims"
+ARGS ?=
+# Tests side by side, one process a core; a process that has nothing left takes over tests of another.
+PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 
-.PHONY: demo test lint schemas bench fuzz clean
+.PHONY: demo quick test lint schemas bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -28,8 +32,11 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(DEMO_STAMP) ## Run the whole job on an embedded Kafka against a stand-in for Quick Audience
 	$(BIN)/log2mq demo
 
-test: $(STAMP) ## Run the tests, on a real Kafka
-	$(BIN)/python -m pytest
+quick: $(STAMP) ## Run what answers at once: unit, golden and docs tests, without Kafka and with few examples (ARGS="-k name")
+	$(PYTEST) --hypothesis-profile quick -m 'not kafka' tests/unit tests/golden tests/docs tests/test_architecture.py $(ARGS)
+
+test: $(STAMP) ## Run the tests, on a real Kafka (ARGS="-k name")
+	$(PYTEST) $(ARGS)
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

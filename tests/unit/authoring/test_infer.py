@@ -10,7 +10,7 @@ from pathlib import Path
 import fastavro
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.authoring.infer.avro import is_confluent
@@ -25,6 +25,7 @@ from pipeline.decode import DecodeContext
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import RegistryUnavailable, UsageError
+from tests.support.examples import examples
 
 PLACE = Place("shop", "shop-log", {"bootstrap_servers": "localhost:9092"})
 ENVIRONMENT = {}
@@ -174,7 +175,7 @@ ANY = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@examples(times=0.6)
 @given(
     st.one_of(
         st.lists(st.dictionaries(st.text(max_size=6), ANY, max_size=4).map(lambda each: json.dumps(each, ensure_ascii=True).encode()), min_size=1, max_size=8),

@@ -11,7 +11,7 @@ from decimal import Decimal
 import avro.io
 import avro.schema
 import fastavro
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits
@@ -19,6 +19,7 @@ from pipeline.decode.avro.canonical import canonical_form
 from pipeline.decode.avro.data_reader import DataReader, schema_fingerprint
 from pipeline.decode.avro.schema import read_schema
 from schemas.refusal import Refusal
+from tests.support.examples import examples
 
 LIMITS = DecodeLimits()
 
@@ -128,7 +129,7 @@ def written(schema, value):
 
 
 @given(st.data())
-@settings(max_examples=400)
+@examples(times=4)
 def test_what_is_written_is_read_back(data):
     schema, values = data.draw(typed())
     schema = named(schema)
@@ -139,7 +140,7 @@ def test_what_is_written_is_read_back(data):
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(times=2)
 def test_apaches_library_writes_and_reads_the_same(data):
     schema, values = data.draw(typed())
     schema = named(schema)
@@ -152,7 +153,7 @@ def test_apaches_library_writes_and_reads_the_same(data):
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(times=2)
 def test_the_schema_resolved_to_itself_changes_nothing(data):
     schema, values = data.draw(typed())
     schema = named(schema)
@@ -177,7 +178,7 @@ EVOLUTIONS = {
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(times=2)
 def test_apaches_library_resolves_schemas_the_same(data):
     kinds = data.draw(st.lists(st.sampled_from(list(EVOLUTIONS)), min_size=1, max_size=5))
     values = {
@@ -208,7 +209,7 @@ def test_apaches_library_resolves_schemas_the_same(data):
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(times=2)
 def test_canonical_form_and_fingerprint_are_those_of_the_libraries(data):
     schema = named(data.draw(typed())[0])
     form = canonical_form(read_schema(json.dumps(schema)))
@@ -218,7 +219,7 @@ def test_canonical_form_and_fingerprint_are_those_of_the_libraries(data):
 
 
 @given(st.data())
-@settings(max_examples=300)
+@examples(times=3)
 def test_damaged_data_is_answered(data):
     schema, values = data.draw(typed())
     schema = named(schema)

@@ -10,7 +10,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.retry import Backoff, Breaker
@@ -37,6 +37,7 @@ from pipeline.job.dispatch import Dispatch
 from pipeline.job.limits import Pace
 from pipeline.job.runner import Parts, Runner
 from schemas.log import RawRecord
+from tests.support.examples import examples
 from transforms.base import Kind
 from transforms.mapping import compile_mapping
 from transforms.mapping.models import MappingSettings
@@ -304,7 +305,7 @@ def is_bad(entry):
     return entry is None or (entry["type"] != "other" and not is_good(entry))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(times=1.5)
 @given(
     logs=st.lists(st.lists(RECORDS, max_size=60), min_size=1, max_size=3),
     seed=st.integers(0, 2**32),
@@ -345,7 +346,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_taken_twice(logs, seed, tr
     )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(times=0.3)
 @given(numbers=st.lists(st.integers(0, 30), min_size=1, max_size=40), seed=st.integers(0, 2**32))
 def test_identities_are_taken_before_the_events_of_their_record(numbers, seed):
     world = World([[value(number, "both") for number in numbers]], Random(seed))
