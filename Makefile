@@ -11,7 +11,7 @@ ARGS ?=
 # Tests side by side, one process a core; a process that has nothing left takes over tests of another.
 PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 
-.PHONY: demo quick test lint schemas bench fuzz clean
+.PHONY: demo quick test coverage lint schemas bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -33,10 +33,13 @@ demo: $(DEMO_STAMP) ## Run the whole job on an embedded Kafka against a stand-in
 	$(BIN)/log2mq demo
 
 quick: $(STAMP) ## Run what answers at once: unit, golden and docs tests, without Kafka and with few examples (ARGS="-k name")
-	$(PYTEST) --hypothesis-profile quick -m 'not kafka' tests/unit tests/golden tests/docs tests/test_architecture.py $(ARGS)
+	$(PYTEST) --hypothesis-profile quick -m 'not kafka and not slow' tests/unit tests/golden tests/docs tests/test_architecture.py $(ARGS)
 
 test: $(STAMP) ## Run the tests, on a real Kafka (ARGS="-k name")
 	$(PYTEST) $(ARGS)
+
+coverage: $(STAMP) ## Run the tests and say what of the job's way no test reaches (ARGS="-k name")
+	$(PYTEST) --cov --cov-report term-missing $(ARGS)
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .
@@ -58,4 +61,4 @@ fuzz: $(STAMP) ## Put malformed records without end through every decoder and th
 	$(BIN)/python tests/fuzz/run.py --runs $(RUNS) 2>.fuzz/log
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -252,6 +252,7 @@ def test_a_line_longer_than_a_record_may_be_is_refused_and_not_held(check):
     assert "of 2 records" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(SampleKind))
 def test_the_example_files_over_their_sample_logs_come_to_the_books_known_beforehand(kind, tmp_path):
     sample = generate(kind, 3_000, 5, SampleSettings(poison=False))

@@ -133,6 +133,7 @@ def test_the_row_before_a_change_brings_no_identifier_into_the_file(tmp_path):
     assert not [n for n in range(60) if f"138{n:08}" in text or f" u{n % 9}" in text.replace("event_code: u", "")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SampleKind)
 def test_the_sample_logs_give_files_that_check_takes_with_no_identifier_in_them(kind, tmp_path):
     values = [line.value for line in generate(kind, 1_000, 3, SampleSettings())]

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from pipeline.contracts.values import Partition
 from pipeline.job.books import Books
 from pipeline.job.status import Status
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.supervisor import Supervisor, Told
 from pipeline.runtime.worker_process import Voice
+
+pytestmark = pytest.mark.slow  # each worker is a process
 
 
 class Talker:
