@@ -74,7 +74,7 @@ class Serving:
         """What a terminal was sent, without its control sequences: each redrawing on a line of its own."""
         return re.sub(r"\x1b\[2K|\r", "\n", re.sub(r"\x1b\[(?!2K)[0-9;?]*[a-zA-Z]", "", self.text()))
 
-    def says(self, pattern, limit_s=60):
+    def says(self, pattern, limit_s=180):
         """Wait until it says something, and return the match."""
         until = time.monotonic() + limit_s
         while not (found := re.search(pattern, self.text())):
@@ -151,7 +151,7 @@ def test_ctrl_c_while_the_command_still_loads_gets_a_sentence(source):
     )
     assert any(line.endswith(" click\n") for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    said = [line for line in process.communicate(timeout=30)[1].splitlines() if not line.startswith("import time:")]
+    said = [line for line in process.communicate(timeout=120)[1].splitlines() if not line.startswith("import time:")]
     assert said == ["log2mq: interrupted"]
     assert process.returncode == 130
 
@@ -163,7 +163,7 @@ def test_ctrl_c_while_workers_still_load_stops_them_in_good_order(source, kafka,
     job = serve("run", made.path, "--no-progress", "--workers", "2")
     job.says("worker 1 runs as process")
     os.killpg(job.process.pid, signal.SIGINT)  # a terminal tells the whole group
-    assert job.process.wait(timeout=30) == 0
+    assert job.process.wait(timeout=120) == 0
     assert "Traceback" not in job.text()
     assert "the books of this run" in job.text()
 
@@ -175,7 +175,7 @@ def test_a_halt_prints_the_books_before_its_reason(source, kafka, serve):
     made.save()
     for workers in ([], ["--workers", "1"]):
         job = serve("run", made.path, "--no-progress", *workers)
-        assert job.process.wait(timeout=60) == 4
+        assert job.process.wait(timeout=120) == 4
         text = job.text()
         rows = [line.split() for line in text.splitlines()]
         assert [f"{made.topic}:0", "2", "0", "0", "1", "0", "1"] in rows, text
@@ -548,7 +548,7 @@ def test_the_broker_listens_on_loopback_only_and_dies_with_its_parent(serve, tmp
     assert {each.removeprefix("::ffff:") for each in listening} == {"127.0.0.1"}
     standing.process.kill()
     standing.process.wait()
-    psutil.wait_procs([broker], timeout=30)
+    psutil.wait_procs([broker], timeout=120)
     assert not broker.is_running()
 
 

@@ -26,7 +26,7 @@ def numbers(made):
     return {int(biz.removeprefix("n")) for _, biz in made.events()}
 
 
-def play(made, *steps, limit_s=60, **hooks):
+def play(made, *steps, limit_s=180, **hooks):
     """Run the job; do each step once the condition before it holds, and stop after the last. Steps are conditions and actions in turn."""
     with made.job(**hooks) as job, ThreadPoolExecutor(1) as beside:
 

@@ -10,4 +10,5 @@ def examples(*, times: float) -> settings:
 
     The profiles are in tests/conftest.py. A fixed number beside a test would override them.
     """
-    return settings(max_examples=max(1, round(settings.default.max_examples * times)))
+    profile = settings.get_profile(settings.get_current_profile_name())
+    return settings(max_examples=max(1, round(profile.max_examples * times)))
