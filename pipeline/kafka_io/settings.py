@@ -70,6 +70,7 @@ class KafkaSettings(BaseModel):
     max_poll_records: Annotated[int, Field(ge=1, le=100_000)] = 500
     max_poll_interval: Annotated[Duration, Field(ge=10_000)] = 300_000
     session_timeout: Annotated[Duration, Field(ge=6_000, le=1_800_000)] = 45_000
+    metadata_max_age: Annotated[Duration, Field(ge=500, le=3_600_000)] = 30_000
     fetch_max_bytes: Annotated[ByteSize, Field(ge=1 << 16, le=512 << 20)] = 16 << 20
     api_version: str | None = None
     security: SecuritySettings = SecuritySettings()
