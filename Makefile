@@ -6,11 +6,15 @@ STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
 RUNS ?= 1000000
+# Passed on to pytest: make quick ARGS="-k claims"
+ARGS ?=
+# Tests side by side, one process a core; a process that has nothing left takes over tests of another.
+PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 
 # Writes what a comment in a page asks for below that comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
 
-.PHONY: demo test lint schemas bench fuzz clean
+.PHONY: demo quick test coverage lint schemas bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -31,8 +35,14 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(DEMO_STAMP) ## Run the whole job on an embedded Kafka against a stand-in for Quick Audience
 	$(BIN)/log2mq demo
 
-test: $(STAMP) ## Run the tests, on a real Kafka
-	$(BIN)/python -m pytest
+quick: $(STAMP) ## Run what answers at once: unit, golden and docs tests, without Kafka and with few examples (ARGS="-k name")
+	$(PYTEST) --hypothesis-profile quick -m 'not kafka and not slow' tests/unit tests/golden tests/docs tests/test_architecture.py $(ARGS)
+
+test: $(STAMP) ## Run the tests, on a real Kafka (ARGS="-k name")
+	$(PYTEST) $(ARGS)
+
+coverage: $(STAMP) ## Run the tests and say what of the job's way no test reaches (ARGS="-k name")
+	$(PYTEST) --cov --cov-report term-missing $(ARGS)
 
 lint: $(STAMP) ## Check style, types and the settings tables of docs/
 	$(BIN)/ruff check .
@@ -57,4 +67,4 @@ fuzz: $(STAMP) ## Put malformed records without end through every decoder and th
 	$(BIN)/python tests/fuzz/run.py --runs $(RUNS) 2>.fuzz/log
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -8,15 +8,39 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.contracts.values import Partition
-from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.emulator.quick_audience.server import StandIn
 from pipeline.errors import ComponentMissing
 from tests.support.jobs import RULES, Source
 from tests.support.kafka import TestKafka
+from tests.support.shared_broker import SharedBroker, shared_broker
 
-# How fast a machine is says nothing about a property. Under CI hypothesis takes the same examples each time by itself.
-settings.register_profile("log2mq", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("log2mq")
+# How many examples a property test runs (see tests/support/examples.py); `--hypothesis-profile quick` chooses. How fast a machine is says
+# nothing about a property, so there is no deadline. `ci` takes the same examples each time.
+for profile, number in {"quick": 10, "default": 100}.items():
+    settings.register_profile(
+        profile, settings(), deadline=None, max_examples=number, suppress_health_check=[HealthCheck.too_slow]
+    )
+CI = {"derandomize": True, "database": None, "print_blob": True}
+settings.register_profile("ci", settings.get_profile("default"), **CI)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+BROKER = pytest.StashKey[SharedBroker]()
+"""Of the process that runs the tests, or controls those that do."""
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.stash[BROKER] = SharedBroker()
+
+
+def pytest_unconfigure(config):
+    if BROKER in config.stash:
+        config.stash[BROKER].stop()
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_configure_node(node):
+    node.workerinput["broker"] = node.config.stash[BROKER].address
 
 
 def pytest_collection_modifyitems(items):
@@ -26,20 +50,17 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def kafka():
+def kafka(request):
     if servers := os.environ.get("LOG2MQ_TEST_KAFKA"):
-        yield TestKafka(servers)
-        return
+        return TestKafka(servers)
+    config = request.config
+    address = config.workerinput["broker"] if hasattr(config, "workerinput") else config.stash[BROKER].address
     try:
-        broker = EmbeddedBroker(
-            settings={"log.retention.check.interval.ms": "500", "log.cleaner.backoff.ms": "500"}
-        ).start()
+        return TestKafka(shared_broker(address))
     except ComponentMissing as missing:
         if os.environ.get("CI"):
             pytest.fail(f"the real-Kafka tests are required here: {missing}")
         pytest.skip(f"no Kafka: {missing}")
-    yield TestKafka(broker.bootstrap_servers)
-    broker.stop()
 
 
 @pytest.fixture

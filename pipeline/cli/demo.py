@@ -59,10 +59,10 @@ def show(console: Console, result: DemoResult) -> None:
     for heading in ("source", "account", *HEADINGS):
         table.add_column(heading, justify="left" if heading in {"source", "account"} else "right", overflow="fold")
     for kind, source in result.sources.items():
-        expected, books = source.expected, source.books
+        expected = source.expected
         figures = (expected.read, expected.reported, expected.duplicate, expected.filtered, expected.dead_letters, 0)
         table.add_row(kind.value, "expected", *(f"{figure:,}" for figure in figures))
-        table.add_row("", "job's books", *books_row(books), end_section=True)
+        table.add_row("", "job's books", *books_row(source.account), end_section=True)
     console.print(table)
     console.print()
     table = Table(
@@ -93,18 +93,10 @@ def show(console: Console, result: DemoResult) -> None:
         )
         console.print(f"dead letters of {kind}: {reasons}", markup=False)
     console.print(
-        "\nre-read: reported just before the worker was killed; read again by its successor and recognised. "
+        "\nre-read: reported just before the worker was killed; read again by its successor and recognised; their records count as reported. "
         "more than once: sent again because the killed worker could not say whether they had arrived (same outBizId).",
         markup=False,
     )
-    for kind, source in result.sources.items():
-        again = source.books.reported + source.books.reread - source.expected.reported
-        if again:
-            console.print(
-                f"{kind}: {abs(again):,} records count as reported rather than duplicate: read again after the kill, they told a customer's "
-                "earlier identities once more, and then the later ones, which hold.",
-                markup=False,
-            )
     verdict = "nothing lost, nothing unexplained" if not result.lost and not result.unknown else "NOT balanced"
     console.print(
         f"lost {result.lost}, unknown {result.unknown}: {verdict}; {result.seconds:.0f} s in all", style="bold"

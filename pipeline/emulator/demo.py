@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,22 @@ class SourceResult:
         return len(self.expected.events - self.accepted.keys())
 
     @property
+    def account(self) -> Books:
+        """The job's books, with what was reported before the kill and recognised after it as what it is: reported."""
+        reread = self.books.reread
+        return replace(
+            self.books, reported=self.books.reported + reread, duplicate=self.books.duplicate - reread, reread=0
+        )
+
+    @property
     def unknown(self) -> int:
-        """Events taken that nobody expected, and records that no account explains."""
-        unbalanced = abs(self.expected.read - self.books.read)
-        return len(self.accepted.keys() - self.expected.events) + unbalanced + self.books.in_flight
+        """Events taken that nobody expected, and by how many records the job's account differs from the expected one."""
+        found, meant = self.account, self.expected
+        pairs = (
+            (found.read, meant.read), (found.reported, meant.reported), (found.duplicate, meant.duplicate),
+            (found.filtered, meant.filtered), (found.dead_lettered, meant.dead_letters), (found.in_flight, 0),
+        )  # fmt: skip
+        return len(self.accepted.keys() - meant.events) + sum(abs(one - other) for one, other in pairs)
 
     @property
     def more_than_once(self) -> int:

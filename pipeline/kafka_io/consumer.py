@@ -18,8 +18,6 @@ from pipeline.kafka_io.client import client_settings, opened, unavailable
 from pipeline.kafka_io.settings import KafkaSettings
 
 CLOSE_LIMIT_MS = 1_000
-METADATA_MAX_AGE_MS = 30_000
-"""How late new partitions, new topics of a pattern, and topics made anew are noticed at most."""
 
 MOST_BYTES_A_PARTITION = 4 << 20
 """Fetched of one partition at a time. A larger record comes all the same, alone (KIP-74)."""
@@ -110,7 +108,7 @@ def open_consumer(
             max_partition_fetch_bytes=min(settings.fetch_max_bytes, MOST_BYTES_A_PARTITION),
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),
             allow_auto_create_topics=False,
-            metadata_max_age_ms=METADATA_MAX_AGE_MS,
+            metadata_max_age_ms=settings.metadata_max_age,
             metrics_enabled=False,
         )
     except errors.KafkaError as error:

@@ -154,6 +154,14 @@ class KafkaSettings(BaseModel):
             description="The time after which the group takes a member without heartbeats for dead.",
         ),
     ] = 45_000
+    metadata_max_age: Annotated[
+        Duration,
+        Field(
+            ge=500,
+            le=3_600_000,
+            description="The longest time until new partitions, new topics of a pattern, and topics created again are noticed.",
+        ),
+    ] = 30_000
     fetch_max_bytes: Annotated[
         ByteSize,
         Field(ge=1 << 16, le=512 << 20, description="The largest size of one fetch, which is read ahead of the job."),

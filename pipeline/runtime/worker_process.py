@@ -22,15 +22,18 @@ from pipeline.runtime.supervisor import Told
 SAME_WISH_S = 0.2
 
 
-def on_stop_signals(stop: Callable[[], None], leave: Callable[[], None] = lambda: None) -> None:
+def on_stop_signals(
+    stop: Callable[[], None], leave: Callable[[], None] = lambda: None, monotonic: Callable[[], float] = time.monotonic
+) -> None:
     """SIGTERM and Ctrl-C ask for a stop; a second one leaves at once, after `leave`, with exit code 130.
 
-    What comes with the first one is the same wish: some tools send their signal to the process and to its group.
+    What comes with the first one is the same wish: some tools send their signal to the process and to its group. `monotonic` is a
+    clock in seconds.
     """
     asked_s: list[float] = []
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        now_s = time.monotonic()
+        now_s = monotonic()
         if asked_s and now_s - asked_s[0] < SAME_WISH_S:
             return
         if asked_s:

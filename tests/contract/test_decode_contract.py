@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decode import DECODERS, DecodeLimits, UnknownFormatError, build_decoder
 from schemas.refusal import ReasonCode, Refusal, Stage
 from tests.support.decoders import CONTEXT, GOOD, OPTIONS
+from tests.support.examples import examples
 from tests.support.paths import ROOT
 from transforms.base import Skipped
 
@@ -113,14 +114,12 @@ def test_hostile_input_is_answered(name, value):
 
 @EVERY
 @given(value=st.binary(max_size=300))
-@settings(max_examples=100)
 def test_arbitrary_bytes_are_answered(name, value):
     check_answer(decoder(name)(value))
 
 
 @EVERY
 @given(data=st.data())
-@settings(max_examples=100)
 def test_damaged_records_are_answered(name, data):
     good = bytearray(GOOD[name])
     for _ in range(data.draw(st.integers(1, 4))):
@@ -133,7 +132,7 @@ def test_damaged_records_are_answered(name, data):
 @given(
     value=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: text.encode(errors="surrogatepass")))
 )
-@settings(max_examples=50)
+@examples(times=0.5)
 def test_the_same_bytes_give_the_same_answer(name, value):
     first, second = decoder(name), decoder(name)
     assert repr(first(value)) == repr(second(value)) == repr(first(value))

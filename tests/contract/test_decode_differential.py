@@ -15,12 +15,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from apachelogs import InvalidEntryError, LogParser
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.decode.syslog import FACILITIES, SEVERITIES
 from schemas.refusal import ReasonCode, Refusal
+from tests.support.examples import examples
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of modules that its parser generator imports
@@ -59,7 +60,7 @@ def clf_time(moment):
     host=HOSTS, user=st.one_of(st.just("-"), WORDS), at=TIMES, request=st.tuples(st.sampled_from(["GET", "POST", "OPTIONS"]), TARGETS).map(" ".join),
     status=st.integers(100, 599), size=st.one_of(st.just("-"), st.integers(1, 10**12).map(str)), referer=st.one_of(st.just(None), HEADERS), agent=st.one_of(st.just(None), HEADERS),
 )  # fmt: skip
-@settings(max_examples=300)
+@examples(times=3)
 def test_apache_combined_is_read_as_apachelogs_reads_it(host, user, at, request, status, size, referer, agent):
     assume(at.utcoffset().total_seconds() % 60 == 0)  # %z of the common format has no seconds
     quoted = ["-" if text is None else as_apache_writes(text) for text in (referer, agent)]
@@ -111,7 +112,7 @@ def test_another_apache_format_is_read_or_refused_as_apachelogs_does(
 
 
 @given(target=st.from_regex(r"\A/[a-z%20+./]{0,8}(?:\?[a-z0-9=&+%]{0,20})?\Z"))
-@settings(max_examples=200)
+@examples(times=2)
 def test_a_query_is_read_as_urllib_reads_it(target):
     fields = decoder("nginx", log_format='"$request"')(f'"GET {target} HTTP/1.1"'.encode())
     pairs = parse_qsl(urlsplit(f"http://h{target}").query, keep_blank_values=True, errors="backslashreplace")
@@ -130,7 +131,7 @@ PARAMETERS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_char
     priority=st.integers(0, 191), at=st.datetimes(datetime(1971, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC)), names=st.tuples(*[st.one_of(st.just("-"), NAMES)] * 4),  # noqa: DTZ001 - hypothesis adds the zone
     data=st.dictionaries(NAMES, st.dictionaries(NAMES, PARAMETERS, max_size=3), max_size=3), message=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10),
 )  # fmt: skip
-@settings(max_examples=150)
+@examples(times=1.5)
 def test_rfc_5424_is_read_as_another_parser_reads_it(priority, at, names, data, message):
     assume(
         not message.startswith("\ufeff")
@@ -181,7 +182,7 @@ def test_a_pattern_matches_as_in_re(pattern, text, match):
 
 
 @given(text=st.text('ab,"\n\r; 付', max_size=16))
-@settings(max_examples=400)
+@examples(times=4)
 def test_rows_are_those_that_the_grammar_of_rfc_4180_finds(text):
     rows, whole = rfc_4180(text.rstrip("\r\n"))
     answer = decoder("csv", columns=["a", "b", "c"], ragged=True)(text.encode())
@@ -220,7 +221,7 @@ NUMBERS_ALIKE = st.one_of(
 
 
 @given(value=st.dictionaries(st.text(max_size=4), st.recursive(NUMBERS_ALIKE, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=8), max_size=4), place=st.integers(0, 200), byte=st.sampled_from(b'{}[],:"\\0 -e.tu'))  # fmt: skip
-@settings(max_examples=300)
+@examples(times=3)
 def test_json_is_taken_or_refused_as_by_the_standard_library(value, place, byte):
     text = bytearray(json.dumps(value, ensure_ascii=True).encode())
     text[place % len(text)] = byte
@@ -250,7 +251,7 @@ TREES = st.recursive(XML_TEXTS, lambda inner: st.lists(st.tuples(TAGS, inner), m
     children=st.lists(st.tuples(TAGS, TREES), min_size=1, max_size=4),
     attributes=st.dictionaries(TAGS, XML_TEXTS, max_size=2),
 )
-@settings(max_examples=200)
+@examples(times=2)
 def test_what_elementtree_writes_and_reads_is_read_the_same(children, attributes):
     root = element("root", children)
     root.attrib.update(attributes)

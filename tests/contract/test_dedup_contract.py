@@ -21,6 +21,7 @@ from tests.support.dedup_stores import (
     claim,
     serve_lmdb,
 )
+from tests.support.examples import examples
 
 GRANTED, HELD, DUPLICATE, REREAD = Standing
 
@@ -375,10 +376,6 @@ def test_two_owners_agree_with_the_model(stores):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
+            examples(times=0.6), stateful_step_count=30, suppress_health_check=list(HealthCheck), database=None
         ),
     )

@@ -8,12 +8,13 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.decode.grok.well_known import patterns_of
 from schemas.refusal import Refusal
+from tests.support.examples import examples
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", SyntaxWarning)  # its source has an escape that Python does not know
@@ -67,7 +68,7 @@ def agree(name, text):
 
 
 @given(name=st.sampled_from(ALIKE), text=PIECES)
-@settings(max_examples=600)
+@examples(times=6)
 def test_a_named_pattern_of_grok_takes_what_pygrok_takes(name, text):
     agree(name, text)
 
@@ -77,7 +78,7 @@ def test_a_named_pattern_of_grok_takes_what_pygrok_takes(name, text):
     place=st.integers(0, 60),
     piece=st.one_of(st.just(""), st.sampled_from(list(" 019:-/.,+aZ\\\"'?"))),
 )
-@settings(max_examples=600)
+@examples(times=6)
 def test_a_text_of_a_named_pattern_with_one_letter_changed_is_taken_or_not_as_by_pygrok(name, place, piece):
     text = WHOLE[name]
     place %= len(text)

@@ -37,6 +37,7 @@ def test_the_source_file_is_right_and_the_fault_is_as_shown(tmp_path):
     assert shown[1] in str(found.value)
 
 
+@pytest.mark.slow
 def test_the_test_passes(tmp_path):
     (tmp_path / "shop_transforms.py").write_text(MODULE)
     (tmp_path / "test_orders.py").write_text(TEST.replace('.json")', '.json", update=True)'))

@@ -83,6 +83,7 @@ def test_the_command_lists_it(installed):
     ]
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(tmp_path):
     folder = tmp_path / "plugin"
     shutil.copytree(TEMPLATE, folder)

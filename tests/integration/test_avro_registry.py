@@ -173,7 +173,7 @@ class _Without:
         return name if name == self._dead else self._kafka.topic(partitions, name, **config)
 
 
-def wait_until(condition, limit_s=40):
+def wait_until(condition, limit_s=180):
     until = time.monotonic() + limit_s
     while time.monotonic() < until:
         if condition():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 
 import pytest
 
 from pipeline.errors import DestinationHalt, TooManyDeadLetters
+from tests.support.jobs import wait_for
 
 
 def paid(number, **more):
@@ -214,10 +214,15 @@ def test_stopping_finishes_what_is_in_flight(source, kafka, stand_in):
     made = source()
     kafka.write(made.topic, [paid(number) for number in range(100)])
     with made.job() as job:
-        threading.Timer(1.5, job.runner.stop).start()
-        begun = time.monotonic()
+
+        def stop_at_first_call():
+            wait_for(lambda: stand_in.desk.faults.calls, "the first call")
+            job.runner.stop()
+
+        stopping = threading.Thread(target=stop_at_first_call)
+        stopping.start()
         total = job.runner.run().total
-    assert time.monotonic() - begun < 20
+        stopping.join()
     assert total.in_flight == 0
     assert total.reported == total.read == len(made.events())
 

@@ -10,7 +10,6 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetad
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io import consumer as kafka_consumer
 from pipeline.kafka_io.admin import Topics
 from pipeline.kafka_io.source import KafkaSource
 
@@ -38,7 +37,7 @@ def opened(kafka):
         each.close()
 
 
-def poll_until(source, condition, limit_s=30, seen=None):
+def poll_until(source, condition, limit_s=120, seen=None):
     """Poll until the condition over (events, records) seen so far holds."""
     events, records = seen or ([], [])
     until = time.monotonic() + limit_s
@@ -88,11 +87,10 @@ def test_a_topic_made_anew_while_the_job_was_down_is_told_by_its_id(kafka, opene
     assert next(each for each in events if isinstance(each, Assigned)).start == {here: Commit(0, "books")}
 
 
-def test_a_topic_made_anew_while_it_is_read_is_read_from_its_beginning(kafka, opened, monkeypatch):
-    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 1_000)
+def test_a_topic_made_anew_while_it_is_read_is_read_from_its_beginning(kafka, opened):
     topic = kafka.topic(1)
     kafka.write(topic, values(b"old", 20))
-    source = opened(topic, on_lost_offsets="continue")
+    source = opened(topic, on_lost_offsets="continue", metadata_max_age="1s")
     poll_until(source, lambda _, records: len(records) == 20)
     assert source.commit({Partition(topic, 0): Commit(20, "")})
     make_anew(kafka, topic)  # nobody polls meanwhile
@@ -103,11 +101,10 @@ def test_a_topic_made_anew_while_it_is_read_is_read_from_its_beginning(kafka, op
     assert [each.offset for each in records][-50:] == list(range(50))
 
 
-def test_a_topic_made_anew_while_it_is_read_halts_by_default(kafka, opened, monkeypatch):
-    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 1_000)
+def test_a_topic_made_anew_while_it_is_read_halts_by_default(kafka, opened):
     topic = kafka.topic(1)
     kafka.write(topic, values(b"old", 20))
-    source = opened(topic)
+    source = opened(topic, metadata_max_age="1s")
     poll_until(source, lambda _, records: len(records) == 20)
     make_anew(kafka, topic)
     kafka.write(topic, values(b"new", 50))
@@ -127,16 +124,14 @@ def test_brokers_that_stay_away_are_noticed_and_given_up(kafka, caplog):
         poll_until(source, lambda _, records: len(records) == 5)
         broker.restart(at_once=True)
         own.write(topic, values(b"w", 5))
-        poll_until(
-            source, lambda _, records: len(records) == 5, limit_s=120
-        )  # an outage within the limit is waited out
+        poll_until(source, lambda _, records: len(records) == 5)  # an outage within the limit is waited out
         source.close()
         source = open_source(own, topic, give_up_after="8s")
-        poll_until(source, lambda _, records: len(records) == 10, limit_s=60)
+        poll_until(source, lambda _, records: len(records) == 10)
         broker.halt()
         began = time.monotonic()
         with pytest.raises(SourceUnavailable, match="reading for 8 s: no broker answers"):
-            poll_until(source, lambda *_: False, limit_s=60)
+            poll_until(source, lambda *_: False)
         assert time.monotonic() - began > 8
         assert "reading fails" in caplog.text
         source.close()
@@ -211,7 +206,7 @@ def test_a_damaged_batch_halts_with_its_place(kafka, tmp_path):
         with pytest.raises(
             SourceUnavailable, match=rf"a record cannot be read .*{topic}.* failed crc check.*--reset-offsets"
         ):
-            poll_until(source, lambda *_: False, limit_s=60)
+            poll_until(source, lambda *_: False)
         source.close()
 
 
@@ -246,11 +241,10 @@ def _write_neither(kafka, topic):
     producer.flush(10)
 
 
-def test_a_join_that_outlasts_its_poll_is_finished_by_the_next(kafka, opened, monkeypatch):
+def test_a_join_that_outlasts_its_poll_is_finished_by_the_next(kafka, opened):
     """A partition was added, so the leader joins anew; polls are too short for the brokers' answer."""
-    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 500)
     topic = kafka.topic(1)
-    source = opened(topic)
+    source = opened(topic, metadata_max_age="500ms")
     poll_until(source, lambda events, _: any(isinstance(each, Assigned) for each in events))
     asking = KafkaAdminClient(bootstrap_servers=kafka.servers)
     asking.create_partitions({topic: 2})

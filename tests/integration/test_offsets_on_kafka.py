@@ -36,7 +36,7 @@ def member(kafka):
         each.close()
 
 
-def poll_until(source, condition, committable=None, limit_s=30):
+def poll_until(source, condition, committable=None, limit_s=120):
     """Poll until the condition over (events, records, positions) seen so far holds."""
     events, records, positions = [], [], {}
     until = time.monotonic() + limit_s

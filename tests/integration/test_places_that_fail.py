@@ -39,7 +39,7 @@ class Process:
     def text(self):
         return b"".join(self._said).decode()
 
-    def wait(self, limit_s=90):
+    def wait(self, limit_s=180):
         code = self.process.wait(timeout=limit_s)
         self._reader.join()
         return code, self.text
@@ -113,7 +113,7 @@ def test_a_dead_letter_topic_that_goes_away_holds_the_job_until_it_is_back(sourc
     time.sleep(2)
     assert kafka.committed(made.group)[here(made)].offset == 2  # not past the broken record
     kafka.topic(name=made.dead)
-    wait_for(lambda: made.is_committed({here(made): 4}), "the rest", limit_s=150)
+    wait_for(lambda: made.is_committed({here(made): 4}), "the rest", limit_s=180)
     assert [each.value for each in kafka.read(made.dead)] == [b"broken as well"]
     process.process.terminate()
     assert process.wait()[0] == 0

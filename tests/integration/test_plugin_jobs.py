@@ -85,7 +85,7 @@ def test_spawned_workers_and_a_replay_run_it_too(source, kafka):
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.2)
         process.terminate()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=120) == 0
     finally:
         process.kill()
         process.wait()

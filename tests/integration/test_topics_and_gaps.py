@@ -13,7 +13,6 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from rich.console import Console
 
 from pipeline.contracts.values import Partition
-from pipeline.kafka_io import consumer as kafka_consumer
 from pipeline.observe.summary import summary
 from tests.support.jobs import command, wait_for
 
@@ -26,7 +25,7 @@ def numbers(made):
     return {int(biz.removeprefix("n")) for _, biz in made.events()}
 
 
-def play(made, *steps, limit_s=60, **hooks):
+def play(made, *steps, limit_s=180, **hooks):
     """Run the job; do each step once the condition before it holds, and stop after the last. Steps are conditions and actions in turn."""
     with made.job(**hooks) as job, ThreadPoolExecutor(1) as beside:
 
@@ -66,12 +65,14 @@ def test_several_topics_are_one_source(source, kafka):
     assert set(made.events().values()) == {1}
 
 
-def test_topics_of_a_pattern_are_read_and_so_is_one_made_later(source, kafka, monkeypatch):
-    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 1_000)
+def test_topics_of_a_pattern_are_read_and_so_is_one_made_later(source, kafka):
     family = f"p-{uuid.uuid4().hex[:8]}"
     kafka.write(kafka.topic(name=f"{family}-a-log"), map(paid, range(10)))
     kafka.write(kafka.topic(name=f"{family}-a-other"), map(paid, range(90, 99)))
-    made = source(topic=f"{family}-a-log", kafka={"topics": "null", "topic_pattern": f"^{family}-.*-log$"})
+    made = source(
+        topic=f"{family}-a-log",
+        kafka={"topics": "null", "topic_pattern": f"^{family}-.*-log$", "metadata_max_age": "1s"},
+    )
 
     def make_another():
         kafka.write(kafka.topic(name=f"{family}-b-log"), map(paid, range(10, 20)))
@@ -80,11 +81,8 @@ def test_topics_of_a_pattern_are_read_and_so_is_one_made_later(source, kafka, mo
     assert numbers(made) == set(range(20))
 
 
-def test_a_partition_added_while_the_job_runs_is_read_from_its_beginning_even_with_start_latest(
-    source, kafka, monkeypatch
-):
-    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 3_000)
-    made = source(kafka={"start": "latest"})
+def test_a_partition_added_while_the_job_runs_is_read_from_its_beginning_even_with_start_latest(source, kafka):
+    made = source(kafka={"start": "latest", "metadata_max_age": "3s"})
     old, added = Partition(made.topic, 0), Partition(made.topic, 1)
     kafka.write(made.topic, map(paid, range(5)))
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+from schemas.catalogue import Catalogue
+
+Location = tuple[str | int, ...]
 
 PLAIN = re.compile(r"(?!null\b)[A-Za-z订单][A-Za-z_订单]*( [A-Za-z订单]+)*")
 
@@ -12,11 +19,14 @@ PLAIN = re.compile(r"(?!null\b)[A-Za-z订单][A-Za-z_订单]*( [A-Za-z订单]+)*
 class CatalogueText:
     """One catalogue written in a style that `chance` chooses. `spans` says where each name and each element stands."""
 
-    def __init__(self, catalogue, chance, *, anchors=False):
-        self.chance, self.spans, self.parts, self.length, self.line_begin = chance, {}, [], 0, 0
+    def __init__(self, catalogue: Catalogue, chance: Random, *, anchors: bool = False) -> None:
+        self.chance = chance
+        self.spans: dict[Location, tuple[int, int]] = {}
+        self.parts: list[str] = []
+        self.length = self.line_begin = 0
         self.newline = chance.choice(["\n", "\r\n"])
         self.step = chance.choice([0, 2, 4])
-        self.anchors = {} if anchors else None
+        self.anchors: dict[str, str] | None = {} if anchors else None
         self.comments, self.is_folded = 0, False
         self.put(chance.choice(["", "---" + self.newline, f"# 目录{self.newline}{self.newline}"]))
         lists = {
@@ -38,19 +48,19 @@ class CatalogueText:
         if self.newline not in self.text:  # one line: nothing in it says how lines end
             self.newline = "\n"
 
-    def put(self, text):
+    def put(self, text: str) -> None:
         self.parts.append(text)
         if "\n" in text:
             self.line_begin = self.length + text.rindex("\n") + 1
         self.length += len(text)
 
     @contextmanager
-    def span(self, location):
+    def span(self, location: Location) -> Iterator[None]:
         begin = self.length
         yield
         self.spans[location] = (begin, self.length)
 
-    def comment(self, column):
+    def comment(self, column: int) -> None:
         """Perhaps a comment, or a blank line, before what comes next."""
         for _ in range(self.chance.choice([0, 0, 0, 1, 2])):
             if self.chance.random() < 0.3:
@@ -59,14 +69,14 @@ class CatalogueText:
                 self.comments += 1
                 self.put(f"{' ' * column}# note {self.comments}, 说明: [it's]{self.newline}")
 
-    def end_line(self):
+    def end_line(self) -> None:
         if not self.is_folded and self.chance.random() < 0.2:
             self.comments += 1
             self.put(f"{' ' * self.chance.choice([1, 3])}# of {self.comments}")
         self.is_folded = False
         self.put(self.newline)
 
-    def scalar(self, location, value, *, in_brackets):
+    def scalar(self, location: Location, value: Any, *, in_brackets: bool) -> None:
         with self.span(location):
             if value is True:
                 self.put("true")
@@ -86,7 +96,7 @@ class CatalogueText:
             self.is_folded = style.startswith(">")
             self.put(style)
 
-    def sequence(self, location, items, column):
+    def sequence(self, location: Location, items: list[Any], column: int) -> None:
         """Behind the colon of its key, up to the end of its last line."""
         if not items:
             with self.span((*location, "empty")):
@@ -112,7 +122,7 @@ class CatalogueText:
                     else:
                         self.block(here, each)
 
-    def block(self, location, mapping):
+    def block(self, location: Location, mapping: dict[str, Any]) -> None:
         """The keys of an element, the first of them behind its dash."""
         column = self.length - self.line_begin
         for place, (key, value) in enumerate(self.shuffled(mapping)):
@@ -127,7 +137,7 @@ class CatalogueText:
                 self.scalar((*location, key), value, in_brackets=False)
                 self.end_line()
 
-    def brackets(self, location, items, column):
+    def brackets(self, location: Location, items: list[Any], column: int) -> None:
         """A list in brackets: on one line, or an element a line."""
         lines = self.chance.random() < 0.5
         pad = self.chance.choice(["", " "])
@@ -149,7 +159,7 @@ class CatalogueText:
             self.put(" " * (column + 2))
         self.put(("" if lines else pad) + "]")
 
-    def brackets_of(self, location, mapping):
+    def brackets_of(self, location: Location, mapping: dict[str, Any]) -> None:
         pad = self.chance.choice(["", " "])
         self.put("{" + pad)
         for place, (key, value) in enumerate(self.shuffled(mapping)):
@@ -163,7 +173,7 @@ class CatalogueText:
                 self.scalar((*location, key), value, in_brackets=True)
         self.put(pad + "}")
 
-    def shuffled(self, mapping):
+    def shuffled(self, mapping: dict[str, Any]) -> list[tuple[str, Any]]:
         pairs = list(mapping.items())
         if self.chance.random() < 0.5:
             self.chance.shuffle(pairs)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.decode import DecodeContext
 
 CONTEXT = DecodeContext(Path(__file__).parent / "avro")
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "json": {},
     "nginx": {},
     "apache": {},

@@ -6,7 +6,10 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -23,20 +26,19 @@ KEEP = 100_000
 LEASE = 15_000
 
 
-def claim(number, digest=0, origin=0):
+def claim(number: int, digest: int = 0, origin: int = 0) -> Claim:
     return Claim(number.to_bytes(16), digest.to_bytes(8), origin.to_bytes(8))
 
 
-def open_lmdb(folder, owner="a", now_ms=NOW, **more):
-    return LmdbStore(
-        folder, owner, **{"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 26, "now_ms": now_ms} | more
-    )
+def open_lmdb(folder: Path, owner: str = "a", now_ms: int = NOW, **more: Any) -> LmdbStore:
+    settings: dict[str, Any] = {"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 26, "now_ms": now_ms}
+    return LmdbStore(folder, owner, **settings | more)
 
 
-def serve_lmdb(pipe):
+def serve_lmdb(pipe: Connection) -> None:
     """A process with one LMDB store: LMDB allows one opening a process, so every second owner lives in one of these."""
     round_mover.LEAST_SLICE = 2  # so that a few keys are moved in many steps
-    store = None
+    store: LmdbStore | None = None
     while (request := pipe.recv()) is not None:
         verb, arguments = request
         if verb == "open":
@@ -50,40 +52,40 @@ def serve_lmdb(pipe):
 class RemoteStore:
     """A store in another process."""
 
-    def __init__(self, pipe, folder, owner, now_ms):
+    def __init__(self, pipe: Connection, folder: Path, owner: str, now_ms: int) -> None:
         self._pipe = pipe
         self._ask("open", str(folder), owner, now_ms)
 
-    def _ask(self, verb, *arguments):
+    def _ask(self, verb: str, *arguments: object) -> Any:
         self._pipe.send((verb, arguments))
         assert self._pipe.poll(60), f"no answer to {verb}"
         return self._pipe.recv()
 
-    def __getattr__(self, verb):
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
         return lambda *arguments: self._ask(verb, *arguments)
 
 
 class MemoryStores:
     """Two owners of one table in memory."""
 
-    def fresh(self):
+    def fresh(self) -> None:
         self._table = MemoryTable()
 
-    def open(self, owner, now_ms=NOW):
+    def open(self, owner: str, now_ms: int = NOW) -> MemoryStore:
         return MemoryStore(self._table, owner, KEEP, LEASE, now_ms)
 
 
 class LmdbStores:
     """One folder; owner "a" in this process, every other in a process of its own."""
 
-    def __init__(self, folder, pipe):
+    def __init__(self, folder: Path, pipe: Connection) -> None:
         self._base, self._pipe, self._turn = folder, pipe, 0
 
-    def fresh(self):
+    def fresh(self) -> None:
         shutil.rmtree(self._base / str(self._turn), ignore_errors=True)
         self._turn += 1
 
-    def open(self, owner, now_ms=NOW):
+    def open(self, owner: str, now_ms: int = NOW) -> LmdbStore | RemoteStore:
         folder = self._base / str(self._turn)
         if not owner.startswith("a"):
             return RemoteStore(self._pipe, folder, owner, now_ms)
@@ -93,27 +95,27 @@ class LmdbStores:
 class RedisStores:
     """One server."""
 
-    def __init__(self, url):
+    def __init__(self, url: str) -> None:
         self.url = url
-        self.client = redis.Redis.from_url(url)
+        self.client: redis.Redis = redis.Redis.from_url(url)
 
-    def fresh(self):
+    def fresh(self) -> None:
         self.client.flushdb()
 
-    def open(self, owner, now_ms=NOW):
+    def open(self, owner: str, now_ms: int = NOW) -> RedisStore:
         return RedisStore(Secret(self.url), owner, keep_ms=KEEP, lease_ms=LEASE, now_ms=now_ms)
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
+        return int(listening.getsockname()[1])
 
 
 class RedisServer:
     """A redis-server or valkey-server of our own, on loopback, in a temporary folder."""
 
-    def __init__(self, *options):
+    def __init__(self, *options: str) -> None:
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         if program is None:
             reason = "no redis-server or valkey-server on PATH, and LOG2MQ_TEST_REDIS is not set"
@@ -125,7 +127,7 @@ class RedisServer:
         self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, *options]
         self.start()
 
-    def start(self):
+    def start(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while not self._listens():
@@ -133,14 +135,14 @@ class RedisServer:
             assert time.monotonic() < deadline, "the server does not listen"
             time.sleep(0.02)
 
-    def _listens(self):
+    def _listens(self) -> bool:
         with socket.socket() as calling:
             return calling.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def stop(self):
+    def stop(self) -> None:
         self._process.kill()
         self._process.wait(20)
 
-    def remove(self):
+    def remove(self) -> None:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from pipeline.errors import UsageError
@@ -62,7 +64,7 @@ tasks:
 """
 
 
-def faults_of(load, *arguments):
+def faults_of(load: Callable[..., object], *arguments: object) -> list[str]:
     """The lines with which loading is refused."""
     with pytest.raises(UsageError) as found:
         load(*arguments)

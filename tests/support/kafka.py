@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from pipeline.contracts.values import Commit, Partition
 from pipeline.kafka_io.admin import Topics
 from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.settings import KafkaSettings
+from schemas.log import Record
+
+Pair = tuple[bytes | None, bytes | None]
+"""Key and value."""
 
 
 class TestKafka:
@@ -14,34 +21,41 @@ class TestKafka:
 
     __test__ = False
 
-    def __init__(self, servers):
+    def __init__(self, servers: str) -> None:
         self.servers = servers
 
-    def settings(self, *topics, **more):
+    def settings(self, *topics: str, **more: Any) -> KafkaSettings:
         return KafkaSettings(bootstrap_servers=(self.servers,), topics=topics or ("none",), **more)
 
-    def topic(self, partitions=1, name=None, **config):
+    def topic(self, partitions: int = 1, name: str | None = None, **config: Any) -> str:
         name = name or f"t-{uuid.uuid4().hex[:10]}"
         with Topics(self.settings(), {}) as topics:
             topics.create(name, partitions, {key.replace("_", "."): str(value) for key, value in config.items()})
         return name
 
-    def write(self, topic, values, partition=None, key=None, headers=()):
+    def write(
+        self,
+        topic: str,
+        values: Iterable[bytes | Pair],
+        partition: int | None = None,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> int:
         with KafkaWriter(self.settings(), client_id="test", environment={}) as writer:
             pairs = [each if isinstance(each, tuple) else (key, each) for each in values]
             return writer.write(topic, pairs, partition=partition, headers=headers)
 
-    def read(self, topic):
+    def read(self, topic: str) -> list[Record]:
         """All records of a topic."""
         with Topics(self.settings(topic), {}) as topics:
             partitions = topics.partitions()
             starts, ends = topics.beginning_offsets(partitions), topics.end_offsets(partitions)
             return [topics.record_at(each, offset) for each in partitions for offset in range(starts[each], ends[each])]
 
-    def committed(self, group):
+    def committed(self, group: str) -> Mapping[Partition, Commit]:
         with Topics(self.settings(), {}) as topics:
             return topics.committed(group)
 
-    def ends(self, topic):
+    def ends(self, topic: str) -> Mapping[Partition, int]:
         with Topics(self.settings(topic), {}) as topics:
             return topics.end_offsets(topics.partitions())

@@ -31,8 +31,9 @@ class Meaning(NamedTuple):
 class ExpectedBooks:
     """The closing books of a run that begins with an empty dedup store and reads every line once.
 
-    Lines of one key must be read in order (one partition a key). `user_messages` counts user messages reported: the
-    first of each customer, and every one whose identities differ from those reported last.
+    Lines of one key must be read in order (one partition a key). Lines that are read again after a crash change nothing, if what
+    was reported the first time still counts as reported. `user_messages` counts user messages reported: the first of each customer,
+    and every one whose identities differ from those reported last.
     """
 
     read: int = 0

@@ -116,6 +116,8 @@ class Sample(Iterator[SampleLine]):
         else:
             return
         heappush(self._repeats, (self._written + self._random.randint(*due), self._written, draft))
+        if draft.tells_of is not None:
+            draft.tells_of.is_settled = True
 
 
 def generate(kind: SampleKind, count: int, seed: int, settings: SampleSettings | None = None) -> Sample:

@@ -33,12 +33,30 @@ STORES = ("上海静安店", "杭州西湖店", "成都太古里店", "广州天
 CHANNELS = ("wechat", "douyin", "xiaohongshu", "weibo", "sms")
 
 
+@dataclass(slots=True)
+class Person:
+    """One customer of a source."""
+
+    customer: str
+    mobile: str
+    email: str
+    open_id: str
+    is_settled: bool = False
+    """Whether the identities stay as they are, since two lines tell the same ones. See `Draft.tells_of`."""
+
+
 class Draft(NamedTuple):
     """A line before it is written: under which key, what, and what it stands for."""
 
     key: bytes
     value: bytes
     meaning: Meaning
+    tells_of: Person | None = None
+    """Whose identities it tells. Once they are told a second time they must not change any more: the books would depend on what is read again.
+
+    The dedup store knows a customer's newest identities only. Where a job reads the lines A, A, B again after a crash, it reports the
+    second A too, which was a duplicate the first time. With A, B, B the books are the same from wherever it reads again.
+    """
 
 
 class Scene(Protocol):
@@ -59,16 +77,6 @@ class Scene(Protocol):
     def poison(self, at: datetime) -> Draft:
         """A whole line whose event the stand-in refuses."""
         ...
-
-
-@dataclass(slots=True)
-class Person:
-    """One customer of a source."""
-
-    customer: str
-    mobile: str
-    email: str
-    open_id: str
 
 
 class People:

@@ -101,16 +101,19 @@ class ShopScene:
         person = self._people.newcomer()
         fields = self._common("register", at, person)
         events = ((_EVENT_CODES["register"], person.customer),)
-        return Draft(person.customer.encode(), _written(fields), Meaning(events, _identities(person)))
+        return Draft(person.customer.encode(), _written(fields), Meaning(events, _identities(person)), person)
 
     def _profile(self, at: datetime) -> Draft:
         person = self._people.anyone()
-        if self._random.random() < 1 / 2:
+        if self._random.random() < 1 / 2 and not person.is_settled:
             person.mobile = self._people.new_mobile()
+        else:
+            person.is_settled = True
         return Draft(
             person.customer.encode(),
             _written(self._common("profile", at, person)),
             Meaning(user=_identities(person)),
+            person,
         )
 
     def _order_paid(self, at: datetime) -> Draft:

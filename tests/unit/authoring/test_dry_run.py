@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.authoring.dry_run.records import file_records
@@ -17,6 +17,7 @@ from pipeline.config.load import load_source
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import UsageError
 from pipeline.job.books import Fate
+from tests.support.examples import examples
 from tests.support.good_files import GOOD_CATALOGUE
 from tests.support.paths import ROOT
 
@@ -251,6 +252,7 @@ def test_a_line_longer_than_a_record_may_be_is_refused_and_not_held(check):
     assert "of 2 records" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(SampleKind))
 def test_the_example_files_over_their_sample_logs_come_to_the_books_known_beforehand(kind, tmp_path):
     sample = generate(kind, 3_000, 5, SampleSettings(poison=False))
@@ -271,7 +273,7 @@ def test_the_example_files_over_their_sample_logs_come_to_the_books_known_before
     assert tally.users.reported == books.user_messages
 
 
-@settings(max_examples=40)
+@examples(times=0.4)
 @given(st.lists(st.binary(max_size=40) | st.sampled_from([json.dumps(each).encode() for each in LINES]), max_size=8))
 def test_whatever_the_records_each_has_one_fate(tmp_path_factory, values):
     folder = tmp_path_factory.mktemp("sample")

@@ -93,6 +93,7 @@ def test_a_line_of_a_file_is_as_old_as_the_file_as_for_check(tmp_path):
     assert '"eventCode": "pay"' in result.output
 
 
+@pytest.mark.slow
 def test_a_line_is_found_however_much_stands_before_it(tmp_path):
     with (tmp_path / "records").open("wb") as stream:
         stream.write(b"x" * (65 << 20) + b"\n\n" + json.dumps(wrapped(user="user-7001")).encode())

@@ -10,7 +10,7 @@ from pathlib import Path
 import fastavro
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.authoring.infer.avro import is_confluent
@@ -25,6 +25,7 @@ from pipeline.decode import DecodeContext
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import RegistryUnavailable, UsageError
+from tests.support.examples import examples
 
 PLACE = Place("shop", "shop-log", {"bootstrap_servers": "localhost:9092"})
 ENVIRONMENT = {}
@@ -132,6 +133,7 @@ def test_the_row_before_a_change_brings_no_identifier_into_the_file(tmp_path):
     assert not [n for n in range(60) if f"138{n:08}" in text or f" u{n % 9}" in text.replace("event_code: u", "")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SampleKind)
 def test_the_sample_logs_give_files_that_check_takes_with_no_identifier_in_them(kind, tmp_path):
     values = [line.value for line in generate(kind, 1_000, 3, SampleSettings())]
@@ -174,7 +176,7 @@ ANY = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@examples(times=0.6)
 @given(
     st.one_of(
         st.lists(st.dictionaries(st.text(max_size=6), ANY, max_size=4).map(lambda each: json.dumps(each, ensure_ascii=True).encode()), min_size=1, max_size=8),

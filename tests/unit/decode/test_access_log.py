@@ -6,12 +6,13 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.decode.access_log.line import FormatError
 from schemas.refusal import ReasonCode, Refusal
+from tests.support.examples import examples
 
 LIMITS = DecodeLimits()
 
@@ -98,7 +99,7 @@ def test_apaches_times(log_format, line):
     at=st.integers(0, 7_000_000_000),
     minutes=st.integers(-14 * 4, 14 * 4).map(lambda quarters: quarters * 15),
 )
-@settings(max_examples=200)
+@examples(times=2)
 def test_local_times_are_read_with_their_zone(at, minutes):
     local = datetime.fromtimestamp(at, timezone(timedelta(minutes=minutes)))
     assert nginx("$time_local")(local.strftime("%d/%b/%Y:%H:%M:%S %z").encode())["time_ms"] == at * 1000
@@ -125,7 +126,7 @@ QUOTES = st.text('a1 "\\-?/', min_size=1, max_size=10).filter(lambda text: text 
 
 
 @given(request=QUOTES, referer=QUOTES, agent=QUOTES)
-@settings(max_examples=300)
+@examples(times=3)
 @example(request='GET /a" 200 5 ', referer="r", agent="a")
 def test_no_quote_of_a_visitor_ends_a_value(request, referer, agent):
     escaped = [text.replace("\\", "\\\\").replace('"', '\\"') for text in (request, referer, agent)]
@@ -183,7 +184,7 @@ SEPARATORS = st.text('a1 -|"/?[].', max_size=6)
     ],
 )
 @given(values=st.tuples(SEPARATORS, SEPARATORS, SEPARATORS), cut=st.integers(0, 3))
-@settings(max_examples=200)
+@examples(times=2)
 def test_the_first_separator_that_fits_counts(log_format, shortest, line, values, cut):
     text = line.format(*values)
     text = text[: len(text) - cut]
@@ -241,7 +242,6 @@ def test_request_lines(request_line, expected):
 
 
 @given(parameters=st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=8))
-@settings(max_examples=100)
 def test_query_parameters_are_read_back(parameters):
     query = urlencode(parameters, errors="replace")
     written = {
@@ -264,14 +264,14 @@ PLAIN = st.text(
 
 
 @given(values=st.lists(PLAIN.filter(lambda text: text != "-"), min_size=3, max_size=3))
-@settings(max_examples=200)
+@examples(times=2)
 def test_quoted_values_are_read_back(values):
     line = " ".join(f'"{text}"' for text in values)
     assert list(nginx('"$http_a" "$http_b" "$http_c"')(line.encode()).values()) == values
 
 
 @given(values=st.lists(st.text(max_size=20).filter(lambda text: text not in ("", "-")), min_size=2, max_size=2))
-@settings(max_examples=200)
+@examples(times=2)
 def test_values_escaped_as_json_are_read_back(values):
     texts = [text.encode(errors="replace").decode() for text in values]
     line = "|".join(json.dumps(text, ensure_ascii=False) for text in texts)
@@ -279,7 +279,7 @@ def test_values_escaped_as_json_are_read_back(values):
 
 
 @given(values=st.lists(st.binary(min_size=1, max_size=12).filter(lambda raw: raw != b"-"), min_size=2, max_size=2))
-@settings(max_examples=200)
+@examples(times=2)
 def test_values_escaped_as_nginx_does_are_read_back(values):
     line = b" ".join(
         b'"' + re.sub(rb'[\x00-\x1f"\\\x7f-\xff]', lambda found: b"\\x%02X" % found[0][0], raw) + b'"' for raw in values

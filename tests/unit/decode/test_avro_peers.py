@@ -13,7 +13,7 @@ import avro.schema
 import fastavro
 import fastavro.schema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits
@@ -21,6 +21,7 @@ from pipeline.decode.avro.canonical import canonical_form
 from pipeline.decode.avro.data_reader import DataReader, schema_fingerprint
 from pipeline.decode.avro.schema import read_schema
 from schemas.refusal import Refusal
+from tests.support.examples import examples
 
 LIMITS = DecodeLimits()
 
@@ -130,7 +131,7 @@ def written(schema, value):
 
 
 @given(st.data())
-@settings(max_examples=400)
+@examples(times=4)
 def test_what_is_written_is_read_back(data):
     schema, values = data.draw(typed())
     schema = named(schema)
@@ -141,7 +142,7 @@ def test_what_is_written_is_read_back(data):
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(times=2)
 def test_apaches_library_writes_and_reads_the_same(data):
     schema, values = data.draw(typed())
     schema = named(schema)
@@ -154,7 +155,7 @@ def test_apaches_library_writes_and_reads_the_same(data):
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(times=2)
 def test_the_schema_resolved_to_itself_changes_nothing(data):
     schema, values = data.draw(typed())
     schema = named(schema)
@@ -179,7 +180,7 @@ EVOLUTIONS = {
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(times=2)
 def test_apaches_library_resolves_schemas_the_same(data):
     kinds = data.draw(st.lists(st.sampled_from(list(EVOLUTIONS)), min_size=1, max_size=5))
     values = {
@@ -210,7 +211,7 @@ def test_apaches_library_resolves_schemas_the_same(data):
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(times=2)
 def test_canonical_form_and_fingerprint_are_those_of_the_libraries(data):
     schema = named(data.draw(typed())[0])
     form = canonical_form(read_schema(json.dumps(schema)))
@@ -264,7 +265,7 @@ def test_the_canonical_form_of_a_schema_that_fastavro_does_not_take(name):
 
 
 @given(st.data())
-@settings(max_examples=300)
+@examples(times=3)
 def test_damaged_data_is_answered(data):
     schema, values = data.draw(typed())
     schema = named(schema)

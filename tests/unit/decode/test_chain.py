@@ -57,6 +57,7 @@ def test_cut_off_or_damaged_bytes_are_refused_as_such(name, data):
     assert code(chain({"format": "json", "compression": name})(value + b"rest")) == "COMPRESSION_INVALID"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PACK)
 def test_a_bomb_is_refused_without_being_unpacked(name):
     value = PACK[name](bytes(300 << 20))

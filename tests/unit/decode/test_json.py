@@ -4,11 +4,12 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.decode import DecodeLimits, build_decoder
 from schemas.refusal import ReasonCode, Refusal
+from tests.support.examples import examples
 
 decode = build_decoder("json", {}, DecodeLimits())
 
@@ -35,7 +36,7 @@ def code(value):
 
 
 @given(fields=st.dictionaries(TEXT, VALUES, max_size=5), ascii_only=st.booleans(), indent=st.sampled_from([None, 1]))
-@settings(max_examples=300)
+@examples(times=3)
 @example(fields={"a": 2**64}, ascii_only=True, indent=None)
 @example(fields={"a": [-(2**63) - 1, 2**63, 2**64 - 1]}, ascii_only=True, indent=None)
 def test_what_json_dumps_writes_is_read_back_the_same(fields, ascii_only, indent):
@@ -61,7 +62,7 @@ def exactly(value):
     exponent=st.sampled_from(["", "e5", "E-7", "e+12"]),
     around=st.sampled_from([b'{"a":%s}', b'{"b":["x",%s],"c":1}', b'{"a": %s}', b'{"b":[%s]}', b'{"b":[1,\n%s\n]}']),
 )
-@settings(max_examples=400)
+@examples(times=4)
 def test_every_number_is_the_number_written(digits, point, sign, exponent, around):
     whole, part = digits[:point].lstrip("0") or "0", digits[point:]
     text = sign + whole + (f".{part}" if part else "") + exponent

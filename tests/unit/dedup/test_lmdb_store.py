@@ -92,6 +92,7 @@ def confirm_many(folder, numbers):
     return (folder / "confirmed" / "data.mdb").stat().st_size
 
 
+@pytest.mark.slow
 def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.dedup.lmdb_store.environment.FIRST_BYTES", 1 << 16)
     store = opened(tmp_path)
@@ -101,6 +102,7 @@ def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
     assert set(store.claim(claims_of(range(20_000)), later)) == {REREAD}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writes_first", [False, True])
 def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monkeypatch, writes_first):
     monkeypatch.setattr("pipeline.dedup.lmdb_store.environment.FIRST_BYTES", 1 << 16)
@@ -373,6 +375,7 @@ def confirm_version(folder, name, digest, moment):
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 1_000])
 @pytest.mark.parametrize("names", ["ab", "ba"])
 def test_the_later_of_two_processes_versions_survives_a_crash_of_the_machine(
@@ -426,6 +429,7 @@ def confirm_and_die(folder):
     os._exit(9)
 
 
+@pytest.mark.slow
 def test_what_was_confirmed_survives_the_death_of_the_process_and_its_claims_end_with_the_lease(opened, tmp_path):
     spawn = multiprocessing.get_context("spawn")
     process = spawn.Process(target=confirm_and_die, args=(tmp_path,))

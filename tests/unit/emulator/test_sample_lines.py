@@ -59,6 +59,7 @@ def test_exactly_as_many_lines_as_asked_for(kind):
         assert sample.books.read == count
 
 
+@pytest.mark.slow
 @EVERY
 def test_the_books_balance_and_keep_the_rates(kind):
     sample = generate(kind, 20_000, 3)
@@ -73,6 +74,7 @@ def test_the_books_balance_and_keep_the_rates(kind):
     assert sum(POISON.encode() in line.value for line in lines) == 1
 
 
+@pytest.mark.slow
 @EVERY
 def test_repeats_come_near_and_far_under_the_same_key(kind):
     first = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.retry import Backoff, Breaker
@@ -12,6 +12,7 @@ from pipeline.job.dispatch import Dispatch
 from pipeline.job.in_flight import Parcel, Ticket
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import RawRecord
+from tests.support.examples import examples
 from transforms.base import Kind
 
 OUTAGE = Retry("ServiceUnavailable", "away")
@@ -73,7 +74,7 @@ def play(rule, count, turns=4_000, step_ms=50):
     return api, dispatch, sorted(delivered), refused
 
 
-@settings(max_examples=30, deadline=None)
+@examples(times=0.3)
 @given(st.sets(st.integers(0, 249), max_size=5), st.integers(1, 250))
 def test_bad_messages_are_found_and_all_others_delivered(bad, count):
     _, _, delivered, refused = play(lambda numbers: Refused("Bad", "") if bad & set(numbers) else Delivered(), count)
@@ -185,7 +186,6 @@ def test_a_message_refused_alone_is_tried_until_another_is_accepted():
     assert run.refused == {99: "InternalError"}
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     bad=st.sets(st.integers(0, 2_999), max_size=4),
     outages=st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 15_000)), max_size=3),

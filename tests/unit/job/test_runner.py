@@ -12,7 +12,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.retry import Backoff, Breaker
@@ -46,6 +46,7 @@ from pipeline.job.dispatch import Dispatch
 from pipeline.job.limits import Pace
 from pipeline.job.runner import Parts, Runner
 from schemas.log import RawRecord
+from tests.support.examples import examples
 from transforms.base import Kind
 from transforms.mapping import compile_mapping
 from transforms.mapping.models import MappingSettings
@@ -356,7 +357,7 @@ def is_bad(entry):
     return entry is None or (entry["type"] != "other" and not is_good(entry))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(times=1.5)
 @given(
     logs=st.lists(st.lists(RECORDS, max_size=60), min_size=1, max_size=3),
     seed=st.integers(0, 2**32),
@@ -398,7 +399,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_taken_twice(logs, seed, tr
     )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(times=0.3)
 @given(numbers=st.lists(st.integers(0, 30), min_size=1, max_size=40), seed=st.integers(0, 2**32))
 def test_identities_are_taken_before_the_events_of_their_record(numbers, seed):
     world = World([[value(number, "both") for number in numbers]], Random(seed))
@@ -589,7 +590,6 @@ def test_a_stop_sends_nothing_that_could_not_be_answered_in_time(caplog):
     assert "calls were not answered within stop.grace" in caplog.text
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     logs=st.lists(st.lists(SINGLES, max_size=40), min_size=1, max_size=3),
     seed=st.integers(0, 2**32),

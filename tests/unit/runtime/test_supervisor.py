@@ -19,6 +19,8 @@ from pipeline.job.status import Status
 from pipeline.observe.summary import merge
 from pipeline.runtime.supervisor import Patience, Supervisor, Told
 
+pytestmark = pytest.mark.slow  # each worker is a process
+
 QUICK = Patience(first_s=0.01, most_s=0.02, most_deaths=2)
 
 

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from pipeline.contracts.values import Partition
 from pipeline.job.books import Books
 from pipeline.job.status import Status
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.supervisor import Supervisor, Told
 from pipeline.runtime.worker_process import Voice
+
+pytestmark = pytest.mark.slow  # each worker is a process
 
 
 class Talker:
@@ -44,13 +48,14 @@ def test_log_lines_of_workers_are_written_whole_by_the_supervisor():
 
 def test_a_signal_sent_to_process_and_group_is_one_wish_and_a_later_one_another():
     script = (
-        "import os, signal, sys, time\n"
+        "import signal\n"
         "from pipeline.runtime import worker_process\n"
-        "stops = []\n"
-        "worker_process.on_stop_signals(lambda: stops.append(1), lambda: print('leaving', len(stops), flush=True))\n"
+        "stops, now = [], [100.0]\n"
+        "leave = lambda: print('leaving', len(stops), flush=True)\n"
+        "worker_process.on_stop_signals(lambda: stops.append(1), leave, lambda: now[0])\n"
         "for _ in range(3): signal.raise_signal(signal.SIGTERM)\n"
         "print('asked', len(stops), flush=True)\n"
-        "time.sleep(worker_process.SAME_WISH_S)\n"
+        "now[0] += worker_process.SAME_WISH_S\n"
         "signal.raise_signal(signal.SIGINT)\n"
         "print('not reached', flush=True)\n"
     )

@@ -20,6 +20,7 @@ from transforms.plugins.plugin import MOST_MESSAGES, Plugin, load_plugin
 from transforms.testing import check_transform, entry
 
 SECRET = "13900000000"
+UNLIMITED_MS = 600_000  # a busy machine may take its time; the limit has tests of its own
 EVENT = EventMessage(customer_id="c", event_code="e", event_time=1_700_000_000_000, extend_attributes={"outBizId": "b"}, organization_id="o", workspace_id="w")  # fmt: skip
 USER = CustomerMessage(customer_id="c", customer_id_list=[CustomerId(customer_id=SECRET, id_mapping="mobile")])
 
@@ -73,7 +74,7 @@ def deep(_):
 def test_whatever_it_does_is_a_refusal_that_shows_nothing_of_the_record(convert, code, said, capsys):
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        refusal = Plugin("mine", convert)(entry({}))
+        refusal = Plugin("mine", convert, UNLIMITED_MS)(entry({}))
     assert refusal.code is code
     assert refusal.reason.startswith("plug-in mine ")
     assert said in refusal.reason
@@ -85,7 +86,7 @@ def test_the_interrupt_of_a_person_is_not_caught():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Plugin("mine", convert)(entry({}))
+        Plugin("mine", convert, UNLIMITED_MS)(entry({}))
 
 
 @pytest.mark.parametrize("wrap", [lambda each: {"a": each}, lambda each: [each]])
@@ -93,12 +94,12 @@ def test_a_record_nested_as_deep_as_a_setting_allows_is_no_crash(wrap):
     deep = 1
     for _ in range(LimitSettings.model_fields["depth"].metadata[1].le - 1):
         deep = wrap(deep)
-    assert Plugin("mine", lambda _: None)(entry({"deep": deep})) == Skipped("plug-in mine")
+    assert Plugin("mine", lambda _: None, UNLIMITED_MS)(entry({"deep": deep})) == Skipped("plug-in mine")
 
 
 @pytest.mark.parametrize("nothing", [None, [], (), iter(())])
 def test_nothing_is_filtered(nothing):
-    assert Plugin("mine", lambda _: nothing)(entry({})) == Skipped("plug-in mine")
+    assert Plugin("mine", lambda _: nothing, UNLIMITED_MS)(entry({})) == Skipped("plug-in mine")
 
 
 def test_users_come_first_and_the_job_s_own_keys_are_left_to_it():
@@ -107,7 +108,7 @@ def test_users_come_first_and_the_job_s_own_keys_are_left_to_it():
         yield USER
         yield EVENT
 
-    (answer,) = check_transform(Plugin("mine", convert), [entry({})])
+    (answer,) = check_transform(Plugin("mine", convert, UNLIMITED_MS), [entry({})])
     assert [each.kind for each in answer] == [Kind.USER, Kind.EVENT, Kind.EVENT]
 
 
@@ -118,7 +119,7 @@ def test_its_input_is_a_copy_at_any_depth():
         del given.fields["b"]
 
     fields = {"list": [{"a": 1}], "b": {}}
-    check_transform(Plugin("mine", convert), [entry(fields)])
+    check_transform(Plugin("mine", convert, UNLIMITED_MS), [entry(fields)])
     assert fields == {"list": [{"a": 1}], "b": {}}
 
 
