@@ -19,7 +19,7 @@ from pathlib import Path
 from whole_job import KEYS, SOURCE, log
 
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.settings import KafkaSettings
 
@@ -45,7 +45,7 @@ def main() -> None:
         with EmbeddedBroker() as broker:
             servers = broker.bootstrap_servers
             settings = KafkaSettings(bootstrap_servers=(servers,), topics=("bench-log",))
-            with Topics(settings, {}) as topics:
+            with KafkaAdmin(settings, {}) as topics:
                 topics.create("bench-log", PARTITIONS)
                 topics.create("waiting-dead")
             with KafkaWriter(settings, client_id="bench", environment={}) as writer:

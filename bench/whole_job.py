@@ -23,7 +23,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.settings import KafkaSettings
 
@@ -114,7 +114,7 @@ def main() -> None:
         with EmbeddedBroker() as broker:
             servers = broker.bootstrap_servers
             settings = KafkaSettings(bootstrap_servers=(servers,), topics=("bench-log",))
-            with Topics(settings, {}) as topics:
+            with KafkaAdmin(settings, {}) as topics:
                 topics.create("bench-log")
                 for number in range(arguments.rounds):
                     for latency in (0, 20):

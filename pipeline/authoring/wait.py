@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.contracts.values import NotYet
+from pipeline.contracts.values import Pending
 from pipeline.errors import RegistryUnavailable
 
 MOST_MS = 15_000
@@ -14,13 +14,13 @@ MOST_MS = 15_000
 
 
 def wait_for_answer(ask: Callable[[], Any], sleep: Callable[[float], None] = time.sleep, most_ms: int = MOST_MS) -> Any:
-    """Ask until the answer is another than `NotYet`, and return it. `sleep` takes seconds.
+    """Ask until the answer is another than `Pending`, and return it. `sleep` takes seconds.
 
     Raises:
         RegistryUnavailable: there is none within `most_ms`, or waiting will not mend it.
     """
     waited_ms = 0
-    while isinstance(answer := ask(), NotYet):
+    while isinstance(answer := ask(), Pending):
         if answer.is_lost or waited_ms >= most_ms:
             raise RegistryUnavailable(answer.reason)
         pause_ms = max(1, min(answer.after_ms, most_ms - waited_ms))

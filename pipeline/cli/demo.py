@@ -82,7 +82,7 @@ def show(console: Console, result: DemoResult) -> None:
     for kind, source in result.sources.items():
         books = source.books
         row = (
-            len(source.expected.events), books.events_reported, books.events_reread, len(source.accepted), source.more_than_once, source.lost, source.unknown,
+            len(source.expected.events), books.events_reported, books.events_redelivered, len(source.accepted), source.more_than_once, source.lost, source.unknown,
         )  # fmt: skip
         table.add_row(kind.value, *(f"{figure:,}" for figure in row))
     console.print(table)

@@ -22,7 +22,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
 from pipeline.job.converter import Converter
-from pipeline.job.in_flight import Parcel
+from pipeline.job.in_flight import PendingMessage
 from pipeline.observe.masking import Masking, Unmasked
 from pipeline.report.credentials import Credentials, CredentialsSource
 from pipeline.runtime.converter import build_converter
@@ -89,7 +89,7 @@ def _entries(source: SourceFile, traced: Trace, show: Unmasked) -> None:
             _verdicts(traced.converter, entry)
 
 
-def _messages(source: SourceFile, parcels: Sequence[Parcel], show: Unmasked) -> None:
+def _messages(source: SourceFile, parcels: Sequence[PendingMessage], show: Unmasked) -> None:
     for parcel in parcels:
         _title(f"{parcel.kind.value} message")
         click.echo(show(json.loads(parcel.body)))
@@ -113,9 +113,9 @@ def read_record(source: SourceFile, place: str, line: int) -> Record:
     topic, _, numbers = place.partition(":")
     partition, _, offset = numbers.partition(":")
     if partition.isdecimal() and offset.isdecimal() and not Path(place).exists():
-        from pipeline.kafka_io.admin import Topics
+        from pipeline.kafka_io.admin import KafkaAdmin
 
-        with Topics(source.kafka, os.environ) as topics:
+        with KafkaAdmin(source.kafka, os.environ) as topics:
             return topics.record_at(Partition(topic, int(partition)), int(offset))
     if place == "-":
         return _read_from(source, sys.stdin.buffer, place, line, int(time.time() * 1000))

@@ -41,10 +41,10 @@ COMMANDS: Mapping[str, Mapping[str, Verb]] = {
     },
     "Try it": {
         "demo": Verb("pipeline.cli.demo:demo", "the whole job, with everything it needs"),
-        "emulator": Verb("pipeline.cli.tools:emulator", "a stand-in for Quick Audience"),
-        "registry": Verb("pipeline.cli.tools:registry", "a stand-in for a Schema Registry"),
-        "broker": Verb("pipeline.cli.tools:broker", "an embedded Apache Kafka"),
-        "sample": Verb("pipeline.cli.tools:sample", "make raw logs"),
+        "emulator": Verb("pipeline.cli.stand_ins:emulator", "a stand-in for Quick Audience"),
+        "registry": Verb("pipeline.cli.stand_ins:registry", "a stand-in for a Schema Registry"),
+        "broker": Verb("pipeline.cli.stand_ins:broker", "an embedded Apache Kafka"),
+        "sample": Verb("pipeline.cli.stand_ins:sample", "make raw logs"),
     },
 }
 """Every command by its name and by what it is for, in the order in which they are listed. The module of a command is imported when it is called."""

@@ -14,7 +14,7 @@ from pipeline.decode import DecodeContext
 from pipeline.decode.avro.options import AvroOptions
 from pipeline.decode.schema_registry.client import Away, Barred, RegistryClient
 from pipeline.errors import DestinationHalt, RegistryUnavailable, UsageError
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.healthcheck import probe
@@ -37,7 +37,7 @@ def kafka_warnings(source: SourceFile) -> list[str]:
         SourceUnavailable: no broker answers, or a topic is not there.
     """
     said = []
-    with Topics(source.kafka, os.environ) as topics:
+    with KafkaAdmin(source.kafka, os.environ) as topics:
         partitions = topics.partitions()
         names = sorted({partition.topic for partition in partitions})
         for topic in names:

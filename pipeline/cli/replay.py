@@ -21,7 +21,7 @@ from pipeline.job.replay_range import (
     replay_group,
 )
 from pipeline.job.status import Status
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary
@@ -80,7 +80,7 @@ def replay(
         bound_of("--from", from_text, now, FROM_NAMES),
         bound_of("--to", to_text, now, TO_NAMES),
     )
-    with Topics(source.kafka, os.environ) as topics:
+    with KafkaAdmin(source.kafka, os.environ) as topics:
         partitions = chosen_partitions(partitions_text, topics.partitions())
         group = replay_group(source.kafka.group, from_text, to_text, partitions)
         committed = {} if dry_run else topics.committed(group)

@@ -19,7 +19,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
 from pipeline.job.replay_range import FROM_NAMES, Bound, bound_of, chosen_partitions
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.tail import Tail
 from pipeline.runtime.build import now_ms
 from pipeline.runtime.converter import build_converter
@@ -94,7 +94,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
     )
     bound = None if from_text is None else bound_of("--from", from_text, now_ms(), FROM_NAMES)
     converter = build_converter(source, os.environ, patience_ms=MOST_MS)
-    with Topics(source.kafka, os.environ) as topics:
+    with KafkaAdmin(source.kafka, os.environ) as topics:
         starts = _starts(bound, chosen_partitions(partitions_text, topics.partitions()), topics)
     view = TapView(source, choice.stage, as_lines=as_lines, show_identifiers=show_identifiers)
     stop = Event()
@@ -111,7 +111,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
             click.echo(_closing(tap.counts), err=True)
 
 
-def _starts(bound: Bound | None, partitions: Sequence[Partition], topics: Topics) -> Mapping[Partition, int]:
+def _starts(bound: Bound | None, partitions: Sequence[Partition], topics: KafkaAdmin) -> Mapping[Partition, int]:
     """Settle where each partition is read from: within what is there."""
     ends = topics.end_offsets(partitions)
     if bound is None:

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from pipeline.contracts.values import Claim, Commit, NotYet, Outcome, Partition, Polled, Standing
+from pipeline.contracts.values import Claim, ClaimResult, Commit, Outcome, Partition, Pending, Polled
 from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
 
 Fields = Mapping[str, Any]
-Decoded = Fields | list[Fields | Refusal] | Skipped | Refusal | NotYet
+Decoded = Fields | list[Fields | Refusal] | Skipped | Refusal | Pending
 """What a value holds: one entry's fields; or several entries in their order, each by itself fields or a refusal; or a refusal of it all.
 
 `Skipped` says why there is no entry where that is on purpose: a setting filters it, or it stands for nothing.
 
-`NotYet` is no answer: the same value is to be asked about again, and everything of its record with it.
+`Pending` is no answer: the same value is to be asked about again, and everything of its record with it.
 """
 
 
 class Decoder(Protocol):
-    """Turns a record's value into fields. Never blocks, never raises for what a record can hold; the same value gives the same answer, but for `NotYet`."""
+    """Turns a record's value into fields. Never blocks, never raises for what a record can hold; the same value gives the same answer, but for `Pending`."""
 
     def __call__(self, value: bytes) -> Decoded:
         """Return the decoded fields, or why there are none. An empty list is a record without an entry; a list holds no list, and nothing that is skipped."""
@@ -39,7 +39,7 @@ class DedupStore(Protocol):
     counts as released. All times are Unix milliseconds given by the caller.
     """
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Standing]:
+    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
         """Answer each claim, in order. The second of two equal keys in one call, or while its first is unfinished, is HELD."""
         ...
 

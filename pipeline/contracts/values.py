@@ -32,13 +32,13 @@ class Claim(NamedTuple):
     origin: bytes
 
 
-class Standing(IntEnum):
+class ClaimResult(IntEnum):
     """The dedup store's answer to a claim."""
 
     GRANTED = 0  # report it, then confirm or release
     HELD = 1  # someone living holds it: ask again later
     DUPLICATE = 2  # confirmed before, from another record
-    REREAD = 3  # confirmed before, from this very record
+    REDELIVERED = 3  # confirmed before, from this very record
 
 
 # --- report --------------------------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ Outcome = Delivered | Retry | Refused | Halt
 # --- decode ---------------------------------------------------------------------------------------------------------------------
 
 
-class NotYet(NamedTuple):
+class Pending(NamedTuple):
     """A record cannot be read now, through no fault of its own: what it was written by must be asked for, and the answer is not there.
 
     It is held, and read again no sooner than in `after_ms`. `is_lost`: waiting has lasted as long as it may, or will not mend it.

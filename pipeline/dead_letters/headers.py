@@ -29,7 +29,7 @@ class DeadLetterHeader(StrEnum):
     TRACE_ID = "log2mq-trace-id"
 
 
-class Envelope:
+class DeadLetterHeaders:
     """Makes the headers of one source's dead letters."""
 
     def __init__(self, source: str, clock: Callable[[], int]) -> None:

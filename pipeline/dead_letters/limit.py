@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.errors import TooManyDeadLetters
 
 
-class DeadLetterShare:
+class DeadLetterLimit:
     """Counts dead letters against records read, over a sliding window kept as two half windows, so that counting costs next to nothing.
 
     Against records read, not finished: in an outage nothing but dead letters is finished, and that is no fault of the source's.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.contracts.interfaces import Decoded, Decoder, Fields
-from pipeline.contracts.values import NotYet
+from pipeline.contracts.values import Pending
 from pipeline.decode.entries import gathered
 from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import Base64Text
@@ -30,7 +30,7 @@ def chained(first: Decoder, further: Sequence[FieldStep], limits: DecodeLimits) 
 def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
     def decode(value: bytes) -> Decoded:
         decoded = before(value)
-        if isinstance(decoded, (Skipped, Refusal, NotYet)):  # a tuple: a union would be built anew for each record
+        if isinstance(decoded, (Skipped, Refusal, Pending)):  # a tuple: a union would be built anew for each record
             return decoded
         if not isinstance(decoded, list):
             return step(decoded)
@@ -73,7 +73,7 @@ def field_step(
 
     def step(fields: Fields) -> Decoded:
         found = found_in(fields)
-        if isinstance(found, (Skipped, NotYet)):
+        if isinstance(found, (Skipped, Pending)):
             return found
         if isinstance(found, list):
             return [joined(fields, each) for each in found]

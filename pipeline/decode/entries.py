@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.contracts.interfaces import Decoded, Fields
-from pipeline.contracts.values import NotYet
+from pipeline.contracts.values import Pending
 from pipeline.decode.limits import DecodeLimits
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 
 
-def gathered(answers: Iterable[Decoded], limits: DecodeLimits) -> list[Fields | Refusal] | Skipped | Refusal | NotYet:
-    """Return all their entries in order, without what is skipped; or the first `NotYet`, or a refusal as soon as there are too many.
+def gathered(answers: Iterable[Decoded], limits: DecodeLimits) -> list[Fields | Refusal] | Skipped | Refusal | Pending:
+    """Return all their entries in order, without what is skipped; or the first `Pending`, or a refusal as soon as there are too many.
 
     Where none of them is wanted, the last one's reason.
     """
@@ -20,7 +20,7 @@ def gathered(answers: Iterable[Decoded], limits: DecodeLimits) -> list[Fields | 
     skipped: Skipped | None = None
     most = limits.entries
     for answer in answers:
-        if isinstance(answer, NotYet):
+        if isinstance(answer, Pending):
             return answer
         if isinstance(answer, list):
             entries += answer

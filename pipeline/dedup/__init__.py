@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.contracts.interfaces import DedupStore
-from pipeline.dedup.dry_run_store import PreviewStore
+from pipeline.dedup.dry_run_store import DryRunStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.dedup.settings import DedupSettings
 from pipeline.errors import ComponentMissing, UsageError
 from pipeline.setting_types.secret import Secret
 
-__all__ = ["DedupSettings", "open_preview", "open_store"]
+__all__ = ["DedupSettings", "open_dry_run", "open_store"]
 
 
 def open_store(
@@ -46,12 +46,12 @@ def open_store(
     )
 
 
-def open_preview(
+def open_dry_run(
     settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
 ) -> DedupStore:
     """Open the store for a look that leaves no trace in it. Raises what `open_store` raises."""
     overlay = MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
-    return PreviewStore(open_store(settings, owner, now_ms, environment), overlay)
+    return DryRunStore(open_store(settings, owner, now_ms, environment), overlay)
 
 
 def _open_redis(settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str]) -> DedupStore:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from pipeline.contracts.values import Claim, Standing
+from pipeline.contracts.values import Claim, ClaimResult
 
 KEY_BYTES = 16
 LAYOUT = struct.Struct(">Q8s8s")
@@ -37,17 +37,17 @@ def expires_ms(value: bytes) -> int:
     return int.from_bytes(value[:8])
 
 
-def standing_of(value: bytes, claim: Claim, now_ms: int) -> Standing:
+def result_of(value: bytes, claim: Claim, now_ms: int) -> ClaimResult:
     """Answer a claim that nobody living holds, from what is confirmed under its key."""
     until_ms, digest, origin = LAYOUT.unpack(value)
     if until_ms <= now_ms or digest != claim.digest:
-        return Standing.GRANTED
-    return Standing.REREAD if origin == claim.origin else Standing.DUPLICATE
+        return ClaimResult.GRANTED
+    return ClaimResult.REDELIVERED if origin == claim.origin else ClaimResult.DUPLICATE
 
 
 def answer(
     claims: Sequence[Claim], held: set[bytes], confirmed: Mapping[bytes, bytes], now_ms: int
-) -> tuple[list[Standing], list[bytes]]:
+) -> tuple[list[ClaimResult], list[bytes]]:
     """Answer claims in order, and name the keys granted. `held` are keys that someone living holds; it takes in those granted here.
 
     A living claim is looked at first: while a newer version of a message is on its way, the confirmed one is not the last word.
@@ -56,20 +56,20 @@ def answer(
         granted = list({claim.key for claim in claims})
         if len(granted) == len(claims):
             held.update(granted)
-            return [Standing.GRANTED] * len(claims), granted
-    standings: list[Standing] = []
+            return [ClaimResult.GRANTED] * len(claims), granted
+    results: list[ClaimResult] = []
     granted = []
     for claim in claims:
         key = claim.key
         if key in held:
-            standings.append(Standing.HELD)
+            results.append(ClaimResult.HELD)
             continue
-        standing = standing_of(confirmed[key], claim, now_ms) if key in confirmed else Standing.GRANTED
-        if standing is Standing.GRANTED:
+        result = result_of(confirmed[key], claim, now_ms) if key in confirmed else ClaimResult.GRANTED
+        if result is ClaimResult.GRANTED:
             held.add(key)
             granted.append(key)
-        standings.append(standing)
-    return standings, granted
+        results.append(result)
+    return results, granted
 
 
 def owner_number(owner: str) -> bytes:

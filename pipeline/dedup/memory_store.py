@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pipeline.contracts.values import Claim, Standing
+from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.entry import answer, confirmed_entries, expires_ms, owner_number
 
 SWEPT_AT_ONCE = 2_000
@@ -36,14 +36,14 @@ class MemoryStore:
         self._lease_ms = lease_ms
         self.renew(now_ms)
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Standing]:
+    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
         """Answer each claim, in order."""
         table = self._table
         living = {owner for owner, until_ms in table.leases.items() if until_ms > now_ms}
         held = {key for key, _, _ in claims if table.claims.get(key) in living}
-        standings, granted = answer(claims, held, table.confirmed, now_ms)
+        results, granted = answer(claims, held, table.confirmed, now_ms)
         table.claims.update(dict.fromkeys(granted, self._owner))
-        return standings
+        return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark as reported."""

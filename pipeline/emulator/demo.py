@@ -20,8 +20,8 @@ from pipeline.emulator.kafka_broker.broker import default_cache
 from pipeline.emulator.kafka_broker.demo_kafka import DemoKafka, demo_kafka
 from pipeline.emulator.samples.generate import POISON, ExpectedBooks, SampleKind, generate
 from pipeline.errors import Log2mqError
-from pipeline.job.books import Books, Ending, Tally, decode_books
-from pipeline.kafka_io.admin import Topics
+from pipeline.job.books import Books, RecordResult, Tally, decode_books
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.producer import KafkaWriter
 
 COUNTS: Mapping[SampleKind, int] = {
@@ -64,9 +64,12 @@ class SourceResult:
     @property
     def account(self) -> Books:
         """The job's books, with what was reported before the kill and recognised after it as what it is: reported."""
-        reread = self.books.reread
+        redelivered = self.books.redelivered
         return replace(
-            self.books, reported=self.books.reported + reread, duplicate=self.books.duplicate - reread, reread=0
+            self.books,
+            reported=self.books.reported + redelivered,
+            duplicate=self.books.duplicate - redelivered,
+            redelivered=0,
         )
 
     @property
@@ -217,7 +220,9 @@ class Demo:
 
     def _wait_until_done(self, kafka: DemoKafka, jobs: Mapping[SampleKind, subprocess.Popen[bytes]]) -> None:
         with ExitStack() as stack:
-            asked = {kind: stack.enter_context(Topics(kafka.settings(f"{kind}-log"), os.environ)) for kind in COUNTS}
+            asked = {
+                kind: stack.enter_context(KafkaAdmin(kafka.settings(f"{kind}-log"), os.environ)) for kind in COUNTS
+            }
             ends = {kind: topics.end_offsets(topics.partitions()) for kind, topics in asked.items()}
 
             def done() -> bool:
@@ -254,16 +259,16 @@ class Demo:
     def _account(self, kind: SampleKind, kafka: DemoKafka, expected: ExpectedBooks) -> SourceResult:
         """Put a source's three accounts together: the generator's, the job's own out of its commits, the stand-in's ledger."""
         tally: Tally = {}
-        with Topics(kafka.settings(f"{kind}-log"), os.environ) as topics:
+        with KafkaAdmin(kafka.settings(f"{kind}-log"), os.environ) as topics:
             committed = topics.committed(f"log2mq-{kind}", topics.partitions())
         for commit in committed.values():
             for ending, count in decode_books(commit.metadata)[0].items():
-                tally[Ending(*ending)] = tally.get(ending, 0) + count
+                tally[RecordResult(*ending)] = tally.get(ending, 0) + count
         codes = {code for code, _ in expected.events}
         with _DIRECT.open(f"{self._url}/_stand-in/ledger/events", timeout=30) as answer:
             rows = orjson.loads(answer.read())["events"]
         accepted = {(code, biz): count for _, code, biz, count in rows if code in codes}
-        with Topics(kafka.settings(f"{kind}-dead"), os.environ) as letters:
+        with KafkaAdmin(kafka.settings(f"{kind}-dead"), os.environ) as letters:
             reasons = letters.count_by_header("log2mq-reason")
         return SourceResult(expected, Books.of(tally), accepted, reasons)
 

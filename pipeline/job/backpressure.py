@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from pipeline.contracts.interfaces import Source
 from pipeline.contracts.values import Partition
-from pipeline.job.limits import Pace
+from pipeline.job.limits import FlowLimits
 from pipeline.job.offsets import Offsets
 
 
-class Pauses:
+class Backpressure:
     """Keeps a stuck head from filling the memory. A partition that comes new is not paused."""
 
-    def __init__(self, source: Source, offsets: Offsets, pace: Pace) -> None:
+    def __init__(self, source: Source, offsets: Offsets, pace: FlowLimits) -> None:
         self._source = source
         self._offsets = offsets
         self._pace = pace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.job.in_flight import Parcel
+from pipeline.job.in_flight import PendingMessage
 from transforms.base import Kind
 
 
@@ -14,7 +14,7 @@ class Batch:
     """What one call reports, with the history that decides what happens when it is not taken."""
 
     kind: Kind
-    parcels: list[Parcel]
+    parcels: list[PendingMessage]
     attempts: int = 0
     code: str = ""  # of the last failure
     strikes: int = 0  # failures in a row with that code
@@ -27,7 +27,7 @@ class Batch:
     has_contrast: bool = False  # a call begun after that was accepted before this batch was sent again
     is_piece: bool = False  # part of a batch that is halved for an unknown cause
 
-    def drop_stale(self) -> list[Parcel]:
+    def drop_stale(self) -> list[PendingMessage]:
         """Remove messages whose partition was taken away, and return them; failures so far say nothing of a batch that has changed."""
         stale = [parcel for parcel in self.parcels if parcel.is_stale]
         if stale:
@@ -52,11 +52,11 @@ class Batcher:
     most_messages: int
     most_bytes: int
     most_age_ms: int
-    _parcels: list[Parcel] = field(default_factory=list)
+    _parcels: list[PendingMessage] = field(default_factory=list)
     _bytes: int = 0
     _since_ms: int = 0
 
-    def add(self, parcel: Parcel, now_ms: int) -> Batch | None:
+    def add(self, parcel: PendingMessage, now_ms: int) -> Batch | None:
         """Take a message in; return the batch that it completed, if it did."""
         size = len(parcel.body) + 1
         full = self.seal() if self._parcels and self._bytes + size > self.most_bytes else None
@@ -78,7 +78,7 @@ class Batcher:
         self._parcels, self._bytes = [], 0
         return batch
 
-    def drop_stale(self) -> Sequence[Parcel]:
+    def drop_stale(self) -> Sequence[PendingMessage]:
         """Remove messages whose partition was taken away, and return them."""
         stale = [parcel for parcel in self._parcels if parcel.is_stale]
         if stale:

@@ -18,33 +18,35 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 
-class Fate(IntEnum):
+class RecordOutcome(IntEnum):
     """What finally became of a record."""
 
     REPORTED = 0  # at least one of its messages was reported now, and none was refused
     DUPLICATE = 1  # every message had been reported before, from another record
-    REREAD = 2  # every message had been reported before, from this very record: a re-read after a crash, or a replay
+    REDELIVERED = (
+        2  # every message had been reported before, from this very record: a re-read after a crash, or a replay
+    )
     FILTERED = 3
     DEAD_LETTERED = 4
 
 
-class Ending(NamedTuple):
+class RecordResult(NamedTuple):
     """How a record ended: its fate, and what became of the messages made from it."""
 
-    fate: Fate
+    fate: RecordOutcome
     events_reported: int = 0
     events_duplicate: int = 0
-    events_reread: int = 0
+    events_redelivered: int = 0
     events_refused: int = 0
     users_reported: int = 0
     users_duplicate: int = 0
     users_refused: int = 0
 
 
-FILTERED = Ending(Fate.FILTERED)
-REFUSED = Ending(Fate.DEAD_LETTERED)
+FILTERED = RecordResult(RecordOutcome.FILTERED)
+REFUSED = RecordResult(RecordOutcome.DEAD_LETTERED)
 
-Tally = dict[Ending, int]
+Tally = dict[RecordResult, int]
 """How often each kind of ending occurred: cheap to add to, and turned into `Books` only when somebody looks."""
 
 
@@ -54,18 +56,18 @@ class BooksUnbalanced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Counts of records by fate, and of messages. `duplicate` includes `reread`; so do `events_duplicate` and `events_reread`."""
+    """Counts of records by fate, and of messages. `duplicate` includes `redelivered`; so do `events_duplicate` and `events_redelivered`."""
 
     read: int = 0
     reported: int = 0
     duplicate: int = 0
-    reread: int = 0
+    redelivered: int = 0
     filtered: int = 0
     dead_lettered: int = 0
     in_flight: int = 0
     events_reported: int = 0
     events_duplicate: int = 0
-    events_reread: int = 0
+    events_redelivered: int = 0
     events_refused: int = 0
     users_reported: int = 0
     users_duplicate: int = 0
@@ -73,27 +75,29 @@ class Books:
     lost_to_retention: int = 0
 
     @classmethod
-    def of(cls, tally: Mapping[Ending, int], *, read: int | None = None, in_flight: int = 0, lost: int = 0) -> Self:
+    def of(
+        cls, tally: Mapping[RecordResult, int], *, read: int | None = None, in_flight: int = 0, lost: int = 0
+    ) -> Self:
         """Add a tally up. Without `read`, it is what the tally holds plus what is in flight."""
-        fates = [0] * len(Fate)
-        messages = [0] * (len(Ending._fields) - 1)
+        fates = [0] * len(RecordOutcome)
+        messages = [0] * (len(RecordResult._fields) - 1)
         for ending, count in tally.items():
             fates[ending.fate] += count
             for column, each in enumerate(ending[1:]):
                 messages[column] += each * count
-        reported, duplicate, reread, filtered, dead_lettered = fates
-        events_reported, events_duplicate, events_reread, events_refused, *users = messages
+        reported, duplicate, redelivered, filtered, dead_lettered = fates
+        events_reported, events_duplicate, events_redelivered, events_refused, *users = messages
         return cls(
             read=sum(fates) + in_flight if read is None else read,
             reported=reported,
-            duplicate=duplicate + reread,
-            reread=reread,
+            duplicate=duplicate + redelivered,
+            redelivered=redelivered,
             filtered=filtered,
             dead_lettered=dead_lettered,
             in_flight=in_flight,
             events_reported=events_reported,
-            events_duplicate=events_duplicate + events_reread,
-            events_reread=events_reread,
+            events_duplicate=events_duplicate + events_redelivered,
+            events_redelivered=events_redelivered,
             events_refused=events_refused,
             users_reported=users[0],
             users_duplicate=users[1],
@@ -131,7 +135,7 @@ class Books:
 COLUMNS = tuple(field.name for field in fields(Books))
 
 
-def encode_books(tally: Mapping[Ending, int], lost: int, until: int | None = None) -> str:
+def encode_books(tally: Mapping[RecordResult, int], lost: int, until: int | None = None) -> str:
     """Write lifetime books as commit metadata: a few hundred bytes, the broker's limit being 4,096.
 
     `until` is where a replay ends (exclusive), so that it goes on to the same end after an interruption.
@@ -149,7 +153,10 @@ def decode_books(metadata: str) -> tuple[Tally, int, int | None]:
     """Read what `encode_books` wrote: tally, lost, until. Metadata by anyone else counts as none: the books then begin at zero."""
     try:
         document = orjson.loads(metadata) if metadata else {}
-        tally = {Ending(Fate(fate), *counts): int(count) for fate, *counts, count in document.get("endings", [])}
+        tally = {
+            RecordResult(RecordOutcome(fate), *counts): int(count)
+            for fate, *counts, count in document.get("endings", [])
+        }
         return tally, int(document.get("lost", 0)), document.get("until")
     except (ValueError, TypeError, AttributeError):
         return {}, 0, None
@@ -159,10 +166,10 @@ MOST_ENDINGS = 60
 """More different endings than this are condensed to one row a fate, so that the metadata stays small."""
 
 
-def _condense(tally: Mapping[Ending, int]) -> list[list[int]]:
+def _condense(tally: Mapping[RecordResult, int]) -> list[list[int]]:
     """One record may end in countless ways (3 events reported, 2 duplicate, ...); keep the sums and one row a fate."""
     rows: list[list[int]] = []
-    for fate in Fate:
+    for fate in RecordOutcome:
         count = sum(number for ending, number in tally.items() if ending.fate is fate)
         if not count:
             continue

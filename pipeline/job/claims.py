@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, takewhile
 
 from pipeline.contracts.interfaces import DedupStore
-from pipeline.contracts.values import Standing
-from pipeline.job.in_flight import Parcel
+from pipeline.contracts.values import ClaimResult
+from pipeline.job.in_flight import PendingMessage
 
 ASK_AGAIN_MS = 200
 """How often to ask for a claim that another process holds."""
 
 
-class ClaimDesk:
+class ClaimQueue:
     """Puts the dedup store's three verbs to parcels, in batches.
 
     The messages of one key are claimed one after the other, in the order in which they were first asked for, whatever happens to the
@@ -24,14 +24,14 @@ class ClaimDesk:
     def __init__(self, store: DedupStore) -> None:
         self._store = store
         # Key -> its unfinished messages, in the order of `ask`. The first is claimed here, unless the key is in one of the next two.
-        self._lines: dict[bytes, list[Parcel]] = {}
+        self._lines: dict[bytes, list[PendingMessage]] = {}
         self._asking: dict[
-            bytes, list[Parcel]
+            bytes, list[PendingMessage]
         ] = {}  # the lines whose first message is to be claimed at the next `settle`
-        self._elsewhere: dict[bytes, list[Parcel]] = {}  # the lines that wait for another process
+        self._elsewhere: dict[bytes, list[PendingMessage]] = {}  # the lines that wait for another process
         self._ask_elsewhere_at = 0
 
-    def ask(self, parcels: Iterable[Parcel]) -> None:
+    def ask(self, parcels: Iterable[PendingMessage]) -> None:
         """Queue parcels to be claimed: at the next `settle`, or when those before them with the same key are finished."""
         lines, asking = self._lines, self._asking
         for parcel in parcels:
@@ -51,14 +51,14 @@ class ClaimDesk:
         """Messages that wait for another process's outcome."""
         return sum(map(len, self._elsewhere.values()))
 
-    def settle(self, now_ms: int) -> tuple[list[Parcel], list[tuple[Parcel, Standing]]]:
+    def settle(self, now_ms: int) -> tuple[list[PendingMessage], list[tuple[PendingMessage, ClaimResult]]]:
         """Claim what was asked for. Return the parcels granted, and those already reported with how that is known.
 
         Raises:
             StoreUnavailable: the store cannot answer.
         """
-        granted: list[Parcel] = []
-        known: list[tuple[Parcel, Standing]] = []
+        granted: list[PendingMessage] = []
+        known: list[tuple[PendingMessage, ClaimResult]] = []
         if self._elsewhere and now_ms >= self._ask_elsewhere_at:
             self._asking.update(self._elsewhere)
             self._elsewhere = {}
@@ -69,33 +69,33 @@ class ClaimDesk:
         if len(asked) > len(self._asking):
             asked = list(chain.from_iterable(map(_same_version, self._asking.values())))
         self._asking = {}
-        free, held = Standing.GRANTED, Standing.HELD  # looking an enumeration's member up takes its time
-        standings = self._store.claim([parcel.claim for parcel in asked], now_ms)
-        if standings.count(free) == len(asked):  # as nearly always
+        free, held = ClaimResult.GRANTED, ClaimResult.HELD  # looking an enumeration's member up takes its time
+        results = self._store.claim([parcel.claim for parcel in asked], now_ms)
+        if results.count(free) == len(asked):  # as nearly always
             return asked, known
-        for parcel, standing in zip(asked, standings, strict=True):
-            if standing is free:
+        for parcel, result in zip(asked, results, strict=True):
+            if result is free:
                 granted.append(parcel)
-            elif standing is not held:
-                known.append((parcel, standing))
+            elif result is not held:
+                known.append((parcel, result))
             elif (line := self._lines[parcel.claim.key])[0] is parcel:
                 self._elsewhere[parcel.claim.key] = line
         self._finish([parcel for parcel, _ in known])
         return granted, known
 
-    def confirm(self, parcels: Sequence[Parcel], now_ms: int) -> None:
+    def confirm(self, parcels: Sequence[PendingMessage], now_ms: int) -> None:
         """Remember them as reported; who waits for them is asked for next, and learns it."""
         if parcels:
             self._store.confirm([parcel.claim for parcel in parcels], now_ms)
             self._finish(parcels)
 
-    def release(self, parcels: Sequence[Parcel]) -> None:
+    def release(self, parcels: Sequence[PendingMessage]) -> None:
         """Give their claims back unreported; who waits for them is asked for next, and may be granted."""
         if parcels:
             self._store.release([parcel.claim for parcel in parcels])
             self._finish(parcels)
 
-    def renew(self, parcels: Sequence[Parcel]) -> None:
+    def renew(self, parcels: Sequence[PendingMessage]) -> None:
         """Give claims back that may have lapsed, and ask for them anew. They keep their place before those that wait for them."""
         if parcels:
             self._store.release([parcel.claim for parcel in parcels])
@@ -112,7 +112,7 @@ class ClaimDesk:
                 self._asking.pop(key, None)
                 self._elsewhere.pop(key, None)
 
-    def _finish(self, parcels: Iterable[Parcel]) -> None:
+    def _finish(self, parcels: Iterable[PendingMessage]) -> None:
         """The first messages of some lines have their outcome: the next ones are asked for."""
         lines, asking = self._lines, self._asking
         for parcel in parcels:
@@ -123,7 +123,7 @@ class ClaimDesk:
                 asking.pop(parcel.claim.key, None)
 
 
-def _same_version(line: Sequence[Parcel]) -> Iterable[Parcel]:
+def _same_version(line: Sequence[PendingMessage]) -> Iterable[PendingMessage]:
     """Return the first message and those directly behind it with the same version: where it was reported before, so were they."""
     digest = line[0].claim.digest
     return takewhile(lambda parcel: parcel.claim.digest == digest, line)

@@ -10,8 +10,8 @@ import orjson
 
 from pipeline.catalogue.message_check import MessageCheck
 from pipeline.contracts.interfaces import Decoder
-from pipeline.contracts.values import Claim, NotYet
-from pipeline.job.in_flight import Parcel
+from pipeline.contracts.values import Claim, Pending
+from pipeline.job.in_flight import PendingMessage
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped, Transform
@@ -27,7 +27,7 @@ _NO_ENTRY = Skipped("no entry")
 _NO_VALUE = Refusal(Stage.READ, ReasonCode.NO_VALUE, "the record has no value")
 
 
-DecodedRecord = LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | NotYet
+DecodedRecord = LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | Pending
 """What a decoder made of a record: its entry; or several, each by itself decoded or refused; or why there is none."""
 
 
@@ -39,10 +39,10 @@ class Converted(NamedTuple):
     `pending`: it cannot be decoded yet; convert it again later.
     """
 
-    messages: Sequence[Parcel] = ()
+    messages: Sequence[PendingMessage] = ()
     refusal: Refusal | None = None
     filtered: Skipped | None = None
-    pending: NotYet | None = None
+    pending: Pending | None = None
 
 
 class Identity(NamedTuple):
@@ -107,7 +107,7 @@ class Converter:
         return Converted(refusal=answer) if isinstance(answer, Refusal) else Converted(pending=answer)
 
     def _convert_each(self, entries: Sequence[LogEntry | Refusal]) -> Converted:
-        parcels: list[Parcel] = []
+        parcels: list[PendingMessage] = []
         refused: list[tuple[int, Refusal]] = []
         filtered = _NO_ENTRY
         for place, entry in enumerate(entries):
@@ -123,7 +123,7 @@ class Converter:
             return Converted(parcels, _summed_up(refused, len(entries)))
         return Converted(parcels) if parcels else Converted(filtered=filtered)
 
-    def _convert(self, entry: LogEntry) -> list[Parcel] | Skipped | Refusal:
+    def _convert(self, entry: LogEntry) -> list[PendingMessage] | Skipped | Refusal:
         messages = self.transform(entry)
         if isinstance(messages, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each entry
             return messages
@@ -142,7 +142,7 @@ class Converter:
                     f"one message is {len(body)} bytes of JSON, report.batch.bytes allows {self._most_message_bytes}",
                 )
             claim = self._event_claim(wire, origin) if kind is _EVENT else self._user_claim(wire, origin)
-            parcels.append(Parcel(kind, body, claim))
+            parcels.append(PendingMessage(kind, body, claim))
         return parcels
 
     def decode(self, record: Record) -> DecodedRecord:
@@ -164,7 +164,7 @@ class Converter:
                 each if isinstance(each, Refusal) else LogEntry(each, record, place)
                 for place, each in enumerate(decoded)
             ]
-        return decoded if isinstance(decoded, (Skipped, Refusal, NotYet)) else LogEntry(decoded, record)
+        return decoded if isinstance(decoded, (Skipped, Refusal, Pending)) else LogEntry(decoded, record)
 
     @property
     def warnings(self) -> Mapping[tuple[str, str], int]:
@@ -206,7 +206,7 @@ def _summed_up(refused: Sequence[tuple[int, Refusal]], entries: int) -> Refusal:
     return first._replace(reason=f"entry {place} of {entries}, counted from 0: {first.reason}{others}")
 
 
-def _tell_repeats_apart(parcels: list[Parcel]) -> list[Parcel]:
+def _tell_repeats_apart(parcels: list[PendingMessage]) -> list[PendingMessage]:
     """Where one record makes the same message twice, the second is a duplicate and no re-read: give it an origin of its own."""
     seen: set[bytes] = set()
     for parcel in parcels:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from pipeline.contracts.retry import Backoff, Breaker
 from pipeline.contracts.values import Delivered, Exhausted, Halt, Outcome, Refused, Retry
 from pipeline.job.batch import Batch, Batcher
-from pipeline.job.in_flight import Parcel
+from pipeline.job.in_flight import PendingMessage
 from transforms.base import Kind
 
 
@@ -38,10 +38,10 @@ class SenderPool(Protocol):
 class Settled(NamedTuple):
     """What the API has finally said of some messages."""
 
-    delivered: list[Parcel]
-    refused: list[tuple[Parcel, Refused]]
-    dropped: list[Parcel]  # not taken, and their partition was taken away meanwhile
-    withdrawn: list[Parcel]  # not taken, and their claims lapsed meanwhile: to be claimed anew
+    delivered: list[PendingMessage]
+    refused: list[tuple[PendingMessage, Refused]]
+    dropped: list[PendingMessage]  # not taken, and their partition was taken away meanwhile
+    withdrawn: list[PendingMessage]  # not taken, and their claims lapsed meanwhile: to be claimed anew
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Dispatch:
             ""  # why no batch can succeed until a person mends something; set once, and then nothing more is sent
         )
 
-    def add(self, parcels: Iterable[Parcel], now_ms: int) -> None:
+    def add(self, parcels: Iterable[PendingMessage], now_ms: int) -> None:
         """Gather messages into batches."""
         for parcel in parcels:
             if (full := self._batchers[parcel.kind].add(parcel, now_ms)) is not None:
@@ -143,7 +143,7 @@ class Dispatch:
         """While the destination is down: when it will be tried next."""
         return self._breaker.next_ms()
 
-    def withdraw(self) -> list[Parcel]:
+    def withdraw(self) -> list[PendingMessage]:
         """Remove, and return, everything that is not being sent: the claims have lapsed. What is being sent follows when it is not taken."""
         self._tenure += 1
         withdrawn = [parcel for batcher in self._batchers.values() if len(batcher) for parcel in batcher.seal().parcels]
@@ -154,9 +154,9 @@ class Dispatch:
         self._resting.clear()
         return withdrawn
 
-    def drop_stale(self) -> list[Parcel]:
+    def drop_stale(self) -> list[PendingMessage]:
         """Remove, and return, what is not being sent of partitions that were taken away."""
-        dropped: list[Parcel] = []
+        dropped: list[PendingMessage] = []
         for batcher in self._batchers.values():
             dropped += batcher.drop_stale()
         for batch in [*self._outbox, *self._pieces, *(batch for _, _, batch in self._resting)]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class FlowLimits:
     """Times in ms, sizes in bytes."""
 
     unfinished_records: int = 20_000  # per partition

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.books import Books, Ending, decode_books, encode_books
+from pipeline.job.books import Books, RecordResult, decode_books, encode_books
 from schemas.log import Record
 
 
@@ -41,7 +41,7 @@ class PartitionOffsets:
         self.read = 0
         self.unfinished_bytes = 0  # what its records in flight count for against `limits.in_flight`
         self._unfinished: deque[int] = deque()  # ascending; an offset leaves when all before it have ended
-        self._ended: dict[int, Ending] = {}  # ended, but behind an unfinished one
+        self._ended: dict[int, RecordResult] = {}  # ended, but behind an unfinished one
         self._session_lost = 0
         self._lifetime, self._lifetime_lost, self.until = decode_books(start.metadata)
         self._inherited = dict(self._lifetime)  # what others had done before
@@ -58,7 +58,7 @@ class PartitionOffsets:
         self.read -= len(records)
         self.position = records[0].offset
 
-    def end(self, offset: int, ending: Ending) -> None:
+    def end(self, offset: int, ending: RecordResult) -> None:
         """Take note that a record is finished. Each offset ends once."""
         unfinished = self._unfinished
         if unfinished[0] != offset:

@@ -15,26 +15,26 @@ from dataclasses import dataclass
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Source
 from pipeline.contracts.values import (
     Assigned,
+    ClaimResult,
     Commit,
     LostToRetention,
-    NotYet,
     Partition,
+    Pending,
     Polled,
     Refused,
     Revoked,
     SourceEvent,
     Stalled,
-    Standing,
 )
-from pipeline.dead_letters.limit import DeadLetterShare
+from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.errors import DestinationHalt, Log2mqError, RegistryUnavailable
-from pipeline.job.backpressure import Pauses
-from pipeline.job.books import FILTERED, REFUSED, Ending, Fate
-from pipeline.job.claims import ClaimDesk
+from pipeline.job.backpressure import Backpressure
+from pipeline.job.books import FILTERED, REFUSED, RecordOutcome, RecordResult
+from pipeline.job.claims import ClaimQueue
 from pipeline.job.converter import Converter
 from pipeline.job.dispatch import Dispatch, Settled
-from pipeline.job.in_flight import Parcel, Ticket
-from pipeline.job.limits import Pace
+from pipeline.job.in_flight import PendingMessage, PendingRecord
+from pipeline.job.limits import FlowLimits
 from pipeline.job.offsets import Offsets, PartitionOffsets
 from pipeline.job.status import Status
 from schemas.log import Record
@@ -71,7 +71,7 @@ class Parts:
     store: DedupStore
     dispatch: Dispatch
     dead_letters: DeadLetters
-    share: DeadLetterShare
+    share: DeadLetterLimit
 
 
 class Runner:
@@ -80,7 +80,7 @@ class Runner:
     def __init__(
         self,
         parts: Parts,
-        pace: Pace,
+        pace: FlowLimits,
         clock: Callable[[], int],
         *,
         on_status: Callable[[Status], None] = lambda _: None,
@@ -91,7 +91,7 @@ class Runner:
         self._source = parts.source
         self._convert = parts.convert
         self._store = parts.store
-        self._desk = ClaimDesk(parts.store)
+        self._desk = ClaimQueue(parts.store)
         self._dispatch = parts.dispatch
         self._dead_letters = parts.dead_letters
         self._share = parts.share
@@ -100,14 +100,14 @@ class Runner:
         self._on_status = on_status
         self._on_lost = on_lost
         self._has_ended = has_ended
-        self._burying: dict[tuple[str, int, int], list[Ticket]] = {}
+        self._burying: dict[tuple[str, int, int], list[PendingRecord]] = {}
         self._ended_since_commit = 0
         self._stopping = False
         self._stalls = 0
         self._leave_by_ms = 0  # when the grace time ends; set by a stop
         self._is_leaving = False  # nothing more is sent, no dead letter either
         self._error: Log2mqError | None = None  # what ends the job
-        self._delivered: list[Parcel] = []  # taken by the API, and not confirmed yet
+        self._delivered: list[PendingMessage] = []  # taken by the API, and not confirmed yet
         self._unsynced = False
         self._durable: dict[Partition, Commit] = {}  # what a rebalance inside `poll` may commit
         self._next: dict[str, int] = {}
@@ -115,7 +115,7 @@ class Runner:
         # Opening the store took the lease, but the brokers may have been waited for since then.
         self._store.renew(self._renewed_ms)
         self.offsets = Offsets()
-        self._pauses = Pauses(parts.source, self.offsets, pace)
+        self._pauses = Backpressure(parts.source, self.offsets, pace)
 
     def stop(self) -> None:
         """Read nothing more, finish what is in flight within the grace time, commit, and return from `run`. Safe in a signal handler."""
@@ -184,12 +184,12 @@ class Runner:
                 continue  # a partition not ours (any more): its owner reads these
             offsets.begin(records)
             for begun in range(0, len(records), RECORDS_AT_ONCE):
-                asking: list[Parcel] = []
+                asking: list[PendingMessage] = []
                 for place, record in enumerate(records[begun : begun + RECORDS_AT_ONCE], begun):
                     is_late = clock() >= until_ms
-                    not_yet = None if is_late else self._take_record(record, offsets, asking)
-                    if is_late or not_yet is not None:
-                        self._hand_back(partition, offsets, records[place:], not_yet)
+                    pending = None if is_late else self._take_record(record, offsets, asking)
+                    if is_late or pending is not None:
+                        self._hand_back(partition, offsets, records[place:], pending)
                         unread.add(partition)
                         break
                 self._desk.ask(asking)
@@ -198,7 +198,7 @@ class Runner:
                     break
         self.offsets.advance({each: position for each, position in polled.positions.items() if each not in unread})
 
-    def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[Parcel]) -> NotYet | None:
+    def _take_record(self, record: Record, offsets: PartitionOffsets, asking: list[PendingMessage]) -> Pending | None:
         """Convert a record, and add what it became to those that ask to be reported; or return why that cannot be done now."""
         parcels, refusal, _, pending = self._convert(record)
         if pending is not None:
@@ -230,15 +230,15 @@ class Runner:
         return None
 
     def _hand_back(
-        self, partition: Partition, offsets: PartitionOffsets, records: Sequence[Record], not_yet: NotYet | None
+        self, partition: Partition, offsets: PartitionOffsets, records: Sequence[Record], pending: Pending | None
     ) -> None:
         """Hand records back unread, to be read again: at once, or when the first of them can be. Polling goes on, and so do the other partitions."""
         offsets.put_back(records)
-        if not_yet is not None and not_yet.is_lost:
-            raise RegistryUnavailable(not_yet.reason)
+        if pending is not None and pending.is_lost:
+            raise RegistryUnavailable(pending.reason)
         self._source.seek(partition, records[0].offset)
-        if not_yet is not None:
-            self._pauses.hold(partition, self._clock() + not_yet.after_ms, not_yet.reason)
+        if pending is not None:
+            self._pauses.hold(partition, self._clock() + pending.after_ms, pending.reason)
 
     # --- on ------------------------------------------------------------------------------------------------------------------
 
@@ -249,8 +249,8 @@ class Runner:
         while True:
             granted, known = self._desk.settle(now_ms)
             self._dispatch.add(granted, now_ms)
-            for parcel, standing in known:
-                self._close(parcel, _KNOWN[standing, parcel.kind])
+            for parcel, result in known:
+                self._close(parcel, _KNOWN[result, parcel.kind])
             if not self._desk.has_work:
                 break
         if self._dispatch.halt and not self._dispatch.sending:
@@ -277,14 +277,14 @@ class Runner:
                 ticket.offsets.unfinished_bytes -= ticket.weight
                 self._end(record.offset, ticket.offsets, ticket.ending() if ticket.counts else REFUSED)
 
-    def _refuse(self, parcel: Parcel, refused: Refused) -> None:
+    def _refuse(self, parcel: PendingMessage, refused: Refused) -> None:
         parcel.ticket.refusal = Refusal(
             Stage.REPORT, ReasonCode.API_REFUSED, refused.reason, refused.code, refused.request_id, refused.trace_id
         )
         parcel.ticket.counts = parcel.ticket.counts or [0] * 7
         self._close(parcel, _REFUSED[parcel.kind])
 
-    def _close(self, parcel: Parcel, ended: tuple[int, Ending]) -> None:
+    def _close(self, parcel: PendingMessage, ended: tuple[int, RecordResult]) -> None:
         """A message has ended; perhaps its record has too."""
         ticket = parcel.ticket
         column, alone = ended
@@ -305,7 +305,7 @@ class Runner:
             ticket.offsets.unfinished_bytes -= ticket.weight
             self._end(ticket.record.offset, ticket.offsets, ticket.ending())
 
-    def _bury(self, ticket: Ticket) -> None:
+    def _bury(self, ticket: PendingRecord) -> None:
         """Hand a refused record to the dead letters; it ends when they have it for good."""
         assert ticket.refusal is not None  # noqa: S101 - both callers have set it
         if ticket.offsets.closed or self._is_leaving:
@@ -315,7 +315,7 @@ class Runner:
         self._dead_letters.send(record, ticket.refusal)
         self._share.dead()
 
-    def _end(self, offset: int, offsets: PartitionOffsets, ending: Ending) -> None:
+    def _end(self, offset: int, offsets: PartitionOffsets, ending: RecordResult) -> None:
         if offsets.closed:
             return
         offsets.end(offset, ending)
@@ -476,24 +476,24 @@ class Runner:
         )
 
 
-def _begun(record: Record, offsets: PartitionOffsets, messages: int) -> Ticket:
+def _begun(record: Record, offsets: PartitionOffsets, messages: int) -> PendingRecord:
     """Return the ticket of a record that counts from now on against `limits.in_flight`."""
     weight = len(record.value or b"") + RECORD_OVERHEAD_BYTES * messages
     offsets.unfinished_bytes += weight
-    return Ticket(record, offsets, weight)
+    return PendingRecord(record, offsets, weight)
 
 
 _REPORTED = {
-    Kind.EVENT: (0, Ending(Fate.REPORTED, events_reported=1)),
-    Kind.USER: (4, Ending(Fate.REPORTED, users_reported=1)),
+    Kind.EVENT: (0, RecordResult(RecordOutcome.REPORTED, events_reported=1)),
+    Kind.USER: (4, RecordResult(RecordOutcome.REPORTED, users_reported=1)),
 }
 _KNOWN = {
-    (Standing.DUPLICATE, Kind.EVENT): (1, Ending(Fate.DUPLICATE, events_duplicate=1)),
-    (Standing.DUPLICATE, Kind.USER): (5, Ending(Fate.DUPLICATE, users_duplicate=1)),
-    (Standing.REREAD, Kind.EVENT): (2, Ending(Fate.REREAD, events_reread=1)),
-    (Standing.REREAD, Kind.USER): (5, Ending(Fate.REREAD, users_duplicate=1)),
+    (ClaimResult.DUPLICATE, Kind.EVENT): (1, RecordResult(RecordOutcome.DUPLICATE, events_duplicate=1)),
+    (ClaimResult.DUPLICATE, Kind.USER): (5, RecordResult(RecordOutcome.DUPLICATE, users_duplicate=1)),
+    (ClaimResult.REDELIVERED, Kind.EVENT): (2, RecordResult(RecordOutcome.REDELIVERED, events_redelivered=1)),
+    (ClaimResult.REDELIVERED, Kind.USER): (5, RecordResult(RecordOutcome.REDELIVERED, users_duplicate=1)),
 }
 _REFUSED = {
-    Kind.EVENT: (3, Ending(Fate.DEAD_LETTERED, events_refused=1)),
-    Kind.USER: (6, Ending(Fate.DEAD_LETTERED, users_refused=1)),
+    Kind.EVENT: (3, RecordResult(RecordOutcome.DEAD_LETTERED, events_refused=1)),
+    Kind.USER: (6, RecordResult(RecordOutcome.DEAD_LETTERED, users_refused=1)),
 }

@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.client import client_settings, unavailable
-from pipeline.kafka_io.commit_metadata import CommitNote
+from pipeline.kafka_io.commit_metadata import CommitMetadata
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.standalone import UngroupedConsumer
 from schemas.log import Record
@@ -21,7 +21,7 @@ from schemas.log import Record
 READ_LIMIT_MS = 10_000
 
 
-class Topics(UngroupedConsumer):
+class KafkaAdmin(UngroupedConsumer):
     """Asks, and makes topics; with a second connection where that needs an administrator's."""
 
     def __init__(self, settings: KafkaSettings, environment: Mapping[str, str]) -> None:
@@ -105,7 +105,7 @@ class Topics(UngroupedConsumer):
                 raise unavailable(self._settings, error, f"looking up the group {group}") from None
         offsets = answer.get(group, {})
         return {
-            Partition(*key): Commit(each.offset, CommitNote.decode(each.metadata).metadata)
+            Partition(*key): Commit(each.offset, CommitMetadata.decode(each.metadata).metadata)
             for key, each in offsets.items()
             if each.offset >= 0
         }

@@ -33,7 +33,7 @@ from pipeline.kafka_io.liveness import Outage
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.stall_watch import Remedy, StallTimes, StallWatch
-from pipeline.kafka_io.start_offsets import KnownTopic, StartResolver, encode_commits, topic_id
+from pipeline.kafka_io.start_offsets import KnownTopic, StartOffsets, encode_commits, topic_id
 from schemas.log import Record
 
 COMMIT_LIMIT_MS = 5_000
@@ -400,8 +400,8 @@ class KafkaSource:
             raise unavailable(settings, error, "subscribing") from None
         return consumer, rebalances
 
-    def _resolver(self) -> StartResolver:
-        return StartResolver(self._consumer, self._settings, self._known, self._ends)
+    def _resolver(self) -> StartOffsets:
+        return StartOffsets(self._consumer, self._settings, self._known, self._ends)
 
     def _encode(self, commits: Mapping[Partition, Commit]) -> dict[TopicPartition, OffsetAndMetadata]:
         return encode_commits(commits, self._known, self._consumer)

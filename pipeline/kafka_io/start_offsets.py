@@ -10,14 +10,14 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from pipeline.contracts.values import Commit, LostToRetention, Partition, SourceEvent
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io.commit_metadata import CommitNote
+from pipeline.kafka_io.commit_metadata import CommitMetadata
 from pipeline.kafka_io.settings import KafkaSettings
 
 ANSWER_LIMIT_MS = 10_000
 LOOK_AGAIN_S = (0.5, 1.0, 1.5)
 """An offset past the end is looked at again before it is believed: a broker just started may not know its own end yet."""
 
-Reach = tuple[int, int]
+OffsetRange = tuple[int, int]
 """The oldest offset of a partition that is still there, and the one after its newest."""
 
 
@@ -34,7 +34,7 @@ def topic_id(consumer: KafkaConsumer, topic: str) -> str:
     return found.hex if found is not None and found.int else ""
 
 
-class StartResolver:
+class StartOffsets:
     """Settles where partitions are read from, with as few questions to the brokers as it takes."""
 
     def __init__(
@@ -62,7 +62,7 @@ class StartResolver:
         before = {topic: self._known.get(topic, KnownTopic()).topic_id for topic in ids}
         for partition, committed in found.items():
             topic = partition.topic
-            note = CommitNote.decode(committed.metadata) if committed is not None else CommitNote(0, "")
+            note = CommitMetadata.decode(committed.metadata) if committed is not None else CommitMetadata(0, "")
             if _differ(note.topic_id or before[topic], ids[topic]):
                 lost.append(self._begin_anew(partition, reach[partition]))
                 self._known[topic] = KnownTopic(len(self._numbers(partition)), ids[topic])
@@ -91,7 +91,7 @@ class StartResolver:
         starts = {}
         for partition, (start, _) in ranges.items():
             committed = self._committed(partition)
-            note = CommitNote.decode(committed.metadata) if committed is not None else CommitNote(0, "")
+            note = CommitMetadata.decode(committed.metadata) if committed is not None else CommitMetadata(0, "")
             is_ours = committed is not None and committed.offset == start
             now = topic_id(self._consumer, partition.topic)
             if is_ours and _differ(note.topic_id, now):
@@ -101,7 +101,7 @@ class StartResolver:
         return starts
 
     def within_reach(
-        self, partition: Partition, offset: int, reach: Reach | None = None
+        self, partition: Partition, offset: int, reach: OffsetRange | None = None
     ) -> tuple[int, list[SourceEvent]]:
         """Return the offset if it is still there, else where reading can go on and what is lost.
 
@@ -144,9 +144,9 @@ class StartResolver:
     def metadata(self, partition: Partition) -> str:
         """Return the job's own text of the partition's last commit."""
         committed = self._committed(partition)
-        return CommitNote.decode(committed.metadata).metadata if committed is not None else ""
+        return CommitMetadata.decode(committed.metadata).metadata if committed is not None else ""
 
-    def _begin_anew(self, partition: Partition, reach: Reach) -> LostToRetention:
+    def _begin_anew(self, partition: Partition, reach: OffsetRange) -> LostToRetention:
         if self._settings.on_lost_offsets == "halt":
             raise made_anew(
                 partition.topic,
@@ -162,14 +162,14 @@ class StartResolver:
             )
         return event
 
-    def _reach(self, partitions: set[Partition]) -> dict[Partition, Reach]:
+    def _reach(self, partitions: set[Partition]) -> dict[Partition, OffsetRange]:
         """Ask for all partitions at once: each question may wait behind a fetch that waits for records."""
         keys = [TopicPartition(*partition) for partition in partitions]
         oldest, newest = self._consumer.beginning_offsets(keys), self._consumer.end_offsets(keys)
         self._ends.update({Partition(*key): int(newest[key]) for key in keys})
         return {Partition(*key): (int(oldest[key]), int(newest[key])) for key in keys}
 
-    def _first_offset(self, partition: Partition, reach: Reach) -> int:
+    def _first_offset(self, partition: Partition, reach: OffsetRange) -> int:
         """A new group starts where it is told to; a partition added to the topic later is read from its beginning, whatever the setting."""
         topic, numbers = partition.topic, self._numbers(partition)
         born = self._known.get(topic, KnownTopic()).born or self._born_by_others(topic, numbers)
@@ -183,7 +183,7 @@ class StartResolver:
     def _born_by_others(self, topic: str, numbers: set[int]) -> int:
         for number in sorted(numbers):
             if (committed := self._committed(Partition(topic, number))) is not None and (
-                born := CommitNote.decode(committed.metadata).born
+                born := CommitMetadata.decode(committed.metadata).born
             ):
                 return born
         return 0
@@ -203,7 +203,7 @@ def encode_commits(
     encoded = {}
     for partition, commit in commits.items():
         topic = known.get(partition.topic) or KnownTopic(0, topic_id(consumer, partition.topic))
-        note = CommitNote(topic.born, commit.metadata, topic.topic_id).encode()
+        note = CommitMetadata(topic.born, commit.metadata, topic.topic_id).encode()
         encoded[TopicPartition(*partition)] = OffsetAndMetadata(commit.offset, note, -1)
     return encoded
 

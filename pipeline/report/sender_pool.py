@@ -47,7 +47,7 @@ class _Caught:
         return error is not None
 
 
-class Senders:
+class SenderThreads:
     """A small pool of threads. Everything but the call itself happens on the owner's thread, methods included."""
 
     def __init__(self, make_reporter: Callable[[], Reporter], threads: int) -> None:

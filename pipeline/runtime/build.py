@@ -17,21 +17,21 @@ from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.contracts.retry import Backoff, Breaker
 from pipeline.contracts.values import LostToRetention
-from pipeline.dead_letters.headers import Envelope
-from pipeline.dead_letters.limit import DeadLetterShare
+from pipeline.dead_letters.headers import DeadLetterHeaders
+from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.dedup import open_store
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
-from pipeline.job.limits import Pace
+from pipeline.job.limits import FlowLimits
 from pipeline.job.runner import Parts, Runner
 from pipeline.job.status import Status
 from pipeline.kafka_io.dead_letters import KafkaDeadLetters
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
-from pipeline.report.sender_pool import Senders
+from pipeline.report.sender_pool import SenderThreads
 from pipeline.runtime.converter import build_converter
-from pipeline.runtime.cpu_affinity import OneCpu
+from pipeline.runtime.cpu_affinity import CpuAffinity
 from transforms.base import Kind
 
 COLLECT_AFTER = (10_000, 20, 20)
@@ -73,7 +73,7 @@ class Job:
             stack.callback(gc.set_threshold, *gc.get_threshold())
             gc.set_threshold(*COLLECT_AFTER)
             if self._file.limits.cpu == "one":
-                stack.enter_context(OneCpu())
+                stack.enter_context(CpuAffinity())
             make_reporter = self.make_reporter()  # first: without credentials nothing needs to be opened
             store = self.open_store()
             stack.callback(store.close)
@@ -81,7 +81,7 @@ class Job:
             stack.callback(source.close)
             dead_letters = self.open_dead_letters()
             stack.callback(dead_letters.close)
-            senders = Senders(make_reporter, self._file.report.senders)
+            senders = SenderThreads(make_reporter, self._file.report.senders)
             stack.callback(senders.close, self._file.report.read_timeout / 1000)
             self._runner = self._assemble(store, source, dead_letters, senders)
             self._stack = stack.pop_all()
@@ -118,7 +118,7 @@ class Job:
 
     def open_dead_letters(self) -> DeadLetters:
         """Open the dead-letter topic."""
-        envelope = Envelope(self._file.source, now_ms)
+        envelope = DeadLetterHeaders(self._file.source, now_ms)
         return KafkaDeadLetters(
             self._file.kafka,
             self._file.dead_letters.topic,
@@ -133,7 +133,7 @@ class Job:
         credentials = CredentialsSource(report.credentials, self._environment)
         return lambda: ReporterClient(report, credentials, clock=time.time, nonce=lambda: secrets.token_hex(16))
 
-    def _assemble(self, store: DedupStore, source: Source, dead_letters: DeadLetters, senders: Senders) -> Runner:
+    def _assemble(self, store: DedupStore, source: Source, dead_letters: DeadLetters, senders: SenderThreads) -> Runner:
         file, batch = self._file, self._file.report.batch
         backoff = Backoff(file.report.backoff.first, file.report.backoff.most, secrets.SystemRandom().random)
         dispatch = Dispatch(
@@ -145,9 +145,9 @@ class Job:
             store,
             dispatch,
             dead_letters,
-            DeadLetterShare(file.dead_letters.stop_above, file.dead_letters.window),
+            DeadLetterLimit(file.dead_letters.stop_above, file.dead_letters.window),
         )
-        pace = Pace(
+        pace = FlowLimits(
             unfinished_records=file.limits.unfinished,
             in_flight_bytes=file.limits.in_flight,
             commit_records=file.commit.records,

@@ -21,7 +21,7 @@ _CPU_FIELD = 36
 """Of what follows the command in `stat`: the CPU that a thread ran on last (proc_pid_stat(5), field 39)."""
 
 
-class OneCpu:
+class CpuAffinity:
     """From `with` to its end: all threads stay on the CPU of the thread that entered.
 
     Every few seconds the system may move that thread anywhere for a moment, since its CPU may have become busy and another idle. Does nothing

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
-from pipeline.dedup import open_preview
+from pipeline.dedup import open_dry_run
 from pipeline.job.replay_range import ReplayRange
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.runtime.build import Hooks, Job, now_ms
@@ -52,7 +52,7 @@ class DryReplayJob(ReplayJob):
 
     def open_store(self) -> DedupStore:
         """Ask the real store, and remember what would be reported in memory only."""
-        return open_preview(self._file.dedup, self._name, now_ms(), self._environment)
+        return open_dry_run(self._file.dedup, self._name, now_ms(), self._environment)
 
     def open_dead_letters(self) -> DeadLetters:
         """Count the dead letters only."""

@@ -21,7 +21,7 @@ from pipeline.job.status import Status
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RestartPolicy:
     """How long a worker that dies is started again. Times in seconds."""
 
     first_s: float = 1.0
@@ -33,7 +33,7 @@ class Patience:
     """Deaths in a row, without a steady life between them, that are forgiven."""
 
 
-class Told(NamedTuple):
+class WorkerMessage(NamedTuple):
     """What a worker tells the supervisor: a snapshot, or with `exit_code` its end, or with `line` a line of its log."""
 
     status: Status | None
@@ -68,7 +68,7 @@ class Supervisor:
         count: int,
         on_status: Callable[[list[Status]], None],
         on_note: Callable[[str], None],
-        patience: Patience = Patience(),
+        patience: RestartPolicy = RestartPolicy(),
         *,
         on_line: Callable[[str], object] = lambda _: None,
     ) -> None:
@@ -158,7 +158,7 @@ class Supervisor:
         """Take in one thing that a worker tells, and return whether it changes what all of them come to."""
         assert slot.pipe is not None  # noqa: S101 - it was waited for
         try:
-            told: Told = slot.pipe.recv()
+            told: WorkerMessage = slot.pipe.recv()
         except (EOFError, OSError):
             self._bury(slot)
             return True

@@ -17,7 +17,7 @@ from pipeline.config.load import load_source
 from pipeline.errors import EXIT_INTERRUPTED, Log2mqError
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.build import Hooks, Job
-from pipeline.runtime.supervisor import Told
+from pipeline.runtime.supervisor import WorkerMessage
 
 SAME_WISH_S = 0.2
 
@@ -58,7 +58,7 @@ class WorkerMain:
 
     def __call__(self, slot: int, pipe: Connection) -> None:
         """Run one job to its end, telling the supervisor where it stands. Never raises for what a user can cause."""
-        told = Voice(pipe)
+        told = SupervisorPipe(pipe)
         set_up_logging(self.log_format, self.log_level, told)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         environment: Mapping[str, str] = os.environ
@@ -66,19 +66,19 @@ class WorkerMain:
             job = Job(
                 load_source(self.path, environment),
                 environment,
-                Hooks(on_status=lambda each: told(Told(each))),
+                Hooks(on_status=lambda each: told(WorkerMessage(each))),
                 slot=slot,
             )
             with job:
                 signal.signal(signal.SIGTERM, lambda _number, _frame: job.runner.stop())
                 job.runner.run()
-            told(Told(None, 0))
+            told(WorkerMessage(None, 0))
         except Log2mqError as error:
-            told(Told(None, error.exit_code, str(error)))
+            told(WorkerMessage(None, error.exit_code, str(error)))
             sys.exit(error.exit_code)
 
 
-class Voice:
+class SupervisorPipe:
     """What a worker says to its supervisor: snapshots, its end, and its log lines, which the supervisor writes, so that one process has the terminal.
 
     If the supervisor is gone, it leaves: nobody would restart, stop or count this worker.
@@ -88,7 +88,7 @@ class Voice:
         self._pipe = pipe
         self._lock = threading.Lock()  # Kafka's threads log too
 
-    def __call__(self, told: Told) -> None:
+    def __call__(self, told: WorkerMessage) -> None:
         """Tell, and wait until the pipe has taken it."""
         with self._lock:
             try:
@@ -98,7 +98,7 @@ class Voice:
 
     def write(self, text: str, /) -> None:
         """Hand on one log line."""
-        self(Told(None, line=text))
+        self(WorkerMessage(None, line=text))
 
     def flush(self) -> None:
         """Nothing is held back."""

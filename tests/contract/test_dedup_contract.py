@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from pipeline.contracts.values import Standing
+from pipeline.contracts.values import ClaimResult
 from tests.support.dedup_stores import (
     KEEP,
     LEASE,
@@ -23,7 +23,7 @@ from tests.support.dedup_stores import (
 )
 from tests.support.examples import examples
 
-GRANTED, HELD, DUPLICATE, REREAD = Standing
+GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_confirmed_key_is_a_duplicate_for_another_record_and_reread_for_its_ow
     a.claim([claim(1, origin=7)], NOW)
     a.confirm([claim(1, origin=7)], NOW)
     for store in pair:
-        assert store.claim([claim(1, origin=7), claim(1, origin=8)], NOW) == [REREAD, DUPLICATE]
+        assert store.claim([claim(1, origin=7), claim(1, origin=8)], NOW) == [REDELIVERED, DUPLICATE]
 
 
 def test_a_released_key_is_granted_to_whoever_asks_next(pair):
@@ -116,7 +116,7 @@ def test_another_version_of_a_confirmed_key_is_granted_and_if_released_the_old_o
     assert b.claim([claim(1, digest=2)], NOW) == [GRANTED]
     assert a.claim([claim(1, digest=1), claim(1, digest=2)], NOW) == [HELD, HELD]
     b.release([claim(1, digest=2)])
-    assert a.claim([claim(1, digest=1)], NOW) == [REREAD]
+    assert a.claim([claim(1, digest=1)], NOW) == [REDELIVERED]
     assert a.claim([claim(1, digest=2)], NOW) == [GRANTED]
     a.confirm([claim(1, digest=2)], NOW)
     assert b.claim([claim(1, digest=2, origin=5)], NOW) == [DUPLICATE]
@@ -127,7 +127,7 @@ def test_a_confirmation_ends_after_its_time_to_live(pair):
     a, b = pair
     a.claim([claim(1)], NOW)
     a.confirm([claim(1)], NOW + 5)
-    assert b.claim([claim(1)], NOW + 4 + KEEP) == [REREAD]
+    assert b.claim([claim(1)], NOW + 4 + KEEP) == [REDELIVERED]
     assert b.claim([claim(1)], NOW + 5 + KEEP) == [GRANTED]
 
 
@@ -135,7 +135,7 @@ def test_confirming_again_begins_the_time_to_live_anew(pair):
     a, b = pair
     a.confirm([claim(1)], NOW)
     a.confirm([claim(1)], NOW + 50_000)
-    assert b.claim([claim(1)], NOW + KEEP + 1) == [REREAD]
+    assert b.claim([claim(1)], NOW + KEEP + 1) == [REDELIVERED]
 
 
 def test_claims_end_with_their_owners_lease(pair):
@@ -189,7 +189,7 @@ def test_release_leaves_what_is_confirmed(pair):
     a.confirm([claim(1)], NOW)
     a.release([claim(1)])
     b.release([claim(1)])
-    assert b.claim([claim(1)], NOW) == [REREAD]
+    assert b.claim([claim(1)], NOW) == [REDELIVERED]
 
 
 def test_what_is_confirmed_outlives_its_owner(stores):
@@ -200,7 +200,7 @@ def test_what_is_confirmed_outlives_its_owner(stores):
     a.sync()
     a.close()
     a = stores.open("a", NOW + 1)
-    assert set(a.claim(many, NOW + 1)) == {REREAD}
+    assert set(a.claim(many, NOW + 1)) == {REDELIVERED}
     a.close()
 
 
@@ -216,8 +216,8 @@ def test_sweeping_forgets_nothing_that_still_counts(pair):
         a.renew(now_ms)
         b.renew(now_ms)
         assert (a if second % 2 else b).sweep(now_ms) == 0
-        assert b.claim([confirmed[second], held[second]], now_ms) == [REREAD, HELD]
-    assert set(b.claim(confirmed, NOW + 60_000)) == {REREAD}
+        assert b.claim([confirmed[second], held[second]], now_ms) == [REDELIVERED, HELD]
+    assert set(b.claim(confirmed, NOW + 60_000)) == {REDELIVERED}
     assert set(b.claim(held, NOW + 60_000)) == {HELD}
 
 
@@ -276,7 +276,7 @@ class Model:
         until, digest, origin = self.confirmed.get(asked.key, (0, b"", b""))
         if until <= now_ms or digest != asked.digest:
             return GRANTED
-        return REREAD if origin == asked.origin else DUPLICATE
+        return REDELIVERED if origin == asked.origin else DUPLICATE
 
     def grant(self, owner, asked):
         self.lapsed = {(key, holder) for key, holder in self.lapsed if key != asked.key}

@@ -5,7 +5,7 @@ import multiprocessing
 import random
 import time
 
-from pipeline.contracts.values import Standing
+from pipeline.contracts.values import ClaimResult
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from tests.support.dedup_stores import claim
 
@@ -55,10 +55,10 @@ def survive(folder, name, seed):
         claims = [claim(number, origin=seed) for number in numbers]
         kept, returned = [], []
         for number, asked, standing in zip(numbers, claims, store.claim(claims, moment), strict=True):
-            if standing is Standing.GRANTED:
+            if standing is ClaimResult.GRANTED:
                 marks.take(number)
                 (kept if chance.random() < 0.8 else returned).append(asked)
-            elif standing is not Standing.HELD:
+            elif standing is not ClaimResult.HELD:
                 left.discard(number)
         for asked in returned:
             marks.give_back(int.from_bytes(asked.key))
@@ -76,7 +76,7 @@ def be_killed(folder):
     """Hold keys and write without pause, so that the kill hits in the middle of something."""
     store, marks = open_store(folder, "victim"), Marks(folder, "victim")
     held = [claim(number) for number in VICTIMS_KEYS]
-    assert set(store.claim(held, now_ms())) == {Standing.GRANTED}
+    assert set(store.claim(held, now_ms())) == {ClaimResult.GRANTED}
     for number in VICTIMS_KEYS:
         marks.take(number)
     (folder / "victim-holds").touch()
@@ -122,7 +122,7 @@ def test_each_key_has_one_living_owner_and_a_killed_ones_claims_end_with_its_lea
 
     store = open_store(tmp_path, "afterwards")
     everything = [claim(number, origin=9) for number in range(VICTIMS_KEYS.stop)]
-    assert set(store.claim(everything, now_ms())) == {Standing.DUPLICATE}
+    assert set(store.claim(everything, now_ms())) == {ClaimResult.DUPLICATE}
     store.close()
 
 
@@ -143,5 +143,5 @@ def test_processes_that_open_a_new_store_at_the_same_moment_share_it(tmp_path):
         process.join(60)
     assert [process.exitcode for process in processes] == [0] * 4
     store = open_store(tmp_path, "afterwards")
-    assert set(store.claim([claim(n, origin=9) for n in range(4)], now_ms())) == {Standing.DUPLICATE}
+    assert set(store.claim([claim(n, origin=9) for n in range(4)], now_ms())) == {ClaimResult.DUPLICATE}
     store.close()

@@ -10,14 +10,14 @@ import pytest
 import redis
 from pydantic import ValidationError
 
-from pipeline.contracts.values import Standing
+from pipeline.contracts.values import ClaimResult
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.redis_store.store import PREFIX, RedisStore
 from pipeline.errors import ComponentMissing, StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
 from tests.support.dedup_stores import KEEP, LEASE, NOW, RedisServer, claim
 
-GRANTED, HELD, DUPLICATE, REREAD = Standing
+GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_what_a_server_keeps_on_disk_outlives_its_death(servers):
         store.sync()
         server.stop()
         server.start()
-        assert store.claim([claim(1)], NOW) == [REREAD]
+        assert store.claim([claim(1)], NOW) == [REDELIVERED]
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])

@@ -20,7 +20,7 @@ from pipeline.editor_schema.json_schema import SCHEMAS, shipped
 from pipeline.emulator.schema_registry.schemas import registry_of
 from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import UsageError
-from pipeline.job.books import Fate
+from pipeline.job.books import RecordOutcome
 from pipeline.yaml_text.yaml_file import read_yaml
 from schemas.catalogue import ApplicationType, Origin
 from tests.support.paths import ROOT
@@ -157,8 +157,8 @@ def test_the_sample_comes_to_what_it_should(name):
     source = load_source(FOLDER / f"{name}.yaml", ENVIRONMENT)
     tally, _ = try_out(source, file_records(source, path, 1_000), ENVIRONMENT)
     reported, duplicate, filtered, code = EXAMPLES[name].sample
-    assert [tally.count(fate) for fate in (Fate.REPORTED, Fate.DUPLICATE, Fate.FILTERED)] == [reported, duplicate, filtered]  # fmt: skip
-    assert {reason: each.count for (fate, reason), each in tally.fates.items() if fate is Fate.DEAD_LETTERED} == {code: 1}  # fmt: skip
+    assert [tally.count(fate) for fate in (RecordOutcome.REPORTED, RecordOutcome.DUPLICATE, RecordOutcome.FILTERED)] == [reported, duplicate, filtered]  # fmt: skip
+    assert {reason: each.count for (fate, reason), each in tally.fates.items() if fate is RecordOutcome.DEAD_LETTERED} == {code: 1}  # fmt: skip
     assert set(tally.events) == {rule.event_code for rule in source.events}
 
 

@@ -16,7 +16,7 @@ from pipeline.emulator.schema_registry.schemas import Registry
 from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import RegistryUnavailable, UsageError
 from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, plan
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.runtime.build import Hooks, now_ms
 from pipeline.runtime.replay_job import ReplayJob
 from schemas.refusal import ReasonCode
@@ -151,7 +151,7 @@ def test_a_replay_reads_its_range_to_the_end_though_a_schema_is_asked_for_at_its
     kafka.write(made.topic, [*(paid(number) for number in range(5)), paid(9, second_id, SECOND)])
     kafka.topic(name=made.dead)
     settings = made.load()
-    with Topics(settings.kafka, KEYS) as topics:
+    with KafkaAdmin(settings.kafka, KEYS) as topics:
         bounds = Bound.parse("earliest", now_ms(), FROM_NAMES), Bound.parse("now", now_ms(), TO_NAMES)
         todo = plan(f"{made.group}-replay", *bounds, topics.partitions(), topics, {})
     with ReplayJob(settings, KEYS, Hooks(), todo) as job:

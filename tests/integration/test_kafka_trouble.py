@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetad
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.source import KafkaSource
 
 
@@ -146,7 +146,7 @@ def test_brokers_that_go_away_while_the_latest_records_are_read_are_noticed(kafk
         own = TestKafka(broker.bootstrap_servers)
         topic = own.topic(1)
         own.write(topic, values(b"v", 5))
-        with Topics(own.settings(topic), {}) as topics:
+        with KafkaAdmin(own.settings(topic), {}) as topics:
             seek = topics._consumer.seek
             monkeypatch.setattr(topics._consumer, "seek", lambda *place: (broker.halt(), seek(*place)))
             with pytest.raises(SourceUnavailable, match="reading the latest records: no broker answers"):

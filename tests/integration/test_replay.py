@@ -10,7 +10,7 @@ import pytest
 from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
 from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, plan, replay_group
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.runtime.build import Hooks, now_ms
 from pipeline.runtime.replay_job import DryReplayJob, ReplayJob
 
@@ -23,7 +23,7 @@ def paid(number):
 
 def replay(made, start, end, job_type=ReplayJob, stop_after=None):
     settings = made.load()
-    with Topics(settings.kafka, KEYS) as topics:
+    with KafkaAdmin(settings.kafka, KEYS) as topics:
         partitions = topics.partitions()
         group = replay_group(settings.kafka.group, start, end, partitions)
         bounds = Bound.parse(start, now_ms(), FROM_NAMES), Bound.parse(end, now_ms(), TO_NAMES)

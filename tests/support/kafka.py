@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.contracts.values import Commit, Partition
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.settings import KafkaSettings
 from schemas.log import Record
@@ -29,7 +29,7 @@ class TestKafka:
 
     def topic(self, partitions: int = 1, name: str | None = None, **config: Any) -> str:
         name = name or f"t-{uuid.uuid4().hex[:10]}"
-        with Topics(self.settings(), {}) as topics:
+        with KafkaAdmin(self.settings(), {}) as topics:
             topics.create(name, partitions, {key.replace("_", "."): str(value) for key, value in config.items()})
         return name
 
@@ -47,15 +47,15 @@ class TestKafka:
 
     def read(self, topic: str) -> list[Record]:
         """All records of a topic."""
-        with Topics(self.settings(topic), {}) as topics:
+        with KafkaAdmin(self.settings(topic), {}) as topics:
             partitions = topics.partitions()
             starts, ends = topics.beginning_offsets(partitions), topics.end_offsets(partitions)
             return [topics.record_at(each, offset) for each in partitions for offset in range(starts[each], ends[each])]
 
     def committed(self, group: str) -> Mapping[Partition, Commit]:
-        with Topics(self.settings(), {}) as topics:
+        with KafkaAdmin(self.settings(), {}) as topics:
             return topics.committed(group)
 
     def ends(self, topic: str) -> Mapping[Partition, int]:
-        with Topics(self.settings(topic), {}) as topics:
+        with KafkaAdmin(self.settings(topic), {}) as topics:
             return topics.end_offsets(topics.partitions())

@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.authoring.trace import Trace, trace
 from pipeline.contracts.interfaces import DedupStore
-from pipeline.contracts.values import Standing
+from pipeline.contracts.values import ClaimResult
 from pipeline.job.converter import Converter
 from pipeline.report.payload import encode_bytes, form_body, json_array
 from schemas.event import OUT_BIZ_ID
@@ -75,7 +75,7 @@ def convert_record(converter: Converter, record: Record, store: DedupStore, now_
     converted = traced.converted
     reported = []
     for parcel in converted.messages:
-        if store.claim([parcel.claim], now_ms)[0] is Standing.GRANTED:
+        if store.claim([parcel.claim], now_ms)[0] is ClaimResult.GRANTED:
             store.confirm([parcel.claim], now_ms)
             reported.append(parcel)
     found = FoundRecord({"events": [], "users": []}, {"events": [], "users": []})

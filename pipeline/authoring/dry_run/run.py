@@ -11,7 +11,7 @@ from pipeline.authoring.trace import trace
 from pipeline.authoring.wait import MOST_MS
 from pipeline.catalogue.settings import SETTING_OF
 from pipeline.config.source_file import SourceFile
-from pipeline.job.books import Fate
+from pipeline.job.books import RecordOutcome
 from pipeline.runtime.converter import build_converter
 from schemas.refusal import ReasonCode
 from transforms.fault import Note
@@ -71,7 +71,7 @@ def _let_pass(warnings: Mapping[tuple[str, str], int]) -> Iterable[Note]:
 
 
 def _dead_letters(tally: SampleTally, source: SourceFile) -> Iterable[Note]:
-    dead, limit = tally.count(Fate.DEAD_LETTERED), source.dead_letters.stop_above
+    dead, limit = tally.count(RecordOutcome.DEAD_LETTERED), source.dead_letters.stop_above
     if tally.records and dead / tally.records > limit:
         yield Note(
             ("dead_letters", "stop_above"),

@@ -9,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.authoring.dry_run.tally import OutcomeGroup, SampleTally
-from pipeline.job.books import Fate
+from pipeline.job.books import RecordOutcome
 from pipeline.observe.masking import escaped
 
 FATES = {
-    Fate.REPORTED: "would be reported",
-    Fate.DUPLICATE: "duplicate in the sample",
-    Fate.FILTERED: "filtered",
-    Fate.DEAD_LETTERED: "dead letter",
+    RecordOutcome.REPORTED: "would be reported",
+    RecordOutcome.DUPLICATE: "duplicate in the sample",
+    RecordOutcome.FILTERED: "filtered",
+    RecordOutcome.DEAD_LETTERED: "dead letter",
 }
 """In the order in which they are shown."""
 
@@ -53,13 +53,13 @@ def printed(name: str, tally: SampleTally) -> RenderableType:
     )
 
 
-def _named(fate: Fate, code: str) -> str:
+def _named(fate: RecordOutcome, code: str) -> str:
     return FATES[fate] + (f": {code}" if code else "")
 
 
-def _example(fate: Fate, code: str, group: OutcomeGroup) -> Text:
+def _example(fate: RecordOutcome, code: str, group: OutcomeGroup) -> Text:
     example = group.example
-    reason = f": {example.reason}" if fate is Fate.DEAD_LETTERED else ""
+    reason = f": {example.reason}" if fate is RecordOutcome.DEAD_LETTERED else ""
     return _plain(f"{_named(fate, code)}, {example.place}{reason}\n    {example.shown}")
 
 

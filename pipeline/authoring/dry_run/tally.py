@@ -12,10 +12,10 @@ import orjson
 
 from pipeline.authoring.dry_run.records import Sampled
 from pipeline.authoring.trace import Trace
-from pipeline.contracts.values import Standing
+from pipeline.contracts.values import ClaimResult
 from pipeline.dedup import DedupSettings, open_store
-from pipeline.job.books import Fate
-from pipeline.job.in_flight import Parcel
+from pipeline.job.books import RecordOutcome
+from pipeline.job.in_flight import PendingMessage
 from pipeline.observe.masking import Masking
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind
@@ -67,13 +67,13 @@ class SampleTally:
     """The counts. `fates` is by fate and, of the filtered and the refused, by reason."""
 
     records: int = 0
-    fates: dict[tuple[Fate, str], OutcomeGroup] = field(default_factory=dict)
+    fates: dict[tuple[RecordOutcome, str], OutcomeGroup] = field(default_factory=dict)
     events: dict[str, Reports] = field(default_factory=dict)
     users: Reports = field(default_factory=Reports)
     messages: int = 0
     clashes: dict[str, Clash] = field(default_factory=dict)
 
-    def count(self, fate: Fate) -> int:
+    def count(self, fate: RecordOutcome) -> int:
         """Return how many records ended so."""
         return sum(group.count for (each, _), group in self.fates.items() if each is fate)
 
@@ -96,20 +96,24 @@ class Counter:
         names = rules if len(rules) == len(messages) else [""] * len(messages)
         reported = [self._report(message, name, sampled.place) for message, name in zip(messages, names, strict=True)]
         if filtered is not None:
-            fate, reason, code = Fate.FILTERED, filtered.why, filtered.why
+            fate, reason, code = RecordOutcome.FILTERED, filtered.why, filtered.why
         elif refusal is not None:
-            fate, reason, code = Fate.DEAD_LETTERED, f"{refusal.reason} (at {refusal.stage})", str(refusal.code)
+            fate, reason, code = (
+                RecordOutcome.DEAD_LETTERED,
+                f"{refusal.reason} (at {refusal.stage})",
+                str(refusal.code),
+            )
         else:
-            fate, reason, code = (Fate.REPORTED if any(reported) else Fate.DUPLICATE), "", ""
+            fate, reason, code = (RecordOutcome.REPORTED if any(reported) else RecordOutcome.DUPLICATE), "", ""
         group = self.tally.fates.get((fate, code))
         if group is None:
             shown = self._shown(traced)
             group = self.tally.fates[fate, code] = OutcomeGroup(Example(sampled.place, reason, shown))
         group.count += 1
 
-    def _report(self, parcel: Parcel, rule: str, place: str) -> bool:
+    def _report(self, parcel: PendingMessage, rule: str, place: str) -> bool:
         """Count a message; return whether it would be reported."""
-        granted = self._reported.claim([parcel.claim], 0)[0] is Standing.GRANTED
+        granted = self._reported.claim([parcel.claim], 0)[0] is ClaimResult.GRANTED
         if granted:
             self._reported.confirm([parcel.claim], 0)
         counts = self.tally.users
@@ -121,7 +125,7 @@ class Counter:
         counts.duplicate += not granted
         return granted
 
-    def _compare(self, parcel: Parcel, wire: dict[str, Any], rule: str, place: str) -> None:
+    def _compare(self, parcel: PendingMessage, wire: dict[str, Any], rule: str, place: str) -> None:
         content = b"".join(
             blake2b(orjson.dumps(wire.get(name), option=orjson.OPT_SORT_KEYS), digest_size=_DIGEST_BYTES).digest()
             for name in _CONTENT

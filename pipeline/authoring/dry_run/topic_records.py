@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.authoring.dry_run.records import Sampled
 from pipeline.config.source_file import SourceFile
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 
 
 def topic_records(source: SourceFile, topic: str, most: int, environment: Mapping[str, str]) -> Iterator[Sampled]:
@@ -16,6 +16,6 @@ def topic_records(source: SourceFile, topic: str, most: int, environment: Mappin
         SourceUnavailable: no broker answers, or the topic is not there.
     """
     kafka = source.kafka.model_copy(update={"topics": (topic,), "topic_pattern": None})
-    with Topics(kafka, environment) as topics:
+    with KafkaAdmin(kafka, environment) as topics:
         for record in topics.latest_records(most):
             yield Sampled(record, f"{record.topic}:{record.partition}:{record.offset}")

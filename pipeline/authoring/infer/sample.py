@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.authoring.dry_run.records import MOST_WHOLE_BYTES, lines_of
 from pipeline.authoring.infer.avro import CONTAINER_MARK
 from pipeline.errors import UsageError
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.settings import KafkaSettings
 
 MOST_SAMPLE_BYTES = 16 << 20
@@ -63,7 +63,7 @@ def sample_of_topic(kafka: KafkaSettings, environment: Mapping[str, str], most: 
     Raises:
         SourceUnavailable: no broker answers, or the topic is not there.
     """
-    with Topics(kafka, environment) as topics:
+    with KafkaAdmin(kafka, environment) as topics:
         return _up_to(most, (record.value for record in topics.latest_records(most) if record.value is not None))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.contracts.interfaces import Decoded, Decoder, Fields
-from pipeline.contracts.values import NotYet
+from pipeline.contracts.values import Pending
 from pipeline.decode.avro.container import ContainerReader
 from pipeline.decode.avro.data_reader import NOT_AVRO, DataReader, schema_fingerprint
 from pipeline.decode.avro.options import AvroOptions, load_schema
@@ -37,7 +37,7 @@ _UNKNOWN_FINGERPRINT = Refusal(
     Stage.DECODE, ReasonCode.SCHEMA_UNKNOWN, "the value's fingerprint is that of no schema_file"
 )
 _UNKNOWN_ID = Refusal(Stage.DECODE, ReasonCode.SCHEMA_UNKNOWN, "the value's schema ID is none of those given")
-_NOT_CONNECTED = NotYet("the registry is not asked: options are only looked at", 0, is_lost=True)
+_NOT_CONNECTED = Pending("the registry is not asked: options are only looked at", 0, is_lost=True)
 
 
 def build_avro(options: AvroOptions, limits: DecodeLimits, context: DecodeContext) -> Decoder:
@@ -104,7 +104,7 @@ class _Readers:
 
 def _confluent(options: AvroOptions, readers: _Readers, limits: DecodeLimits, context: DecodeContext) -> Decoder:
     assert options.registry is not None  # noqa: S101 - the options' own check
-    find: Callable[[int], DataReader | Refusal | NotYet] = lambda _: _NOT_CONNECTED  # noqa: E731 - nothing to ask
+    find: Callable[[int], DataReader | Refusal | Pending] = lambda _: _NOT_CONNECTED  # noqa: E731 - nothing to ask
     if context.schemas is not None:
         readers_by_id = {number: readers.of_text(text) for number, text in context.schemas.items()}
         find = lambda number: readers_by_id.get(number, _UNKNOWN_ID)  # noqa: E731 - likewise

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from pipeline.contracts.retry import Backoff
-from pipeline.contracts.values import NotYet
+from pipeline.contracts.values import Pending
 from pipeline.decode.schema_registry.client import Away, Barred, Registered, RegistryAnswer, Unknown
 from pipeline.decode.schema_registry.settings import RegistrySettings
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -60,7 +60,7 @@ class RegistrySchemas(Generic[PreparedSchema]):
         self._reason = ""
         self._is_barred = False
 
-    def find(self, number: int) -> PreparedSchema | Refusal | NotYet:
+    def find(self, number: int) -> PreparedSchema | Refusal | Pending:
         """Return what was made of the schema, or why there is none: its records are refused only where the registry said so."""
         prepared = self._known.get(number)
         if prepared is not None:
@@ -71,7 +71,7 @@ class RegistrySchemas(Generic[PreparedSchema]):
         if prepared is not None:
             return prepared
         if self._is_barred:
-            return NotYet(self._reason, LONGEST_WAIT_MS, is_lost=True)
+            return Pending(self._reason, LONGEST_WAIT_MS, is_lost=True)
         doubt = self._unknown.get(number)
         if doubt is not None and doubt.is_settled:
             if now_ms < doubt.until_ms:
@@ -79,22 +79,22 @@ class RegistrySchemas(Generic[PreparedSchema]):
             del self._unknown[number]
         return self._ask(number, now_ms)
 
-    def _ask(self, number: int, now_ms: int) -> NotYet:
+    def _ask(self, number: int, now_ms: int) -> Pending:
         if self._away_since_ms is not None:
             away_ms = now_ms - self._away_since_ms
             if away_ms > self._settings.give_up_after:
-                return NotYet(f"{self._reason}, for {away_ms // 1000} s now", LONGEST_WAIT_MS, is_lost=True)
+                return Pending(f"{self._reason}, for {away_ms // 1000} s now", LONGEST_WAIT_MS, is_lost=True)
             if now_ms < self._rests_until_ms:
-                return NotYet(self._reason, self._rests_until_ms - now_ms)
+                return Pending(self._reason, self._rests_until_ms - now_ms)
         doubt = self._unknown.get(number)
         if doubt is not None and now_ms < doubt.ask_at_ms:
-            return NotYet(doubt.refusal.reason, doubt.ask_at_ms - now_ms)
+            return Pending(doubt.refusal.reason, doubt.ask_at_ms - now_ms)
         # While the registry is away one look-up at a time finds out whether it is back.
         most = MOST_AT_A_TIME if self._away_since_ms is None else 1
         if number not in self._asked and len(self._asked) < most:
             self._asked.add(number)
             threading.Thread(target=self._run, args=(number,), name=f"registry-{number}", daemon=True).start()
-        return NotYet(self._reason or f"the registry is asked for the schema ID {number}", LOOK_AGAIN_MS)
+        return Pending(self._reason or f"the registry is asked for the schema ID {number}", LOOK_AGAIN_MS)
 
     def _run(self, number: int) -> None:
         """Look up in a thread; an answer comes whatever happens."""

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.contracts.values import Claim, Standing
+from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.entry import answer, confirmed_entries, owner_number
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
 from pipeline.dedup.lmdb_store import recent_tables
@@ -79,7 +79,7 @@ class LmdbStore:
 
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Standing]:
+    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
         """Answer each claim, in order. The lock on the tables of this boot keeps other processes out until all are answered."""
         if not claims:
             return []
@@ -94,9 +94,9 @@ class LmdbStore:
                     self._round = state.number
                 self._entries.catch_up(changing, state)
                 confirmed.update(self._entries.get(keys))
-                standings, granted = answer(claims, self._tables.held(changing, keys, now_ms), confirmed, now_ms)
+                results, granted = answer(claims, self._tables.held(changing, keys, now_ms), confirmed, now_ms)
                 self._tables.hold(changing, granted, self._owner)
-        return standings
+        return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark as reported. The claims end in the same transaction, so that at every moment one of the two is there."""

@@ -27,7 +27,7 @@ for at = 5, #ARGV, 3 do
   holders[#holders + 1] = prefix .. ':c:' .. ARGV[at]
 end
 local confirmed, claims = redis.call('MGET', unpack(known)), redis.call('MGET', unpack(holders))
-local living, granted, standings = {}, {}, {}
+local living, granted, results = {}, {}, {}
 local function lives(other)
   if living[other] == nil then
     local ends = redis.call('GET', prefix .. ':o:' .. other)
@@ -36,19 +36,19 @@ local function lives(other)
   return living[other]
 end
 for place = 1, #known do
-  local key, standing, claim, entry = ARGV[2 + 3 * place], 0, claims[place], confirmed[place]
+  local key, result, claim, entry = ARGV[2 + 3 * place], 0, claims[place], confirmed[place]
   local mine = claim and claim == owner .. call  -- this very call, asked a second time because its answer was lost
   if granted[key] or (claim and not mine and lives(string.sub(claim, 1, 8))) then
-    standing = 1
+    result = 1
   elseif entry and tonumber(string.sub(entry, 17)) > now and string.sub(entry, 1, 8) == ARGV[3 + 3 * place] then
-    standing = string.sub(entry, 9, 16) == ARGV[4 + 3 * place] and 3 or 2
+    result = string.sub(entry, 9, 16) == ARGV[4 + 3 * place] and 3 or 2
   else
     granted[key] = true
     redis.call('SET', holders[place], owner .. call, 'PX', keep_claim)
   end
-  standings[place] = standing
+  results[place] = result
 end
-return table.concat(standings)
+return table.concat(results)
 """
 )
 

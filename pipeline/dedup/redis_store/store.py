@@ -18,7 +18,7 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from pipeline.contracts.values import Claim, Standing
+from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.entry import owner_number
 from pipeline.dedup.redis_store import scripts
 from pipeline.errors import StoreUnavailable, UsageError
@@ -39,7 +39,7 @@ ANSWER_SECONDS = 5.0
 FLUSH_MS = 4_000
 """How long one wait for the server's disk may take; below `ANSWER_SECONDS`."""
 
-_STANDINGS = {ord(str(int(standing))): standing for standing in Standing}
+_RESULTS = {ord(str(int(result))): result for result in ClaimResult}
 
 
 class RedisStore:
@@ -82,16 +82,16 @@ class RedisStore:
 
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Standing]:
+    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
         """Answer each claim, in order."""
-        standings: list[Standing] = []
+        results: list[ClaimResult] = []
         for part in _parts(claims):
             # Numbers the call, so that asking again after a lost answer is not taken for a second claim.
             self._calls += 1
             call = self._calls.to_bytes(8)
             arguments: list[bytes | int] = [now_ms, self._owner, call, CLAIM_MS, *chain.from_iterable(part)]
-            standings += [_STANDINGS[digit] for digit in self._run(self._claim, arguments)]
-        return standings
+            results += [_RESULTS[digit] for digit in self._run(self._claim, arguments)]
+        return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark as reported."""

@@ -13,7 +13,7 @@ from pipeline.emulator.kafka_broker import mock_cluster
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.emulator.kafka_broker.mock_cluster import MockCluster
 from pipeline.errors import ComponentMissing
-from pipeline.kafka_io.admin import Topics
+from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.settings import KafkaSettings
 
 
@@ -72,7 +72,7 @@ def demo_kafka(data: Path, cache: Path, say: Callable[[str], None]) -> Iterator[
         say(f"a real Kafka is up at {broker.bootstrap_servers} (Apache Kafka 4.1, one broker)")
 
         def create(topic: str, partitions: int) -> None:
-            with Topics(here.settings(topic), os.environ) as topics:
+            with KafkaAdmin(here.settings(topic), os.environ) as topics:
                 topics.create(topic, partitions)
 
         here = DemoKafka(broker.bootstrap_servers, create)

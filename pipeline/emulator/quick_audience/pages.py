@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipeline.emulator.quick_audience.answers import MARK
 from pipeline.emulator.quick_audience.faults import parse_faults
-from pipeline.emulator.quick_audience.service import Desk
+from pipeline.emulator.quick_audience.service import Service
 from pipeline.errors import UsageError
 
 MOST_CLOCK_OFFSET_S = 10 * 366 * 86_400
@@ -21,7 +21,7 @@ MOST_CLOCK_OFFSET_S = 10 * 366 * 86_400
 class Pages:
     """The routes beside the two APIs. Everything says that it is a stand-in."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Service) -> None:
         self._desk = desk
 
     async def page(self, _request: Request) -> Response:

@@ -20,11 +20,11 @@ from pipeline.emulator.loopback import LoopbackServer
 from pipeline.emulator.quick_audience.faults import FaultScript
 from pipeline.emulator.quick_audience.ledger import Ledger
 from pipeline.emulator.quick_audience.pages import Pages, not_here
-from pipeline.emulator.quick_audience.service import Desk
+from pipeline.emulator.quick_audience.service import Service
 from pipeline.emulator.quick_audience.settings import StandInSettings
 
 
-def application(desk: Desk) -> Starlette:
+def application(desk: Service) -> Starlette:
     """Return the web application."""
     pages = Pages(desk)
 
@@ -66,7 +66,7 @@ class StandIn:
             UsageError: the host is not loopback, the port is taken, or the fault script is wrong.
         """
         self.settings = settings or StandInSettings()
-        self.desk = Desk(self.settings, clock)
+        self.desk = Service(self.settings, clock)
         self._server = LoopbackServer(application(self.desk), self.settings.host, self.settings.port, http=_Protocol)
 
     @property

@@ -31,7 +31,7 @@ INVALID_MESSAGE = "ES0110000400"
 """The stand-in's own invention: the real code for a message that breaks the model is not published."""
 
 
-class Desk:
+class Service:
     """The state behind the routes. Everything happens on the server's one event loop."""
 
     def __init__(self, settings: StandInSettings, clock: Callable[[], float]) -> None:

@@ -16,7 +16,7 @@ from pipeline.cli.main import cli
 from pipeline.config.load import load_source
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import UsageError
-from pipeline.job.books import Fate
+from pipeline.job.books import RecordOutcome
 from tests.support.examples import examples
 from tests.support.good_files import GOOD_CATALOGUE
 from tests.support.paths import ROOT
@@ -261,14 +261,14 @@ def test_the_example_files_over_their_sample_logs_come_to_the_books_known_before
     log.write_bytes(b"\n".join(line.value for line in lines))
     source = load_source(EXAMPLES / f"{kind.value}.yaml", KEYS)
     tally, _ = try_out(source, file_records(source, log, 10_000), KEYS)
-    dead = {code: group.count for (fate, code), group in tally.fates.items() if fate is Fate.DEAD_LETTERED}
+    dead = {code: group.count for (fate, code), group in tally.fates.items() if fate is RecordOutcome.DEAD_LETTERED}
     books = sample.books
-    assert (tally.records, tally.count(Fate.REPORTED), tally.count(Fate.DUPLICATE)) == (
+    assert (tally.records, tally.count(RecordOutcome.REPORTED), tally.count(RecordOutcome.DUPLICATE)) == (
         books.read,
         books.reported,
         books.duplicate,
     )
-    assert (tally.count(Fate.FILTERED), dead) == (books.filtered, books.dead_lettered)
+    assert (tally.count(RecordOutcome.FILTERED), dead) == (books.filtered, books.dead_lettered)
     assert sum(counts.reported for counts in tally.events.values()) == len(books.events)
     assert tally.users.reported == books.user_messages
 
@@ -281,7 +281,7 @@ def test_whatever_the_records_each_has_one_fate(tmp_path_factory, values):
     (folder / "shop.log").write_bytes(b"\n".join(values))
     source = load_source(folder / "shop.yaml", KEYS)
     tally, notes = try_out(source, file_records(source, folder / "shop.log", 100), KEYS)
-    assert sum(tally.count(fate) for fate in Fate) == tally.records
+    assert sum(tally.count(fate) for fate in RecordOutcome) == tally.records
     assert all(source.warning(note.location, note.text) for note in notes)
 
 
@@ -305,9 +305,9 @@ def test_a_plug_in_is_tried_out_too(tmp_path, monkeypatch):
     source = load_source(tmp_path / "shop.yaml", KEYS)
     tally, notes = try_out(source, file_records(source, tmp_path / "shop.log", 10), KEYS)
     assert [(fate, code, group.count) for (fate, code), group in tally.fates.items()] == [
-        (Fate.REPORTED, "", 1),
-        (Fate.DUPLICATE, "", 1),
-        (Fate.DEAD_LETTERED, "PLUGIN_RAISED", 1),
+        (RecordOutcome.REPORTED, "", 1),
+        (RecordOutcome.DUPLICATE, "", 1),
+        (RecordOutcome.DEAD_LETTERED, "PLUGIN_RAISED", 1),
     ]
     assert [note.location for note in notes] == [("transform",)]
     assert "is not unique: 1 event of the sample" in notes[0].text

@@ -16,7 +16,7 @@ import pytest
 from pipeline.authoring.wait import wait_for_answer
 from pipeline.cli.online import ask_registries
 from pipeline.config.load import load_source
-from pipeline.contracts.values import NotYet
+from pipeline.contracts.values import Pending
 from pipeline.decode import DecodeContext, DecodeLimits, build_decoder
 from pipeline.decode.schema_registry.client import Away, Barred, Registered, RegistryClient, Unknown
 from pipeline.decode.schema_registry.schemas import RegistrySchemas
@@ -147,7 +147,7 @@ class Scripted:
         before = len(self.asked)
         found = self.schemas.find(number)
         for _ in range(2000):
-            if not isinstance(found, NotYet) or found.after_ms != 20 or found.is_lost:
+            if not isinstance(found, Pending) or found.after_ms != 20 or found.is_lost:
                 return found
             if len(self.asked) > before:
                 time.sleep(0.001)
@@ -169,7 +169,7 @@ def test_nothing_blocks_while_an_answer_is_awaited_and_what_is_known_goes_on():
     registry.answers |= {7: Registered("AVRO", ("seven",)), 8: Registered("AVRO", ("eight",))}
     assert registry.find(7) == "seven"
     registry.may_answer.clear()
-    assert all(isinstance(registry.schemas.find(8), NotYet) for _ in range(100))
+    assert all(isinstance(registry.schemas.find(8), Pending) for _ in range(100))
     assert registry.schemas.find(7) == "seven"
     registry.may_answer.set()
     assert wait_for_answer(lambda: registry.schemas.find(8)) == "eight"
@@ -181,7 +181,7 @@ def test_an_outage_is_waited_out_with_back_off():
     waits = []
     for _ in range(8):
         found = registry.find(7)
-        assert isinstance(found, NotYet)
+        assert isinstance(found, Pending)
         assert not found.is_lost
         waits.append(found.after_ms)
         registry.now_s += found.after_ms / 1000
@@ -203,14 +203,14 @@ def test_an_outage_that_lasts_too_long_stops_the_job():
 def test_a_login_refused_stops_the_job_at_once():
     registry = Scripted()
     registry.answers[7] = Barred("not let in")
-    assert registry.find(7) == NotYet("not let in", 10_000, is_lost=True)
+    assert registry.find(7) == Pending("not let in", 10_000, is_lost=True)
 
 
 def test_an_unknown_id_is_asked_for_again_for_a_while_then_refused_and_later_asked_for_anew():
     registry = Scripted(unknown_after="3s", ask_again_after="1m")
     registry.answers[7] = Unknown("no such ID")
     begun_s = registry.now_s
-    while isinstance(found := registry.find(7), NotYet):
+    while isinstance(found := registry.find(7), Pending):
         registry.now_s += found.after_ms / 1000
     assert found == Refusal(found.stage, ReasonCode.SCHEMA_UNKNOWN, "no such ID")
     assert 3 <= registry.now_s - begun_s <= 3.3
@@ -227,7 +227,7 @@ def test_an_id_that_was_only_late_is_found():
     registry = Scripted(unknown_after="3s")
     registry.answers[7] = Unknown("no such ID")
     found = registry.find(7)
-    assert isinstance(found, NotYet)
+    assert isinstance(found, Pending)
     registry.now_s += found.after_ms / 1000
     registry.answers[7] = Registered("AVRO", ("seven",))
     assert registry.find(7) == "seven"
@@ -239,7 +239,7 @@ def test_an_outage_between_makes_no_refusal():
     registry.find(7)
     registry.now_s += 60
     del registry.answers[7]
-    assert isinstance(registry.find(7), NotYet)
+    assert isinstance(registry.find(7), Pending)
 
 
 def test_only_so_many_schemas_and_unknown_ids_are_remembered():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.contracts.values import Claim, Standing
-from pipeline.dedup.dry_run_store import PreviewStore
+from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.dedup.dry_run_store import DryRunStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 
 NOW = 1_700_000_000_000
@@ -21,7 +21,7 @@ def report(store, claims):
     answers = []
     for each in claims:
         (standing,) = store.claim([each], NOW)
-        if standing is Standing.GRANTED:
+        if standing is ClaimResult.GRANTED:
             store.confirm([each], NOW)
         answers.append(standing)
     return answers
@@ -42,7 +42,7 @@ def test_a_dry_run_says_what_the_run_would_then_do(before, again):
     table = MemoryTable()
     report(opened(table), before)
     confirmed = dict(table.confirmed)
-    foreseen = report(PreviewStore(opened(table), opened(MemoryTable())), again)
+    foreseen = report(DryRunStore(opened(table), opened(MemoryTable())), again)
     assert table.confirmed == confirmed
     assert not table.claims
     assert foreseen == report(opened(table), again)

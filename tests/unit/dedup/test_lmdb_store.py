@@ -10,7 +10,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from pipeline.contracts.values import Claim, Standing
+from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.errors import StoreUnavailable, UsageError
@@ -18,7 +18,7 @@ from pipeline.errors import StoreUnavailable, UsageError
 NOW = 1_700_000_000_000
 KEEP = 86_400_000
 LEASE = 15_000
-GRANTED, HELD, DUPLICATE, REREAD = Standing
+GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
 
 
 def claims_of(numbers, digest=0):
@@ -99,7 +99,7 @@ def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
     store.confirm(claims_of(range(20_000)), NOW)
     later = sweep_for(store, 60)
     assert (tmp_path / "confirmed" / "data.mdb").stat().st_size > 1 << 19
-    assert set(store.claim(claims_of(range(20_000)), later)) == {REREAD}
+    assert set(store.claim(claims_of(range(20_000)), later)) == {REDELIVERED}
 
 
 @pytest.mark.slow
@@ -111,10 +111,10 @@ def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monk
     if writes_first:
         monkeypatch.setattr("pipeline.dedup.lmdb_store.mover.MOST_RECENT", 1_000)
     else:
-        assert set(store.claim(claims_of(range(20_000)), NOW + 1)) == {REREAD}
+        assert set(store.claim(claims_of(range(20_000)), NOW + 1)) == {REDELIVERED}
     store.confirm(claims_of(range(20_000, 40_000)), NOW + 60_000)
     later = sweep_for(store, 60, NOW + 60_000)
-    assert set(store.claim(claims_of(range(40_000)), later)) == {REREAD}
+    assert set(store.claim(claims_of(range(40_000)), later)) == {REDELIVERED}
 
 
 def move_elsewhere(folder, more):
@@ -140,7 +140,7 @@ def test_what_another_process_moves_while_a_claim_is_looked_up_is_not_missed(ope
         return found
 
     monkeypatch.setattr(store, "_look_up", look_up_and_lose_time)
-    assert set(store.claim(claims_of(range(9_000)), NOW + 1)) == {REREAD}
+    assert set(store.claim(claims_of(range(9_000)), NOW + 1)) == {REDELIVERED}
     assert moved
 
 
@@ -150,11 +150,11 @@ def test_a_full_store_says_so_and_forgets_nothing(opened, tmp_path):
     with pytest.raises(StoreUnavailable, match=r"is full.*dedup\.max_size") as raised:
         sweep_for(store, 60)
     assert str(tmp_path) in str(raised.value)
-    assert set(store.claim(claims_of(range(30_000)), NOW + 60_000)) == {REREAD}
+    assert set(store.claim(claims_of(range(30_000)), NOW + 60_000)) == {REDELIVERED}
     store.close()
     store = opened(tmp_path)
     later = sweep_for(store, 60, NOW + 60_000)
-    assert set(store.claim(claims_of(range(30_000)), later)) == {REREAD}
+    assert set(store.claim(claims_of(range(30_000)), later)) == {REDELIVERED}
 
 
 def test_confirming_faster_than_anybody_sweeps_moves_them_at_once(opened, tmp_path, monkeypatch):
@@ -162,7 +162,7 @@ def test_confirming_faster_than_anybody_sweeps_moves_them_at_once(opened, tmp_pa
     store = opened(tmp_path)
     for start in range(0, 10_000, 500):
         store.confirm(claims_of(range(start, start + 500)), NOW)
-    assert set(store.claim(claims_of(range(10_000)), NOW)) == {REREAD}
+    assert set(store.claim(claims_of(range(10_000)), NOW)) == {REDELIVERED}
     store.close()
     assert durable_keys(tmp_path) >= 7_000
 
@@ -187,7 +187,7 @@ def fill_a_disk_of(folder, limit):
             done = start + 500
     except StoreUnavailable as error:
         known = store.claim(claims_of(range(done)), NOW)
-        return str(error), done, known.count(REREAD)
+        return str(error), done, known.count(REDELIVERED)
     return "", done, 0
 
 
@@ -354,7 +354,7 @@ def test_what_was_synced_survives_a_crash_of_the_machine_and_claims_do_not(opene
     store.claim(claims_of(range(6_000, 6_100)), later)
     store.sync()
     after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", later)
-    assert set(after.claim(claims_of(range(6_000)), later)) == {REREAD}
+    assert set(after.claim(claims_of(range(6_000)), later)) == {REDELIVERED}
     assert set(after.claim(claims_of(range(6_000, 6_100)), later)) == {GRANTED}
     assert len(list((tmp_path / "after").glob("boot-*"))) == 1
 
@@ -366,7 +366,7 @@ def test_what_was_synced_survives_a_crash_at_any_step_of_its_way_to_the_durable_
     store.sync()
     moment = sweep_for(store, sweeps)
     after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
-    assert set(after.claim(claims_of(range(9_000)), moment)) == {REREAD}
+    assert set(after.claim(claims_of(range(9_000)), moment)) == {REDELIVERED}
 
 
 def confirm_version(folder, name, digest, moment):
@@ -385,7 +385,7 @@ def test_the_later_of_two_processes_versions_survives_a_crash_of_the_machine(
     for place, name in enumerate(names):
         in_a_process(confirm_version, tmp_path / "store", name, place + 1, NOW + place)
     after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "c", NOW + 2)
-    assert after.claim(claims_of([1], digest=2), NOW + 2) == [REREAD]
+    assert after.claim(claims_of([1], digest=2), NOW + 2) == [REDELIVERED]
 
 
 def test_the_newest_version_survives_a_crash_of_the_machine(opened, tmp_path):
@@ -397,7 +397,7 @@ def test_the_newest_version_survives_a_crash_of_the_machine(opened, tmp_path):
         moment = sweep_for(store, 11, moment)
     store.sync()
     after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
-    assert set(after.claim(claims_of(range(100), digest=5), moment)) == {REREAD}
+    assert set(after.claim(claims_of(range(100), digest=5), moment)) == {REDELIVERED}
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeroed", "scribbled"])
@@ -418,7 +418,7 @@ def test_a_torn_end_of_a_journal_costs_only_what_was_not_synced(opened, tmp_path
     }[damage]
     journal.write_bytes(torn)
     after = opened(tmp_path / "after", "b")
-    assert set(after.claim(claims_of(range(100)), NOW)) == {REREAD}
+    assert set(after.claim(claims_of(range(100)), NOW)) == {REDELIVERED}
     assert set(after.claim(claims_of(range(100, 200)), NOW)) == {GRANTED}
 
 
@@ -438,7 +438,7 @@ def test_what_was_confirmed_survives_the_death_of_the_process_and_its_claims_end
     assert process.exitcode == 9
     process.close()
     store = opened(tmp_path)
-    assert set(store.claim(claims_of(range(100)), NOW)) == {REREAD}
+    assert set(store.claim(claims_of(range(100)), NOW)) == {REDELIVERED}
     assert set(store.claim(claims_of(range(100, 200)), NOW + LEASE - 1)) == {HELD}
     assert set(store.claim(claims_of(range(100, 200)), NOW + LEASE)) == {GRANTED}
 
@@ -450,7 +450,7 @@ def test_journals_do_not_pile_up(opened, tmp_path):
         store.confirm(claims_of(range(turn * 100, turn * 100 + 100)), moment)
         moment = sweep_for(store, 11, moment)
     assert len(list(tmp_path.glob("boot-*/*.journal"))) <= 3
-    assert set(store.claim(claims_of(range(2_000)), moment)) == {REREAD}
+    assert set(store.claim(claims_of(range(2_000)), moment)) == {REDELIVERED}
 
 
 def test_expired_keys_leave_the_disk(opened, tmp_path):

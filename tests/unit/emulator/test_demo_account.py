@@ -24,7 +24,7 @@ ACCEPTED = {("pay", "1"): 1, ("pay", "2"): 2}
 
 
 def test_records_reported_before_the_kill_and_recognised_after_it_count_as_reported():
-    result = SourceResult(EXPECTED, replace(BOOKS, reported=4, duplicate=4, reread=2), ACCEPTED, {})
+    result = SourceResult(EXPECTED, replace(BOOKS, reported=4, duplicate=4, redelivered=2), ACCEPTED, {})
     assert result.account == BOOKS
     assert (result.lost, result.unknown, result.more_than_once) == (0, 0, 1)
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.load import load_source
-from pipeline.contracts.values import Standing
+from pipeline.contracts.values import ClaimResult
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
-from pipeline.job.in_flight import Parcel
+from pipeline.job.in_flight import PendingMessage
 from pipeline.runtime.converter import build_converter
 from schemas.log import RawRecord
 from tests.support.paths import ROOT
@@ -29,7 +29,9 @@ def claims_of_lines():
         for offset, line in enumerate(generate(SampleKind.SHOP_APP, COUNT, 1, SETTINGS))
     ]
     return [
-        [parcel.claim for parcel in each if isinstance(parcel, Parcel)] for each in answers if isinstance(each, list)
+        [parcel.claim for parcel in each if isinstance(parcel, PendingMessage)]
+        for each in answers
+        if isinstance(each, list)
     ]
 
 
@@ -41,8 +43,10 @@ def lines():
 def is_reported(store, claims):
     """Report a line's messages; return whether it counts as reported: now, or by this very line before."""
     standings = store.claim(claims, 0)
-    store.confirm([claim for claim, standing in zip(claims, standings, strict=True) if standing is Standing.GRANTED], 0)
-    return Standing.GRANTED in standings or Standing.REREAD in standings
+    store.confirm(
+        [claim for claim, standing in zip(claims, standings, strict=True) if standing is ClaimResult.GRANTED], 0
+    )
+    return ClaimResult.GRANTED in standings or ClaimResult.REDELIVERED in standings
 
 
 def read(lines, *stretches):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.contracts.values import Claim, Commit, Partition
 from pipeline.job.batch import Batch, Batcher
-from pipeline.job.in_flight import Parcel, Ticket
+from pipeline.job.in_flight import PendingMessage, PendingRecord
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import RawRecord
 from transforms.base import Kind
@@ -16,8 +16,8 @@ OFFSETS = PartitionOffsets(Partition("log", 0), Commit(0, ""))
 
 
 def parcel(number, size=10, offsets=OFFSETS):
-    ticket = Ticket(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
-    made = Parcel(Kind.EVENT, b"x" * size, Claim(number.to_bytes(16), bytes(8), bytes(8)))
+    ticket = PendingRecord(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
+    made = PendingMessage(Kind.EVENT, b"x" * size, Claim(number.to_bytes(16), bytes(8), bytes(8)))
     made.ticket = ticket
     return made
 

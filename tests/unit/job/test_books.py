@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.job.books import COLUMNS, Books, BooksUnbalanced, Ending, Fate, decode_books, encode_books
+from pipeline.job.books import COLUMNS, Books, BooksUnbalanced, RecordOutcome, RecordResult, decode_books, encode_books
 
 COUNTS = st.integers(0, 5)
-ENDINGS = st.builds(Ending, st.sampled_from(Fate), *[COUNTS] * 7)
+ENDINGS = st.builds(RecordResult, st.sampled_from(RecordOutcome), *[COUNTS] * 7)
 TALLIES = st.dictionaries(ENDINGS, st.integers(1, 10**9), max_size=200)
 
 

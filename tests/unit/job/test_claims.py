@@ -6,10 +6,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from pipeline.contracts.values import Claim, Commit, Partition, Standing
+from pipeline.contracts.values import Claim, ClaimResult, Commit, Partition
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.job.claims import ASK_AGAIN_MS, ClaimDesk
-from pipeline.job.in_flight import Parcel, Ticket
+from pipeline.job.claims import ASK_AGAIN_MS, ClaimQueue
+from pipeline.job.in_flight import PendingMessage, PendingRecord
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import RawRecord
 from transforms.base import Kind
@@ -19,15 +19,15 @@ LEASE_MS = 5_000
 
 def parcel(offset, key=b"order-1", offsets=None, version=0):
     offsets = offsets or PartitionOffsets(Partition("log", 0), Commit(0, ""))
-    ticket = Ticket(RawRecord("log", 0, offset, -1, None, b""), offsets, 0)
-    made = Parcel(Kind.EVENT, b"{}", Claim(key.ljust(16), version.to_bytes(8), offset.to_bytes(8)))
+    ticket = PendingRecord(RawRecord("log", 0, offset, -1, None, b""), offsets, 0)
+    made = PendingMessage(Kind.EVENT, b"{}", Claim(key.ljust(16), version.to_bytes(8), offset.to_bytes(8)))
     made.ticket = ticket
     return made
 
 
 def desk(table, owner="here", now_ms=0):
     store = MemoryStore(table, owner, 10**9, LEASE_MS, now_ms)
-    return ClaimDesk(store), store
+    return ClaimQueue(store), store
 
 
 def ask(at, *parcels, now_ms=0):
@@ -41,7 +41,7 @@ def test_the_second_waits_and_is_a_duplicate_once_the_first_was_reported():
     assert ask(here, first, second) == ([first], [])
     assert not here.has_work
     here.confirm([first], 10)
-    assert here.settle(10) == ([], [(second, Standing.DUPLICATE)])
+    assert here.settle(10) == ([], [(second, ClaimResult.DUPLICATE)])
 
 
 def test_the_second_is_tried_itself_when_the_first_was_refused():
@@ -51,7 +51,7 @@ def test_the_second_is_tried_itself_when_the_first_was_refused():
     here.release([first])
     assert here.settle(10) == ([second], [])
     here.confirm([second], 20)
-    assert here.settle(20) == ([], [(third, Standing.DUPLICATE)])
+    assert here.settle(20) == ([], [(third, ClaimResult.DUPLICATE)])
 
 
 def test_a_record_read_a_second_time_is_told_from_a_repeat():
@@ -59,7 +59,7 @@ def test_a_record_read_a_second_time_is_told_from_a_repeat():
     once, again = parcel(1), parcel(1)
     ask(here, once)
     here.confirm([once], 0)
-    assert ask(here, again) == ([], [(again, Standing.REREAD)])
+    assert ask(here, again) == ([], [(again, ClaimResult.REDELIVERED)])
 
 
 def test_what_another_process_holds_is_asked_for_again_in_a_while():
@@ -110,7 +110,7 @@ def test_who_waits_stays_before_who_comes_later_when_the_claim_lapsed():
     here.release([first])
     assert here.settle(LEASE_MS + 3) == ([waiting], [])
     here.confirm([waiting], LEASE_MS + 3)
-    assert here.settle(LEASE_MS + 3) == ([], [(late, Standing.DUPLICATE)])
+    assert here.settle(LEASE_MS + 3) == ([], [(late, ClaimResult.DUPLICATE)])
 
 
 def test_who_comes_later_does_not_pass_who_waits_for_another_process():
@@ -137,7 +137,7 @@ def test_many_duplicates_of_one_message_are_asked_for_together():
     ask(here, first)
     ask(here, *others)
     here.confirm([first], 10)
-    assert here.settle(10) == ([], [(each, Standing.DUPLICATE) for each in others])
+    assert here.settle(10) == ([], [(each, ClaimResult.DUPLICATE) for each in others])
     assert not here.has_work
     assert asked == [1, 999]
 
@@ -195,7 +195,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(key=st.integers(0, 2))
     def claim_there(self, key):
         one = parcel(10**6 + key, b"key-%d" % key)
-        if self.theirs.claim([one.claim], self.now_ms) == [Standing.GRANTED]:
+        if self.theirs.claim([one.claim], self.now_ms) == [ClaimResult.GRANTED]:
             self.held_there[key] = one.claim
 
     @rule(key=st.integers(0, 2), is_delivered=st.booleans())

@@ -9,7 +9,7 @@ from pipeline.contracts.retry import Backoff, Breaker
 from pipeline.contracts.values import Claim, Commit, Delivered, Exhausted, Halt, Partition, Refused, Retry
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
-from pipeline.job.in_flight import Parcel, Ticket
+from pipeline.job.in_flight import PendingMessage, PendingRecord
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import RawRecord
 from tests.support.examples import examples
@@ -44,8 +44,8 @@ def parcels(count, offsets=None):
     offsets = offsets or PartitionOffsets(Partition("log", 0), Commit(0, ""))
     made = []
     for number in range(count):
-        ticket = Ticket(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
-        parcel = Parcel(Kind.EVENT, str(number).encode(), Claim(number.to_bytes(16), bytes(8), bytes(8)))
+        ticket = PendingRecord(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
+        parcel = PendingMessage(Kind.EVENT, str(number).encode(), Claim(number.to_bytes(16), bytes(8), bytes(8)))
         parcel.ticket = ticket
         made.append(parcel)
     return made

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.books import FILTERED, REFUSED, Books, Ending, Fate, decode_books
+from pipeline.job.books import FILTERED, REFUSED, Books, RecordOutcome, RecordResult, decode_books
 from pipeline.job.offsets import Offsets, PartitionOffsets
 from schemas.log import RawRecord
 
 HERE = Partition("log", 0)
-REPORTED = Ending(Fate.REPORTED, events_reported=1)
+REPORTED = RecordResult(RecordOutcome.REPORTED, events_reported=1)
 
 
 def records(offsets):

@@ -21,14 +21,14 @@ from pipeline.contracts.values import (
     Commit,
     Delivered,
     Halt,
-    NotYet,
     Partition,
+    Pending,
     Polled,
     Refused,
     Retry,
     Revoked,
 )
-from pipeline.dead_letters.limit import DeadLetterShare
+from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.errors import (
@@ -43,7 +43,7 @@ from pipeline.job.batch import Batcher
 from pipeline.job.books import Books, decode_books
 from pipeline.job.converter import Converter, Identity
 from pipeline.job.dispatch import Dispatch
-from pipeline.job.limits import Pace
+from pipeline.job.limits import FlowLimits
 from pipeline.job.runner import Parts, Runner
 from schemas.log import RawRecord
 from tests.support.examples import examples
@@ -191,7 +191,7 @@ class Api:
         return Delivered()
 
 
-class Senders:
+class SenderThreads:
     """Threads that answer when they like: the API sees a batch at the moment its outcome is collected."""
 
     def __init__(self, api, threads):
@@ -294,7 +294,7 @@ class World:
         backoff = Backoff(20, 200, self.chance.random)
         dispatch = Dispatch(
             [Batcher(kind, 10, 1 << 20, 50) for kind in Kind],
-            Senders(self.api, threads) if self.answer_ms is None else SlowSenders(self, threads),
+            SenderThreads(self.api, threads) if self.answer_ms is None else SlowSenders(self, threads),
             backoff,
             Breaker(backoff),
         )
@@ -308,11 +308,11 @@ class World:
             MemoryStore(self.table, name, 10**9, LEASE_MS, self.clock.now_ms),
             dispatch,
             DeadLetters(self.dead, self.chance),
-            DeadLetterShare(1.0, 1_000_000),
+            DeadLetterLimit(1.0, 1_000_000),
         )
         runner = Runner(
             parts,
-            Pace(40, 40_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
+            FlowLimits(40, 40_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
             self.clock,
         )
         runner.name, runner.parts = name, parts
@@ -321,7 +321,7 @@ class World:
 
     def _now_and_then(self, decode):
         """A decoder that must ask somebody first, who is not always there."""
-        return lambda value: NotYet("away", 30) if self.away and self.chance.random() < self.away else decode(value)
+        return lambda value: Pending("away", 30) if self.away and self.chance.random() < self.away else decode(value)
 
     def rebalance(self, *slots):
         """Give every partition to one of the processes, by chance."""
@@ -684,7 +684,7 @@ def test_a_record_that_cannot_be_read_yet_holds_its_partition_and_no_other():
     world = World([[value(number) for number in range(20)], [value(number) for number in range(100, 120)]], _Even())
     runner = world.begin(0)
     decode, waiting = runner._convert._decode, [True]
-    runner._convert._decode = lambda raw: NotYet("away", 30) if waiting[0] and b"n5" in raw else decode(raw)
+    runner._convert._decode = lambda raw: Pending("away", 30) if waiting[0] and b"n5" in raw else decode(raw)
     world.rebalance(0)
     for _ in range(300):
         runner.turn()
@@ -730,7 +730,7 @@ def test_what_waiting_will_not_mend_stops_the_job_with_all_before_it_committed()
     world = World([[value(number) for number in range(20)]], _Even())
     runner = world.begin(0)
     decode = runner._convert._decode
-    runner._convert._decode = lambda raw: NotYet("gone", 0, is_lost=True) if b"n12" in raw else decode(raw)
+    runner._convert._decode = lambda raw: Pending("gone", 0, is_lost=True) if b"n12" in raw else decode(raw)
     world.rebalance(0)
     with pytest.raises(RegistryUnavailable, match="gone"):
         runner.run()

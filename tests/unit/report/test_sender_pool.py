@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from pipeline.contracts.values import Delivered
-from pipeline.report.sender_pool import Senders
+from pipeline.report.sender_pool import SenderThreads
 from transforms.base import Kind
 
 
@@ -40,7 +40,7 @@ class Faulty(Gated):
 @contextmanager
 def senders_of(*reporters):
     left = iter(reporters)
-    senders = Senders(lambda: next(left), len(reporters))
+    senders = SenderThreads(lambda: next(left), len(reporters))
     try:
         yield senders
     finally:
@@ -135,7 +135,7 @@ def test_a_fault_does_not_take_the_other_outcomes_with_it():
 def test_close_lets_the_call_finish_closes_the_clients_and_keeps_the_outcome():
     gate = threading.Event()
     reporter = Gated(gate)
-    senders = Senders(lambda: reporter, 1)
+    senders = SenderThreads(lambda: reporter, 1)
     senders.submit("a", Kind.EVENT, [b"{}"])
     gate.set()
     senders.close(10)
@@ -146,7 +146,7 @@ def test_close_lets_the_call_finish_closes_the_clients_and_keeps_the_outcome():
 def test_close_does_not_wait_longer_than_it_may_for_a_call_that_hangs():
     gate = threading.Event()
     reporter = Gated(gate)
-    senders = Senders(lambda: reporter, 1)
+    senders = SenderThreads(lambda: reporter, 1)
     senders.submit("a", Kind.EVENT, [])
     senders.close(0.01)
     assert not reporter.is_closed.is_set()
@@ -165,5 +165,5 @@ def test_a_client_that_cannot_be_made_closes_those_made_before():
             raise OSError("no more") from None
 
     with pytest.raises(OSError, match="no more"):
-        Senders(make, 2)
+        SenderThreads(make, 2)
     assert first.is_closed.is_set()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pipeline.runtime.cpu_affinity import OneCpu
+from pipeline.runtime.cpu_affinity import CpuAffinity
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two CPUs"
@@ -41,7 +41,7 @@ def test_every_thread_stays_on_one_cpu_until_the_end(allowed):
     other = threading.Thread(target=work)
     other.start()
     begun.wait(60)
-    with OneCpu(stay_s=60, choose_s=0.01):
+    with CpuAffinity(stay_s=60, choose_s=0.01):
         until(lambda: len(os.sched_getaffinity(0)) == 1)
         until(lambda: os.sched_getaffinity(other.native_id) == os.sched_getaffinity(0))
         assert os.sched_getaffinity(0) < allowed
@@ -52,14 +52,14 @@ def test_every_thread_stays_on_one_cpu_until_the_end(allowed):
 
 
 def test_the_system_may_choose_anew_every_now_and_then(allowed):
-    with OneCpu(stay_s=0.01, choose_s=0.01):
+    with CpuAffinity(stay_s=0.01, choose_s=0.01):
         for _ in range(3):
             until(lambda: len(os.sched_getaffinity(0)) == 1)
             until(lambda: os.sched_getaffinity(0) == allowed)
 
 
 def test_what_somebody_else_decides_is_left_alone(allowed):
-    with OneCpu(stay_s=0.2, choose_s=0.01) as keeping:
+    with CpuAffinity(stay_s=0.2, choose_s=0.01) as keeping:
         until(lambda: len(os.sched_getaffinity(0)) == 1)
         decided = allowed - os.sched_getaffinity(0)
         os.sched_setaffinity(0, decided)

@@ -17,11 +17,11 @@ from pipeline.errors import DestinationHalt, Log2mqError, WorkerFailed
 from pipeline.job.books import Books
 from pipeline.job.status import Status
 from pipeline.observe.summary import merge
-from pipeline.runtime.supervisor import Patience, Supervisor, Told
+from pipeline.runtime.supervisor import RestartPolicy, Supervisor, WorkerMessage
 
 pytestmark = pytest.mark.slow  # each worker is a process
 
-QUICK = Patience(first_s=0.01, most_s=0.02, most_deaths=2)
+QUICK = RestartPolicy(first_s=0.01, most_s=0.02, most_deaths=2)
 
 
 def status(**columns):
@@ -44,19 +44,19 @@ class Worker:
         asked = threading.Event()
         signal.signal(signal.SIGTERM, lambda _number, _frame: asked.set())
         if slot:
-            pipe.send(Told(status()))
+            pipe.send(WorkerMessage(status()))
             (self.folder / f"ready-{slot}").touch()
             assert asked.wait(60)
-            pipe.send(Told(status(read=1, reported=1), 0))
+            pipe.send(WorkerMessage(status(read=1, reported=1), 0))
             return
         while len(list(self.folder.glob("ready-*"))) < self.others:
             time.sleep(0.01)
         lives = len(list(self.folder.glob("life-*")))
         (self.folder / f"life-{lives}").touch()
-        pipe.send(Told(status(read=10, reported=6, in_flight=4)))
+        pipe.send(WorkerMessage(status(read=10, reported=6, in_flight=4)))
         if lives < self.deaths:
             os.kill(os.getpid(), signal.SIGKILL)
-        pipe.send(Told(None, self.leaves_with, "no such organisation" if self.leaves_with else ""))
+        pipe.send(WorkerMessage(None, self.leaves_with, "no such organisation" if self.leaves_with else ""))
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Heir:
             with suppress(OSError):
                 opened = handle.stat()
                 found += (opened.st_dev, opened.st_ino) == self.file
-        pipe.send(Told(status(read=found, reported=found), 0))
+        pipe.send(WorkerMessage(status(read=found, reported=found), 0))
 
 
 def supervise(worker, count, patience=QUICK):
@@ -106,7 +106,7 @@ def test_what_the_dead_had_in_hand_counts_as_not_read_for_another_reads_it_again
 
 
 def test_a_death_after_a_steady_life_is_a_first_one(tmp_path):
-    error, notes, _ = supervise(Worker(tmp_path, deaths=5), 1, Patience(first_s=0.01, steady_s=0, most_deaths=1))
+    error, notes, _ = supervise(Worker(tmp_path, deaths=5), 1, RestartPolicy(first_s=0.01, steady_s=0, most_deaths=1))
     assert error is None
     assert sum("starting it again" in note for note in notes) == 5
 

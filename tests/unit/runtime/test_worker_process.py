@@ -14,8 +14,8 @@ from pipeline.contracts.values import Partition
 from pipeline.job.books import Books
 from pipeline.job.status import Status
 from pipeline.observe.log_lines import set_up_logging
-from pipeline.runtime.supervisor import Supervisor, Told
-from pipeline.runtime.worker_process import Voice
+from pipeline.runtime.supervisor import Supervisor, WorkerMessage
+from pipeline.runtime.worker_process import SupervisorPipe
 
 pytestmark = pytest.mark.slow  # each worker is a process
 
@@ -24,7 +24,7 @@ class Talker:
     """A worker that logs from two threads at a time, in lines longer than a pipe takes at once."""
 
     def __call__(self, slot, pipe):
-        voice = Voice(pipe)
+        voice = SupervisorPipe(pipe)
         set_up_logging("text", "info", voice)
 
         def talk(word):
@@ -35,7 +35,7 @@ class Talker:
         other.start()
         talk("one")
         other.join()
-        voice(Told(Status(1, {Partition("log", 0): Books()}), 0))
+        voice(WorkerMessage(Status(1, {Partition("log", 0): Books()}), 0))
 
 
 def test_log_lines_of_workers_are_written_whole_by_the_supervisor():

@@ -122,7 +122,7 @@ def registry(*, host: str, port: int, schemas: Path | None, username: str | None
 def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     """Run an embedded Apache Kafka on loopback until stopped: one real broker, fetched on first use."""
     from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
-    from pipeline.kafka_io.admin import Topics
+    from pipeline.kafka_io.admin import KafkaAdmin
 
     asked = [_name_and_partitions(each) for each in topics]
     embedded = EmbeddedBroker(port=port, data=folder and made_folder("--folder", folder))
@@ -134,7 +134,7 @@ def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     signal.signal(signal.SIGINT, stop)
     with embedded:
         settings = KafkaSettings(bootstrap_servers=(embedded.bootstrap_servers,), topics=("none",))
-        with Topics(settings, os.environ) as there:
+        with KafkaAdmin(settings, os.environ) as there:
             for name, partitions in asked:
                 there.create(name, partitions)
         click.echo(f"Kafka at {embedded.bootstrap_servers}, log {embedded.log_file}; Ctrl-C stops it")
@@ -171,12 +171,12 @@ def sample(
             sys.stdout.buffer.write(line.value.replace(b"\n", b" ") + b"\n")
         sys.stdout.buffer.flush()
     else:
-        from pipeline.kafka_io.admin import Topics
+        from pipeline.kafka_io.admin import KafkaAdmin
         from pipeline.kafka_io.producer import KafkaWriter
 
         settings = kafka_settings(bootstrap_servers, topic, "--to")
         if create:
-            with Topics(settings, os.environ) as topics:
+            with KafkaAdmin(settings, os.environ) as topics:
                 topics.create(topic, 4)
                 topics.create(f"{kind}-dead")
         with KafkaWriter(settings, client_id="log2mq-sample", environment=os.environ) as writer:
