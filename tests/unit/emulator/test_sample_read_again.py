@@ -11,7 +11,6 @@ from pipeline.config.load import load_source
 from pipeline.contracts.values import ClaimResult
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
-from pipeline.job.in_flight import PendingMessage
 from pipeline.runtime.converter import build_converter
 from schemas.log import RawRecord
 from tests.support.paths import ROOT
@@ -24,15 +23,11 @@ COUNT = 3_000
 def claims_of_lines():
     """What each line of a shop's log claims, converted as the job does."""
     convert = build_converter(load_source(ROOT / "examples" / "shop-app.yaml", {}), {})
-    answers = [
+    converted = [
         convert(RawRecord("t", 0, offset, -1, line.key, line.value))
         for offset, line in enumerate(generate(SampleKind.SHOP_APP, COUNT, 1, SETTINGS))
     ]
-    return [
-        [parcel.claim for parcel in each if isinstance(parcel, PendingMessage)]
-        for each in answers
-        if isinstance(each, list)
-    ]
+    return [[message.claim for message in each.messages] for each in converted if each.messages]
 
 
 @pytest.fixture(scope="module")
