@@ -13,14 +13,14 @@ from pipeline.job.offsets import Offsets
 class Backpressure:
     """Keeps a stuck head from filling the memory. A partition that comes new is not paused."""
 
-    def __init__(self, source: Source, offsets: Offsets, pace: FlowLimits) -> None:
+    def __init__(self, source: Source, offsets: Offsets, limits: FlowLimits) -> None:
         self._source = source
         self._offsets = offsets
-        self._pace = pace
+        self._limits = limits
         self._paused: set[Partition] = set()
         self._held: dict[Partition, tuple[int, str]] = {}  # until when, and why; each is paused too
 
-    def hold(self, partition: Partition, until_ms: int, reason: str) -> None:
+    def pause_until(self, partition: Partition, until_ms: int, reason: str) -> None:
         """Pause a partition whose next record cannot be read before `until_ms`."""
         self._source.pause([partition])
         self._paused.add(partition)
@@ -32,34 +32,34 @@ class Backpressure:
         return next((reason for _, reason in self._held.values()), "")
 
     @property
-    def cover_all(self) -> bool:
+    def all_paused(self) -> bool:
         """Whether nothing can arrive."""
         return len(self._paused) == len(self._offsets.owned)
 
-    def let_go(self, partitions: Iterable[Partition]) -> None:
+    def forget(self, partitions: Iterable[Partition]) -> None:
         """Forget partitions that are another's now, or begin anew."""
         for each in partitions:
             self._paused.discard(each)
             self._held.pop(each, None)
 
-    def adjust(self, ready: int, now_ms: int, *, reads_no_more: bool, is_halted: bool) -> None:
+    def adjust(self, ready: int, now_ms: int, *, stops_reading: bool) -> None:
         """Pause what has too much unfinished, and resume what has little; `ready` batches wait for a sender."""
-        pace, owned, unfinished_bytes = self._pace, self._offsets.owned, self._offsets.unfinished_bytes
-        is_full = reads_no_more or is_halted or unfinished_bytes > pace.in_flight_bytes or ready > pace.ready_batches
+        limits, owned, unfinished_bytes = self._limits, self._offsets.owned, self._offsets.unfinished_bytes
+        is_full = stops_reading or unfinished_bytes > limits.in_flight_bytes or ready > limits.ready_batches
         has_room = (
-            not reads_no_more and unfinished_bytes <= pace.in_flight_bytes // 2 and ready <= pace.ready_batches // 4
+            not stops_reading and unfinished_bytes <= limits.in_flight_bytes // 2 and ready <= limits.ready_batches // 4
         )
         pause = [
             partition
             for partition, offsets in owned.items()
-            if partition not in self._paused and (is_full or offsets.in_flight > pace.unfinished_records)
+            if partition not in self._paused and (is_full or offsets.in_flight > limits.unfinished_records)
         ]
         if self._held:
             self._held = {partition: why for partition, why in self._held.items() if why[0] > now_ms}
         resume = [
             partition
             for partition in self._paused
-            if has_room and partition not in self._held and owned[partition].in_flight <= pace.unfinished_records // 2
+            if has_room and partition not in self._held and owned[partition].in_flight <= limits.unfinished_records // 2
         ]
         if pause:
             self._source.pause(pause)

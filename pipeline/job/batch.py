@@ -1,4 +1,4 @@
-"""Messages gathered into batches, by count, bytes and age; events and users apart, since each has its own API."""
+"""Messages gathered into batches by count, bytes and age. Events and users have batches of their own, since each has its own API."""
 
 from __future__ import annotations
 
@@ -11,80 +11,80 @@ from transforms.base import Kind
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What one call reports, with the history that decides what happens when it is not taken."""
+    """The messages of one call, with the history of its attempts."""
 
     kind: Kind
-    parcels: list[PendingMessage]
+    messages: list[PendingMessage]
     attempts: int = 0
     code: str = ""  # of the last failure
     strikes: int = 0  # failures in a row with that code
     in_doubt: bool = False  # an attempt's answer was lost
-    tenure: int = 0  # under which unbroken lease it was sent
+    lease: int = 0  # the number of the unbroken lease under which it was sent
     call: int = 0  # the number of its last call
     first_call: int = 0  # the number of its first call; kept by the halves of a batch
-    since: int = 0  # how many calls there were when it was first sent, or last refused for an unknown cause
-    alone: int = 0  # how many calls there were when its only message was first refused for the unknown cause `code`
-    has_contrast: bool = False  # a call begun after that was accepted before this batch was sent again
-    is_piece: bool = False  # part of a batch that is halved for an unknown cause
+    since: int = 0  # the number of calls when it was first sent, or last refused for an unknown cause
+    alone: int = 0  # the number of calls when its only message was first refused for the unknown cause `code`
+    has_contrast: bool = False  # a later call than `alone` was accepted before this batch was sent again
+    is_part: bool = False  # under way as a part of a batch that was halved because of an unknown error
 
     def drop_stale(self) -> list[PendingMessage]:
-        """Remove messages whose partition was taken away, and return them; failures so far say nothing of a batch that has changed."""
-        stale = [parcel for parcel in self.parcels if parcel.is_stale]
+        """Remove the messages of partitions that were revoked, and return them. The batch has changed, so its failures no longer count."""
+        stale = [message for message in self.messages if message.is_stale]
         if stale:
-            self.parcels = [parcel for parcel in self.parcels if not parcel.is_stale]
+            self.messages = [message for message in self.messages if not message.is_stale]
             self.code, self.strikes = "", 0
         return stale
 
     def halves(self) -> list[Batch]:
-        """Split in two, to find which message the API refuses."""
-        middle = len(self.parcels) // 2
+        """Split the batch in two, to find the message that the API refuses."""
+        middle = len(self.messages) // 2
         return [
             Batch(self.kind, part, first_call=self.first_call, in_doubt=self.in_doubt)
-            for part in (self.parcels[:middle], self.parcels[middle:])
+            for part in (self.messages[:middle], self.messages[middle:])
         ]
 
 
 @dataclass(slots=True)
 class Batcher:
-    """Gathers one kind of message. `most_bytes` counts the JSON of the messages, before form encoding; a single larger one goes alone."""
+    """Gathers messages of one kind. `most_bytes` counts the JSON of the messages, before form encoding; a larger message makes a batch of its own."""
 
     kind: Kind
     most_messages: int
     most_bytes: int
     most_age_ms: int
-    _parcels: list[PendingMessage] = field(default_factory=list)
+    _messages: list[PendingMessage] = field(default_factory=list)
     _bytes: int = 0
     _since_ms: int = 0
 
-    def add(self, parcel: PendingMessage, now_ms: int) -> Batch | None:
-        """Take a message in; return the batch that it completed, if it did."""
-        size = len(parcel.body) + 1
-        full = self.seal() if self._parcels and self._bytes + size > self.most_bytes else None
-        if not self._parcels:
+    def add(self, message: PendingMessage, now_ms: int) -> Batch | None:
+        """Add a message; return the batch that is full now, if one is."""
+        size = len(message.body) + 1
+        full = self.seal() if self._messages and self._bytes + size > self.most_bytes else None
+        if not self._messages:
             self._since_ms = now_ms
-        self._parcels.append(parcel)
+        self._messages.append(message)
         self._bytes += size
-        if full is None and len(self._parcels) >= self.most_messages:
+        if full is None and len(self._messages) >= self.most_messages:
             return self.seal()
         return full
 
     def due_ms(self) -> int | None:
-        """When the oldest message has waited long enough."""
-        return self._since_ms + self.most_age_ms if self._parcels else None
+        """The time at which the oldest message has waited long enough, in Unix ms."""
+        return self._since_ms + self.most_age_ms if self._messages else None
 
     def seal(self) -> Batch:
-        """Return what was gathered, full or not, and begin anew."""
-        batch = Batch(self.kind, self._parcels)
-        self._parcels, self._bytes = [], 0
+        """Return the messages gathered so far as a batch, and begin a new one."""
+        batch = Batch(self.kind, self._messages)
+        self._messages, self._bytes = [], 0
         return batch
 
     def drop_stale(self) -> Sequence[PendingMessage]:
-        """Remove messages whose partition was taken away, and return them."""
-        stale = [parcel for parcel in self._parcels if parcel.is_stale]
+        """Remove the messages of partitions that were revoked, and return them."""
+        stale = [message for message in self._messages if message.is_stale]
         if stale:
-            self._parcels = [parcel for parcel in self._parcels if not parcel.is_stale]
-            self._bytes = sum(len(parcel.body) + 1 for parcel in self._parcels)
+            self._messages = [message for message in self._messages if not message.is_stale]
+            self._bytes = sum(len(message.body) + 1 for message in self._messages)
         return stale
 
     def __len__(self) -> int:
-        return len(self._parcels)
+        return len(self._messages)

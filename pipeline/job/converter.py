@@ -107,7 +107,7 @@ class Converter:
         return Converted(refusal=answer) if isinstance(answer, Refusal) else Converted(pending=answer)
 
     def _convert_each(self, entries: Sequence[LogEntry | Refusal]) -> Converted:
-        parcels: list[PendingMessage] = []
+        messages: list[PendingMessage] = []
         refused: list[tuple[int, Refusal]] = []
         filtered = _NO_ENTRY
         for place, entry in enumerate(entries):
@@ -117,20 +117,19 @@ class Converter:
             elif isinstance(answer, Skipped):
                 filtered = answer
             else:
-                parcels += answer
-        parcels = _tell_repeats_apart(parcels)
+                messages += answer
+        messages = _tell_repeats_apart(messages)
         if refused:
-            return Converted(parcels, _summed_up(refused, len(entries)))
-        return Converted(parcels) if parcels else Converted(filtered=filtered)
+            return Converted(messages, _summed_up(refused, len(entries)))
+        return Converted(messages) if messages else Converted(filtered=filtered)
 
     def _convert(self, entry: LogEntry) -> list[PendingMessage] | Skipped | Refusal:
-        messages = self.transform(entry)
-        if isinstance(messages, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each entry
-            return messages
+        answer = self.transform(entry)
+        if isinstance(answer, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each entry
+            return answer
         origin, check = self._origin(entry.record), self.check
-        parcels = []
-        for message in messages:
-            kind, wire, rule = message
+        messages = []
+        for kind, wire, rule in answer:
             if check is not None and kind is _EVENT and (refusal := check(wire, rule)) is not None:
                 return refusal
             wire.update(self._added[kind])
@@ -142,8 +141,8 @@ class Converter:
                     f"one message is {len(body)} bytes of JSON, report.batch.bytes allows {self._most_message_bytes}",
                 )
             claim = self._event_claim(wire, origin) if kind is _EVENT else self._user_claim(wire, origin)
-            parcels.append(PendingMessage(kind, body, claim))
-        return parcels
+            messages.append(PendingMessage(kind, body, claim))
+        return messages
 
     def decode(self, record: Record) -> DecodedRecord:
         """Decode a record's value, unless it has none or is too large. A list holds several entries, in their order."""
@@ -206,11 +205,11 @@ def _summed_up(refused: Sequence[tuple[int, Refusal]], entries: int) -> Refusal:
     return first._replace(reason=f"entry {place} of {entries}, counted from 0: {first.reason}{others}")
 
 
-def _tell_repeats_apart(parcels: list[PendingMessage]) -> list[PendingMessage]:
+def _tell_repeats_apart(messages: list[PendingMessage]) -> list[PendingMessage]:
     """Where one record makes the same message twice, the second is a duplicate and no re-read: give it an origin of its own."""
     seen: set[bytes] = set()
-    for parcel in parcels:
-        if parcel.claim.key in seen:
-            parcel.claim = parcel.claim._replace(origin=bytes(255 - byte for byte in parcel.claim.origin))
-        seen.add(parcel.claim.key)
-    return parcels
+    for message in messages:
+        if message.claim.key in seen:
+            message.claim = message.claim._replace(origin=bytes(255 - byte for byte in message.claim.origin))
+        seen.add(message.claim.key)
+    return messages

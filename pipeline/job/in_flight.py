@@ -1,55 +1,31 @@
-"""What the job carries for each unfinished record, and for each message made from it. Owned and changed by the owner thread alone."""
+"""The records that are read and not finished, their messages, and how they end. Owned and changed by the owner thread alone."""
 
 from __future__ import annotations
 
-from pipeline.contracts.values import Claim
-from pipeline.job.books import RecordOutcome, RecordResult
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from pipeline.contracts.interfaces import DeadLetters
+from pipeline.contracts.values import Claim, ClaimResult, Partition, Refused
+from pipeline.dead_letters.limit import DeadLetterLimit
+from pipeline.job.books import FILTERED, REFUSED, RecordOutcome, RecordResult
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import Record
-from schemas.refusal import Refusal
+from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind
 
-
-class PendingRecord:
-    """One unfinished record: it ends when its last message has ended."""
-
-    __slots__ = ("counts", "gated", "offsets", "open", "record", "refusal", "weight")
-
-    def __init__(self, record: Record, offsets: PartitionOffsets, weight: int) -> None:
-        self.record = record
-        self.offsets = offsets
-        self.weight = weight  # bytes this record counts for against `limits.in_flight`
-        self.open = 0  # messages not ended
-        self.gated: list[PendingMessage] | None = None  # events that wait until the record's identities are reported
-        self.refusal: Refusal | None = None
-        self.counts: list[int] | None = None  # only where a record made several messages
-
-    def ending(self) -> RecordResult:
-        """Sum up how the messages ended; the fate is dead-lettered if any was refused, else the best of them."""
-        reported, duplicate, redelivered, refused, users_reported, users_duplicate, users_refused = (
-            self.counts or (0,) * 7
-        )
-        if self.refusal is not None:
-            fate = RecordOutcome.DEAD_LETTERED
-        elif reported or users_reported:
-            fate = RecordOutcome.REPORTED
-        elif redelivered:
-            fate = RecordOutcome.REDELIVERED
-        else:
-            fate = RecordOutcome.DUPLICATE
-        return RecordResult(
-            fate, reported, duplicate, redelivered, refused, users_reported, users_duplicate, users_refused
-        )
+RECORD_OVERHEAD_BYTES = 1024
+"""What each message, or the dead letter, of an unfinished record costs beside the record's value, so that many small ones are bounded too."""
 
 
 class PendingMessage:
-    """One message on its way: its JSON object as bytes, and the claim it is reported under.
+    """One message on its way: its JSON object as bytes, and the claim under which it is reported.
 
-    Made from a record before there is a ticket for that; the loop sets `ticket` when it takes the record in.
+    The converter makes it; `InFlight.open` sets `record`.
     """
 
-    __slots__ = ("body", "claim", "kind", "ticket")
-    ticket: PendingRecord
+    __slots__ = ("body", "claim", "kind", "record")
+    record: PendingRecord
 
     def __init__(self, kind: Kind, body: bytes, claim: Claim) -> None:
         self.kind = kind
@@ -58,5 +34,171 @@ class PendingMessage:
 
     @property
     def is_stale(self) -> bool:
-        """Whether its record's partition was taken away: whoever owns that now reads the record again."""
-        return self.ticket.offsets.closed
+        """Whether the partition of its record was revoked: its next owner reads the record again."""
+        return self.record.offsets.closed
+
+
+class PendingRecord:
+    """One unfinished record. It ends when its last message has ended."""
+
+    __slots__ = ("counts", "gated", "offsets", "open", "raw", "refusal", "weight")
+
+    def __init__(self, raw: Record, offsets: PartitionOffsets, weight: int) -> None:
+        self.raw = raw
+        self.offsets = offsets
+        self.weight = weight  # bytes that it counts for against `limits.in_flight`
+        self.open = 0  # messages that have not ended
+        self.gated: Sequence[PendingMessage] = ()  # events that wait until the record's identities are reported
+        self.refusal: Refusal | None = None
+        self.counts: list[int] | None = None  # None for a record with one message
+
+    def result(self) -> RecordResult:
+        """Sum up how the messages ended. The outcome is dead-lettered if one was refused, else the best of them."""
+        counts = self.counts or (0,) * 7
+        reported, _, redelivered, _, users_reported, _, _ = counts
+        if self.refusal is not None:
+            outcome = RecordOutcome.DEAD_LETTERED
+        elif reported or users_reported:
+            outcome = RecordOutcome.REPORTED
+        elif redelivered:
+            outcome = RecordOutcome.REDELIVERED
+        else:
+            outcome = RecordOutcome.DUPLICATE
+        return RecordResult(outcome, *counts)
+
+
+class MessageEnd(NamedTuple):
+    """How a message ended: its column in a record's counts, and the record's result where it is the only message."""
+
+    column: int
+    alone: RecordResult
+
+
+REPORTED: Mapping[Kind, MessageEnd] = {
+    Kind.EVENT: MessageEnd(0, RecordResult(RecordOutcome.REPORTED, events_reported=1)),
+    Kind.USER: MessageEnd(4, RecordResult(RecordOutcome.REPORTED, users_reported=1)),
+}
+KNOWN: Mapping[tuple[ClaimResult, Kind], MessageEnd] = {
+    (ClaimResult.DUPLICATE, Kind.EVENT): MessageEnd(1, RecordResult(RecordOutcome.DUPLICATE, events_duplicate=1)),
+    (ClaimResult.DUPLICATE, Kind.USER): MessageEnd(5, RecordResult(RecordOutcome.DUPLICATE, users_duplicate=1)),
+    (ClaimResult.REDELIVERED, Kind.EVENT): MessageEnd(2, RecordResult(RecordOutcome.REDELIVERED, events_redelivered=1)),
+    (ClaimResult.REDELIVERED, Kind.USER): MessageEnd(5, RecordResult(RecordOutcome.REDELIVERED, users_duplicate=1)),
+}
+_REFUSED: Mapping[Kind, MessageEnd] = {
+    Kind.EVENT: MessageEnd(3, RecordResult(RecordOutcome.DEAD_LETTERED, events_refused=1)),
+    Kind.USER: MessageEnd(6, RecordResult(RecordOutcome.DEAD_LETTERED, users_refused=1)),
+}
+
+
+class InFlight:
+    """Opens records, closes their messages, and ends a record when its last message has ended or its dead letter is durable."""
+
+    def __init__(self, dead_letters: DeadLetters, limit: DeadLetterLimit) -> None:
+        self._dead_letters = dead_letters
+        self._limit = limit
+        self._dead_lettered: dict[tuple[str, int, int], list[PendingRecord]] = {}  # not durable yet
+        self.finished = 0
+        """All records finished so far."""
+        self.takes_dead_letters = True
+        """Whether new dead letters are written. A job that ends writes none: the records are read again."""
+
+    @property
+    def writes_dead_letters(self) -> bool:
+        """Whether dead letters are being written that are not durable yet."""
+        return bool(self._dead_lettered)
+
+    def open(
+        self, raw: Record, offsets: PartitionOffsets, messages: Sequence[PendingMessage], refusal: Refusal | None
+    ) -> Sequence[PendingMessage]:
+        """Open a converted record and return the messages to be claimed now.
+
+        A record without messages is filtered, or dead-lettered where `refusal` says why.
+
+        Raises:
+            TooManyDeadLetters: the share of dead letters is above the limit.
+        """
+        self._limit.read()
+        if not messages and refusal is None:
+            self._end(raw.offset, offsets, FILTERED)
+            return messages
+        weight = len(raw.value or b"") + RECORD_OVERHEAD_BYTES * (len(messages) or 1)
+        offsets.unfinished_bytes += weight
+        record = PendingRecord(raw, offsets, weight)
+        record.refusal = refusal
+        if not messages:
+            self._dead_letter(record)
+            return messages
+        record.open = len(messages)
+        for message in messages:
+            message.record = record
+        if len(messages) == 1 and refusal is None:
+            return messages
+        record.counts = [0] * 7
+        users = [message for message in messages if message.kind is Kind.USER]
+        if not users or len(users) == len(messages):
+            return messages
+        # Identities reach the API no later than the events that need them (reference, section 8).
+        record.gated = [message for message in messages if message.kind is Kind.EVENT]
+        return users
+
+    def close(self, message: PendingMessage, end: MessageEnd) -> Sequence[PendingMessage]:
+        """Close a message that has ended, and end its record if it was the last one. Return the events that waited for it."""
+        record = message.record
+        if record.counts is None:  # its only message, as in most records
+            record.offsets.unfinished_bytes -= record.weight
+            self._end(record.raw.offset, record.offsets, end.alone)
+            return ()
+        record.open -= 1
+        record.counts[end.column] += 1
+        if not record.open:
+            if record.refusal is not None:
+                self._dead_letter(record)  # the record keeps its weight until the dead letter is durable
+            else:
+                record.offsets.unfinished_bytes -= record.weight
+                self._end(record.raw.offset, record.offsets, record.result())
+        elif record.gated and record.open == len(record.gated):
+            released, record.gated = record.gated, ()
+            return released
+        return ()
+
+    def refuse(self, message: PendingMessage, refused: Refused) -> Sequence[PendingMessage]:
+        """Close a message that the API refuses for good. Return the events that waited for it."""
+        record = message.record
+        record.refusal = Refusal(
+            Stage.REPORT, ReasonCode.API_REFUSED, refused.reason, refused.code, refused.request_id, refused.trace_id
+        )
+        record.counts = record.counts or [0] * 7
+        return self.close(message, _REFUSED[message.kind])
+
+    def end_dead_lettered(self) -> None:
+        """End the records whose dead letters are durable.
+
+        Raises:
+            DeadLetterUnavailable: the dead-letter topic refuses a record, or has taken none for too long.
+        """
+        for raw in self._dead_letters.durable():
+            for record in self._dead_lettered.pop((raw.topic, raw.partition, raw.offset), ()):
+                record.offsets.unfinished_bytes -= record.weight
+                self._end(raw.offset, record.offsets, record.result() if record.counts else REFUSED)
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Forget the dead letters of partitions that were revoked: their next owner decides about these records."""
+        self._dead_letters.forget(partitions)
+        self._dead_lettered = {
+            place: records for place, records in self._dead_lettered.items() if Partition(*place[:2]) not in partitions
+        }
+
+    def _dead_letter(self, record: PendingRecord) -> None:
+        """Hand a refused record to the dead letters. It ends when its dead letter is durable."""
+        assert record.refusal is not None  # noqa: S101 - both callers have checked it
+        if record.offsets.closed or not self.takes_dead_letters:
+            return  # the next owner of the partition reads the record again
+        raw = record.raw
+        self._dead_lettered.setdefault((raw.topic, raw.partition, raw.offset), []).append(record)
+        self._dead_letters.send(raw, record.refusal)
+        self._limit.dead()
+
+    def _end(self, offset: int, offsets: PartitionOffsets, result: RecordResult) -> None:
+        if not offsets.closed:
+            offsets.end(offset, result)
+            self.finished += 1

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pipeline.contracts.values import Partition
+from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
-from pipeline.job.dispatch import Attempts
 
 
 @dataclass(frozen=True, slots=True)

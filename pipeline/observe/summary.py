@@ -13,8 +13,8 @@ from rich.text import Text
 
 from pipeline.contracts.values import Partition
 from pipeline.errors import Log2mqError
+from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
-from pipeline.job.dispatch import Attempts
 from pipeline.job.status import Status
 from pipeline.observe.console import output
 from pipeline.observe.progress import Progress

@@ -147,7 +147,7 @@ class Job:
             dead_letters,
             DeadLetterLimit(file.dead_letters.stop_above, file.dead_letters.window),
         )
-        pace = FlowLimits(
+        limits = FlowLimits(
             unfinished_records=file.limits.unfinished,
             in_flight_bytes=file.limits.in_flight,
             commit_records=file.commit.records,
@@ -156,4 +156,6 @@ class Job:
             grace_ms=file.stop.grace,
         )
         hooks = self._hooks
-        return Runner(parts, pace, now_ms, on_status=hooks.on_status, on_lost=hooks.on_lost, has_ended=hooks.has_ended)
+        return Runner(
+            parts, limits, now_ms, on_status=hooks.on_status, on_lost=hooks.on_lost, has_ended=hooks.has_ended
+        )

@@ -15,10 +15,10 @@ from transforms.base import Kind
 OFFSETS = PartitionOffsets(Partition("log", 0), Commit(0, ""))
 
 
-def parcel(number, size=10, offsets=OFFSETS):
-    ticket = PendingRecord(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
+def message(number, size=10, offsets=OFFSETS):
+    pending = PendingRecord(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
     made = PendingMessage(Kind.EVENT, b"x" * size, Claim(number.to_bytes(16), bytes(8), bytes(8)))
-    made.ticket = ticket
+    made.record = pending
     return made
 
 
@@ -27,21 +27,21 @@ def test_batches_keep_to_count_and_bytes_in_order(sizes, most_messages, most_byt
     batcher = Batcher(Kind.EVENT, most_messages, most_bytes, most_age_ms=1000)
     batches = []
     for number, size in enumerate(sizes):
-        if (full := batcher.add(parcel(number, size), now_ms=number)) is not None:
+        if (full := batcher.add(message(number, size), now_ms=number)) is not None:
             batches.append(full)
     if len(batcher):
         batches.append(batcher.seal())
     for batch in batches:
-        assert 1 <= len(batch.parcels) <= most_messages
-        assert sum(len(each.body) + 1 for each in batch.parcels) <= most_bytes or len(batch.parcels) == 1
-    assert [each.ticket.record.offset for batch in batches for each in batch.parcels] == list(range(len(sizes)))
+        assert 1 <= len(batch.messages) <= most_messages
+        assert sum(len(each.body) + 1 for each in batch.messages) <= most_bytes or len(batch.messages) == 1
+    assert [each.record.raw.offset for batch in batches for each in batch.messages] == list(range(len(sizes)))
 
 
 def test_age_counts_from_the_oldest_message():
     batcher = Batcher(Kind.EVENT, 100, 10_000, most_age_ms=1000)
     assert batcher.due_ms() is None
-    batcher.add(parcel(1), now_ms=500)
-    batcher.add(parcel(2), now_ms=900)
+    batcher.add(message(1), now_ms=500)
+    batcher.add(message(2), now_ms=900)
     assert batcher.due_ms() == 1500
     batcher.seal()
     assert batcher.due_ms() is None
@@ -49,10 +49,10 @@ def test_age_counts_from_the_oldest_message():
 
 @given(st.integers(2, 100))
 def test_halves_hold_the_whole(count):
-    batch = Batch(Kind.EVENT, [parcel(number) for number in range(count)], in_doubt=True)
+    batch = Batch(Kind.EVENT, [message(number) for number in range(count)], in_doubt=True)
     first, second = batch.halves()
-    assert first.parcels + second.parcels == batch.parcels
-    assert abs(len(first.parcels) - len(second.parcels)) <= 1
+    assert first.messages + second.messages == batch.messages
+    assert abs(len(first.messages) - len(second.messages)) <= 1
     assert first.in_doubt
     assert second.in_doubt
 
@@ -60,8 +60,8 @@ def test_halves_hold_the_whole(count):
 def test_what_belongs_to_a_partition_taken_away_is_handed_out():
     taken = PartitionOffsets(Partition("log", 1), Commit(0, ""))
     batcher = Batcher(Kind.EVENT, 100, 10_000, most_age_ms=1000)
-    batcher.add(parcel(1), 0)
-    batcher.add(parcel(2, offsets=taken), 0)
+    batcher.add(message(1), 0)
+    batcher.add(message(2, offsets=taken), 0)
     taken.closed = True
-    assert [each.ticket.record.offset for each in batcher.drop_stale()] == [2]
-    assert [each.ticket.record.offset for each in batcher.seal().parcels] == [1]
+    assert [each.record.raw.offset for each in batcher.drop_stale()] == [2]
+    assert [each.record.raw.offset for each in batcher.seal().messages] == [1]

@@ -17,11 +17,11 @@ from transforms.base import Kind
 LEASE_MS = 5_000
 
 
-def parcel(offset, key=b"order-1", offsets=None, version=0):
+def message(offset, key=b"order-1", offsets=None, version=0):
     offsets = offsets or PartitionOffsets(Partition("log", 0), Commit(0, ""))
-    ticket = PendingRecord(RawRecord("log", 0, offset, -1, None, b""), offsets, 0)
+    pending = PendingRecord(RawRecord("log", 0, offset, -1, None, b""), offsets, 0)
     made = PendingMessage(Kind.EVENT, b"{}", Claim(key.ljust(16), version.to_bytes(8), offset.to_bytes(8)))
-    made.ticket = ticket
+    made.record = pending
     return made
 
 
@@ -30,33 +30,33 @@ def desk(table, owner="here", now_ms=0):
     return ClaimQueue(store), store
 
 
-def ask(at, *parcels, now_ms=0):
-    at.ask(parcels)
-    return at.settle(now_ms)
+def ask(at, *messages, now_ms=0):
+    at.add(messages)
+    return at.process(now_ms)
 
 
 def test_the_second_waits_and_is_a_duplicate_once_the_first_was_reported():
     here, _ = desk(MemoryTable())
-    first, second = parcel(1), parcel(2)
+    first, second = message(1), message(2)
     assert ask(here, first, second) == ([first], [])
-    assert not here.has_work
+    assert here.is_empty
     here.confirm([first], 10)
-    assert here.settle(10) == ([], [(second, ClaimResult.DUPLICATE)])
+    assert here.process(10) == ([], [(second, ClaimResult.DUPLICATE)])
 
 
 def test_the_second_is_tried_itself_when_the_first_was_refused():
     here, _ = desk(MemoryTable())
-    first, second, third = parcel(1), parcel(2), parcel(3)
+    first, second, third = message(1), message(2), message(3)
     ask(here, first, second, third)
     here.release([first])
-    assert here.settle(10) == ([second], [])
+    assert here.process(10) == ([second], [])
     here.confirm([second], 20)
-    assert here.settle(20) == ([], [(third, ClaimResult.DUPLICATE)])
+    assert here.process(20) == ([], [(third, ClaimResult.DUPLICATE)])
 
 
 def test_a_record_read_a_second_time_is_told_from_a_repeat():
     here, _ = desk(MemoryTable())
-    once, again = parcel(1), parcel(1)
+    once, again = message(1), message(1)
     ask(here, once)
     here.confirm([once], 0)
     assert ask(here, again) == ([], [(again, ClaimResult.REDELIVERED)])
@@ -65,12 +65,12 @@ def test_a_record_read_a_second_time_is_told_from_a_repeat():
 def test_what_another_process_holds_is_asked_for_again_in_a_while():
     table = MemoryTable()
     (here, _), (there, _) = desk(table), desk(table, "there")
-    theirs, ours = parcel(1), parcel(2)
+    theirs, ours = message(1), message(2)
     ask(there, theirs)
     assert ask(here, ours, now_ms=1) == ([], [])
     assert here.waiting_elsewhere == 1
     there.release([theirs])
-    assert here.settle(1 + ASK_AGAIN_MS) == ([ours], [])
+    assert here.process(1 + ASK_AGAIN_MS) == ([ours], [])
     assert here.waiting_elsewhere == 0
 
 
@@ -79,53 +79,53 @@ def test_who_waits_for_a_partition_taken_away_is_forgotten():
     (here, _), (there, _) = desk(table), desk(table, "there")
     gone = PartitionOffsets(Partition("log", 1), Commit(0, ""))
     first, waiting, elsewhere, asking = (
-        parcel(1),
-        parcel(2, offsets=gone),
-        parcel(3, b"order-2", gone),
-        parcel(4, b"order-3", gone),
+        message(1),
+        message(2, offsets=gone),
+        message(3, b"order-2", gone),
+        message(4, b"order-3", gone),
     )
-    ask(there, parcel(9, b"order-2"))
+    ask(there, message(9, b"order-2"))
     ask(here, first, waiting, elsewhere)
-    here.ask([asking])
+    here.add([asking])
     gone.closed = True
     here.drop_stale()
-    assert (here.has_work, here.waiting_elsewhere) == (False, 0)
+    assert (here.is_empty, here.waiting_elsewhere) == (True, 0)
     here.release([first])
-    assert not here.has_work
+    assert here.is_empty
 
 
 def test_who_waits_stays_before_who_comes_later_when_the_claim_lapsed():
     table = MemoryTable()
     here, store = desk(table)
-    first, waiting = parcel(1), parcel(2)
+    first, waiting = message(1), message(2)
     ask(here, first, waiting)
     there, _ = desk(table, "there", LEASE_MS + 1)  # while this process slept, another had the claim and gave it back
-    [theirs], _ = ask(there, parcel(5), now_ms=LEASE_MS + 1)
+    [theirs], _ = ask(there, message(5), now_ms=LEASE_MS + 1)
     there.release([theirs])
     store.renew(LEASE_MS + 2)
-    late = parcel(3)
+    late = message(3)
     assert ask(here, late, now_ms=LEASE_MS + 2) == ([], [])
     here.renew([first])
-    assert here.settle(LEASE_MS + 3) == ([first], [])
+    assert here.process(LEASE_MS + 3) == ([first], [])
     here.release([first])
-    assert here.settle(LEASE_MS + 3) == ([waiting], [])
+    assert here.process(LEASE_MS + 3) == ([waiting], [])
     here.confirm([waiting], LEASE_MS + 3)
-    assert here.settle(LEASE_MS + 3) == ([], [(late, ClaimResult.DUPLICATE)])
+    assert here.process(LEASE_MS + 3) == ([], [(late, ClaimResult.DUPLICATE)])
 
 
 def test_who_comes_later_does_not_pass_who_waits_for_another_process():
     table = MemoryTable()
     (here, _), (there, _) = desk(table), desk(table, "there")
-    theirs, early, late = parcel(1), parcel(2, version=2), parcel(3, version=3)
+    theirs, early, late = message(1), message(2, version=2), message(3, version=3)
     ask(there, theirs)
     ask(here, early, now_ms=1)
-    here.settle(1)  # asked again, and still held
+    here.process(1)  # asked again, and still held
     there.release([theirs])
     assert ask(here, late, now_ms=2) == ([], [])  # it would be granted, were it asked for
     assert here.waiting_elsewhere == 2
-    assert here.settle(1 + ASK_AGAIN_MS) == ([early], [])
+    assert here.process(1 + ASK_AGAIN_MS) == ([early], [])
     here.confirm([early], 300)
-    assert here.settle(300) == ([late], [])
+    assert here.process(300) == ([late], [])
 
 
 def test_many_duplicates_of_one_message_are_asked_for_together():
@@ -133,12 +133,12 @@ def test_many_duplicates_of_one_message_are_asked_for_together():
     here, store = desk(table)
     asked, claim = [], store.claim
     store.claim = lambda claims, now_ms: asked.append(len(claims)) or claim(claims, now_ms)
-    first, *others = [parcel(number) for number in range(1_000)]
+    first, *others = [message(number) for number in range(1_000)]
     ask(here, first)
     ask(here, *others)
     here.confirm([first], 10)
-    assert here.settle(10) == ([], [(each, ClaimResult.DUPLICATE) for each in others])
-    assert not here.has_work
+    assert here.process(10) == ([], [(each, ClaimResult.DUPLICATE) for each in others])
+    assert here.is_empty
     assert asked == [1, 999]
 
 
@@ -161,21 +161,21 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(key=st.integers(0, 2), version=st.integers(0, 2), is_leaving=st.booleans())
     def ask(self, key, version, is_leaving):
         self.asked += 1
-        made = parcel(self.asked, b"key-%d" % key, self.partition if is_leaving else None, version)
+        made = message(self.asked, b"key-%d" % key, self.partition if is_leaving else None, version)
         self.unfinished.setdefault(made.claim.key, []).append(made)
-        self.here.ask([made])
+        self.here.add([made])
 
     @rule()
     def settle(self):
         self.now_ms += 70
         while True:
-            granted, known = self.here.settle(self.now_ms)
+            granted, known = self.here.process(self.now_ms)
             for each in granted:
                 assert self.unfinished[each.claim.key][0] is each
             for each, _ in known:
                 assert self.unfinished[each.claim.key].pop(0) is each
             self.granted += granted
-            if not self.here.has_work:
+            if self.here.is_empty:
                 break
 
     @rule(place=st.integers(0, 5), outcome=st.sampled_from(["delivered", "refused", "withdrawn"]))
@@ -194,7 +194,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(key=st.integers(0, 2))
     def claim_there(self, key):
-        one = parcel(10**6 + key, b"key-%d" % key)
+        one = message(10**6 + key, b"key-%d" % key)
         if self.theirs.claim([one.claim], self.now_ms) == [ClaimResult.GRANTED]:
             self.held_there[key] = one.claim
 

@@ -30,31 +30,31 @@ class Api:
         self.calls = []
         self._outcomes = []
 
-    def submit(self, ticket, kind, messages):
+    def submit(self, batch, kind, messages):
         numbers = [int(each) for each in messages]
         self.calls.append(numbers)
-        self._outcomes.append((ticket, self.rule(numbers)))
+        self._outcomes.append((batch, self.rule(numbers)))
 
     def collect(self):
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
 
-def parcels(count, offsets=None):
+def messages(count, offsets=None):
     offsets = offsets or PartitionOffsets(Partition("log", 0), Commit(0, ""))
     made = []
     for number in range(count):
-        ticket = PendingRecord(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
-        parcel = PendingMessage(Kind.EVENT, str(number).encode(), Claim(number.to_bytes(16), bytes(8), bytes(8)))
-        parcel.ticket = ticket
-        made.append(parcel)
+        pending = PendingRecord(RawRecord("log", 0, number, -1, None, b""), offsets, 0)
+        message = PendingMessage(Kind.EVENT, str(number).encode(), Claim(number.to_bytes(16), bytes(8), bytes(8)))
+        message.record = pending
+        made.append(message)
     return made
 
 
 def turn(dispatch, now_ms, *, flush=False):
-    settled = dispatch.take_in(now_ms)
+    answers = dispatch.collect(now_ms)
     dispatch.send(now_ms, flush=flush)
-    return settled
+    return answers
 
 
 def play(rule, count, turns=4_000, step_ms=50):
@@ -62,12 +62,12 @@ def play(rule, count, turns=4_000, step_ms=50):
     backoff = Backoff(100, 1_000, lambda: 0.5)
     dispatch = Dispatch([Batcher(Kind.EVENT, 100, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
     now_ms = 1_000_000
-    dispatch.add(parcels(count), now_ms)
+    dispatch.add(messages(count), now_ms)
     delivered, refused = [], {}
     for _ in range(turns):
-        settled = turn(dispatch, now_ms, flush=True)
-        delivered += [int(each.body) for each in settled.delivered]
-        refused |= {int(each.body): why.code for each, why in settled.refused}
+        answers = turn(dispatch, now_ms, flush=True)
+        delivered += [int(each.body) for each in answers.delivered]
+        refused |= {int(each.body): why.code for each, why in answers.refused}
         if dispatch.is_idle or dispatch.halt:
             break
         now_ms += step_ms
@@ -139,24 +139,24 @@ class Timeline:
         backoff = Backoff(200, 30_000, lambda: 0.5)
         self.dispatch = Dispatch([Batcher(kind, 100, 1 << 20, 100) for kind in Kind], api, backoff, Breaker(backoff))
         self.delivered, self.refused = [], {}
-        self.waiting = parcels(100 * batches)
-        for parcel in self.waiting[::2]:
-            parcel.kind = Kind.USER
+        self.waiting = messages(100 * batches)
+        for message in self.waiting[::2]:
+            message.kind = Kind.USER
 
-    def _submit(self, ticket, kind, messages):
+    def _submit(self, batch, kind, messages):
         numbers = [int(each) for each in messages]
         outcome = self.rule(self.now_ms, kind, numbers)
         self.calls.append((kind, numbers, isinstance(outcome, Delivered)))
-        self.api._outcomes.append((ticket, outcome))
+        self.api._outcomes.append((batch, outcome))
 
     def run(self, until_ms=1_000_000):
         while self.now_ms < until_ms and not self.dispatch.halt:
             if self.now_ms % 500 == 0 and self.waiting:
                 self.dispatch.add(self.waiting[:200], self.now_ms)
                 del self.waiting[:200]
-            settled = turn(self.dispatch, self.now_ms)
-            self.delivered += [int(each.body) for each in settled.delivered]
-            self.refused |= {int(each.body): why.code for each, why in settled.refused}
+            answers = turn(self.dispatch, self.now_ms)
+            self.delivered += [int(each.body) for each in answers.delivered]
+            self.refused |= {int(each.body): why.code for each, why in answers.refused}
             if not self.waiting and self.dispatch.is_idle:
                 break
             self.now_ms += 50
@@ -181,7 +181,7 @@ def test_a_message_refused_alone_is_tried_until_another_is_accepted():
     run = Timeline(lambda _, __, numbers: INTERNAL if 99 in numbers else Delivered(), batches=2)
     run.run(60_000)
     assert not run.refused  # all others were accepted before it was alone
-    run.waiting = parcels(3_200)[3_000:]
+    run.waiting = messages(3_200)[3_000:]
     run.run(200_000)
     assert run.refused == {99: "InternalError"}
 
@@ -239,15 +239,15 @@ def test_a_probe_of_a_partition_taken_away_does_not_hold_the_rest_for_ever():
     api = Api(lambda _: OUTAGE if away[0] else Delivered())
     backoff = Backoff(100, 1_000, lambda: 0.5)
     dispatch = Dispatch([Batcher(Kind.EVENT, 10, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
-    dispatch.add(parcels(10, gone), 1_000)
+    dispatch.add(messages(10, gone), 1_000)
     turn(dispatch, 1_000)
     turn(dispatch, 1_001)  # the outage is known; the probe is due later
     turn(dispatch, 5_000)  # the probe is out
     gone.closed = True
-    settled = turn(dispatch, 5_001)
-    assert len(settled.dropped) == 10
+    answers = turn(dispatch, 5_001)
+    assert len(answers.dropped) == 10
     away[0] = False
-    dispatch.add(parcels(10), 5_001)
+    dispatch.add(messages(10), 5_001)
     delivered = []
     for now_ms in range(5_002, 20_000, 100):
         delivered += turn(dispatch, now_ms, flush=True).delivered
@@ -259,12 +259,12 @@ def test_what_was_being_sent_when_the_claims_lapsed_is_claimed_anew_before_it_is
     api = Api(lambda _: next(answers, Delivered()))
     backoff = Backoff(100, 1_000, lambda: 0.5)
     dispatch = Dispatch([Batcher(Kind.EVENT, 10, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
-    dispatch.add(parcels(25), 1_000)
+    dispatch.add(messages(25), 1_000)
     turn(dispatch, 1_000)
     assert len(api.calls) == 2
     assert len(dispatch.withdraw()) == 5  # gathered, not sent
-    settled = turn(dispatch, 1_001)
-    assert len(settled.withdrawn) == 20
+    answers = turn(dispatch, 1_001)
+    assert len(answers.withdrawn) == 20
     assert dispatch.is_idle
     for now_ms in range(2_000, 5_000, 100):
         turn(dispatch, now_ms, flush=True)
@@ -276,12 +276,12 @@ def test_a_refusal_of_a_batch_that_lost_its_bad_message_to_another_owner_is_no_v
     backoff = Backoff(100, 1_000, lambda: 0.5)
     dispatch = Dispatch([Batcher(Kind.EVENT, 2, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
     taken_away = PartitionOffsets(Partition("log", 0), Commit(0, ""))
-    [bad], [_, good] = parcels(1, taken_away), parcels(2)
+    [bad], [_, good] = messages(1, taken_away), messages(2)
     dispatch.add([bad, good], 0)
     turn(dispatch, 0)
     taken_away.closed = True
-    settled = turn(dispatch, 10)
-    assert (settled.dropped, settled.refused) == ([bad], [])
+    answers = turn(dispatch, 10)
+    assert (answers.dropped, answers.refused) == ([bad], [])
     assert turn(dispatch, 20).delivered == [good]
     assert api.calls == [[0, 1], [1]]
 
@@ -291,11 +291,11 @@ def test_failures_of_a_batch_that_has_changed_since_do_not_count_against_the_res
     backoff = Backoff(100, 1_000, lambda: 0.5)
     dispatch = Dispatch([Batcher(Kind.EVENT, 2, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
     taken_away = PartitionOffsets(Partition("log", 0), Commit(0, ""))
-    [bad], [_, good] = parcels(1, taken_away), parcels(2)
+    [bad], [_, good] = messages(1, taken_away), messages(2)
     dispatch.add([bad, good], 0)
     for now_ms in range(0, 60_000, 1_000):
         if len(api.calls) == 3 and not taken_away.closed:
-            dispatch.take_in(now_ms)
+            dispatch.collect(now_ms)
             taken_away.closed = True
             assert dispatch.drop_stale() == [bad]
         if good in turn(dispatch, now_ms).delivered:

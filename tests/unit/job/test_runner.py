@@ -202,8 +202,8 @@ class SenderThreads:
     def idle(self):
         return self.threads - len(self.out)
 
-    def submit(self, ticket, kind, messages):
-        self.out.append((ticket, kind, list(messages)))
+    def submit(self, batch, kind, messages):
+        self.out.append((batch, kind, list(messages)))
 
     def wait(self, _timeout_s):
         return bool(self.out)
@@ -211,7 +211,7 @@ class SenderThreads:
     def collect(self):
         done = [each for each in self.out if self.api.chance.random() < 0.5]
         self.out = [each for each in self.out if each not in done]
-        return [(ticket, self.api.answer(kind, messages)) for ticket, kind, messages in done]
+        return [(batch, self.api.answer(kind, messages)) for batch, kind, messages in done]
 
 
 class SlowSenders:
@@ -225,9 +225,9 @@ class SlowSenders:
     def idle(self):
         return self.threads - len(self.out)
 
-    def submit(self, ticket, kind, messages):
+    def submit(self, batch, kind, messages):
         answer_ms = self.world.clock.now_ms + self.world.answer_ms()
-        self.out.append((answer_ms, ticket, self.world.api.answer(kind, list(messages))))
+        self.out.append((answer_ms, batch, self.world.api.answer(kind, list(messages))))
 
     def wait(self, _timeout_s):
         return any(answer_ms <= self.world.clock.now_ms for answer_ms, _, _ in self.out)
@@ -235,7 +235,7 @@ class SlowSenders:
     def collect(self):
         done = [each for each in self.out if each[0] <= self.world.clock.now_ms]
         self.out = [each for each in self.out if each not in done]
-        return [(ticket, outcome) for _, ticket, outcome in done]
+        return [(batch, outcome) for _, batch, outcome in done]
 
 
 class DeadLetters:
@@ -567,7 +567,7 @@ def test_what_a_failing_store_did_not_take_is_said(caplog):
     runner.parts.store.confirm = lambda *_: _raise(StoreUnavailable("away"))
     with pytest.raises(StoreUnavailable):
         runner.run()
-    assert "24 messages were delivered" in caplog.text
+    assert "did not confirm 24 delivered messages" in caplog.text
     assert not any(commit.offset for commit in world.group.committed.values())
 
 
@@ -634,7 +634,7 @@ def test_a_record_counts_against_the_bytes_in_flight_until_its_dead_letter_is_du
     world = World([[content + b" " * 4_000] * 100], chance)
     runner = world.begin(0)
     world.rebalance(0)
-    letters = runner._dead_letters
+    letters = runner.parts.dead_letters
     letters.durable = list  # the topic is away
     for _ in range(300):
         runner.turn()
@@ -656,8 +656,8 @@ def test_what_waits_for_the_dead_letter_topic_goes_with_its_partition():
         world.begin(slot)
     world.rebalance(0)
     first, other = world.runners[0], world.runners[1]
-    first._dead_letters.durable = list  # the topic is away for one of the two
-    first._dead_letters.forget = lambda _: first._dead_letters.waiting.clear()
+    first.parts.dead_letters.durable = list  # the topic is away for one of the two
+    first.parts.dead_letters.forget = lambda _: first._dead_letters.waiting.clear()
     for _ in range(50):
         first.turn()
     assert len(first._burying) == 10
@@ -665,7 +665,7 @@ def test_what_waits_for_the_dead_letter_topic_goes_with_its_partition():
     for _ in range(50):
         first.turn()
         other.turn()
-    assert (first._burying, first._dead_letters.waiting) == ({}, [])
+    assert (first._burying, first.parts.dead_letters.waiting) == ({}, [])
     assert world.group.is_done()
     assert len(world.dead) == 10
 
@@ -683,8 +683,8 @@ def test_a_lease_that_ended_while_the_job_waited_for_brokers_is_taken_anew(monke
 def test_a_record_that_cannot_be_read_yet_holds_its_partition_and_no_other():
     world = World([[value(number) for number in range(20)], [value(number) for number in range(100, 120)]], _Even())
     runner = world.begin(0)
-    decode, waiting = runner._convert._decode, [True]
-    runner._convert._decode = lambda raw: Pending("away", 30) if waiting[0] and b"n5" in raw else decode(raw)
+    decode, waiting = runner.parts.convert._decode, [True]
+    runner.parts.convert._decode = lambda raw: Pending("away", 30) if waiting[0] and b"n5" in raw else decode(raw)
     world.rebalance(0)
     for _ in range(300):
         runner.turn()
@@ -706,13 +706,13 @@ def test_a_record_that_cannot_be_read_yet_holds_its_partition_and_no_other():
 def test_what_takes_long_is_handed_back_so_that_the_member_polls_in_time():
     world = World([[value(number) for number in range(40)], [value(number) for number in range(100, 140)]], _Even())
     runner = world.begin(0)
-    decode = runner._convert._decode
+    decode = runner.parts.convert._decode
 
     def slowly(raw):
         world.clock.now_ms += 700  # a plug-in at its limit
         return decode(raw)
 
-    runner._convert._decode = slowly
+    runner.parts.convert._decode = slowly
     world.rebalance(0)
     longest_ms = 0
     while not world.group.is_done():
@@ -729,8 +729,8 @@ def test_what_takes_long_is_handed_back_so_that_the_member_polls_in_time():
 def test_what_waiting_will_not_mend_stops_the_job_with_all_before_it_committed():
     world = World([[value(number) for number in range(20)]], _Even())
     runner = world.begin(0)
-    decode = runner._convert._decode
-    runner._convert._decode = lambda raw: Pending("gone", 0, is_lost=True) if b"n12" in raw else decode(raw)
+    decode = runner.parts.convert._decode
+    runner.parts.convert._decode = lambda raw: Pending("gone", 0, is_lost=True) if b"n12" in raw else decode(raw)
     world.rebalance(0)
     with pytest.raises(RegistryUnavailable, match="gone"):
         runner.run()

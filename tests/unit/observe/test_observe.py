@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from pipeline.contracts.values import Partition
+from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
-from pipeline.job.dispatch import Attempts
 from pipeline.job.status import Status
 from pipeline.observe.log_lines import QUIET, set_up_logging
 from pipeline.observe.progress import PLAIN_EVERY_S, Progress

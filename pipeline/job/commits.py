@@ -1,0 +1,72 @@
+"""When offsets are committed, and which: never before the confirmations below them are durable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.contracts.interfaces import DedupStore, Source
+from pipeline.contracts.values import Commit, Partition
+from pipeline.job.limits import FlowLimits
+from pipeline.job.offsets import Offsets
+from pipeline.job.timing import Interval
+
+SYNC_EVERY_MS = 200
+"""How often the offsets that a rebalance may commit are brought up to date. More often costs more waiting for the disk.
+
+Records that finish after the last time are read again after a rebalance, and recognised.
+"""
+
+
+class Commits:
+    """Commits the lowest unfinished offset of each partition, with the books up to there."""
+
+    def __init__(self, source: Source, store: DedupStore, offsets: Offsets, limits: FlowLimits) -> None:
+        self._source = source
+        self._store = store
+        self._offsets = offsets
+        self._most_records = limits.commit_records
+        self._commit_interval = Interval(limits.commit_every_ms)
+        self._sync_interval = Interval(SYNC_EVERY_MS)
+        self._is_synced = True
+        self._finished_at_commit = 0
+        self.durable: Mapping[Partition, Commit] = {}
+        """What a rebalance inside `poll` may commit: the confirmations below these offsets are durable."""
+
+    def confirmed(self) -> None:
+        """Note that the store confirmed something that is not durable yet."""
+        self._is_synced = False
+
+    def forget_durable(self) -> None:
+        """Let a rebalance commit nothing until the next interval: the epoch of these offsets may have ended."""
+        self.durable = {}
+
+    def commit_if_due(self, finished: int, now_ms: int) -> None:
+        """Commit if enough records were finished, or enough time has passed. `finished` counts all finished records so far."""
+        if finished - self._finished_at_commit >= self._most_records or self._commit_interval.is_due(now_ms):
+            self._finished_at_commit = finished
+            self.commit()
+        if self._sync_interval.is_due(now_ms):
+            commits = self._offsets.committable()
+            self.sync()
+            self.durable = commits
+
+    def commit(self) -> None:
+        """Commit everything that may be committed. If the brokers do not take it, the next commit includes it.
+
+        Raises:
+            StoreUnavailable: the confirmations cannot be made durable.
+            SourceUnavailable: the brokers refuse commits for good.
+        """
+        commits = self._offsets.committable()
+        if not commits:
+            return
+        self.sync()
+        if self._source.commit(commits):
+            self._offsets.committed(commits)
+            self.durable = {}
+
+    def sync(self) -> None:
+        """Make the confirmations durable: they survive a crash of the machine before any offset moves."""
+        if not self._is_synced:
+            self._store.sync()
+            self._is_synced = True

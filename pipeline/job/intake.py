@@ -1,0 +1,95 @@
+"""From the records of a poll to messages that are claimed next: each record is converted and opened, or read again later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pipeline.contracts.interfaces import Source
+from pipeline.contracts.values import Partition, Pending, Polled
+from pipeline.errors import RegistryUnavailable
+from pipeline.job.backpressure import Backpressure
+from pipeline.job.converter import Converter
+from pipeline.job.in_flight import InFlight, PendingMessage
+from pipeline.job.offsets import Offsets, PartitionOffsets
+from schemas.log import Record
+
+CONVERT_MS = 1_000
+"""Time budget for converting the records of one poll.
+
+Records not converted by then are sought back to and read again: a member that does not poll in time is evicted from its group, and its
+claims expire with their lease.
+"""
+
+RECORDS_AT_ONCE = 250
+"""Records converted between two looks at the senders: enough to keep them busy, and few enough to stay in the processor's cache."""
+
+
+class Intake:
+    """Converts and opens records in the order of their partition."""
+
+    def __init__(
+        self,
+        source: Source,
+        convert: Converter,
+        offsets: Offsets,
+        in_flight: InFlight,
+        backpressure: Backpressure,
+        clock: Callable[[], int],
+    ) -> None:
+        """`clock` returns Unix ms."""
+        self._source = source
+        self._convert = convert
+        self._offsets = offsets
+        self._in_flight = in_flight
+        self._backpressure = backpressure
+        self._clock = clock
+
+    def read(self, polled: Polled) -> Iterator[Sequence[PendingMessage]]:
+        """Yield the messages to be claimed, of `RECORDS_AT_ONCE` records at a time. The caller does other work between two of them.
+
+        Raises:
+            RegistryUnavailable: a Schema Registry that a record needs has been away for too long.
+            TooManyDeadLetters: the share of dead letters is above the limit.
+        """
+        until_ms = self._clock() + CONVERT_MS
+        unread: set[Partition] = set()
+        for partition, records in polled.records.items():
+            if (offsets := self._offsets.owned.get(partition)) is None:
+                continue  # the partition was revoked: its new owner reads these records
+            offsets.begin(records)
+            for begin in range(0, len(records), RECORDS_AT_ONCE):
+                chunk = records[begin : begin + RECORDS_AT_ONCE]
+                messages, count, pending = self._open(chunk, offsets, until_ms)
+                if count < len(chunk):
+                    self._read_again(partition, offsets, records[begin + count :], pending)
+                    unread.add(partition)
+                yield messages
+                if partition in unread:
+                    break
+        self._offsets.advance({each: position for each, position in polled.positions.items() if each not in unread})
+
+    def _open(
+        self, records: Sequence[Record], offsets: PartitionOffsets, until_ms: int
+    ) -> tuple[list[PendingMessage], int, Pending | None]:
+        """Return the messages to be claimed, the number of records opened, and what the next record waits for."""
+        convert, open_record, clock = self._convert, self._in_flight.open, self._clock
+        claimed: list[PendingMessage] = []
+        for count, record in enumerate(records):
+            if clock() >= until_ms:
+                return claimed, count, None
+            messages, refusal, _, pending = convert(record)
+            if pending is not None:
+                return claimed, count, pending
+            claimed += open_record(record, offsets, messages, refusal)
+        return claimed, len(records), None
+
+    def _read_again(
+        self, partition: Partition, offsets: PartitionOffsets, records: Sequence[Record], pending: Pending | None
+    ) -> None:
+        """Seek back to records: they are read again at once, or when the first of them can be decoded. Other partitions are read on."""
+        offsets.put_back(records)
+        if pending is not None and pending.is_lost:
+            raise RegistryUnavailable(pending.reason)
+        self._source.seek(partition, records[0].offset)
+        if pending is not None:
+            self._backpressure.pause_until(partition, self._clock() + pending.after_ms, pending.reason)

@@ -1,0 +1,44 @@
+"""When something is due: a fixed interval, and the lease of the dedup store."""
+
+from __future__ import annotations
+
+from pipeline.contracts.interfaces import DedupStore
+
+
+class Interval:
+    """A thing that is done once in a while. Times are ms of one clock, given by the caller."""
+
+    def __init__(self, every_ms: int) -> None:
+        self._every_ms = every_ms
+        self._next_ms = 0
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether the time has come; the next time is `every_ms` later."""
+        if now_ms < self._next_ms:
+            return False
+        self._next_ms = now_ms + self._every_ms
+        return True
+
+
+class Lease:
+    """The lease under which this process holds its claims. It is renewed four times as often as it must be."""
+
+    def __init__(self, store: DedupStore, length_ms: int, now_ms: int) -> None:
+        """Renew the lease: the store took it when it was opened, but the job may have waited for Kafka since then."""
+        self._store = store
+        self._length_ms = length_ms
+        self._renewed_ms = now_ms
+        store.renew(now_ms)
+
+    def keep(self, now_ms: int) -> bool:
+        """Renew the lease if it is time. Return whether it had lapsed, as after a long pause of the process: another may hold the claims now.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        age_ms = now_ms - self._renewed_ms
+        if age_ms < self._length_ms // 4:
+            return False
+        self._store.renew(now_ms)
+        self._renewed_ms = now_ms
+        return age_ms >= self._length_ms
