@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker, TlsFiles
+from tests.support import jobs
 
 KEYS = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret", "BROKER_PASSWORD": "wonderland"}
 
@@ -85,7 +86,7 @@ def test_certificates_on_both_sides(secured, made):
 
 @pytest.mark.kafka
 def test_a_login_over_tls(secured, made, monkeypatch):
-    monkeypatch.setitem(__import__("conftest").KEYS, "BROKER_PASSWORD", "wonderland")
+    monkeypatch.setitem(jobs.KEYS, "BROKER_PASSWORD", "wonderland")
     source = made(
         "SASL_SSL",
         ca_file=secured.folder / "ca.pem",
