@@ -79,7 +79,8 @@ def test_a_full_store_halts_and_nothing_is_passed_by(source, kafka, run):
     require_all_reported(made, 30_000)
 
 
-def test_a_disk_that_fills_up_halts_and_nothing_is_passed_by(source, kafka, run):
+def test_a_disk_that_fills_up_halts_and_nothing_is_passed_by(source, kafka, run, monkeypatch):
+    monkeypatch.delitem(ENVIRONMENT, "COVERAGE_PROCESS_CONFIG", raising=False)  # it would write a file at its end
     made = source()
     kafka.write(made.topic, map(paid, range(1_000)))
     process = run(made)

@@ -80,7 +80,7 @@ def test_spawned_workers_and_a_replay_run_it_too(source, kafka):
         process = subprocess.Popen(command, cwd=made.folder, env=ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT)
     try:
         ends = kafka.ends(made.topic)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not made.is_committed(ends):
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.2)
@@ -90,7 +90,8 @@ def test_spawned_workers_and_a_replay_run_it_too(source, kafka):
         process.kill()
         process.wait()
     assert made.events() == expected
-    assert reasons(made) == sorted(BAD.values())
+    # The second worker's coming may have a record read again before its dead letter is acknowledged.
+    assert sorted(set(reasons(made))) == sorted(BAD.values())
     command = [
         sys.executable,
         "-m",

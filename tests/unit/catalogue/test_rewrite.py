@@ -15,6 +15,7 @@ from pipeline.catalogue.rewrite import rewritten
 from pipeline.yaml_text.yaml_layout import NotEditable
 from schemas.catalogue import Catalogue, Channel, EventDefinition, EventProperty, MarketingTask
 from tests.support.catalogue_text import CatalogueText
+from tests.support.examples import examples
 
 TEXTS = st.sampled_from(["a", "b", "订单", "Order paid", "it's", 'say "hi"', "yes", "12", "- x", "a: b", "a #b", "[x]", "商城　App", "😀", "~", "null", "e\u0301"])  # fmt: skip
 KINDS = st.sampled_from(["text", "numeric"])
@@ -178,6 +179,7 @@ def deleted_only(made, text, location, listed):
         assert not COMMA.match(text, text.index(before) + len(before))  # no comma is left that was not there
 
 
+@examples(times=0.3)  # an edit among anchors is tried in many ways
 @given(st.data(), catalogues(), st.randoms(use_true_random=False))
 def test_with_anchors_an_edit_is_right_or_refused_with_its_line(data, old, chance):
     made = written(old, chance, anchors=True)

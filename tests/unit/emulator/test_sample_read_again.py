@@ -13,6 +13,7 @@ from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.runtime.converter import build_converter
 from schemas.log import RawRecord
+from tests.support.examples import examples
 from tests.support.paths import ROOT
 
 FOREVER_MS = 10**12
@@ -50,6 +51,7 @@ def read(lines, *stretches):
     return {number: is_reported(store, lines[number]) for stretch in stretches for number in stretch}
 
 
+@examples(times=0.3)
 @given(data=st.data())
 def test_the_books_are_the_same_wherever_a_successor_begins_to_read_again(lines, data):
     confirmed = data.draw(st.integers(0, len(lines)), label="lines reported before the crash")

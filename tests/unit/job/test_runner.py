@@ -657,7 +657,7 @@ def test_what_waits_for_the_dead_letter_topic_goes_with_its_partition():
     world.rebalance(0)
     first, other = world.runners[0], world.runners[1]
     first.parts.dead_letters.durable = list  # the topic is away for one of the two
-    first.parts.dead_letters.forget = lambda _: first._dead_letters.waiting.clear()
+    first.parts.dead_letters.forget = lambda _: first.parts.dead_letters.waiting.clear()
     for _ in range(50):
         first.turn()
     assert len(first._burying) == 10
