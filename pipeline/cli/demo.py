@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.cli.options import made_folder
-from pipeline.emulator.demo import Demo, DemoResult
+from pipeline.emulator.demo import Demo
+from pipeline.emulator.demo_result import DemoResult
 from pipeline.errors import Log2mqError
 from pipeline.observe.console import output
 from pipeline.observe.summary import HEADINGS, books_row

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.emulator.demo import SourceResult
+from pipeline.emulator.demo_result import SourceResult
 from pipeline.emulator.samples.generate import ExpectedBooks
 from pipeline.job.books import Books
 from schemas.refusal import ReasonCode

@@ -660,12 +660,12 @@ def test_what_waits_for_the_dead_letter_topic_goes_with_its_partition():
     first.parts.dead_letters.forget = lambda _: first.parts.dead_letters.waiting.clear()
     for _ in range(50):
         first.turn()
-    assert len(first._burying) == 10
+    assert len(first.parts.dead_letters.waiting) == 10
     world.rebalance(1)
     for _ in range(50):
         first.turn()
         other.turn()
-    assert (first._burying, first.parts.dead_letters.waiting) == ({}, [])
+    assert (first._in_flight.writes_dead_letters, first.parts.dead_letters.waiting) == (False, [])
     assert world.group.is_done()
     assert len(world.dead) == 10
 
