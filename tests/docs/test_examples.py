@@ -102,7 +102,7 @@ def test_check_has_nothing_to_say_that_the_file_does_not_explain(name):
     assert len(found) == len(EXAMPLES[name].warnings)
     assert all(part in line for part, line in zip(EXAMPLES[name].warnings, found, strict=True))
     if found:
-        assert "check reminds you" in (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+        assert "check warns of" in (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 @EVERY
