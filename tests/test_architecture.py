@@ -68,7 +68,6 @@ STILL_LONG = {
 
 STILL_SEVERAL = {
     "EventKey",
-    "Fault",
     "Fields",
     "Transaction",
     "WorkerMain",
