@@ -1,4 +1,4 @@
-"""Functions: exact numbers, bounded texts, and nothing but an answer or a refusal, whatever the value."""
+"""Functions: numbers are exact, texts are bounded, and every value gets a result or a refusal."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def answer(expression, value):
 @example("http://[x?%zz&&=")
 def test_a_function_gives_a_value_or_refuses_whatever_it_gets(name, value):
     first, second = answer(CALLS[name], value), answer(CALLS[name], value)
-    assert first is second or repr(first) == repr(second)  # nan is no equal of itself
+    assert first is second or repr(first) == repr(second)  # nan does not equal itself
     if isinstance(first, Refused):
         assert first.reason.startswith(f"{name}: ")
 

@@ -1,4 +1,4 @@
-"""The mapping through its public door: whatever the entry, valid messages, a refusal with a reason, or a filter; never an exception."""
+"""The public interface of the mapping: every entry gives valid messages, a refusal with a reason, or a filter; never an exception."""
 
 from __future__ import annotations
 
