@@ -113,7 +113,7 @@ def parse_steps(text: str) -> tuple[PathStep, ...]:
 
 
 def _compile_steps(steps: tuple[PathStep, ...]) -> Value:
-    """Return a closure for the shape of the path. Most paths have one to three names; those are read for every event.
+    """Return a closure for the shape of the path. Most paths have one to three names, and such paths are read for every event.
 
     A decoder makes plain dicts, so that class is compared first, which is fast. Any other mapping is accepted too.
     """

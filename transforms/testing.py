@@ -48,16 +48,16 @@ def check_transform(transform: Transform, entries: Iterable[LogEntry]) -> list[A
         AssertionError: the transform changed its input, answered differently the second time, or made a message that breaks the
             contract of `transforms.base` or the model of the API.
     """
-    given = list(entries)
+    originals = list(entries)
     answers = []
-    for number, each in enumerate(given):
+    for number, each in enumerate(originals):
         before = deepcopy(each.fields)
         answer = transform(each)
         which = f"entry {number}, counted from 0: "
         _require(each.fields == before, f"{which}the transform changed its input{_difference(before, each.fields)}")
         _check_answer(answer, which)
         answers.append(answer)
-    for number, (each, answer) in enumerate(zip(given, answers, strict=True)):
+    for number, (each, answer) in enumerate(zip(originals, answers, strict=True)):
         again = transform(LogEntry(deepcopy(each.fields), each.record, each.place))
         if again != answer:
             difference = _difference(_plain(answer), _plain(again))
@@ -82,7 +82,7 @@ def json_entries(path: Path) -> list[LogEntry]:
         except ValueError:
             fields = None
         _require(
-            isinstance(fields, dict), f"{path}: found no JSON object in line {number + 1} of those that are not blank"
+            isinstance(fields, dict), f"{path}: found no JSON object in line {number + 1}, blank lines not counted"
         )
         entries.append(entry(fields, offset=number, value=line.encode()))
     return entries
@@ -103,7 +103,7 @@ def check_golden(transform: Transform, entries: Iterable[LogEntry], path: Path, 
     _require(path.exists(), f"{path} is not there; check_golden(..., update=True) writes it")
     expected = json.loads(path.read_text(encoding="utf-8"))
     if found != expected:
-        raise AssertionError(f"the answers are not those in {path}{_difference(expected, found)}")
+        raise AssertionError(f"the answers differ from {path}{_difference(expected, found)}")
 
 
 def _plain(answer: Answer) -> Any:

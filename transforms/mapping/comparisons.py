@@ -122,7 +122,7 @@ def _right_comparison(name: str) -> str:
         return "the value alone, such as type: paid"
     if name in COMPARISONS_ELSEWHERE:
         return repr(COMPARISONS_ELSEWHERE[name])
-    otherwise = f"one of {', '.join(OPERATORS)}; a field of an object is asked by its path, such as order.type"
+    otherwise = f"one of {', '.join(OPERATORS)}; a field of an object is named by its path, such as order.type"
     return nearest(name, OPERATORS, otherwise)
 
 

@@ -155,11 +155,11 @@ def compile_call(text: str, scope: Scope) -> tuple[str, BoundFunction]:
     if not least <= len(arguments) <= len(function.arguments):
         wanted = ", ".join(function.arguments)
         raise BadExpression(f"{name} with {len(arguments)} arguments", f"{name}({wanted})")
-    given = [
+    values = [
         _argument(name, kind.rstrip("?"), each, scope)
         for kind, each in zip(function.arguments, arguments, strict=False)
     ]
-    return name, function.build(*given, **({"without_zone": scope.time_zone} if function.takes_zone else {}))
+    return name, function.build(*values, **({"without_zone": scope.time_zone} if function.takes_zone else {}))
 
 
 def _right_function(name: str) -> str:
@@ -183,11 +183,11 @@ def _argument(name: str, kind: str, value: Literal, scope: Scope) -> Any:
         case "any":
             return value
         case "table" | "key" if isinstance(value, str):
-            there: Mapping[str, Any] = scope.tables if kind == "table" else scope.keys
-            if value in there:
-                return there[value]
+            known: Mapping[str, Any] = scope.tables if kind == "table" else scope.keys
+            if value in known:
+                return known[value]
             raise BadExpression(
-                f"unknown {kind} {value!r}", nearest(value, there, f"a {kind} defined under `{kind}s:`")
+                f"unknown {kind} {value!r}", nearest(value, known, f"a {kind} defined under `{kind}s:`")
             )
     raise BadExpression(
         f"{name}({value!r})", f"{f'a name of a {kind}' if kind in {'table', 'key'} else 'a ' + kind} as its argument"

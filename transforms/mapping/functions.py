@@ -117,7 +117,7 @@ def _of_list(take: Callable[[list[Any]], Any]) -> BoundFunction:
 
 
 def _unique(values: list[Any]) -> list[Any]:
-    """Return the values without those whose text an earlier one has."""
+    """Return the values without repetitions: of several with the same text the first."""
     found: dict[str | None, Any] = {}
     for each in values:
         found.setdefault(text_or_none(each), each)

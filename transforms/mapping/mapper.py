@@ -122,7 +122,8 @@ def _step(rule: Rule) -> _Step:
 def _index_by_text(rules: Sequence[Rule]) -> tuple[Value, Mapping[str, tuple[_Step, ...]], tuple[_Step, ...]] | None:
     """Return the path of which most rules require certain texts, for each text the rules that can match it, and the rules for all other texts.
 
-    The rules keep their order, and their conditions are still tested: the index only skips rules that cannot match.
+    The rules keep their order, and their conditions are still tested: the index only skips rules that cannot match. It is None where fewer
+    than `_LEAST_INDEXED` rules require a text of the same path.
     """
     asked = Counter(path for rule in rules for path in rule.condition.texts)
     if not asked or max(asked.values()) < _LEAST_INDEXED:

@@ -106,9 +106,9 @@ def identities(
         found = []
         for kind, name, value in named:
             try:
-                there = value(entry)
-                possible = not isinstance(there, (bool, Mapping, list))  # their JSON would pass for an opaque ID
-                text = text_or_none(there) if possible else None
+                content = value(entry)
+                possible = not isinstance(content, (bool, Mapping, list))  # their JSON would pass for an opaque ID
+                text = text_or_none(content) if possible else None
             except Inconvertible as error:
                 raise Rejected(ReasonCode.FUNCTION_FAILED, f"identities.{name}: {error}") from None
             if possible and (not text or text.isspace()):

@@ -60,11 +60,11 @@ def trace_rule(rule: Rule, entry: LogEntry) -> RuleTrace:
     trace = RuleTrace(rule.name, matched=True, for_each=rule.elements is not None)
     if rule.elements is not None:
         with suppress(Rejected, Inconvertible):  # `make` raises it again below
-            there = rule.elements(entry)
+            elements = rule.elements(entry)
             parts = rule.of_element.parts
             seen = [(each.index, unmet(parts, each)) for each in elements_of(entry, rule.elements)]
             left_out = tuple(ElementTrace(index, failed) for index, failed in seen if failed)
-            trace = trace._replace(elements=None if there is None else len(seen), left_out=left_out)
+            trace = trace._replace(elements=None if elements is None else len(seen), left_out=left_out)
     try:
         result = rule.make(entry)
     except Rejected as rejected:
@@ -83,7 +83,7 @@ def _met(parts: Sequence[Part], entry: LogEntry) -> tuple[LineResult, ...]:
 
 
 def _line_result(part: Part, entry: LogEntry, *, holds: bool) -> LineResult:
-    """Return why one line holds, or does not. Of several conditions within it only those that decide are named."""
+    """Return the result of one line with its reasons: of several conditions within it only those that decide."""
     if part.value is not None:
         return LineResult(part.text, holds, part.value(entry))
     if part.combined == "not":

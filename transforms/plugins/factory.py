@@ -42,9 +42,9 @@ class Factory(NamedTuple):
             InvalidOptions: the options break the model.
             MappingFaults: the factory does not take the options, or does not return a function.
         """
-        given = copied(options) if self.model is None else self._read(self.model, options)
+        argument = copied(options) if self.model is None else self._read(self.model, options)
         refused = f"the plug-in {self.name!r}, which does not take these options"
-        convert = call_plugin_code(lambda _: self.call(given), options, OPTIONS, refused, MOST_LOADING_S)
+        convert = call_plugin_code(lambda _: self.call(argument), options, OPTIONS, refused, MOST_LOADING_S)
         if not callable(convert):
             found = f"the plug-in {self.name!r} made a {type(convert).__name__} of its options"
             raise one_fault(PLUGIN, found, "a function that takes a log entry")
@@ -108,9 +108,9 @@ def file_factory(path: Path, name: str) -> Factory:
     module = import_file(path, MOST_LOADING_S)
     found = getattr(module, name, None)
     if found is None:
-        there = factory_names(module)
-        known = f"one of its functions: {', '.join(there)}" if there else "a function in it that takes the options"
-        raise PluginNotFound([MappingFault(PLUGIN, f"no {name!r} in {path}", "".join(_near(name, there)) or known)])
+        names = factory_names(module)
+        known = f"one of its functions: {', '.join(names)}" if names else "a function in it that takes the options"
+        raise PluginNotFound([MappingFault(PLUGIN, f"no {name!r} in {path}", "".join(_near(name, names)) or known)])
     return as_factory(name, found)
 
 

@@ -35,7 +35,9 @@ class InvalidOptions(MappingFaults):
         self.model = model
         self.error = error
         super().__init__(
-            MappingFault((*OPTIONS, *each["loc"]), masked(each["msg"], options), f"what the plug-in {name!r} takes")
+            MappingFault(
+                (*OPTIONS, *each["loc"]), masked(each["msg"], options), f"options that the plug-in {name!r} takes"
+            )
             for each in error.errors(include_url=False, include_input=False)
         )
 
@@ -46,7 +48,7 @@ def one_fault(location: KeyPath, found: str, expected: str) -> MappingFaults:
 
 
 def call_plugin_code(call: Callable[[Any], Any], argument: Any, location: KeyPath, what: str, most_s: float) -> Any:
-    """Call code of a plug-in's own and return its result. `what` names the thing that fails if the code raises; the message adds the line.
+    """Call code of a plug-in and return its result. `what` says in a message which part of the plug-in failed; the message adds the line.
 
     Raises:
         MappingFaults: the code raised, or took longer than `most_s` seconds.
@@ -54,14 +56,16 @@ def call_plugin_code(call: Callable[[Any], Any], argument: Any, location: KeyPat
     try:
         return TimeLimit(most_s).run(call, argument)
     except TookTooLong:
-        raise one_fault(location, f"{what} (it takes longer than {most_s:g} s)", "code that comes to an end") from None
+        raise one_fault(location, f"{what} (it takes longer than {most_s:g} s)", "code that ends") from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plug-in's own code; a panic in Rust is no `Exception`
         options = argument if isinstance(argument, Mapping) else {}
         message = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
         found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {message}" if message else "")
-        expected = "what its documentation says" if location is OPTIONS else "a plug-in that can be"
+        expected = (
+            "options as its documentation describes them" if location is OPTIONS else "a plug-in without this error"
+        )
         raise one_fault(location, found, expected) from None
 
 

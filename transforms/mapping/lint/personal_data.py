@@ -78,7 +78,7 @@ def _carried(written: Any, rule: EventRule, identities: Mapping[_Steps, _Identit
         if what := known.what if known is not None else _by_name(steps):
             yield f"is {path}, {what}: it belongs under identities, and elsewhere only hashed (hmac)"
         elif (inner := next((each for at, each in identities.items() if at[: len(steps)] == steps), None)) is not None:
-            yield f"is {path}, which holds {inner.written}, {inner.what}: name the fields that are wanted one by one"
+            yield f"is {path}, which holds {inner.written}, {inner.what}: name the fields that you need one by one"
 
 
 def _steps(path: str, rule: EventRule | UserRule) -> _Steps:

@@ -145,7 +145,7 @@ def test_a_wrong_condition_says_where_and_what(when, location, found):
     ("written", "right"),
     [
         ("eq", "the value alone, such as type: paid"), ("==", "the value alone"), ("gte", "'ge'"), ("<=", "'le'"), ("!=", "'ne'"), ("regex", "'matches'"), ("startswith", "'prefix'"), ("containz", "'contains'"),
-        ("no", "a field of an object is asked by its path, such as order.type"),
+        ("no", "a field of an object is named by its path, such as order.type"),
     ],
 )  # fmt: skip
 def test_a_comparison_of_another_tool_gets_the_right_one(written, right):
