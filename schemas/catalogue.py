@@ -34,7 +34,7 @@ Line = Annotated[StrictStr, Field(min_length=1), AfterValidator(_one_line)]
 
 
 class ApplicationType(StrEnum):
-    """What kind of application an event is reported from."""
+    """The kind of application that an event is reported from."""
 
     APP = "app"
     MINI_PROGRAM = "mini_program"

@@ -1,4 +1,4 @@
-"""What the API answers: a business result (reference, section 1.4) or a gateway error (section 4.1). Both readers are tolerant."""
+"""The answers of the API: a business result (reference, section 1.4) or a gateway error (section 4.1). Both readers are tolerant."""
 
 from __future__ import annotations
 

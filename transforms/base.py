@@ -16,7 +16,7 @@ from schemas.refusal import Refusal
 
 
 class Kind(StrEnum):
-    """Which of the two reporting APIs a message is for (reference, section 1)."""
+    """The one of the two reporting APIs that a message is for (reference, section 1)."""
 
     EVENT = "event"
     USER = "user"

@@ -69,7 +69,7 @@ def source_in(written: str) -> str:
 
 
 def functions_in(written: str) -> list[str]:
-    """Return the names of the functions of an expression, in their order; none where the expression has faults."""
+    """Return the names of the functions of an expression, in their order; none where the expression cannot be parsed."""
     try:
         return [_parse_call(call.strip())[0] for call in _split_pipe(written)[1:]]
     except BadExpression:
@@ -85,7 +85,7 @@ def names_in(written: str, function: str) -> list[str]:
 def constants_in(written: str, tables: Tables) -> list[Any]:
     """Return the constants that an expression can result in: the values of its last lookup's table, and the defaults behind.
 
-    There are none where the expression has faults.
+    There are none where the expression cannot be parsed.
     """
     found: list[Any] = []
     try:

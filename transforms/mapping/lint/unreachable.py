@@ -1,4 +1,4 @@
-"""Rules that can never match, rules that an earlier rule always takes the place of, and rules that are there twice.
+"""Rules that can never match, rules that never run because an earlier one always matches, and rules that are written twice.
 
 They are found by the conditions of the mapping alone, without records.
 """
