@@ -1,4 +1,4 @@
-# A slim image of the job, run as nobody. The same image serves the stand-in (see docker-compose.yml).
+# A slim image of the job, which runs as an unprivileged user. The stand-in runs from the same image (see docker-compose.yml).
 FROM python:3.12-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
@@ -18,7 +18,7 @@ ENV PATH=/opt/log2mq/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     XDG_STATE_HOME=/var/lib/log2mq/state
 VOLUME /var/lib/log2mq
-# SIGTERM finishes what is in flight, commits and leaves; give it longer than `stop.grace` before SIGKILL.
+# On SIGTERM the job finishes the records in flight, commits and ends. Wait longer than `stop.grace` before SIGKILL.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["log2mq"]
 CMD ["--help"]

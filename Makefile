@@ -1,4 +1,4 @@
-# `make demo` and `make test` create what they need; the second time they start at once.
+# `make demo` and `make test` create the virtual environment that they need; the second time they start at once.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,18 +6,18 @@ STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
 RUNS ?= 1000000
-# Passed on to pytest: make quick ARGS="-k claims"
+# Arguments for pytest: make quick ARGS="-k claims"
 ARGS ?=
-# Tests side by side, one process a core; a process that has nothing left takes over tests of another.
+# Tests run in parallel, one process a core; a process without tests takes over tests of another one.
 PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 
-# Writes what a comment in a page asks for below that comment: https://cog.readthedocs.io
+# cog runs the code in a page's comments and writes the output below each comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
 
 .PHONY: demo quick test coverage lint schemas bench fuzz clean
 .DEFAULT_GOAL := help
 
-help: ## Say what there is
+help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(BIN)/python:
@@ -35,13 +35,13 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(DEMO_STAMP) ## Run the whole job on an embedded Kafka against a stand-in for Quick Audience
 	$(BIN)/log2mq demo
 
-quick: $(STAMP) ## Run what answers at once: unit, golden and docs tests, without Kafka and with few examples (ARGS="-k name")
+quick: $(STAMP) ## Run the fast tests: unit, golden and docs tests, without Kafka and with few examples (ARGS="-k name")
 	$(PYTEST) --hypothesis-profile quick -m 'not kafka and not slow' tests/unit tests/golden tests/docs tests/test_architecture.py $(ARGS)
 
 test: $(STAMP) ## Run the tests, on a real Kafka (ARGS="-k name")
 	$(PYTEST) $(ARGS)
 
-coverage: $(STAMP) ## Run the tests and say what of the job's way no test reaches (ARGS="-k name")
+coverage: $(STAMP) ## Run the tests and list the lines of the job that no test reaches (ARGS="-k name")
 	$(PYTEST) --cov --cov-report term-missing $(ARGS)
 
 lint: $(STAMP) ## Check style, types and the settings tables of docs/
@@ -51,18 +51,18 @@ lint: $(STAMP) ## Check style, types and the settings tables of docs/
 	$(BIN)/mypy
 	$(COG) --check --diff docs/*.md
 
-schemas: $(STAMP) ## Write the JSON Schemas and the settings tables of docs/ anew, from the models
+schemas: $(STAMP) ## Generate the JSON Schemas and the settings tables of docs/ from the models
 	$(BIN)/python -m pipeline.editor_schema.json_schema schemas/json
 	$(COG) -r docs/*.md
 
-bench: $(STAMP) ## Time the commands' start and the whole job against a bare loop of the same libraries, and weigh it while a million records wait
+bench: $(STAMP) ## Measure the commands' start, the whole job against a bare loop of the same libraries, and its memory while a million records wait
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/mapping.py
 	$(BIN)/python bench/dedup.py
 	$(BIN)/python bench/whole_job.py
 	$(BIN)/python bench/waiting.py
 
-fuzz: $(STAMP) ## Put malformed records without end through every decoder and the mapping (RUNS=1000000)
+fuzz: $(STAMP) ## Put malformed records through every decoder and the mapping (RUNS=1000000)
 	@mkdir -p .fuzz
 	$(BIN)/python tests/fuzz/run.py --runs $(RUNS) 2>.fuzz/log
 

@@ -1,4 +1,4 @@
-"""A bare loop of the same libraries that keeps no promise: poll, orjson, one mapping, fast percent-encoding, httpx. The yardstick."""
+"""A bare loop of the same libraries that keeps no promise: poll, orjson, one mapping, fast percent-encoding, httpx. The job is compared with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLE = {byte: chr(byte) if byte in KEPT else f"%{byte:02X}" for byte in range(2
 
 
 def event_of(log: dict) -> dict:
-    """Map one log to one event, written out by hand."""
+    """Return the event of one log, by a mapping written by hand."""
     return {
         "organizationId": "org-0001",
         "customerId": log["user"]["id"],

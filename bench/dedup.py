@@ -1,9 +1,9 @@
-"""What the embedded dedup store costs: CPU a key by verb, on a new store and where a million keys are known.
+"""The cost of the embedded dedup store: CPU time a key by verb, in a new store and in one that knows a million keys.
 
     python bench/dedup.py [--known 1000000] [--count 200000] [--rounds 3]
 
-Batches of 500 new keys, claimed and confirmed; every 4,000 keys a sync, every 20,000 (a second at 20,000 a second) a sweep. The clock that
-the store is given is the bench's own.
+It claims and confirms batches of 500 new keys, with a sync every 4,000 keys and a sweep every 20,000 (one second at 20,000 a second). The
+clock of the store is the benchmark's own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BEGAN_MS = 1_700_000_000_000
 
 
 class Timed:
-    """CPU by verb, in seconds, and the longest call of each by the wall clock."""
+    """CPU time by verb, and the wall time of the longest call of each, in seconds."""
 
     def __init__(self) -> None:
         self.cpu: dict[str, float] = {}
@@ -40,7 +40,7 @@ class Timed:
 
 
 def report(store: LmdbStore, count: int, now_ms: int) -> tuple[Timed, int]:
-    """Claim and confirm `count` new keys, as the job does; return what it cost, and the time it is then."""
+    """Claim and confirm `count` new keys, as the job does; return the times, and the clock at the end."""
     timed = Timed()
     for done in range(0, count, BATCH):
         claims = [Claim(os.urandom(16), bytes(8), os.urandom(8)) for _ in range(BATCH)]

@@ -1,4 +1,4 @@
-"""The whole job in one process over a topic: its CPU, time and memory from the first poll to the last commit, as JSON."""
+"""The whole job in one process over a topic: its CPU time, wall time and memory from the first poll to the last commit, as JSON."""
 
 from __future__ import annotations
 

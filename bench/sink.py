@@ -1,4 +1,4 @@
-"""A plain HTTP sink: says yes to every batch after a set latency, and counts calls. It keeps no promise and checks nothing, so it costs little."""
+"""A plain HTTP sink: it answers every batch with success after a set latency. It checks nothing, so it costs little."""
 
 from __future__ import annotations
 

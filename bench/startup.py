@@ -1,8 +1,9 @@
-"""What it takes until a command has answered, as a multiple of what `python -c pass` takes in the same run.
+"""The time that commands take, as a multiple of the time of `python -c pass` in the same run.
 
     python bench/startup.py [--rounds 10]
 
-The least of the rounds, in milliseconds of CPU and by the wall clock; the commands alternate, so that a noisy machine is noisy for all.
+The figures are the least of the rounds, in milliseconds of CPU time and wall time. The commands alternate, so that a noisy machine is noisy
+for all of them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ COMMANDS = {
 
 
 def timed(words: tuple[str, ...]) -> tuple[float, float]:
-    """Run Python once, and return the CPU and the wall time that took, in seconds."""
+    """Run Python once, and return its CPU time and wall time, in seconds."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)

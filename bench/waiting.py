@@ -1,8 +1,8 @@
-"""The job's memory while a million records wait: Quick Audience is away, and everything is held.
+"""The job's memory while a million records wait during an outage of Quick Audience.
 
     python bench/waiting.py [--count 1000000] [--seconds 40]
 
-The job runs as its command. It reads what its limits allow, holds it, and leaves the rest in Kafka.
+The job runs as the command `log2mq run`. It reads as many records as its limits allow, holds them, and leaves the rest in Kafka.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from pipeline.kafka_io.producer import KafkaWriter
 from pipeline.kafka_io.settings import KafkaSettings
 
 NOBODY = 9
-"""A port where nobody listens: every connection is refused."""
+"""A port without a server: every connection is refused."""
 PARTITIONS = 4
 
 
 def peak_mebibytes(pid: int) -> float:
-    """Return the most memory the process has held so far."""
+    """Return the peak memory of a process so far."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def main() -> None:
-    """Print the peak, and what the job says it holds."""
+    """Print the peak, and the last line of the job's output."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=40)
@@ -68,10 +68,10 @@ def main() -> None:
                     job.kill()
                     job.wait()
                 output.seek(0)
-                said = output.read().strip().splitlines()
+                lines = output.read().strip().splitlines()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(said[-1] if said else "the job said nothing")
+    print(lines[-1] if lines else "the job printed nothing")
     print(f"{arguments.count:,} records waiting: at most {peak:.0f} MiB (aim: under 300 MB)")
 
 

@@ -1,4 +1,4 @@
-"""The whole job against a bare loop of the same libraries, in one run on one machine: the figures are ratios.
+"""The whole job compared with a bare loop of the same libraries, in one run on one machine. The figures are ratios.
 
     python bench/whole_job.py [--count 200000] [--rounds 3]
 
@@ -51,7 +51,7 @@ report: {{endpoint: "http://127.0.0.1:{port}", organization_id: org-0001, access
 
 
 def log(number: int) -> bytes:
-    """Make one raw record of about 400 bytes."""
+    """Return one raw record of about 400 bytes."""
     return orjson.dumps(
         {
             "type": "order_paid",
@@ -78,7 +78,7 @@ def log(number: int) -> bytes:
 
 @contextmanager
 def sink(latency_ms: int):
-    """A sink in a process of its own."""
+    """Run a sink in a process of its own; yield its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -95,7 +95,7 @@ def sink(latency_ms: int):
 
 
 def measure(*command: object) -> dict:
-    """Run one contestant and return its figures."""
+    """Run one of the two and return its figures."""
     done = subprocess.run(
         [sys.executable, *map(str, command)], capture_output=True, check=True, env={**os.environ, **KEYS}
     )

@@ -16,10 +16,10 @@ def attribute_string(value: object) -> str | None:
 
     A text stays as it is. An integer is written exactly, whatever its size. A decimal is written without an exponent and reads back as the same
     number. Booleans are `true` and `false`. Objects and arrays are compact JSON, in their own order, non-ASCII kept. Null is
-    left out, and so is what is no number (NaN, the infinities); inside a nested value it is `null`.
+    left out, and so are NaN and the infinities; inside a nested value each of them is `null`.
 
     Raises:
-        TypeError: an object or array holds something that is no JSON value; no decoder makes such.
+        TypeError: an object or array holds a value that JSON cannot hold. No decoder makes one.
     """
     if value.__class__ is str:
         return value
@@ -55,7 +55,7 @@ def _decimal(value: Decimal) -> str:
 
 
 def _compact(value: object) -> str:
-    """Write a nested value as compact JSON, its numbers by the same rule. The decoders bound how deep it can be."""
+    """Write a nested value as compact JSON, its numbers by the same rule. The decoders limit its depth."""
     if isinstance(value, Mapping):
         return (
             "{"

@@ -1,6 +1,6 @@
 """The event catalogue: the channels and events of one workspace, as Event Management of Quick Audience has them (the vendor's page, "Custom events").
 
-Only shapes are here; what holds between channels, events and tasks is in `pipeline.catalogue.rules`.
+This file holds only shapes. The rules between channels, events and tasks are in `pipeline.catalogue.rules`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def _or_empty(value: Any) -> Any:
 
 
 Line = Annotated[StrictStr, Field(min_length=1), AfterValidator(_one_line)]
-"""A name or code: one line, no white space at its ends, which no log would repeat."""
+"""A name or code: one line, without white space at its ends, since a log would not repeat that white space."""
 
 
 class ApplicationType(StrEnum):
-    """What kind of application an event is reported from."""
+    """The kind of application that an event is reported from."""
 
     APP = "app"
     MINI_PROGRAM = "mini_program"
@@ -84,11 +84,11 @@ _KEYS_OF_A_CHANNEL: JsonDict = {
         {"if": _collected(ApplicationType.THIRD_PARTY_SYSTEM), "then": {"not": {"required": ["quick_tracking"]}}},
     ]
 }
-"""JSON Schema: which keys go together; see `pipeline.catalogue.rules`."""
+"""The JSON Schema of the keys that belong together; see `pipeline.catalogue.rules`."""
 
 
 class Channel(BaseModel):
-    """Where events are reported from. `app_key` is what an event's `eventSourceCode` names."""
+    """A channel, from which events are reported. `app_key` is the `eventSourceCode` of these events."""
 
     model_config = ConfigDict(**_STRICT, json_schema_extra=_KEYS_OF_A_CHANNEL)
 
@@ -168,7 +168,7 @@ class EventDefinition(BaseModel):
 
 
 class MarketingTask(BaseModel):
-    """An automated marketing task, and the codes of the events that it uses: those cannot be deleted."""
+    """An automated marketing task, and the codes of the events that it uses. These events cannot be deleted."""
 
     model_config = _STRICT
 
@@ -203,7 +203,7 @@ class Catalogue(BaseModel):
 
     @cached_property
     def channels_by_name(self) -> Mapping[str, Channel]:
-        """The channels by the name that events give."""
+        """The channels by their name, by which events refer to them."""
         return {each.name: each for each in self.channels}
 
     @cached_property
@@ -216,7 +216,7 @@ class Catalogue(BaseModel):
         return self.channels_by_name.get(event.channel)
 
     def origin_of(self, event: EventDefinition) -> Origin:
-        """Return an event's origin, which its channel tells where it is not written."""
+        """Return an event's origin. Where the event does not state one, its channel decides."""
         return event.origin or channel_origin(self.channel_of(event))
 
     def events_of(self, channel_name: str) -> list[EventDefinition]:
@@ -229,7 +229,7 @@ class Catalogue(BaseModel):
 
 
 def channel_origin(channel: Channel | None) -> Origin:
-    """Return the origin of the events of a channel; no channel of the catalogue is a feature module."""
+    """Return the origin of the events of a channel. None stands for a feature module, whose events are system default events."""
     if channel is None:
         return Origin.SYSTEM
     return Origin.QUICK_TRACKING if channel.quick_tracking else Origin.CUSTOM

@@ -1,8 +1,7 @@
-"""Identity values by type: what is normalised, and what is impossible.
+"""Identity values by type: how each is normalised, and which values are impossible.
 
-Rules with a source name it; the others only refuse what cannot be an identifier of any kind. Nothing is hashed: version 1.0 has
-no field that would say so (reference,
-section 7).
+A rule that has a source names it. The other rules only refuse values that cannot be an identifier of any kind. Nothing is hashed:
+version 1.0 has no field that would say so (reference, section 7).
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from types import MappingProxyType
 from schemas.customer import IdMapping
 
 MOST_CHARACTERS = 256
-"""No identifier known is longer; a longer value is a mapping mistake."""
+"""No known identifier is longer. A longer value is a mistake in the mapping."""
 
-# All patterns are linear: no nested repetition, and the length is bounded before.
-# Besides what people write between digits, the invisible marks that address books put around a number (Unicode, UAX 9).
+# All patterns are linear: no nested repetition, and the length is limited first.
+# The characters that people write between digits, and the invisible marks that address books put around a number (Unicode, UAX 9).
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015.()\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_OR_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -31,13 +30,13 @@ _IMEI = re.compile(r"\d{14,16}|[0-9A-F]{14}", re.ASCII)
 
 
 def _mobile(value: str) -> str | None:
-    """11 digits, without 86, +86, 0086, spaces or dashes (reference, section 7); 13 to 19 begin every mainland mobile number."""
+    """Return 11 digits, without 86, +86, 0086, spaces or dashes (reference, section 7). Every mainland mobile number begins with 13 to 19."""
     found = _MOBILE.fullmatch(_SEPARATORS.sub("", unicodedata.normalize("NFKC", value)))
     return found[1] if found else None
 
 
 def _email(value: str) -> str | None:
-    """One @; the domain is case-insensitive and lower-cased, the local part is not (RFC 5321, sections 2.3.11 and 4.5.3.1)."""
+    """Return an address with one @. The domain is case-insensitive and is lower-cased; the local part is not (RFC 5321, sections 2.3.11 and 4.5.3.1)."""
     local, at, domain = value.rpartition("@")
     domain = domain.lower()
     if not at or ".." in value or local.startswith(".") or local.endswith("."):
@@ -46,19 +45,22 @@ def _email(value: str) -> str | None:
 
 
 def _imei(value: str) -> str | None:
-    """15 digits, 14 without the check digit, 16 with the software version (3GPP TS 23.003, section 6.2); or a MEID of 14 hex digits. All zeros is no device."""
+    """Return 15 digits, 14 without the check digit, 16 with the software version (3GPP TS 23.003, section 6.2); or a MEID of 14 hex digits.
+
+    A value of zeros only is no device.
+    """
     plain = _SEPARATORS.sub("", value).upper()
     return plain if _IMEI.fullmatch(plain) and plain.strip("0") else None
 
 
 def _idfa(value: str) -> str | None:
-    """An upper-case UUID; all zeros is what iOS gives where tracking is not permitted (Apple, ASIdentifierManager)."""
+    """Return an upper-case UUID. iOS gives a UUID of zeros where tracking is not permitted (Apple, ASIdentifierManager)."""
     plain = value.upper()
     return plain if _IDFA.fullmatch(plain) and plain.strip("0-") else None
 
 
 def _mac(value: str) -> str | None:
-    """Six lower-case octets between colons (IEEE 802, EUI-48); 02:00:00:00:00:00 is what Android and iOS give in place of the real one."""
+    """Return six lower-case octets between colons (IEEE 802, EUI-48). Android and iOS give 02:00:00:00:00:00 in place of the real address."""
     plain = value.lower().replace(":", "").replace("-", "").replace(".", "")
     if not _HEX12.fullmatch(plain) or plain in {"0" * 12, "f" * 12, "020000000000"}:
         return None
@@ -66,12 +68,12 @@ def _mac(value: str) -> str | None:
 
 
 def _opaque(value: str) -> str | None:
-    """An identifier that only its issuer can judge: any text without white space or control characters inside."""
+    """Return an identifier that only its issuer can check: any text without white space or control characters inside."""
     return None if _CONTROL_OR_SPACE.search(value) else value
 
 
 def _nickname(value: str) -> str | None:
-    """A nickname may hold spaces, but no control characters."""
+    """Return a nickname, which may hold spaces but no control characters."""
     return None if _CONTROL.search(value) else value
 
 
@@ -95,7 +97,7 @@ RULES: Mapping[IdMapping, Callable[[str], str | None]] = MappingProxyType(
 
 
 def normalise(kind: IdMapping, value: str) -> str | None:
-    """Return the value as it is reported, or None where it cannot be an identity of that type. Normalising twice changes nothing more."""
+    """Return the value as it is reported, or None where it cannot be an identity of that type. A second call changes nothing."""
     value = value.strip()
     if not value or len(value) > MOST_CHARACTERS:
         return None

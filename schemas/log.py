@@ -17,7 +17,7 @@ class Record(Protocol):
 
     @property
     def topic(self) -> str:
-        """The topic it was read from."""
+        """The topic that the record was read from."""
         ...
 
     @property
@@ -65,9 +65,9 @@ class RawRecord(NamedTuple):
 
 @dataclass(slots=True)
 class LogEntry:
-    """One decoded log entry: `fields` is what the decoder made of it, `record` is where it came from.
+    """One decoded log entry: `fields` holds the decoded values, `record` is the raw record that the entry came from.
 
-    `place` says which of a record's entries it is, from 0: most records hold one. A transform treats all of it as read-only.
+    `place` is the number of the entry in its record, from 0; most records hold one entry. A transform changes none of the three.
     """
 
     fields: Mapping[str, Any]

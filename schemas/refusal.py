@@ -18,7 +18,7 @@ class Stage(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """Every reason a record can be dead-lettered for. `docs/reason-codes.md` explains each; a test keeps it complete."""
+    """Every reason a record can be dead-lettered for. `docs/reason-codes.md` explains each; a test checks that the page is complete."""
 
     NO_VALUE = "NO_VALUE"
     RECORD_TOO_LARGE = "RECORD_TOO_LARGE"
@@ -61,7 +61,7 @@ class ReasonCode(StrEnum):
         """Return the code that a person has written.
 
         Raises:
-            ValueError: there is none of that name; it says the nearest one.
+            ValueError: no code has that name; the message names the nearest one.
         """
         codes = [code.value for code in cls]
         if isinstance(text, str) and text.upper() in codes:

@@ -1,4 +1,4 @@
-"""What the API answers: a business result (reference, section 1.4) or a gateway error (section 4.1). Both readers are tolerant."""
+"""The answers of the API: a business result (reference, section 1.4) or a gateway error (section 4.1). Both readers are tolerant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_FIELD_CHARACTERS = 4096
 _FIELDS = ("Code", "Message", "RequestId", "HostId")
 
 _XML_FIELD = re.compile(r"<(Code|Message|RequestId|HostId)>([^<]{0,65536})</\1>", re.IGNORECASE)
-"""Enough of XML for the gateway's flat `<Error>`; no parser, so no entity can expand."""
+"""It reads the gateway's flat `<Error>`. It is no XML parser, so no entity can expand."""
 
 
 class ReportResult(NamedTuple):
@@ -68,7 +68,7 @@ class GatewayError(NamedTuple):
 def workspaces_of(body: bytes) -> dict[str, str]:
     """Read the workspaces of an answer to `ListWorkspace`, name by ID (reference, section 1.5). Never raises.
 
-    The vendor's SDKs disagree on how deep the list lies within `Data`, so it is looked for.
+    The vendor's SDKs disagree on the depth of the list within `Data`, so the list is searched for.
     """
     found: dict[str, str] = {}
     waiting: list[tuple[Any, int]] = [(_value(parse_object(body) or {}, "Data"), 0)]
@@ -87,7 +87,7 @@ _MOST_WORKSPACE_DEPTH = 4
 
 
 def parse_object(body: bytes) -> Mapping[str, Any] | None:
-    """Read a JSON object, or None where the body is none."""
+    """Return the JSON object in a body; None where the body is no JSON object."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -96,7 +96,7 @@ def parse_object(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _value(document: Mapping[str, Any], name: str) -> Any:
-    """Return the field in whichever spelling is there; null counts as absent."""
+    """Return a field, in PascalCase or camelCase; null counts as absent."""
     value = document.get(name)
     return document.get(name[0].lower() + name[1:]) if value is None else value
 

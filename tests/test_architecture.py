@@ -65,7 +65,6 @@ STILL_LONG = {
 
 STILL_SEVERAL = {
     "EventKey",
-    "Fault",
     "Fields",
     "Transaction",
     "WorkerMain",

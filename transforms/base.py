@@ -1,8 +1,8 @@
-"""The contract between the job and whatever turns one log entry into messages.
+"""The contract between the job and a transform, which turns one log entry into messages.
 
 A transform is pure and deterministic: the same entry gives the same messages, after a restart, a retry or a replay. It does not
-block, keeps nothing between calls, and does not change its input. What it cannot convert it answers with a `Refusal`; it never
-raises for something a record can cause.
+block, keeps nothing between calls, and does not change its input. It returns a `Refusal` for an entry that it cannot convert; no
+content of a record makes it raise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.refusal import Refusal
 
 
 class Kind(StrEnum):
-    """Which of the two reporting APIs a message is for (reference, section 1)."""
+    """The one of the two reporting APIs that a message is for (reference, section 1)."""
 
     EVENT = "event"
     USER = "user"
@@ -44,5 +44,5 @@ class Transform(Protocol):
     """Converts one log entry to one or many messages, filters it (`Skipped`), or refuses it."""
 
     def __call__(self, entry: LogEntry) -> Sequence[Message] | Skipped | Refusal:
-        """Return at least one message, users before events, or say why there is none."""
+        """Return at least one message, user messages before events; or a `Skipped` or a `Refusal` with the reason why there is none."""
         ...

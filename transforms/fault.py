@@ -1,4 +1,4 @@
-"""A fault in a mapping, as a value: where it is, what was found, what would be right."""
+"""Faults of a mapping, as values: the place, what was found, what was expected."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ KeyPath = tuple[str | int, ...]
 """A place in the source file, such as `("events", 0, "attributes", "title")`."""
 
 
-class Fault(NamedTuple):
-    """One fault."""
+class MappingFault(NamedTuple):
+    """One fault: its place, what was found, and what was expected."""
 
     location: KeyPath
     found: str
@@ -19,7 +19,7 @@ class Fault(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What is allowed but doubtful: where, and a sentence that says what it brings with it."""
+    """A part of a mapping that is allowed but doubtful: its place, and a sentence that states the consequence."""
 
     location: KeyPath
     text: str
@@ -28,8 +28,8 @@ class Note(NamedTuple):
 class MappingFaults(Exception):
     """All faults of a mapping or a plug-in's settings at once."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults: Sequence[Fault] = tuple(faults)
+    def __init__(self, faults: Iterable[MappingFault]) -> None:
+        self.faults: Sequence[MappingFault] = tuple(faults)
         super().__init__(
             "; ".join(
                 f"{'.'.join(map(str, fault.location))}: {fault.found}; expected {fault.expected}"
@@ -39,7 +39,7 @@ class MappingFaults(Exception):
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Return the known name that is nearest to one that is none, in quotes; or what is said where none is near."""
+    """Return the known name that is nearest to an unknown one, in quotes; `otherwise` where no name is near."""
     near = difflib.get_close_matches(name, known, n=1)
     return repr(near[0]) if near else otherwise
 

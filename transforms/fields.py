@@ -1,4 +1,4 @@
-"""Paths into a log entry: `$.order.items[0].title` in its fields, `$item.sku` in the element that a rule is about, `@topic` and the like in where it came from."""
+"""Paths into a log entry: `$.order.items[0].title` in its fields, `$item.sku` in an element of a rule's `for_each`, `@topic` in its record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.log import LogEntry
 from transforms.fault import BadExpression, nearest
 
 Value = Callable[[LogEntry], Any]
-"""What a path, a constant or a pipe compiles to: the value it has in an entry, None where there is none. Raises `Inconvertible` only."""
+"""A compiled path, constant or expression: a function that returns its value in an entry, None where there is none. It raises `Inconvertible` only."""
 
 _STEP = re.compile(r"\.([^.\[\]\s|'\"]+)|\[(-?\d{1,6}|\*)\]|\['([^'\]]+)'\]|\[\"([^\"\]]+)\"\]", re.ASCII)
 _ELEMENT = re.compile(r"\$(?:item|index)(?=[.\[]|\Z)")
@@ -42,7 +42,7 @@ def _header(name: str) -> Value:
 
 
 def _as_text(content: bytes | None) -> str | None:
-    r"""Bytes that are no UTF-8 are written as `\xff`: two different keys never become one text, so no event is taken for another."""
+    r"""Return bytes as text. Bytes that are no UTF-8 are written as `\xff`, so two different keys never become one text."""
     return None if content is None else content.decode("utf-8", "backslashreplace")
 
 
@@ -56,7 +56,7 @@ PLACES: Mapping[str, Value] = MappingProxyType(
         "@entry": lambda entry: entry.place,
     }
 )
-"""Where an entry came from. `@timestamp` is Kafka's, in Unix ms; `@entry` is which entry of its record, from 0; `@headers.NAME` is a header's text."""
+"""The paths to where an entry came from. `@timestamp` is Kafka's, in Unix ms; `@entry` is the entry's number in its record, from 0."""
 
 
 def is_path(text: str) -> bool:
@@ -65,10 +65,10 @@ def is_path(text: str) -> bool:
 
 
 def compile_path(text: str) -> Value:
-    """Compile a path.
+    """Compile a path; beside those in `PLACES` there is `@headers.NAME`, the text of a header.
 
     Raises:
-        BadExpression: it is none.
+        BadExpression: the text is no path.
     """
     if text.startswith("@"):
         if text in PLACES:
@@ -93,7 +93,7 @@ def parse_steps(text: str) -> tuple[PathStep, ...]:
     """Split `$.a['b c'][0]` into its steps; `[*]` is `EVERY`.
 
     Raises:
-        BadExpression: it is no path.
+        BadExpression: the text is no path.
     """
     if len(text) > MOST_PATH_CHARACTERS:
         raise BadExpression("a path of more than 500 characters", "a shorter one")
@@ -113,9 +113,9 @@ def parse_steps(text: str) -> tuple[PathStep, ...]:
 
 
 def _compile_steps(steps: tuple[PathStep, ...]) -> Value:
-    """Make a closure of the path's own shape: most are one to three names deep, and those are called for every event.
+    """Return a closure for the shape of the path. Most paths have one to three names, and such paths are read for every event.
 
-    A decoder makes plain dicts, so their class is asked first; any other mapping is as good.
+    A decoder makes plain dicts, so that class is compared first, which is fast. Any other mapping is accepted too.
     """
     if EVERY in steps:
         return _every(steps)
@@ -136,7 +136,7 @@ def _compile_steps(steps: tuple[PathStep, ...]) -> Value:
             return _named(_compile_steps(tuple(before)), name)
         case (*before, int() as index):
             return _element(_compile_steps(tuple(before)), index)
-    raise AssertionError(steps)  # the cases above are all
+    raise AssertionError(steps)  # the cases above cover every path
 
 
 def _two_names(first: str, second: str) -> Value:
@@ -176,7 +176,7 @@ def _name_of_an_element(first: str, second: str, index: int, name: str) -> Value
 
 
 def _every(steps: tuple[PathStep, ...]) -> Value:
-    """`$.items[*].sku`: of each element of the list what the rest of the path finds, in one flat list; nothing where there is no list."""
+    """`$.items[*].sku`: the values that the rest of the path has in each element of the list, as one flat list; None where there is no list."""
     first = steps.index(EVERY)
     list_of = _compile_steps(steps[:first])
     rest = steps[first + 1 :]
@@ -197,7 +197,7 @@ def _collected(elements: list[Any], rest: tuple[PathStep, ...]) -> list[Any]:
 
 
 def walk(value: Any, steps: Sequence[PathStep]) -> Any:
-    """Follow steps without `EVERY` from a value; None where they lead nowhere."""
+    """Return the value that steps without `EVERY` lead to; None where they lead nowhere."""
     for step in steps:
         if isinstance(step, str):
             value = value.get(step) if isinstance(value, Mapping) else None

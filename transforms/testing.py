@@ -1,4 +1,4 @@
-"""What the author of a transform runs: entries made by hand or read from a file, a check of the contract, and a comparison with what was right before."""
+"""Tools for the tests of a transform: entries made by hand or read from a file, a check of the contract, and a comparison with a golden file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Answer", "check_golden", "check_transform", "entry", "json_entries",
 Answer = Sequence[Message] | Skipped | Refusal
 
 
-def entry(  # noqa: PLR0913 - what a record has
+def entry(  # noqa: PLR0913 - the fields of a record
     fields: Mapping[str, Any],
     *,
     topic: str = "test",
@@ -35,29 +35,29 @@ def entry(  # noqa: PLR0913 - what a record has
     headers: Sequence[tuple[str, bytes | None]] = (),
     place: int = 0,
 ) -> LogEntry:
-    """Make a decoded entry, as if a decoder had made it from a record at this place; `place` is which of its entries, from 0."""
+    """Return an entry as a decoder makes it from a record at this position; `place` is the number of the entry in its record, from 0."""
     return LogEntry(fields, RawRecord(topic, partition, offset, timestamp, key, value, headers), place)
 
 
 def check_transform(transform: Transform, entries: Iterable[LogEntry]) -> list[Answer]:
-    """Run a transform over entries, all of them twice, and return what it answered.
+    """Run a transform over all entries, twice, and return its answers.
 
-    The second run begins anew, over copies: what a transform keeps from one entry to the next shows itself.
+    The second run is over copies of the entries. It finds a transform that keeps state from one entry to the next.
 
     Raises:
-        AssertionError: it changed its input, answered differently the second time, or made a message that breaks the contract of
-            `transforms.base` or the model of the API.
+        AssertionError: the transform changed its input, answered differently the second time, or made a message that breaks the
+            contract of `transforms.base` or the model of the API.
     """
-    given = list(entries)
+    originals = list(entries)
     answers = []
-    for number, each in enumerate(given):
+    for number, each in enumerate(originals):
         before = deepcopy(each.fields)
         answer = transform(each)
         which = f"entry {number}, counted from 0: "
         _require(each.fields == before, f"{which}the transform changed its input{_difference(before, each.fields)}")
         _check_answer(answer, which)
         answers.append(answer)
-    for number, (each, answer) in enumerate(zip(given, answers, strict=True)):
+    for number, (each, answer) in enumerate(zip(originals, answers, strict=True)):
         again = transform(LogEntry(deepcopy(each.fields), each.record, each.place))
         if again != answer:
             difference = _difference(_plain(answer), _plain(again))
@@ -68,7 +68,9 @@ def check_transform(transform: Transform, entries: Iterable[LogEntry]) -> list[A
 
 
 def json_entries(path: Path) -> list[LogEntry]:
-    """Read a file of JSON objects, one a line that is not blank, as `decode: json` would; their offsets are their places in the file, from 0.
+    """Return the entries of a file with one JSON object a line, as `decode: json` reads them.
+
+    Blank lines are left out. The offset of an entry is the number of its line among the others, from 0.
 
     Raises:
         AssertionError: a line is no JSON object.
@@ -80,7 +82,7 @@ def json_entries(path: Path) -> list[LogEntry]:
         except ValueError:
             fields = None
         _require(
-            isinstance(fields, dict), f"{path}: found no JSON object in line {number + 1} of those that are not blank"
+            isinstance(fields, dict), f"{path}: found no JSON object in line {number + 1}, blank lines not counted"
         )
         entries.append(entry(fields, offset=number, value=line.encode()))
     return entries
@@ -89,10 +91,10 @@ def json_entries(path: Path) -> list[LogEntry]:
 def check_golden(transform: Transform, entries: Iterable[LogEntry], path: Path, *, update: bool = False) -> None:
     """Check the contract as `check_transform` does, and that the answers are those in the JSON file at `path`.
 
-    With `update` they are written there instead: look at the difference before it is committed.
+    With `update` the answers are written to the file instead. Look at the difference before you commit the file.
 
     Raises:
-        AssertionError: the contract is broken, there is no such file, or something is different; the message shows what.
+        AssertionError: the contract is broken, the file does not exist, or an answer is different; the message shows the difference.
     """
     found = [_plain(answer) for answer in check_transform(transform, entries)]
     if update:
@@ -101,11 +103,11 @@ def check_golden(transform: Transform, entries: Iterable[LogEntry], path: Path, 
     _require(path.exists(), f"{path} is not there; check_golden(..., update=True) writes it")
     expected = json.loads(path.read_text(encoding="utf-8"))
     if found != expected:
-        raise AssertionError(f"the answers are not those in {path}{_difference(expected, found)}")
+        raise AssertionError(f"the answers differ from {path}{_difference(expected, found)}")
 
 
 def _plain(answer: Answer) -> Any:
-    """Return an answer as JSON. Why something was refused is its code alone: the sentence beside it may name a line of the plug-in."""
+    """Return an answer as JSON. Of a refusal only the code is kept: its sentence may name a line of the plug-in."""
     if isinstance(answer, Skipped):
         return {"filtered": answer.why}
     if isinstance(answer, Refusal):
@@ -143,6 +145,6 @@ def _check_answer(answer: Answer, which: str) -> None:
             raise AssertionError(f"{which}the message breaks the model: {error}") from None
 
 
-def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - what is required
+def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - the condition that is required
     if not holds:
         raise AssertionError(otherwise)

@@ -16,7 +16,7 @@ CENT = Decimal("0.01")
 
 
 class OrderLineOptions(BaseModel):
-    """Options of `order_lines`: what stands under `transform.options` in the source file."""
+    """Options of `order_lines`: the keys under `transform.options` in the source file."""
 
     channel: str = Field(min_length=1, description="the channel's APP_KEY")
     event_code: str = Field("buy_item", min_length=1, description="the event's code in Quick Audience")
@@ -24,7 +24,7 @@ class OrderLineOptions(BaseModel):
 
 
 def order_lines(options: OrderLineOptions) -> Callable[[LogEntry], Iterator[EventMessage | CustomerMessage]]:
-    """An event for each line of an order, with its share of the order's discount."""
+    """An event for each line of an order, with the line's share of the order's discount."""
 
     def convert(entry: LogEntry) -> Iterator[EventMessage | CustomerMessage]:
         order: dict[str, Any] = dict(entry.fields)
@@ -42,7 +42,7 @@ def order_lines(options: OrderLineOptions) -> Callable[[LogEntry], Iterator[Even
                 event_code=options.event_code,
                 event_time=order["paid_at"],
                 extend_attributes={
-                    "outBizId": f"{order['no']}-{place}",  # from the log, so that a replay makes the same
+                    "outBizId": f"{order['no']}-{place}",  # taken from the log, so that a replay makes the same ID
                     "sku": line["sku"],
                     "paid": str(amount - discount),
                 },
@@ -52,7 +52,7 @@ def order_lines(options: OrderLineOptions) -> Callable[[LogEntry], Iterator[Even
 
 
 def shares(total: Decimal, amounts: list[Decimal]) -> list[Decimal]:
-    """Share a sum out by amounts, to the cent; the last one takes what rounding leaves."""
+    """Return the shares of a sum in proportion to the amounts, to the cent; the last share gets the remainder of rounding."""
     whole = sum(amounts, Decimal(0))
     parts = [(total * amount / whole if whole else Decimal(0)).quantize(CENT, ROUND_DOWN) for amount in amounts]
     return [*parts[:-1], total - sum(parts[:-1], Decimal(0))] if parts else []

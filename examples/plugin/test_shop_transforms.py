@@ -1,4 +1,4 @@
-"""What an author checks. `UPDATE=1 pytest` writes the golden file anew, to be looked at before it is committed."""
+"""The tests of a plug-in's author. `UPDATE=1 pytest` writes a new golden file: look at the difference before you commit the file."""
 
 from __future__ import annotations
 

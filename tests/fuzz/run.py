@@ -1,11 +1,12 @@
-"""Malformed records without end, through every decoder and the mapping: `make fuzz`.
+"""Malformed records for every decoder and the mapping: `make fuzz`.
 
-libFuzzer, by way of atheris, makes the records: it changes good ones, keeps what reaches code that nothing reached before, and goes on
-from there. Each must be answered with messages, a filter or a refusal: no exception, no more than 100 ms of the processor, and no memory kept.
+libFuzzer, called through atheris, makes the records: it changes good ones, keeps those that reach new code, and changes them further. Each
+record must give messages, a filter or a refusal. There must be no exception, no more than 100 ms of CPU time, and no memory kept.
 
     python tests/fuzz/run.py [--runs 1000000] [--seed 1] [--folder .fuzz]
 
-Exit code 0 and a closing line; or what was answered wrongly, with the input as `crash-...` in the folder. libFuzzer's own words go to standard error.
+A good run ends with exit code 0 and a closing line. Otherwise the wrong result is printed, and its input is `crash-...` in the folder.
+libFuzzer writes its own output to standard error.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ with (
     from pipeline.decode import DECODERS, DecodeLimits, DecodeStep, build_chain
 
     for kind in DECODERS.values():
-        assert kind.build  # a format's module is imported when it is asked for: here, under instrumentation
+        assert kind.build  # the first read of `build` imports the format's module: here, under instrumentation
     from pipeline.job.converter import Converter, Identity
     from schemas.log import RawRecord
     from transforms.mapping import MappingSettings, compile_mapping
@@ -45,7 +46,7 @@ from tests.support.decoders import CONTEXT, GOOD, OPTIONS
 
 SLOWEST_S = 0.1
 MOST_GROWTH_BYTES = 96 << 20
-"""What libFuzzer keeps of a million runs (its corpus and counters) fits; a leak of 100 bytes a record does not."""
+"""It is more than libFuzzer keeps of a million runs (its corpus and counters), and less than a leak of 100 bytes a record."""
 LONG_BYTES = 16_000
 WARM_UP = 0.25
 PREFIX = 2
@@ -84,7 +85,7 @@ CONDITIONS = [
 
 
 def mappings():
-    """One mapping for each function and each kind of condition: in one for all, the first refusal would hide the rest."""
+    """Yield one mapping for each function and each kind of condition: in one mapping for all, the first refusal would hide the rest."""
     base = {
         "event_code": "$.type | default('e')",
         "event_time": "$.ts",
@@ -110,10 +111,10 @@ def mappings():
 
 
 def converters():
-    """Return, by name, each decoder with a mapping behind it, each chain of steps, and each mapping behind plain JSON; with a good record for each."""
-    identity, limits = Identity("org"), DecodeLimits(entries=150)  # many small entries take their time, each a little
+    """Yield the name, the converter and a good record of each target: decoders with a mapping, chains of steps, and mappings of plain JSON."""
+    identity, limits = Identity("org"), DecodeLimits(entries=150)  # many small entries take long, each a little
 
-    def made(steps, rule):
+    def build(steps, rule):
         settings = {"events": [rule], "tables": {"t": {"a": 1}}, "identities": {"impossible": "leave_out"}}
         chain = build_chain(
             [DecodeStep.model_validate({"format": each} if isinstance(each, str) else each) for each in steps],
@@ -130,15 +131,15 @@ def converters():
         "attributes": {"all": "$"},
     }
     for name in DECODERS:
-        yield name, made([{"format": name, **OPTIONS[name]}], plain), GOOD[name]
+        yield name, build([{"format": name, **OPTIONS[name]}], plain), GOOD[name]
     for name, steps in STEPS.items():
-        yield name, made(steps, plain), RECORDS[name]
+        yield name, build(steps, plain), RECORDS[name]
     for place, rule in enumerate(mappings()):
-        yield f"mapping {place}", made(["json"], rule), FIELDS
+        yield f"mapping {place}", build(["json"], rule), FIELDS
 
 
 def examples(name):
-    """Return the records of the golden files, whatever options they are meant for."""
+    """Yield the records of a golden file, for whatever options each is meant."""
     path = Path(__file__).parents[1] / "golden" / f"{name}.yaml"
     for case in (
         YAML(typ="safe").load(path.read_text(encoding="utf-8").replace("!decimal ", "")) if path.exists() else ()
@@ -147,12 +148,12 @@ def examples(name):
 
 
 def memory_bytes() -> int:
-    """Return what the process holds now."""
+    """Return the resident memory of this process."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 class Fuzz:
-    """Answers input after input, and looks at what was answered."""
+    """Converts one input after the other, and checks the results."""
 
     def __init__(self, runs: int) -> None:
         self.targets = list(converters())
@@ -162,27 +163,27 @@ class Fuzz:
         self.slowest = (0.0, "")
         self.warm_bytes = 0
 
-    def __call__(self, made: bytes) -> None:
-        """The first byte says which target; the second, whether the rest is repeated until it is long: what is quadratic shows itself so."""
+    def __call__(self, fuzzed: bytes) -> None:
+        """Convert an input. Its first byte selects the target, its second whether the rest is repeated until it is long, to find quadratic code."""
         self.calls += 1
-        if len(made) > PREFIX:
-            self._answer(made)
+        if len(fuzzed) > PREFIX:
+            self._answer(fuzzed)
         if self.calls == int(self.runs * WARM_UP):
             self.warm_bytes = memory_bytes()
         if self.calls == self.runs:
-            self._close()  # libFuzzer ends the process itself, without a word to Python
+            self._close()  # libFuzzer ends the process itself, and Python runs no code after that
 
-    def _answer(self, made: bytes) -> None:
-        name, converter, record = self._meant(made)
+    def _answer(self, fuzzed: bytes) -> None:
+        name, converter, record = self._target(fuzzed)
         begun = time.thread_time()
         try:
             answer = converter(record)
         except Exception:
             traceback.print_exc(file=sys.stdout)
-            self._fail(f"{name} raised it")
+            self._fail(f"{name} raised an exception")
         took = time.thread_time() - begun
         if took > SLOWEST_S:
-            took = without_instruments_s(made)
+            took = without_instruments_s(fuzzed)
         self.slowest = max(self.slowest, (took, name))
         if took > SLOWEST_S:
             self._fail(f"{name} took {took * 1000:.0f} ms for {len(record.value)} bytes")
@@ -195,16 +196,16 @@ class Fuzz:
         print(f"fuzz: {why}", flush=True)
         raise AssertionError(why)
 
-    def _meant(self, made: bytes) -> tuple[str, Converter, RawRecord]:
-        name, converter, _ = self.targets[made[0] % len(self.targets)]
-        value = made[PREFIX:]
-        if made[1] % 16 == 0:
+    def _target(self, fuzzed: bytes) -> tuple[str, Converter, RawRecord]:
+        name, converter, _ = self.targets[fuzzed[0] % len(self.targets)]
+        value = fuzzed[PREFIX:]
+        if fuzzed[1] % 16 == 0:
             value *= LONG_BYTES // len(value)
         return name, converter, RawRecord("log", 0, self.done, 1_794_326_400_000, None, value)
 
-    def fastest_s(self, made: bytes) -> float:
-        """Answer an input five times, and return the least it took: garbage collection and other programs come once, slow code always."""
-        _, converter, record = self._meant(made)
+    def fastest_s(self, fuzzed: bytes) -> float:
+        """Convert an input five times, and return the least time, in seconds: garbage collection and other programs slow one run, slow code all."""
+        _, converter, record = self._target(fuzzed)
         times = []
         for _ in range(5):
             begun = time.thread_time()
@@ -223,14 +224,14 @@ class Fuzz:
             self._fail(f"memory grew by more than {MOST_GROWTH_BYTES >> 20} MiB")
 
 
-def without_instruments_s(made: bytes) -> float:
-    """Return how long an input takes in a process whose code does not count what it reaches, which slows it about ten times."""
+def without_instruments_s(fuzzed: bytes) -> float:
+    """Return the time that an input takes without instrumentation, in seconds, in a process of its own. Instrumented code is about ten times slower."""
     command = [sys.executable, __file__, "--time"]
-    return float(subprocess.run(command, input=made, stdout=subprocess.PIPE, check=True).stdout)
+    return float(subprocess.run(command, input=fuzzed, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def main() -> None:
-    """Run and leave with 0, or with what libFuzzer leaves with on a fault."""
+    """Run, and end with exit code 0, or with libFuzzer's own exit code on a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,4 +1,4 @@
-"""What a condition may ask of one value: equality, order, presence and parts of a text; each compiled to a closure."""
+"""The comparisons of a condition with one value: equality, order, presence and parts of a text. Each is compiled to a closure."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _WANTED = {
 
 
 def equal(found: Any, expected: Any) -> bool:
-    """Compare as a person would: 200 and "200" are equal, since many log formats know only texts; 1 and true are not.
+    """Whether two values are equal to a person: 200 and "200" are equal, since many log formats know only texts; 1 and true are not.
 
-    A number or boolean equals a text that is written as its attribute would be.
+    A number or boolean equals the text that its attribute would have.
     """
     if found.__class__ is expected.__class__:
         return bool(found == expected)
@@ -55,7 +55,7 @@ def equal(found: Any, expected: Any) -> bool:
 
 
 def equality(value: Value, expected: Any) -> Predicate:
-    """Return the test for one expected value."""
+    """Return the predicate for one expected value."""
     _check_expected("=", expected)
     if not isinstance(expected, str):
         return lambda entry: equal(value(entry), expected)
@@ -68,9 +68,9 @@ def equality(value: Value, expected: Any) -> Predicate:
 
 
 def one_of(value: Value, expected: list[Any]) -> Predicate:
-    """Return the test for any of several expected values."""
+    """Return the predicate for any of several expected values."""
     if not expected:
-        raise BadExpression("an empty list, which nothing is in", "at least one text or number")
+        raise BadExpression("an empty list, which contains no value", "at least one text or number")
     for each in expected:
         _check_expected("in", each)
     texts = frozenset(each for each in expected if isinstance(each, str))
@@ -86,10 +86,10 @@ def one_of(value: Value, expected: list[Any]) -> Predicate:
 
 
 def comparison(value: Value, name: str, argument: Any) -> Predicate:
-    """Return the test for one of `OPERATORS`.
+    """Return the predicate for one of `OPERATORS`.
 
     Raises:
-        BadExpression: there is no such operator, or its argument is of another type.
+        BadExpression: there is no such operator, or its argument is of a wrong type.
     """
     match name:
         case "ne" | "not_in" if isinstance(argument, list):
@@ -117,12 +117,12 @@ def comparison(value: Value, name: str, argument: Any) -> Predicate:
 
 
 def _right_comparison(name: str) -> str:
-    """Say which comparison is meant, or how it is written without one."""
+    """Return the comparison that is probably meant, or the way to write it without one."""
     if name in EQUALITY_ELSEWHERE:
         return "the value alone, such as type: paid"
     if name in COMPARISONS_ELSEWHERE:
         return repr(COMPARISONS_ELSEWHERE[name])
-    otherwise = f"one of {', '.join(OPERATORS)}; a field of an object is asked by its path, such as order.type"
+    otherwise = f"one of {', '.join(OPERATORS)}; a field of an object is named by its path, such as order.type"
     return nearest(name, OPERATORS, otherwise)
 
 
@@ -138,7 +138,7 @@ def _negated(test: Predicate) -> Predicate:
 
 
 def _ordered_texts(value: Value, name: str, bound: str) -> Predicate:
-    """Texts compare by code points, which for times in ISO form is their order; anything else does not hold."""
+    """Texts are compared by code points, which puts ISO times in order. For any other value the predicate is false."""
     compare: Callable[[str], bool] = {
         "gt": lambda found: found > bound,
         "ge": lambda found: found >= bound,
@@ -154,12 +154,12 @@ def _ordered_texts(value: Value, name: str, bound: str) -> Predicate:
 
 
 def _ordered_numbers(value: Value, name: str, argument: float) -> Predicate:
-    """Numbers, and texts that are numbers, compare exactly; anything else does not hold."""
+    """Numbers, and texts that are numbers, are compared exactly. For any other value the predicate is false."""
     if not isfinite(argument):
         raise BadExpression(f"{name}: {argument!r}", "a number")
     bound = number_of(argument)
     compare: Callable[[Any, Any], bool] = {"gt": gt, "ge": ge, "lt": lt, "le": le}[name]
-    # Below 2**53 a double and the decimal that it is written as stand in the same order to every other number, so plain numbers compare as they are.
+    # Below 2**53 a double and its decimal text have the same order with every other number, so plain numbers are compared as they are.
     is_plain = abs(argument) < _EXACT_BELOW
 
     def test(entry: LogEntry) -> bool:
@@ -175,20 +175,20 @@ def _ordered_numbers(value: Value, name: str, argument: float) -> Predicate:
 
 
 def _at_an_end(value: Value, name: str, argument: str) -> Predicate:
-    about: Callable[[str], bool] = {
+    is_at_end: Callable[[str], bool] = {
         "prefix": lambda text: text.startswith(argument),
         "suffix": lambda text: text.endswith(argument),
     }[name]
 
     def test(entry: LogEntry) -> bool:
         found = value(entry)
-        return isinstance(found, str) and about(found)
+        return isinstance(found, str) and is_at_end(found)
 
     return test
 
 
 def _matching(value: Value, argument: str) -> Predicate:
-    """A text, or a number as it is written, of which some part matches."""
+    """Return the predicate for a text, or a number as it is written, of which some part matches."""
     try:
         pattern = Pattern(argument, whole=False)
     except PatternError as error:
@@ -204,7 +204,7 @@ def _matching(value: Value, argument: str) -> Predicate:
 
 
 def _containing(value: Value, argument: str | int) -> Predicate:
-    """A text that the argument is a part of, or a list that it is an element of."""
+    """Return the predicate for a text that contains the argument, or a list that has it as an element."""
 
     def test(entry: LogEntry) -> bool:
         found = value(entry)

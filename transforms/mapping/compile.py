@@ -1,4 +1,4 @@
-"""The mapping's compiler: settings to closures, every fault at once."""
+"""The compiler of the mapping: it makes closures of the settings and reports all faults at once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from schemas.customer import IdMapping
 from schemas.event import OUT_BIZ_ID
 from schemas.log import LogEntry
 from transforms.base import Kind
-from transforms.fault import BadExpression, Fault, KeyPath, MappingFaults
+from transforms.fault import BadExpression, KeyPath, MappingFault, MappingFaults
 from transforms.fields import Value, compile_path
 from transforms.mapping.conditions import Condition, compile_condition
-from transforms.mapping.elements import MakeMessage, for_each, parted
+from transforms.mapping.elements import MakeMessage, for_each, split_condition
 from transforms.mapping.mapper import Mapper
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
-from transforms.mapping.out_biz_id import Maker, compile_out_biz_id, ordinals
+from transforms.mapping.out_biz_id import MakeOutBizId, compile_out_biz_id, ordinals
 from transforms.mapping.readers import attributes, event_time, identities, optional_text, required_text
 from transforms.mapping.rule import Rule
 from transforms.mapping.scope import NOTHING, Scope, Tables
@@ -28,14 +28,14 @@ TextOf = Callable[[LogEntry], str]
 
 
 def compile_mapping(settings: MappingSettings, keys: Mapping[str, bytes] = NOTHING) -> Mapper:
-    """Compile a mapping. `keys` are the secrets that it may name, which no setting holds.
+    """Compile a mapping. `keys` are the secrets that the mapping may name; no setting holds them.
 
     Raises:
-        MappingFaults: every fault there is, each with its place.
+        MappingFaults: the mapping has faults. The exception holds all of them, each with its place.
     """
-    faults: list[Fault] = []
+    faults: list[MappingFault] = []
     if not settings.events and not settings.users:
-        faults.append(Fault(("events",), "no rule", "at least one rule under `events` or `users`"))
+        faults.append(MappingFault(("events",), "no rule", "at least one rule under `events` or `users`"))
     scope = Scope(_tables(settings.tables, faults), keys, _zone(settings.time_zone, faults))
     compiler = _Compiler(settings, scope, faults)
     rules = [compiler.user(rule, ("users", place)) for place, rule in enumerate(settings.users)]
@@ -48,29 +48,29 @@ def compile_mapping(settings: MappingSettings, keys: Mapping[str, bytes] = NOTHI
     )
 
 
-def _tables(written: Mapping[str, Mapping[str, Any]], faults: list[Fault]) -> Tables:
+def _tables(written: Mapping[str, Mapping[str, Any]], faults: list[MappingFault]) -> Tables:
     for name, table in written.items():
         for key, value in table.items():
             try:
                 constant_of(value)
             except BadExpression as bad:
-                faults.append(Fault(("tables", name, key), bad.found, bad.expected))
+                faults.append(MappingFault(("tables", name, key), bad.found, bad.expected))
     return {name: dict(table) for name, table in written.items()}
 
 
-def _zone(name: str, faults: list[Fault]) -> str:
+def _zone(name: str, faults: list[MappingFault]) -> str:
     try:
         zone(name)
     except BadExpression as bad:
-        faults.append(Fault(("time_zone",), bad.found, bad.expected))
+        faults.append(MappingFault(("time_zone",), bad.found, bad.expected))
         return DEFAULT_ZONE
     return name
 
 
 class _Compiler:
-    """Compiles rule after rule, gathering faults on the way."""
+    """Compiles one rule after the other and collects their faults."""
 
-    def __init__(self, settings: MappingSettings, scope: Scope, faults: list[Fault]) -> None:
+    def __init__(self, settings: MappingSettings, scope: Scope, faults: list[MappingFault]) -> None:
         self._scope = scope
         self._times = settings.event_times
         self._faults = faults
@@ -114,24 +114,28 @@ class _Compiler:
         return self._rule(rule, location, Kind.USER, "identities", make)
 
     def _rule(self, rule: EventRule | UserRule, location: KeyPath, kind: Kind, code: Any, make: MakeMessage) -> Rule:
-        """Put a rule together. With `for_each` its conditions on the element are asked of each, the others once."""
+        """Return the compiled rule. With `for_each`, conditions on the element are tested for each element, the others once."""
         name, personal = _name(location, code), _personal(rule.customer_id, *rule.identities.values())
         when = rule.when or {}
         if rule.for_each is None:
             for key, written in rule:
                 if names_element(written):
                     self._faults.append(
-                        Fault((*location, key), "$item or $index", "for_each in the same rule, whose element they are")
+                        MappingFault(
+                            (*location, key), "$item or $index", "for_each in the same rule, whose element they are"
+                        )
                     )
             return Rule(name, kind, self._condition(when, location), make, personal)
         if names_element(rule.for_each):
             self._faults.append(
-                Fault((*location, "for_each"), f"{rule.for_each!r}", "a list of the entry, such as $.order.items")
+                MappingFault(
+                    (*location, "for_each"), f"{rule.for_each!r}", "a list of the entry, such as $.order.items"
+                )
             )
         elements = self._varying(rule.for_each, (*location, "for_each"), "$.order.items")
         of_entry = of_element = self._condition(when, location)
-        if of_entry.parts:  # else there is none, or it has faults
-            of_entry, of_element = (compile_condition(each, (*location, "when")) for each in parted(when))
+        if of_entry.parts:  # else there is no condition, or it has faults
+            of_entry, of_element = (compile_condition(each, (*location, "when")) for each in split_condition(when))
         return Rule(name, kind, of_entry, for_each(elements, of_element.holds, make), personal, elements, of_element)
 
     def _condition(self, when: Mapping[str, Any], location: KeyPath) -> Condition:
@@ -145,27 +149,27 @@ class _Compiler:
         try:
             return compile_value(written, self._scope)
         except BadExpression as bad:
-            self._faults.append(Fault(location, bad.found, bad.expected))
+            self._faults.append(MappingFault(location, bad.found, bad.expected))
             return lambda _: None
 
     def _varying(self, written: Any, location: KeyPath, example: str) -> Value:
-        """Compile what cannot be the same for every entry; a constant there is a path without its `$.`."""
+        """Compile a value that cannot be the same for every entry. A constant is a fault: most often it is a path without its `$.`."""
         if is_constant(written):
             found = "nothing" if written is None else f"the constant {written!r}, the same for every entry"
-            self._faults.append(Fault(location, found, f"a path such as {example}"))
+            self._faults.append(MappingFault(location, found, f"a path such as {example}"))
         return self._value(written, location)
 
     def _customer(self, written: Any, location: KeyPath) -> TextOf:
         return required_text(self._varying(written, (*location, "customer_id"), "$.user.id"), "customer_id")
 
     def _code(self, written: Any, location: KeyPath) -> tuple[str, TextOf | None]:
-        """Compile the event's code: a constant text, or else how to read it."""
+        """Return the event's code as a constant text, or else the function that reads it."""
         value = self._value(written, location)
         if not is_constant(written):
             return "", required_text(value, "event_code")
         code = self._constant_text(written, location)
         if not code:
-            self._faults.append(Fault(location, "nothing", "the event's code, or a path"))
+            self._faults.append(MappingFault(location, "nothing", "the event's code, or a path"))
         return code, None
 
     def _channel(self, written: Any, location: KeyPath) -> tuple[str, TextOf | None]:
@@ -176,24 +180,24 @@ class _Compiler:
 
     def _constant_text(self, written: Any, location: KeyPath) -> str:
         if isinstance(written, bool | list | dict):
-            self._faults.append(Fault(location, repr(written), "a text, or a path"))
+            self._faults.append(MappingFault(location, repr(written), "a text, or a path"))
             return "-"
         try:
             return (text_or_none(constant_of(written)) or "").strip()
         except BadExpression:
             return "-"  # noted already, by `_value`
 
-    def _out_biz_id(self, written: Any, location: KeyPath, ordinal: int) -> Maker:
+    def _out_biz_id(self, written: Any, location: KeyPath, ordinal: int) -> MakeOutBizId:
         try:
             return compile_out_biz_id(written, self._scope, ordinal)
         except BadExpression as bad:
-            self._faults.append(Fault(location, bad.found, bad.expected))
+            self._faults.append(MappingFault(location, bad.found, bad.expected))
             return lambda _: ""  # never called: the faults are raised
 
     def _attributes(self, written: Mapping[str, Any], location: KeyPath) -> Callable[[LogEntry], dict[str, str]]:
         if OUT_BIZ_ID in written:
             self._faults.append(
-                Fault((*location, OUT_BIZ_ID), "outBizId among the attributes", "the key out_biz_id of the rule")
+                MappingFault((*location, OUT_BIZ_ID), "outBizId among the attributes", "the key out_biz_id of the rule")
             )
         return attributes([(name, self._value(each, (*location, name))) for name, each in written.items()])
 
@@ -210,7 +214,7 @@ class _Compiler:
 
 
 def _personal(*written: Any) -> tuple[Value, ...]:
-    """Compile the paths of identifiers as they stand in the entry. What is wrong with them is noted elsewhere."""
+    """Compile the paths of identifiers in the entry, without the functions behind. Faults of these paths are noted elsewhere."""
     found = []
     for each in written:
         with suppress(BadExpression):

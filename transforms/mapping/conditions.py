@@ -1,4 +1,4 @@
-"""Conditions: data, not code; compiled once to a closure that says yes or no. They never raise."""
+"""Conditions are data, not code. Each is compiled once to a closure that returns true or false. The closures never raise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from schemas.log import LogEntry
-from transforms.fault import BadExpression, Fault, KeyPath, MappingFaults
+from transforms.fault import BadExpression, KeyPath, MappingFault, MappingFaults
 from transforms.fields import Value, compile_path, is_path
 from transforms.mapping.comparisons import OPERATORS, Predicate, comparison, equal, equality, one_of
 
@@ -20,7 +20,10 @@ _MOST_SHOWN = 100
 
 
 class Part(NamedTuple):
-    """One line of a condition, for `explain`: its text, its test, and what it asks `value`. One that is `combined` (`all`, `any`, `not`) has conditions within."""
+    """One line of a condition, for `explain`: its text, its test, and the `value` that it compares.
+
+    A `combined` line (`all`, `any`, `not`) compares no value; it has conditions `within`.
+    """
 
     text: str
     test: Predicate
@@ -32,7 +35,7 @@ class Part(NamedTuple):
 class Condition(NamedTuple):
     """A compiled condition: `holds` decides; `parts` are its lines one by one.
 
-    `texts` says of paths that must have one of certain texts, which: so that a mapping of many rules can pass over most at once.
+    `texts` maps a path to the texts of which it must have one. A mapping of many rules uses them to skip rules that cannot match.
     """
 
     holds: Predicate
@@ -48,7 +51,7 @@ def compile_condition(written: Mapping[str, Any] | None, location: KeyPath) -> C
     """
     if not written:
         return Condition(lambda _: True)
-    faults: list[Fault] = []
+    faults: list[MappingFault] = []
     parts = _parts(written, location, faults)
     if faults:
         raise MappingFaults(faults)
@@ -64,7 +67,7 @@ def _full_path(name: str) -> str:
     return name if is_path(name) else f"$.{name}"
 
 
-def _asked(name: str) -> Value:
+def _compile_name(name: str) -> Value:
     try:
         return compile_path(_full_path(name))
     except BadExpression as bad:
@@ -73,14 +76,14 @@ def _asked(name: str) -> Value:
 
 
 def _only_texts(expected: Any) -> frozenset[str]:
-    """The texts of which one is asked for; none where something else would do as well."""
+    """Return the texts of which the value must be one; none where another value would match too."""
     wanted = [expected] if isinstance(expected, str) else expected
     if not isinstance(wanted, list) or not all(isinstance(each, str) for each in wanted):
         return frozenset()
     return frozenset(wanted)
 
 
-def _parts(written: Mapping[str, Any], location: KeyPath, faults: list[Fault]) -> list[Part]:
+def _parts(written: Mapping[str, Any], location: KeyPath, faults: list[MappingFault]) -> list[Part]:
     parts: list[Part] = []
     for name, expected in written.items():
         here = (*location, name)
@@ -88,13 +91,13 @@ def _parts(written: Mapping[str, Any], location: KeyPath, faults: list[Fault]) -
             if name in COMBINED:
                 parts.append(_combine(name, expected, here, faults))
             else:
-                parts += _expectation(name, _asked(name), expected, here, faults)
+                parts += _expectation(name, _compile_name(name), expected, here, faults)
         except BadExpression as bad:
-            faults.append(Fault(here, bad.found, bad.expected))
+            faults.append(MappingFault(here, bad.found, bad.expected))
     return parts
 
 
-def _expectation(name: str, value: Value, expected: Any, location: KeyPath, faults: list[Fault]) -> list[Part]:
+def _expectation(name: str, value: Value, expected: Any, location: KeyPath, faults: list[MappingFault]) -> list[Part]:
     if isinstance(expected, list):
         return [Part(_shown(f"{name} in", expected), one_of(value, expected), value)]
     if not isinstance(expected, Mapping):
@@ -106,7 +109,7 @@ def _expectation(name: str, value: Value, expected: Any, location: KeyPath, faul
         try:
             parts.append(Part(_shown(f"{name} {operator}", argument), comparison(value, operator, argument), value))
         except BadExpression as bad:
-            faults.append(Fault(location, bad.found, bad.expected))
+            faults.append(MappingFault(location, bad.found, bad.expected))
     return parts
 
 
@@ -115,7 +118,7 @@ def _shown(before: str, expected: Any) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def _combine(name: str, written: Any, location: KeyPath, faults: list[Fault]) -> Part:
+def _combine(name: str, written: Any, location: KeyPath, faults: list[MappingFault]) -> Part:
     if name == "not":
         if not isinstance(written, Mapping) or not written:
             raise BadExpression("no mapping under `not`", "conditions such as {type: test}")

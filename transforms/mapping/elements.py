@@ -15,12 +15,12 @@ from transforms.mapping.values import names_element
 from transforms.values.text import Inconvertible
 
 MOST_ELEMENTS = 1_000
-"""A list of more is no order's items."""
+"""The most elements of a list. A longer one is a mistake in the mapping, and not the items of an order."""
 
 
 @dataclass(slots=True)
 class ElementEntry(LogEntry):
-    """An entry seen from one element of a list in it: `$item` is the element, `$index` its place, from 0."""
+    """An entry with one element of a list in it: `$item` is the element, `$index` its place, from 0."""
 
     item: Any = None
     index: int = 0
@@ -29,15 +29,15 @@ class ElementEntry(LogEntry):
 MakeMessage = Callable[[LogEntry], dict[str, Any] | None]
 
 
-def parted(when: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Part a condition that compiles: what it asks of the entry, which decides whether the rule matches, and what of an element. Both must hold."""
+def split_condition(when: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Split a condition that compiles in two: one on the entry, which decides whether the rule matches, and one on an element. Both must hold."""
     of_entry: dict[str, Any] = {}
     of_element: dict[str, Any] = {}
     for name, expected in when.items():
         if not names_element({name: expected}):
             of_entry[name] = expected
         elif name == "all":
-            parts = [parted(each) for each in expected]
+            parts = [split_condition(each) for each in expected]
             of_element[name] = [part for _, part in parts if part]
             if entry_parts := [part for part, _ in parts if part]:
                 of_entry[name] = entry_parts
@@ -47,10 +47,10 @@ def parted(when: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any
 
 
 def elements_of(entry: LogEntry, value: Value) -> Iterator[ElementEntry]:
-    """Return the entry once for each element. A list that is not there has none.
+    """Return the entry once for each element of the list; an absent list has no elements.
 
     Raises:
-        Rejected: what is there is no list, or has more than 1,000 elements.
+        Rejected: the value is no list, or has more than 1,000 elements.
     """
     try:
         found = value(entry)
@@ -66,7 +66,7 @@ def elements_of(entry: LogEntry, value: Value) -> Iterator[ElementEntry]:
 
 
 def for_each(value: Value, holds: Predicate, make: MakeMessage) -> Callable[[LogEntry], list[dict[str, Any]]]:
-    """Return what makes the messages of all elements that a condition holds for."""
+    """Return a function that makes the messages of all elements for which a condition holds."""
 
     def make_each(entry: LogEntry) -> list[dict[str, Any]]:
         messages = (make(each) for each in elements_of(entry, value) if holds(each))

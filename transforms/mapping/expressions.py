@@ -1,4 +1,4 @@
-"""Expressions of the mapping: a path with functions behind `|`; compiled once to a closure.
+"""Expressions of the mapping: a path with functions behind `|`. Each is compiled once to a closure.
 
 $.order.amount | divide(100) | round(2)
 """
@@ -15,7 +15,7 @@ from transforms.fault import BadExpression, nearest
 from transforms.fields import Value, compile_path
 from transforms.mapping.functions import FUNCTIONS, Literal
 from transforms.mapping.scope import Scope, Tables
-from transforms.mapping.synonyms import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
+from transforms.mapping.synonyms import FUNCTION_HINTS, FUNCTIONS_ELSEWHERE
 from transforms.mapping.text_functions import BoundFunction
 from transforms.values.text import Inconvertible
 
@@ -42,10 +42,10 @@ def compile_expression(written: str, scope: Scope) -> Value:
 
 
 def compile_calls(value: Value, written: Any, scope: Scope) -> Value:
-    """Compile functions behind a value, with `|` between.
+    """Compile functions that are applied to a value, with `|` between them.
 
     Raises:
-        BadExpression: they are no text, or a function or its arguments are wrong.
+        BadExpression: `written` is no text, or a function or its arguments are wrong.
     """
     if not isinstance(written, str) or len(written) > MOST_EXPRESSION_CHARACTERS:
         raise BadExpression(f"then: {written!r}"[:100], "functions such as trim | truncate(60)")
@@ -61,7 +61,7 @@ def _called(value: Value, calls: Sequence[str], scope: Scope) -> Value:
 
 
 def source_in(written: str) -> str:
-    """Return the path that an expression begins with; it need not be right."""
+    """Return the path that an expression begins with. The expression may have faults."""
     try:
         return _split_pipe(written)[0].strip()
     except BadExpression:
@@ -69,7 +69,7 @@ def source_in(written: str) -> str:
 
 
 def functions_in(written: str) -> list[str]:
-    """Return the names of the functions of an expression, in their order; it need not be right."""
+    """Return the names of the functions of an expression, in their order; none where the expression cannot be parsed."""
     try:
         return [_parse_call(call.strip())[0] for call in _split_pipe(written)[1:]]
     except BadExpression:
@@ -77,13 +77,16 @@ def functions_in(written: str) -> list[str]:
 
 
 def names_in(written: str, function: str) -> list[str]:
-    """Return what the calls of a function name: the tables of `lookup`, the keys of `hmac`."""
+    """Return the first arguments of all calls of a function: the tables of `lookup`, the keys of `hmac`."""
     calls = [_parse_call(call.strip()) for call in _split_pipe(written)[1:]]
     return [str(arguments[0]) for name, arguments in calls if name == function]
 
 
 def constants_in(written: str, tables: Tables) -> list[Any]:
-    """Return the constants that an expression can come to: what its last lookup has in its table, and the defaults behind; it need not be right."""
+    """Return the constants that an expression can result in: the values of its last lookup's table, and the defaults behind.
+
+    There are none where the expression cannot be parsed.
+    """
     found: list[Any] = []
     try:
         for name, arguments in map(_parse_call, (call.strip() for call in _split_pipe(written)[1:])):
@@ -152,20 +155,20 @@ def compile_call(text: str, scope: Scope) -> tuple[str, BoundFunction]:
     if not least <= len(arguments) <= len(function.arguments):
         wanted = ", ".join(function.arguments)
         raise BadExpression(f"{name} with {len(arguments)} arguments", f"{name}({wanted})")
-    given = [
+    values = [
         _argument(name, kind.rstrip("?"), each, scope)
         for kind, each in zip(function.arguments, arguments, strict=False)
     ]
-    return name, function.build(*given, **({"without_zone": scope.time_zone} if function.takes_zone else {}))
+    return name, function.build(*values, **({"without_zone": scope.time_zone} if function.takes_zone else {}))
 
 
 def _right_function(name: str) -> str:
-    """Say which function is meant, or what else does what is wanted."""
-    if name in SAID_FOR_FUNCTIONS:
-        return SAID_FOR_FUNCTIONS[name]
+    """Return the function that is probably meant, or another way to the same result."""
+    if name in FUNCTION_HINTS:
+        return FUNCTION_HINTS[name]
     if name in FUNCTIONS_ELSEWHERE:
         return repr(FUNCTIONS_ELSEWHERE[name])
-    begun = [each for each in FUNCTIONS if len(name) > 2 and (each.startswith(name) or name.startswith(each))]  # noqa: PLR2004 - enough to mean one
+    begun = [each for each in FUNCTIONS if len(name) > 2 and (each.startswith(name) or name.startswith(each))]  # noqa: PLR2004 - enough to identify one
     return repr(begun[0]) if begun else nearest(name, FUNCTIONS, f"one of {', '.join(FUNCTIONS)}")
 
 
@@ -180,11 +183,11 @@ def _argument(name: str, kind: str, value: Literal, scope: Scope) -> Any:
         case "any":
             return value
         case "table" | "key" if isinstance(value, str):
-            there: Mapping[str, Any] = scope.tables if kind == "table" else scope.keys
-            if value in there:
-                return there[value]
+            known: Mapping[str, Any] = scope.tables if kind == "table" else scope.keys
+            if value in known:
+                return known[value]
             raise BadExpression(
-                f"unknown {kind} {value!r}", nearest(value, there, f"a {kind} defined under `{kind}s:`")
+                f"unknown {kind} {value!r}", nearest(value, known, f"a {kind} defined under `{kind}s:`")
             )
     raise BadExpression(
         f"{name}({value!r})", f"{f'a name of a {kind}' if kind in {'table', 'key'} else 'a ' + kind} as its argument"

@@ -1,4 +1,4 @@
-"""The functions of the mapping: one visible table. Each takes a value and literal arguments; `docs/mapping.md` has an example of each."""
+"""The functions of the mapping, in one table. Each takes a value and literal arguments; `docs/mapping.md` has an example of each."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ MOST_PLACES = 30
 
 
 class Function(NamedTuple):
-    """One row: what compiles it from its arguments, and the types of those; a trailing `?` is optional.
+    """One function: `build` compiles it from its arguments, `arguments` are their types. An argument with a trailing `?` is optional.
 
-    `takes_null`: it wants a null value too. `takes_zone`: it is told the zone of times that name none.
+    `does` is its purpose. `takes_null`: the function is called for null too. `takes_zone`: `build` gets the zone of times that name none.
     """
 
     build: Callable[..., BoundFunction]
@@ -106,7 +106,7 @@ def _identity(kind: str) -> BoundFunction:
 
 
 def _of_list(take: Callable[[list[Any]], Any]) -> BoundFunction:
-    """Apply to a list; an empty one has no value."""
+    """Return a function of lists; an empty list has no value."""
 
     def step(value: Any) -> Any:
         if not isinstance(value, list):
@@ -117,7 +117,7 @@ def _of_list(take: Callable[[list[Any]], Any]) -> BoundFunction:
 
 
 def _unique(values: list[Any]) -> list[Any]:
-    """Keep the first of those that are written alike."""
+    """Return the values without repetitions: of several with the same text the first."""
     found: dict[str | None, Any] = {}
     for each in values:
         found.setdefault(text_or_none(each), each)
@@ -154,7 +154,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             "read a time: a strptime format, 'iso', 'epoch', 'epoch_s', 'epoch_ms', 'epoch_us' or 'epoch_ns', and the zone where the text has none",
             takes_zone=True,
         ),
-        "default": Function(_default, ("any",), "another value where there is none, or an empty text", takes_null=True),
+        "default": Function(
+            _default, ("any",), "another value where there is no value, or an empty text", takes_null=True
+        ),
         "trim": Function(lambda: on_text(str.strip), (), "remove white space at both ends"),
         "lower": Function(lambda: on_text(str.lower), (), "lower case"),
         "upper": Function(lambda: on_text(str.upper), (), "upper case"),
@@ -185,10 +187,12 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             "look the value up in a table of `tables:`; the second argument where it is not there",
         ),
         "hash": Function(lambda: on_text(sha256_hex), (), "SHA-256, in hex"),
-        "sha256": Function(lambda: on_text(sha256_hex), (), "likewise, by its name"),
+        "sha256": Function(lambda: on_text(sha256_hex), (), "SHA-256, in hex: the same as hash"),
         "hmac": Function(hmac_hex, ("key",), "HMAC-SHA-256 with a secret of `keys:`, in hex"),
         "identity": Function(
-            _identity, ("text",), "as an identity of that type is reported; no value where it cannot be one"
+            _identity,
+            ("text",),
+            "as an identity of that type is reported; no value where the text cannot be such an identity",
         ),
         "md5": Function(lambda: on_text(md5_hex), (), "MD5, in hex"),
         "extract": Function(extract, ("text",), "the part that a pattern of RE2 matches, or its first group"),
@@ -202,9 +206,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             lambda: _of_list(lambda values: plain(max(map(number_of, values)))), (), "the greatest number of a list"
         ),
         "unique": Function(lambda: _of_list(_unique), (), "a list without repetitions"),
-        "length": Function(_length, (), "how many code points, elements or fields"),
+        "length": Function(_length, (), "the number of code points, elements or fields"),
         "url_decode": Function(lambda: on_text(unquote_plus), (), "decode %XX and +"),
         "query": Function(query, ("text",), "one parameter of a URL's query string"),
     }
 )
-"""Every function there is."""
+"""All functions, by name."""

@@ -1,4 +1,4 @@
-"""A compiled mapping at work: one log entry to zero, one or many messages."""
+"""A compiled mapping, which converts one log entry to zero, one or many messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transforms.fields import Value, compile_path
 from transforms.mapping.comparisons import Predicate
 from transforms.mapping.elements import elements_of
 from transforms.mapping.readers import Rejected
-from transforms.mapping.rule import Make, Rule
+from transforms.mapping.rule import MakeMessages, Rule
 from transforms.mapping.trace import RuleTrace, trace_rule
 from transforms.values.text import Inconvertible, text_or_none
 
@@ -22,29 +22,29 @@ _NO_RULE = Skipped("no rule matched")
 _NO_RULE_REFUSED = Refusal(Stage.TRANSFORM, ReasonCode.NO_RULE_MATCHED, "no rule matched")
 _NO_MESSAGE = Skipped("nothing to report: no identity, or no element")
 
-_WORTH_CHOOSING = 3
-"""From so many rules on, looking up which can match is faster than asking each."""
+_LEAST_INDEXED = 3
+"""From this number of rules on, a lookup of the rules that can match is faster than a test of every rule."""
 
 
-_Step = tuple[Predicate, Make, Kind, str]
+_Step = tuple[Predicate, MakeMessages, Kind, str]
 
 
 class Mapper:
-    """A `Transform` made from a source file. Every rule whose `when` holds makes its message, users before events."""
+    """A `Transform` made from a source file. Every rule whose `when` holds makes its message; user messages come before events."""
 
     def __init__(self, rules: Sequence[Rule], *, dead_letter_rest: bool, first_event_only: bool = False) -> None:
-        """`first_event_only`: of the event rules only the first whose condition holds makes its messages."""
+        """`first_event_only`: among the event rules only the first whose condition holds makes its messages."""
         self._first_event_only = first_event_only
         self._rules = tuple(rules)
-        self._choice = _choose(self._rules)
+        self._index = _index_by_text(self._rules)
         self._steps = tuple(map(_step, self._rules))
         self._unmatched: Skipped | Refusal = _NO_RULE_REFUSED if dead_letter_rest else _NO_RULE
 
     def __call__(self, entry: LogEntry) -> Sequence[Message] | Skipped | Refusal:
-        """Convert one entry. What one rule refuses refuses the record: half of it is not reported in silence."""
+        """Convert one entry. A refusal of one rule refuses the whole record, so that no part of it is left out in silence."""
         steps = self._steps
-        if self._choice is not None:
-            value, by_text, others = self._choice
+        if self._index is not None:
+            value, by_text, others = self._index
             found = value(entry)
             if found.__class__ is str:
                 steps = by_text.get(found, others)
@@ -70,11 +70,11 @@ class Mapper:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules in the order in which they are asked: those of users, then those of events."""
+        """The rules in the order in which they run: those of users, then those of events."""
         return self._rules
 
     def identifiers(self, entry: LogEntry) -> set[str]:
-        """Return every value that some rule takes for an identifier, whether it matches the entry or not: what must not be shown."""
+        """Return every value that some rule reads as an identifier, whether the rule matches or not. These values must not be shown."""
         found: set[str] = set()
         for rule in self._rules:
             seen: Iterable[LogEntry] = [entry]
@@ -90,7 +90,7 @@ class Mapper:
         return found - {""}
 
     def explain(self, entry: LogEntry) -> list[RuleTrace]:
-        """Say of every rule whether it matched and what it made, or what did not hold."""
+        """Return a trace of every rule: whether it matched, and its messages or the lines that did not hold."""
         traces: list[RuleTrace] = []
         matched_before = ""
         for rule in self._rules:
@@ -107,7 +107,7 @@ class Mapper:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Return a value as a text; where an object or a list stands in its place, all that is in it."""
+    """Yield the text of a value; for an object or a list, the texts of all values in it."""
     if isinstance(value, Mapping | list):
         for each in value.values() if isinstance(value, Mapping) else value:
             yield from _texts(each)
@@ -119,13 +119,14 @@ def _step(rule: Rule) -> _Step:
     return rule.condition.holds, rule.make, rule.kind, rule.name
 
 
-def _choose(rules: Sequence[Rule]) -> tuple[Value, Mapping[str, tuple[_Step, ...]], tuple[_Step, ...]] | None:
-    """Find the path by which most rules ask for certain texts, and note for each text the rules that can match, in their order.
+def _index_by_text(rules: Sequence[Rule]) -> tuple[Value, Mapping[str, tuple[_Step, ...]], tuple[_Step, ...]] | None:
+    """Return the path of which most rules require certain texts, for each text the rules that can match it, and the rules for all other texts.
 
-    The rules found are still asked: this only spares asking those that cannot match.
+    The rules keep their order, and their conditions are still tested: the index only skips rules that cannot match. It is None where fewer
+    than `_LEAST_INDEXED` rules require a text of the same path.
     """
     asked = Counter(path for rule in rules for path in rule.condition.texts)
-    if not asked or max(asked.values()) < _WORTH_CHOOSING:
+    if not asked or max(asked.values()) < _LEAST_INDEXED:
         return None
     path = asked.most_common(1)[0][0]
     known = {text for rule in rules for text in rule.condition.texts.get(path, ())}

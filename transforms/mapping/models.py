@@ -91,7 +91,7 @@ class UserRule(BaseModel):
 
 
 def values_of(rule: EventRule | UserRule) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield every value that a rule reads but its conditions, with its place in the rule; of an `out_biz_id` each part."""
+    """Yield every value of a rule except its conditions, with its place in the rule; of an `out_biz_id` each part."""
     for key, written in rule:
         if key in {"identities", "attributes"}:
             yield from (((key, str(name)), each) for name, each in written.items())

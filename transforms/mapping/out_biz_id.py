@@ -1,4 +1,4 @@
-"""The `outBizId` of an event: taken from the log, or derived from it; deterministic in every case (reference, section 8)."""
+"""The `outBizId` of an event. It is taken from the log or derived from it, and is deterministic in every case (reference, section 8)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from transforms.mapping.values import FIRST_OF, compile_value, is_constant, name
 from transforms.values.text import Inconvertible, text_or_none
 
 HASH_CHARACTERS = 32
-"""128 bits of SHA-256, in hex: two different logs never meet by chance."""
+"""128 bits of SHA-256, in hex: two different logs never have the same hash by chance."""
 
-Maker = Callable[[LogEntry], str]
+MakeOutBizId = Callable[[LogEntry], str]
 """Makes the `outBizId` of an entry. Raises `Rejected` only."""
 
 
-def compile_out_biz_id(written: Any, scope: Scope, ordinal: int = 1) -> Maker:
+def compile_out_biz_id(written: Any, scope: Scope, ordinal: int = 1) -> MakeOutBizId:
     """Compile one field, several fields hashed together, `{content: [...]}`, `{content: all}` or `{position: true}`.
 
-    `ordinal` tells rules apart whose derived IDs would be equal on one record; see `ordinals`.
+    `ordinal` is the rule's number among the rules that would derive the same ID from one record; see `ordinals`.
 
     Raises:
-        BadExpression: it is none of these.
+        BadExpression: `written` is none of these.
     """
     if isinstance(written, list):
         return _hashed(written, scope)
@@ -50,7 +50,7 @@ def compile_out_biz_id(written: Any, scope: Scope, ordinal: int = 1) -> Maker:
     return required_text(compile_value(written, scope), "out_biz_id", ReasonCode.OUT_BIZ_ID_MISSING)
 
 
-def _hashed(parts: Sequence[Any], scope: Scope) -> Maker:
+def _hashed(parts: Sequence[Any], scope: Scope) -> MakeOutBizId:
     if not parts:
         raise BadExpression("an empty list", "fields such as [$.order.no, $.type]")
     if all(map(is_constant, parts)):
@@ -64,7 +64,7 @@ def _hashed(parts: Sequence[Any], scope: Scope) -> Maker:
                 text = text_or_none(value(entry))
             except Inconvertible as error:
                 raise Rejected(ReasonCode.FUNCTION_FAILED, f"out_biz_id: {error}") from None
-            # An empty part counts as missing: all entries without one would become the same event, of which one is reported.
+            # An empty part counts as missing: otherwise all entries without it would have one ID, and only one would be reported.
             if not text or text.isspace():
                 raise Rejected(ReasonCode.OUT_BIZ_ID_MISSING, "a part of out_biz_id has no value")
             content = text.encode("utf-8", "surrogatepass")
@@ -87,17 +87,20 @@ def _position(entry: LogEntry) -> str:
 
 
 def _placed(text: str, entry: LogEntry) -> str:
-    """Tell the entries of one record, and the elements of one entry, apart. The first entry needs no number: a record of one has the ID it always had."""
+    """Add the numbers of the entry and of the element, so that the IDs of one record differ.
+
+    The first entry has no number, so that the ID of a record with one entry stays what it always was.
+    """
     text = f"{text}.{entry.place}" if entry.place else text
     return f"{text}[{entry.index}]" if isinstance(entry, ElementEntry) else text
 
 
-def _numbered(make: Maker, ordinal: int) -> Maker:
+def _numbered(make: MakeOutBizId, ordinal: int) -> MakeOutBizId:
     return make if ordinal == 1 else lambda entry: f"{make(entry)}-{ordinal}"
 
 
 def _derivation(rule: EventRule) -> str:
-    """How a rule derives its ID from the record as a whole; "" where it names the fields itself."""
+    """Return the source of an ID that a rule derives from the whole record, "position" or "content"; "" where the rule names fields."""
     written = rule.out_biz_id
     if not isinstance(written, Mapping) or FIRST_OF in written:
         return ""
@@ -105,10 +108,11 @@ def _derivation(rule: EventRule) -> str:
 
 
 def ordinals(rules: Sequence[EventRule]) -> list[int]:
-    """Number the rules that may make the same event code with the same ID of one record: 1 for the first, which needs no number.
+    """Return a number for each rule: rules that may make the same event code with the same ID of one record have different numbers.
 
-    Such an ID says which record, not which event: without a number the second event of a record would be dropped as a duplicate. An event
-    code that is a path may be any code. A rule that names fields keeps what it names: there equal IDs mean the same event.
+    The first of them has 1, which its IDs leave out. An ID that is derived from the record identifies the record, not the event: without
+    a number the second event of a record would be dropped as a duplicate. An event code that is a path may be any code. A rule that
+    names fields has 1: there equal IDs mean the same event.
     """
     numbers: list[int] = []
     for place, rule in enumerate(rules):
@@ -126,7 +130,7 @@ def _same_code(one: EventRule, other: EventRule) -> bool:
 
 
 def out_biz_id_notes(settings: MappingSettings) -> list[Note]:
-    """Say of each rule what its `outBizId` brings with it where that may surprise; `log2mq check` prints it."""
+    """Return notes on the consequences of an `outBizId` that may surprise; `log2mq check` prints them."""
     notes = []
     numbers = ordinals(settings.events)
     for place, rule in enumerate(settings.events):
@@ -134,12 +138,12 @@ def out_biz_id_notes(settings: MappingSettings) -> list[Note]:
         texts = []
         if isinstance(written, list) or (isinstance(written, Mapping) and "content" in written):
             texts.append(
-                "a hash of content: a line that the producer repeats is reported once, and so are two honest lines that are equal in those fields"
+                "a hash of content: a line that the producer repeats is reported once, and so are two lines of different events that are equal in those fields"
             )
         elif isinstance(written, Mapping) and "position" in written:
             texts.append(
                 "the record's position: stable over replays, but a line that the producer repeats is reported twice, "
-                "and a topic made anew starts over with the same IDs"
+                "and a topic that is created again starts with the same IDs again"
             )
         if rule.for_each is not None and not _derivation(rule) and not names_element(written):
             texts.append(

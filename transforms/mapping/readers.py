@@ -1,4 +1,4 @@
-"""Readers of the fields every message has: texts that must not be empty, the time, identities, attributes. Compiled once; each raises `Rejected` only."""
+"""Readers of the fields that every message has: required texts, the time, identities, attributes. They are compiled once and raise `Rejected` only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transforms.values.times import DEFAULT_ZONE, LEAST_MS, MOST_MS, epoch_ms, i
 
 
 class Rejected(Exception):
-    """An entry from which a rule cannot make its message. Caught by the mapping, which makes a `Refusal` of it."""
+    """A rule cannot make its message of an entry. The mapping catches the exception and returns a `Refusal`."""
 
     def __init__(self, code: ReasonCode, reason: str) -> None:
         self.code = code
@@ -24,7 +24,7 @@ class Rejected(Exception):
 
 
 def required_text(value: Value, key: str, missing: ReasonCode = ReasonCode.FIELD_MISSING) -> Callable[[LogEntry], str]:
-    """Read a text that is not blank; a number is written out; true, false, an object or a list is no text."""
+    """Return a reader of a text that is not blank. A number is read as its text; true, false, an object and a list are no texts."""
 
     def text(entry: LogEntry) -> str:
         try:
@@ -40,7 +40,7 @@ def required_text(value: Value, key: str, missing: ReasonCode = ReasonCode.FIELD
 
 
 def optional_text(value: Value, key: str) -> Callable[[LogEntry], str]:
-    """Read a text as `required_text` does; an empty one where there is none."""
+    """Return a reader like that of `required_text`; a text that is absent or blank is read as an empty one."""
 
     def text(entry: LogEntry) -> str:
         try:
@@ -64,9 +64,10 @@ def _written(found: Any, key: str) -> str:
 def event_time(
     value: Value, zone_name: str = DEFAULT_ZONE, before_ms: int | None = None, after_ms: int | None = None
 ) -> Callable[[LogEntry], int]:
-    """Read the event's time: what `time(...)` made, a time since 1970 whose unit is told by its size, or ISO 8601, in `zone_name` where it has no zone.
+    """Return a reader of the event's time: a result of `time(...)`, a time since 1970 whose size tells its unit, or ISO 8601.
 
-    It may lie at most `before_ms` before, and `after_ms` after, Kafka's time of its record; None is any distance.
+    An ISO time without a zone is in `zone_name`. The time may lie at most `before_ms` before, and `after_ms` after, Kafka's timestamp of
+    the record; None sets no limit.
     """
     read_text = iso_reader(zone_name)
 
@@ -85,7 +86,7 @@ def event_time(
 
     def time_within(entry: LogEntry) -> int:
         found, at = time(entry), entry.record.timestamp
-        if at >= 0:  # else the topic keeps no times
+        if at >= 0:  # else the topic keeps no timestamps
             if before_ms is not None and found < at - before_ms:
                 raise Rejected(ReasonCode.TIME_INVALID, "event_time is earlier than event_times.before allows")
             if after_ms is not None and found > at + after_ms:
@@ -98,16 +99,16 @@ def event_time(
 def identities(
     values: Sequence[tuple[IdMapping, Value]], *, refuse_impossible: bool
 ) -> Callable[[LogEntry], list[dict[str, str]]]:
-    """Read identities, normalised by type; one that is missing is left out, one that is impossible by setting."""
+    """Return a reader of identities, normalised by type. A missing one is left out; an impossible one is left out or refused, by setting."""
     named = tuple((kind, kind.value, value) for kind, value in values)
 
     def read(entry: LogEntry) -> list[dict[str, str]]:
         found = []
         for kind, name, value in named:
             try:
-                there = value(entry)
-                possible = not isinstance(there, (bool, Mapping, list))  # their JSON would pass for an opaque ID
-                text = text_or_none(there) if possible else None
+                content = value(entry)
+                possible = not isinstance(content, (bool, Mapping, list))  # their JSON would pass for an opaque ID
+                text = text_or_none(content) if possible else None
             except Inconvertible as error:
                 raise Rejected(ReasonCode.FUNCTION_FAILED, f"identities.{name}: {error}") from None
             if possible and (not text or text.isspace()):
@@ -116,14 +117,14 @@ def identities(
             if normal is not None:
                 found.append({"customerId": normal, "idMapping": name})
             elif refuse_impossible:
-                raise Rejected(ReasonCode.IDENTITY_INVALID, f"identities.{name} cannot be one")
+                raise Rejected(ReasonCode.IDENTITY_INVALID, f"identities.{name} cannot be an identity of its type")
         return found
 
     return read
 
 
 def attributes(values: Sequence[tuple[str, Value]]) -> Callable[[LogEntry], dict[str, str]]:
-    """Read the attributes that have a value, each as a text."""
+    """Return a reader of the attributes that have a value, each as a text."""
     frozen = tuple(values)
 
     def read(entry: LogEntry) -> dict[str, str]:

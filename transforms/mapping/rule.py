@@ -10,20 +10,20 @@ from transforms.base import Kind
 from transforms.fields import Value
 from transforms.mapping.conditions import Condition
 
-Make = Callable[[LogEntry], dict[str, Any] | list[dict[str, Any]] | None]
-"""Makes one message's wire form, or those of several, None for none. Raises `Rejected` only."""
+MakeMessages = Callable[[LogEntry], dict[str, Any] | list[dict[str, Any]] | None]
+"""Makes the wire form of one message, or a list of those of several; None for no message. Raises `Rejected` only."""
 
 
 class Rule(NamedTuple):
-    """`personal` reads the values that it takes for identifiers of a customer.
+    """A compiled rule. `personal` reads the values that the rule takes for identifiers of a customer.
 
-    `elements` is the list of its `for_each`, `of_element` what must hold for an element.
+    `elements` reads the list of its `for_each`; `of_element` is the condition on an element.
     """
 
     name: str
     kind: Kind
     condition: Condition
-    make: Make
+    make: MakeMessages
     personal: tuple[Value, ...] = ()
     elements: Value | None = None
     of_element: Condition = Condition(lambda _: True)

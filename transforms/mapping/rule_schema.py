@@ -1,4 +1,4 @@
-"""The JSON Schemas of what a rule holds: conditions and values, which hold themselves. `transforms.mapping.models` names them."""
+"""The JSON Schemas of conditions and values, which may contain themselves. `transforms.mapping.models` refers to them by name."""
 
 from __future__ import annotations
 
@@ -125,4 +125,4 @@ RULE_DEFINITIONS: Mapping[str, Schema] = {
     },
     "values_by_property": {"type": "object", "propertyNames": {"minLength": 1}, "additionalProperties": ref("value")},
 }  # fmt: skip
-"""By name, what a type's JSON Schema means by `{"definition": NAME}`: it stands once under `$defs`, so that it may hold itself."""
+"""The definitions by name. A type refers to one as `{"definition": NAME}`. It stands once under `$defs`, so that it may contain itself."""

@@ -1,4 +1,4 @@
-"""What the expressions of a mapping may refer to by name, and the zone of times that name none."""
+"""The tables and secrets that the expressions of a mapping may name, and the zone of times that name none."""
 
 from __future__ import annotations
 

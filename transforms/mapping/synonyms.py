@@ -1,4 +1,4 @@
-"""What functions and comparisons are called in other tools: for whoever knows one of those, an error names what is meant here."""
+"""The names of functions and comparisons in other tools: an error message names the function or comparison that has that purpose here."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ FUNCTIONS_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("map", "enum", "table"), "lookup"),
     "urldecode": "url_decode",
 }
-"""What functions of this kind are called in other tools, where the name alone is not near."""
+"""The function here by its name in other tools, where the two names are not similar."""
 
-SAID_FOR_FUNCTIONS: Mapping[str, str] = {
+FUNCTION_HINTS: Mapping[str, str] = {
     **dict.fromkeys(("concat", "format", "append"), "a template such as '{{ $.a }}-{{ $.b }}', or prefix and suffix"),
     **dict.fromkeys(
         ("coalesce", "or", "first_of", "if_null"), "{first_of: [$.a, $.b]} in place of the expression, or default"
     ),
     **dict.fromkeys(("if", "case", "when"), "two rules with their own `when`, or lookup"),
 }
-"""What does the same where no function does: said as it stands here."""
+"""Another way to the same result, by the name of a function in other tools that has no equal here. A message quotes the hint as it is."""
 
 COMPARISONS_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("!=", "<>", "neq", "not"), "ne"),
@@ -42,7 +42,7 @@ COMPARISONS_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("nin", "none_of"), "not_in"),
     **dict.fromkeys(("present", "is_null", "null", "defined"), "exists"),
 }
-"""What comparisons are called in other tools, where the name alone is not near, or near to another."""
+"""The comparison here by its name in other tools, where the two names are not similar, or where another name here is more similar."""
 
 EQUALITY_ELSEWHERE = frozenset({"eq", "=", "==", "equals", "equal", "is"})
-"""What others call being equal, which has no name here."""
+"""The names of equality in other tools. Here equality has no name."""

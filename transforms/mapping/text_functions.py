@@ -1,4 +1,4 @@
-"""The functions of the mapping that work on texts. Each is built from its arguments, and works on the text that an attribute would have."""
+"""The functions of the mapping that change texts. Each is built from its arguments, and changes the text that an attribute would have."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from transforms.values.pattern import Pattern, PatternError
 from transforms.values.text import Inconvertible, text_of
 
 BoundFunction = Callable[[Any], Any]
-"""One function with its arguments: a value in, a value out. Raises `Inconvertible`."""
+"""A function with its arguments: it takes a value and returns a value. It raises `Inconvertible`."""
 
 MOST_CHARACTERS = 4 << 20
-"""No function makes a longer text: a small record cannot be blown up."""
+"""No function makes a longer text, so that a small record cannot fill the memory."""
 
 MOST_PARAMETERS = 1_000
 
@@ -77,7 +77,7 @@ def md5_hex(text: str) -> str:
 
 
 def extract(pattern: str) -> BoundFunction:
-    """Keep what a pattern of RE2 matches, or its first group."""
+    """Keep the part that a pattern of RE2 matches, or its first group."""
     try:
         part = Pattern(pattern, whole=False).part
     except PatternError as error:
@@ -86,7 +86,10 @@ def extract(pattern: str) -> BoundFunction:
 
 
 def query(name: str) -> BoundFunction:
-    """Read what stands between the first `?` and `#`; a text without `?` is taken for a query string itself. No URL is refused."""
+    """Read one parameter of the query string, which lies between the first `?` and `#`.
+
+    A text without `?` is itself taken for a query string. No URL is refused.
+    """
 
     def step(text: str) -> str | None:
         before, mark, after = text.partition("?")

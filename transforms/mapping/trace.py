@@ -1,4 +1,4 @@
-"""Why a rule did what it did with an entry, for `explain`: what was wanted and what was found."""
+"""The result of a rule for an entry with its reasons, for `explain`: what was expected and what was found."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from transforms.values.text import Inconvertible
 
 
 class LineResult(NamedTuple):
-    """One line of a condition against an entry: its text and the value found there; of `all`, `any` and `not` the findings `within` that decided.
+    """The result of one line of a condition: its text and the value found; of `all`, `any` and `not` the results `within` that decided.
 
-    `holds` says whether the line by itself does: within a `not` it is what holds that decides.
+    `holds` says whether the line itself holds. Within a `not` the lines that hold decide.
     """
 
     text: str
@@ -29,17 +29,17 @@ class LineResult(NamedTuple):
 
 
 class ElementTrace(NamedTuple):
-    """An element of a `for_each` that was left out, from 0, and what did not hold for it."""
+    """An element of a `for_each` that was left out: its place, from 0, and the lines that did not hold for it."""
 
     place: int
     unmet: tuple[LineResult, ...]
 
 
 class RuleTrace(NamedTuple):
-    """What one rule did with an entry.
+    """The result of one rule for an entry.
 
-    `unmet` is what did not hold; `not_asked` names the rule that matched before, where only the first may. With `for_each`, `elements` is how many
-    there were (None: no list was there), and `left_out` those that its conditions on the element left out.
+    `unmet` are the lines that did not hold. `not_asked` names the earlier rule that matched, where only the first rule may. With `for_each`,
+    `elements` is the number of elements (None: there was no list), and `left_out` are the elements for which the condition did not hold.
     """
 
     rule: str
@@ -54,17 +54,17 @@ class RuleTrace(NamedTuple):
 
 
 def trace_rule(rule: Rule, entry: LogEntry) -> RuleTrace:
-    """Ask a rule as the mapping does, and say what it answered and why."""
+    """Run a rule as the mapping does, and return its result with the reasons."""
     if failed := unmet(rule.condition.parts, entry):
         return RuleTrace(rule.name, matched=False, unmet=failed)
     trace = RuleTrace(rule.name, matched=True, for_each=rule.elements is not None)
     if rule.elements is not None:
-        with suppress(Rejected, Inconvertible):  # said below
-            there = rule.elements(entry)
+        with suppress(Rejected, Inconvertible):  # `make` raises it again below
+            elements = rule.elements(entry)
             parts = rule.of_element.parts
             seen = [(each.index, unmet(parts, each)) for each in elements_of(entry, rule.elements)]
             left_out = tuple(ElementTrace(index, failed) for index, failed in seen if failed)
-            trace = trace._replace(elements=None if there is None else len(seen), left_out=left_out)
+            trace = trace._replace(elements=None if elements is None else len(seen), left_out=left_out)
     try:
         result = rule.make(entry)
     except Rejected as rejected:
@@ -74,16 +74,16 @@ def trace_rule(rule: Rule, entry: LogEntry) -> RuleTrace:
 
 
 def unmet(parts: Sequence[Part], entry: LogEntry) -> tuple[LineResult, ...]:
-    """Return what of a condition does not hold: nothing, where it holds."""
-    return tuple(_finding(part, entry, holds=False) for part in parts if not part.test(entry))
+    """Return the lines of a condition that do not hold; none where the condition holds."""
+    return tuple(_line_result(part, entry, holds=False) for part in parts if not part.test(entry))
 
 
 def _met(parts: Sequence[Part], entry: LogEntry) -> tuple[LineResult, ...]:
-    return tuple(_finding(part, entry, holds=True) for part in parts)
+    return tuple(_line_result(part, entry, holds=True) for part in parts)
 
 
-def _finding(part: Part, entry: LogEntry, *, holds: bool) -> LineResult:
-    """Say why one line holds, or does not. Of several conditions those are named that decide it."""
+def _line_result(part: Part, entry: LogEntry, *, holds: bool) -> LineResult:
+    """Return the result of one line with its reasons: of several conditions within it only those that decide."""
     if part.value is not None:
         return LineResult(part.text, holds, part.value(entry))
     if part.combined == "not":

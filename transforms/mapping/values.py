@@ -1,4 +1,4 @@
-"""What may stand for a value in the mapping: a constant, an expression, a text with expressions in it, or the first of several.
+"""The values of the mapping: a constant, an expression, a text with expressions in it, or the first of several.
 
 9.90                                            a constant
 $.order.amount | divide(100)                    an expression: a path, with functions behind it
@@ -26,14 +26,12 @@ THEN = "then"
 MOST_CHOICES = 20
 MOST_PLACES = 50
 
-_PLACE = re.compile(
-    r"\{\{\s*((?=[$@]).*?)\s*\}\}"
-)  # neither can be matched in two ways: the first two braces that close end it
+_PLACE = re.compile(r"\{\{\s*((?=[$@]).*?)\s*\}\}")  # it matches in one way only: the first two closing braces end it
 _ELEMENT = re.compile(r"\$(?:item|index)(?![A-Za-z0-9_])")
 
 
 def compile_value(written: Any, scope: Scope) -> Value:
-    """Compile what stands in the source file for a value.
+    """Compile a value as it is written in the source file.
 
     Raises:
         BadExpression: a path, a function or its arguments are wrong.
@@ -56,7 +54,7 @@ def is_constant(written: Any) -> bool:
 
 
 def expressions_of(written: Any) -> list[str]:
-    """Return the expressions in what stands for a value, in their order, with all the functions that they go through; none in a constant."""
+    """Return the expressions in a value, in their order, each with all functions that are applied to it; none in a constant."""
     if isinstance(written, str):
         if is_path(written):
             return [written]
@@ -72,12 +70,12 @@ def _is_first_of(written: Any) -> bool:
 
 
 def text_around(written: Any) -> str:
-    """Return what of a text is no expression: what is reported as it stands there."""
+    """Return the parts of a text outside its expressions, which are reported as they are written."""
     return _PLACE.sub("", written) if isinstance(written, str) and not is_path(written) else ""
 
 
 def functions_of(written: Any) -> list[str]:
-    """Return the functions that what is one expression ends with, in their order; those of the first of several."""
+    """Return the functions of a value that is one expression, in their order; of a `first_of` those of its first choice and of `then`."""
     if _is_first_of(written):
         behind = functions_in(f"$ | {written[THEN]}") if THEN in written else []
         return [*functions_of(_choices(written)[0]), *behind]
@@ -85,12 +83,12 @@ def functions_of(written: Any) -> list[str]:
 
 
 def sources_of(written: Any) -> list[str]:
-    """Return the paths that the expressions begin with: where the values stand in the entry, before any function."""
+    """Return the paths that the expressions of a value begin with: the places of the values in the entry, before any function."""
     return [source_in(each) for each in expressions_of(written)]
 
 
 def names_element(written: Any) -> bool:
-    """Whether a value, or a condition with all that is in it, names `$item` or `$index`: the element of a rule's `for_each`."""
+    """Whether a value or a condition names, at any depth, `$item` or `$index`: the element of a rule's `for_each`."""
     if isinstance(written, Mapping):
         return any(names_element(part) for pair in written.items() for part in pair)
     if isinstance(written, list):
@@ -99,10 +97,10 @@ def names_element(written: Any) -> bool:
 
 
 def constant_of(written: Any) -> Any:
-    """Return the constant that is meant: `$$` and `@@` at the start of a text stand for one of them.
+    """Return the constant that is written in the source file; `$$` and `@@` at the start of a text stand for `$` and `@`.
 
     Raises:
-        BadExpression: it is nothing that JSON can hold, or a list or mapping with a path in it, which would be reported as it is written.
+        BadExpression: JSON cannot hold the value, or it is a list or mapping with a path in it, which would be reported as it is written.
     """
     if isinstance(written, str):
         _must_be_text(written)
@@ -129,7 +127,7 @@ def _must_be_text(written: str) -> None:
 
 
 def constant_text(written: Any) -> str | None:
-    """Return the text that a value of the source file always has; None where the entry decides, or where it has none."""
+    """Return the text that a value of the source file always has; None where the entry decides, or where the value has no text."""
     try:
         return text_or_none(constant_of(written)) if is_constant(written) else None
     except (BadExpression, Inconvertible):
@@ -137,7 +135,7 @@ def constant_text(written: Any) -> str | None:
 
 
 def constant_texts(written: Any, tables: Tables) -> list[str]:
-    """Return the texts that a value can come to whatever the entry holds: a constant, what stands in a lookup's table, defaults and choices."""
+    """Return the texts that a value can have independently of the entry's own text: a constant, the values of a lookup's table, defaults and choices."""
     if _is_first_of(written):
         if THEN in written:
             return constant_texts(f"$ | {written[THEN]}", tables)
@@ -167,7 +165,7 @@ def _first_of(values: Sequence[Value]) -> Value:
 
 
 def _template(written: str, scope: Scope) -> Value:
-    """A part without a value leaves the whole text without one: half a text would be reported as a whole one."""
+    """Compile a template. Where one of its parts has no value, the whole text has none: half a text would be reported as a whole one."""
     parts: list[Value | str] = []
     position = 0
     for found in _PLACE.finditer(written):

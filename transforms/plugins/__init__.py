@@ -1,1 +1,1 @@
-"""Plug-ins: found, loaded, called within a time limit, described. It knows no mapping."""
+"""Plug-ins: how one is found, loaded, called within a time limit, and described. This room knows no mapping."""

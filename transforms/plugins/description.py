@@ -1,4 +1,4 @@
-"""What a plug-in says of itself: its docstring, the options of its model, where it comes from; or why it cannot be used."""
+"""The description of a plug-in: its docstring, the options of its model, where it comes from; or why it cannot be used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transforms.plugins.factory import Factory, as_factory, import_factory, inst
 from transforms.plugins.file import factory_names, import_file
 
 MOST_IMPORTING_S = 5.0
-"""A list of plug-ins waits no longer for one of them."""
+"""The longest time that a list of plug-ins waits for the import of one, in seconds."""
 
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "nothing"}
 _MODULE_NAMES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
@@ -33,9 +33,9 @@ class OptionDescription(NamedTuple):
 
 
 class PluginDescription(NamedTuple):
-    """One plug-in. `place` is its module and name or its file, `distribution` the name and version of what was installed.
+    """One plug-in. `place` is its module and name or its file, `distribution` the name and version of its package.
 
-    `options` is None where it has no model for them. `problem` says why it cannot be used, and is empty where it can.
+    `options` is None where the plug-in has no model of its options. `problem` says why it cannot be used, and is empty where it can.
     """
 
     name: str
@@ -47,7 +47,7 @@ class PluginDescription(NamedTuple):
 
 
 def describe_installed() -> list[PluginDescription]:
-    """Import every installed plug-in, each for at most `MOST_IMPORTING_S`, and say what it is. Nothing is called."""
+    """Return the descriptions of all installed plug-ins. Each is imported, within `MOST_IMPORTING_S`; no factory is called."""
     points = installed_plugins()
     often = Counter(point.name for point in points)
     described = []
@@ -65,10 +65,10 @@ def describe_installed() -> list[PluginDescription]:
 
 
 def describe_file(path: Path) -> list[PluginDescription]:
-    """Import a file, for at most `MOST_IMPORTING_S`, and say what each factory in it is.
+    """Return the descriptions of the factories in a file, which is imported within `MOST_IMPORTING_S`.
 
     Raises:
-        MappingFaults: it cannot be read or imported.
+        MappingFaults: the file cannot be read or imported.
     """
     module = import_file(path, MOST_IMPORTING_S)
     described = []

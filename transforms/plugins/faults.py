@@ -1,4 +1,4 @@
-"""What a plug-in's own code does wrong before it has seen a record, said as faults of the source file: never a traceback, never a value of its options."""
+"""Errors of a plug-in's own code before its first record, as faults of the source file: never a traceback, never a value of its options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from transforms.fault import Fault, KeyPath, MappingFaults
+from transforms.fault import KeyPath, MappingFault, MappingFaults
 from transforms.plugins.time_limit import TimeLimit, TookTooLong
 
 PLUGIN: KeyPath = ("transform", "plugin")
@@ -19,7 +19,7 @@ OPTIONS: KeyPath = ("transform", "options")
 
 _MOST_QUOTED = 300
 _LEAST_SECRET = 4
-"""Shorter values of options are no secrets, and would mask parts of words."""
+"""Fewest characters of a value that is masked. Shorter values are no secrets, and would mask parts of words."""
 
 _HERE, _PYTHON = str(Path(__file__).parent), sysconfig.get_path("stdlib")
 
@@ -29,39 +29,43 @@ class PluginNotFound(MappingFaults):
 
 
 class InvalidOptions(MappingFaults):
-    """The options break the plug-in's own model. `error` is pydantic's account of it, for whoever can say it better."""
+    """The options break the plug-in's own model. `error` is pydantic's error, for a caller that can word it better."""
 
     def __init__(self, name: str, model: type[BaseModel], error: ValidationError, options: Mapping[str, Any]) -> None:
         self.model = model
         self.error = error
         super().__init__(
-            Fault((*OPTIONS, *each["loc"]), masked(each["msg"], options), f"what the plug-in {name!r} takes")
+            MappingFault(
+                (*OPTIONS, *each["loc"]), masked(each["msg"], options), f"options that the plug-in {name!r} takes"
+            )
             for each in error.errors(include_url=False, include_input=False)
         )
 
 
 def one_fault(location: KeyPath, found: str, expected: str) -> MappingFaults:
-    """Return one fault, to be raised."""
-    return MappingFaults([Fault(location, found, expected)])
+    """Return the exception for one fault."""
+    return MappingFaults([MappingFault(location, found, expected)])
 
 
-def called(call: Callable[[Any], Any], argument: Any, location: KeyPath, what: str, most_s: float) -> Any:
-    """Return what a plug-in's own code returns. Where it raises, `what` says what has failed; the line is put behind it.
+def call_plugin_code(call: Callable[[Any], Any], argument: Any, location: KeyPath, what: str, most_s: float) -> Any:
+    """Call code of a plug-in and return its result. `what` says in a message which part of the plug-in failed; the message adds the line.
 
     Raises:
-        MappingFaults: it raised, or took longer than `most_s` seconds.
+        MappingFaults: the code raised, or took longer than `most_s` seconds.
     """
     try:
         return TimeLimit(most_s).run(call, argument)
     except TookTooLong:
-        raise one_fault(location, f"{what} (it takes longer than {most_s:g} s)", "code that comes to an end") from None
+        raise one_fault(location, f"{what} (it takes longer than {most_s:g} s)", "code that ends") from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plug-in's own code; a panic in Rust is no `Exception`
         options = argument if isinstance(argument, Mapping) else {}
         message = masked(" ".join(str(error).split())[:_MOST_QUOTED], options)
         found = f"{what} ({type(error).__name__}{_at(error)})" + (f": {message}" if message else "")
-        expected = "what its documentation says" if location is OPTIONS else "a plug-in that can be"
+        expected = (
+            "options as its documentation describes them" if location is OPTIONS else "a plug-in without this error"
+        )
         raise one_fault(location, found, expected) from None
 
 
@@ -72,7 +76,7 @@ def _at(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Return file and line at which foreign code raised, as far down as it is the same file that was called first."""
+    """Return the file and line at which foreign code raised: the deepest line of the first foreign file in the traceback."""
     trace: TracebackType | None = error.__traceback__
     called_file, line = "", 0
     while trace is not None:
@@ -88,7 +92,7 @@ def _is_foreign(file: str) -> bool:
 
 
 def masked(text: str, options: Mapping[str, Any]) -> str:
-    """Quote what the author says, without the values of options: one may be a secret."""
+    """Return a text with the values of options masked, since one of them may be a secret."""
     for value in sorted(_texts(options), key=len, reverse=True):
         text = text.replace(value, "***")
     return text

@@ -1,4 +1,4 @@
-"""A plug-in in a Python file: imported by its path, as a module of its own."""
+"""A plug-in in a Python file, which is imported by its path as a module of its own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from transforms.plugins.faults import FILE, called, one_fault
+from transforms.plugins.faults import FILE, call_plugin_code, one_fault
 
 
 def import_file(path: Path, most_s: float) -> ModuleType:
-    """Import a Python file by its path. Nothing is looked for elsewhere, and no compiled code is read or left beside it.
+    """Import a Python file by its path. No other path is searched, and no compiled code is read or written beside the file.
 
     Raises:
-        MappingFaults: it cannot be read or imported, or takes longer than `most_s` seconds.
+        MappingFaults: the file cannot be read or imported, or its import takes longer than `most_s` seconds.
     """
     expected = "a Python file, its path relative to the source file's folder"
     try:
@@ -33,14 +33,14 @@ def import_file(path: Path, most_s: float) -> ModuleType:
         source = path.read_bytes()
     except (OSError, ValueError) as error:
         raise one_fault(FILE, f"{path}, which cannot be read ({type(error).__name__})", expected) from None
-    module: ModuleType = called(
+    module: ModuleType = call_plugin_code(
         lambda each: _module(path.resolve(), each), source, FILE, f"{path}, which cannot be imported", most_s
     )
     return module
 
 
 def factory_names(module: ModuleType) -> list[str]:
-    """Return the names of what may be a factory: public functions and classes of the module's own that take one argument, and no entry."""
+    """Return the names of possible factories: public functions and classes that the module defines, with one argument that is no `entry`."""
     return [
         name
         for name, each in vars(module).items()
@@ -62,7 +62,7 @@ def _takes_options(call: Callable[..., Any]) -> bool:
 
 
 class _SourceLoader(SourceFileLoader):
-    """Compiles the source it was given. A `.pyc` beside it would be another file to trust, and stale for a second after each change."""
+    """Compiles the given source. A `.pyc` beside the file would be another file to trust, and out of date for a second after each change."""
 
     def __init__(self, name: str, path: Path, source: bytes) -> None:
         super().__init__(name, str(path))
@@ -74,7 +74,7 @@ class _SourceLoader(SourceFileLoader):
 
 
 def _module(path: Path, source: bytes) -> ModuleType:
-    """Run a file as a module whose name no other has. It is found in `sys.modules`, where pydantic looks names of annotations up."""
+    """Run a file as a module with a name of its own. The module is in `sys.modules`, where pydantic looks up the names in annotations."""
     stem = re.sub(r"\W", "_", path.stem)
     name = f"log2mq_plugin_{stem}_{blake2b(str(path).encode(), digest_size=4).hexdigest()}"
     loader = _SourceLoader(name, path, source)

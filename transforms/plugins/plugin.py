@@ -1,7 +1,7 @@
-"""Python plug-ins, under the same contract as the mapping: found by entry point in the group `log2mq.transforms`, or in a file.
+"""Python plug-ins, under the same contract as the mapping. One is found by its entry point in the group `log2mq.transforms`, or in a file.
 
-A plug-in is a factory: called once with the options of the source file, it returns what converts one `LogEntry` into any
-number of `EventMessage` and `CustomerMessage`.
+A plug-in is a factory. It is called once, with the options of the source file. It returns a function that converts one `LogEntry`
+into any number of `EventMessage` and `CustomerMessage`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from transforms.plugins.faults import place_of
 from transforms.plugins.time_limit import TimeLimit, TookTooLong
 
 MOST_MESSAGES = 10_000
-"""A plug-in that makes more of one record is taken to have no end."""
+"""The most messages that a plug-in may make of one entry. A plug-in that makes more counts as endless."""
 
 MOST_MS = 500
-"""How long a plug-in may take for one entry where the source file says nothing."""
+"""The time limit for one entry, in ms, where the source file sets none."""
 
 _TRIES = 2
-"""An entry is given a second time before it is refused for its time: a machine that stood still is no fault of a record."""
+"""An entry that took too long is converted once more before it is refused, since the machine may have been busy."""
 
 _KEPT_FOR_THE_JOB = ("organizationId", "workspaceId", "v")
 _MODELS: tuple[tuple[type[EventMessage | CustomerMessage], Kind], ...] = (
@@ -42,16 +42,16 @@ def load_plugin(name: str, options: Mapping[str, Any], *, file: Path | None = No
     """Import a plug-in, from `file` or else by its entry point's name, and give it a copy of its options. Each entry may take `most_ms`.
 
     Raises:
-        PluginNotFound: there is no such plug-in; a `MappingFaults` like the others.
-        InvalidOptions: the options break the plug-in's own model; likewise.
-        MappingFaults: it cannot be imported, is no factory, or does not take the options.
+        PluginNotFound: there is no such plug-in; this is a `MappingFaults`.
+        InvalidOptions: the options break the plug-in's own model; this is a `MappingFaults` too.
+        MappingFaults: the plug-in cannot be imported, is no factory, or does not take the options.
     """
     factory = installed_factory(name) if file is None else file_factory(file, name)
     return Plugin(name, factory.make(options), most_ms)
 
 
 class Plugin:
-    """A `Transform` around a plug-in's callable: whatever it does costs its record, not the job."""
+    """A `Transform` around a plug-in's callable. A fault of the callable refuses the record and does not stop the job."""
 
     def __init__(self, name: str, convert: PluginTransform, most_ms: int = MOST_MS) -> None:
         self._name = name
@@ -61,14 +61,14 @@ class Plugin:
         self._skipped = Skipped(f"plug-in {name}")
 
     def __call__(self, entry: LogEntry) -> Sequence[Message] | Skipped | Refusal:
-        """Convert one entry. The plug-in gets a copy: what it changes there changes nothing here.
+        """Convert one entry. The plug-in gets a copy of the entry, so that it cannot change the entry itself.
 
-        The copy costs about 1 us for every ten values of the entry, the limit on its time 1 us; each message is checked against its model, which
-        costs 5 to 10 us. In any other thread than the process's main one its time is not limited.
+        The copy costs about 1 us for every ten values of the entry, the time limit 1 us. Each message is checked against its model, which
+        costs 5 to 10 us. The time is limited only in the process's main thread.
         """
         place = entry.record
         for _ in range(_TRIES):
-            # A record of Kafka's keeps its headers in a list.
+            # The headers of a record from Kafka are a list, which the plug-in could change.
             record = RawRecord(place.topic, place.partition, place.offset, place.timestamp, place.key, place.value, tuple(place.headers))  # fmt: skip
             try:
                 return self._limit.run(self._answer, LogEntry(copied(entry.fields), record, entry.place))
@@ -89,7 +89,7 @@ class Plugin:
         return messages or self._skipped
 
     def _read(self, returned: Any) -> list[Message] | Refusal:
-        """Take what the plug-in returned, generators too, users before events."""
+        """Read the messages that the plug-in returned, also from a generator; user messages come before events."""
         if isinstance(returned, EventMessage | CustomerMessage) or not isinstance(returned, Iterable):
             return self._refuse(
                 ReasonCode.PLUGIN_OUTPUT,
@@ -108,8 +108,8 @@ class Plugin:
     def _message(self, returned: Any) -> Message | Refusal:
         for model, kind in _MODELS:
             if isinstance(returned, model):
-                # What was made without validation (`model_construct`, `model_copy`) is validated here; pydantic's own warnings would
-                # print the record's values.
+                # A message made without validation (`model_construct`, `model_copy`) is validated here. pydantic's own warnings are
+                # off: they would print the record's values.
                 wire = returned.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
                 try:
                     model.model_validate(wire)
@@ -123,7 +123,7 @@ class Plugin:
         )
 
     def _invalid(self, code: ReasonCode, what: str, error: ValidationError) -> Refusal:
-        """Say which fields of a message are wrong: the names of the model only, never a value or a key of the record."""
+        """Return a refusal that names the wrong fields of a message: only names of the model, never a value or a key of the record."""
         fields = {name: None for model, _ in _MODELS for field in model.model_fields for name in _names(model, field)}
         wrong = [str(each["loc"][0]) for each in error.errors(include_url=False, include_input=False) if each["loc"]]
         named = sorted({name for name in wrong if name in fields})

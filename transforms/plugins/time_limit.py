@@ -1,7 +1,7 @@
-"""A bound on how long foreign code may run: an alarm that interrupts it, wherever in Python it is.
+"""A limit on the run time of foreign code: an alarm interrupts the code, wherever in Python it is.
 
-The kernel's alarm is taken because it also ends what blocks (a sleep, a socket) and what looks up from time to time (a regular expression that
-blows up). What runs in C and never looks up cannot be interrupted from within its process.
+The kernel's alarm also interrupts calls that block (a sleep, a socket) and C code that checks for signals (a regular expression that backtracks).
+C code that never checks for signals cannot be interrupted from within its process.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
-AGAIN_S = 0.02
-"""Code that swallows the interruption is interrupted again after so long: long enough to tidy up."""
+REPEAT_S = 0.02
+"""Code that catches the interruption is interrupted again after this time, in seconds: long enough to clean up."""
 
-_PATIENT = 5
-_HAMMER_S = 0.000_05
-"""After some more, so often that one soon falls between catching the last and trying again."""
+_SLOW_REPEATS = 5
+_FAST_REPEAT_S = 0.000_05
+"""After `_SLOW_REPEATS` interruptions the alarm comes this often. One soon comes while the code is outside its `try` block."""
 
 _LEAST_S = 0.001
 _MAIN_THREAD = threading.main_thread().ident
@@ -29,24 +29,24 @@ Result = TypeVar("Result")
 
 
 class TookTooLong(BaseException):
-    """The call was interrupted. No `Exception`, so that foreign code does not catch it by accident."""
+    """The call was interrupted. It is no `Exception`, so that foreign code does not catch it by accident."""
 
 
 class TimeLimit:
     """Runs calls and interrupts those that take longer than `limit_s` seconds.
 
-    Python hands signals to a process's main thread alone, so calls in any other thread are not limited. Between calls no alarm is
-    set; a timer and a handler of SIGALRM that someone else had set are there again after each call. A call costs 1.3 us more.
+    Python handles signals only in the process's main thread, so calls in other threads are not limited. Between calls no alarm is
+    set; after each call a timer and a SIGALRM handler of other code are set again. The limit costs 1.3 us a call.
     """
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
 
     def run(self, call: Callable[[Argument], Result], argument: Argument) -> Result:
-        """Return what `call(argument)` returns. `call` is a function written in Python, and calls no `run` itself.
+        """Return the result of `call(argument)`. `call` is a function written in Python, and does not call `run` itself.
 
         Raises:
-            TookTooLong: it was interrupted.
+            TookTooLong: the call was interrupted.
         """
         if threading.get_ident() != _MAIN_THREAD:
             return call(argument)
@@ -55,13 +55,13 @@ class TimeLimit:
         handler = _signal.getsignal(signal.SIGALRM)
         if handler is not _interrupt:
             _signal.signal(signal.SIGALRM, _interrupt)
-        left_s, interval_s = signal.setitimer(signal.ITIMER_REAL, self._limit_s, AGAIN_S)
+        left_s, interval_s = signal.setitimer(signal.ITIMER_REAL, self._limit_s, REPEAT_S)
         begun_s = time.monotonic() if left_s else 0.0
         try:
             return call(argument)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            if handler is not _interrupt and callable(handler):  # the default one would end the process
+            if handler is not _interrupt and callable(handler):  # the default handler would end the process
                 _signal.signal(signal.SIGALRM, handler)
             if left_s:
                 left_s = max(left_s - (time.monotonic() - begun_s), _LEAST_S)
@@ -72,15 +72,15 @@ _interruptions = 0
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
-    """Interrupt what a `run` has called, never `run` itself nor what is around it: an alarm may come in the moment before it is switched off."""
+    """Interrupt the code that `run` has called, never `run` itself or its callers: an alarm may come just before it is switched off."""
     global _interruptions  # noqa: PLW0603
     if frame is None or frame.f_code is _RUN:
         return
     while (frame := frame.f_back) is not None:
         if frame.f_code is _RUN:
             _interruptions += 1
-            if _interruptions == _PATIENT:
-                signal.setitimer(signal.ITIMER_REAL, _HAMMER_S, _HAMMER_S)
+            if _interruptions == _SLOW_REPEATS:
+                signal.setitimer(signal.ITIMER_REAL, _FAST_REPEAT_S, _FAST_REPEAT_S)
             raise TookTooLong
 
 

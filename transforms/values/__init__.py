@@ -1,1 +1,1 @@
-"""Numbers, text, times and patterns, as values of a log. It knows no rule."""
+"""Numbers, texts, times and patterns as values of a log. This room knows no rule of a mapping."""

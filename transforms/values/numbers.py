@@ -10,7 +10,7 @@ from typing import Any
 from transforms.values.text import Inconvertible
 
 MOST_DIGITS = 1_000
-"""No number has more, written without exponent."""
+"""The most digits that a number may have, written without exponent."""
 
 _MOST_BITS = 3_325
 """An integer of more bits has more than 1,000 digits."""
@@ -18,9 +18,9 @@ _MOST_BITS = 3_325
 _EXACT = Context(prec=4_000, rounding=ROUND_HALF_UP, traps=[Inexact])
 _WIDE = Context(prec=4_000, rounding=ROUND_HALF_UP, traps=[])
 _SHORT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[])
-"""For a quotient without an end, such as 1/3: 28 digits, as Python's own default."""
+"""For a quotient without end, such as 1/3: 28 digits, which is Python's own default."""
 _SHORT_EXACT = Context(prec=28, rounding=ROUND_HALF_UP, traps=[Inexact])
-"""Most quotients are exact in few digits; looking for thousands takes eight times as long."""
+"""Most quotients are exact in few digits; a calculation with thousands of digits takes eight times as long."""
 
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 _SHORT_INTEGER = 10**18
@@ -30,10 +30,10 @@ Calculation = Callable[[Any], Any]
 
 
 def number_of(value: Any) -> Decimal:
-    """Return a number, or a text that is one, exactly.
+    """Return the exact value of a number, or of a text that is a number.
 
     Raises:
-        Inconvertible: it is none, or has more than 1,000 digits.
+        Inconvertible: the value is no number, or has more than 1,000 digits.
     """
     kind = value.__class__
     if kind is int:
@@ -60,7 +60,7 @@ def number_of(value: Any) -> Decimal:
 
 
 def _has_too_many_digits(number: Decimal, text: str | Decimal) -> bool:
-    """Count the digits, which takes a while, only where a text is not shorter anyway."""
+    """Whether a number has too many digits. Counting them takes time, so it is left out where the text is short enough."""
     if text.__class__ is str and len(text) <= MOST_DIGITS:
         return False
     return len(number.as_tuple().digits) > MOST_DIGITS
@@ -78,12 +78,12 @@ def multiplied(factor: int | Decimal) -> Calculation:
 
 
 def divided(divisor: int | Decimal) -> Calculation:
-    """Divide, exactly where the quotient has an end, else to 28 digits."""
+    """Divide: exactly where the quotient has an end, else to 28 digits."""
     return _shifted(divisor) if divisor in _POWERS_OF_TEN else _divided(divisor)
 
 
 def _shifted(divisor: int | Decimal) -> Calculation:
-    """Divide by a power of ten, as cents to yuan: a number that is no long one needs its point moved only, in half the time."""
+    """Divide by a power of ten, such as cents to yuan. In a short integer only the decimal point moves, which takes half the time."""
     whole, places = int(divisor), _POWERS_OF_TEN[divisor]
     other = _divided(divisor)
 
@@ -120,18 +120,18 @@ def added(summand: int | Decimal) -> Calculation:
 
 
 def float_or_exact(exact: Decimal) -> float | Decimal:
-    """Return a float where its shortest form is the number, or one so small that none is exact; else the number as it is."""
+    """Return a float where its shortest form is exactly the number, or where the number is too small for an exact float; else the decimal itself."""
     near = float(exact)
     return near if isfinite(near) and (Decimal(repr(near)) == exact or abs(near) < _SMALLEST_NORMAL) else exact
 
 
 def magnitude(value: Any) -> int | Decimal:
-    """Leave the sign away. `abs` would round to 28 digits."""
+    """Return a number without its sign. `abs` would round it to 28 digits."""
     return plain(number_of(value).copy_abs())
 
 
 def total(values: Sequence[Any]) -> int | Decimal:
-    """Sum up, exactly."""
+    """Return the exact sum."""
     found = Decimal(0)
     for each in values:
         found = _WIDE.add(found, number_of(each))
@@ -154,7 +154,7 @@ def whole(value: Any) -> int:
     """Return a whole number; `12.0` is one, `12.5` is none.
 
     Raises:
-        Inconvertible: it is none.
+        Inconvertible: the value is no whole number.
     """
     number = number_of(value)
     if number != number.to_integral_value():

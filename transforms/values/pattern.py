@@ -1,6 +1,6 @@
-"""Regular expressions that cannot blow up: the one door to RE2, whose time grows with the text's length and no faster.
+"""Regular expressions of RE2, whose time is linear in the length of the text. Only this file imports `re2`.
 
-RE2 has no look-around and no back-references; in return no pattern and no text make it back-track.
+RE2 has no look-around and no back-references; in return it never backtracks, whatever the pattern and the text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _bytes(text: str) -> bytes:
 
 
 class PatternError(ValueError):
-    """A pattern does not compile. The message says what is wrong with it."""
+    """A pattern does not compile. The message names the fault."""
 
 
 class Pattern:
@@ -60,9 +60,9 @@ class Pattern:
         return self._find(_bytes(text)) is not None
 
     def part(self, text: str) -> str | None:
-        """Return what the first group matched, or all that matched where there is no group; None where nothing matches.
+        """Return the text of the first group, or of the whole match where the pattern has no group; None where nothing matches.
 
-        Half a surrogate pair is no UTF-8, and so three characters to RE2: what matched of it is U+FFFD.
+        Half a surrogate pair is no UTF-8, so RE2 reads three characters. A match of only some of them becomes U+FFFD.
         """
         content = _bytes(text)
         found = self._find(content)
@@ -72,7 +72,7 @@ class Pattern:
         return content[start:end].decode(errors="replace") if start >= 0 else None
 
     def named(self, text: bytes) -> dict[str, str] | None:
-        """Return what the named groups matched, without those that took no part; None where nothing matches."""
+        """Return the texts of the named groups, without groups that took no part in the match; None where nothing matches."""
         found = self._find(text)
         if found is None:
             return None
@@ -84,7 +84,7 @@ class Pattern:
         return fields
 
     def groups(self, text: bytes) -> tuple[str, ...] | None:
-        """Return what each group matched, "" for one that took no part; None where the pattern does not match."""
+        """Return the text of each group, "" for a group that took no part in the match; None where nothing matches."""
         found = self._find(text)
         if found is None:
             return None

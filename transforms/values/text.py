@@ -1,4 +1,4 @@
-"""The text of a value, by the rule of attributes, and the word for a value that has none."""
+"""The text of a value, by the rule of attributes, and the exception for a value that a function cannot use."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _LEAST_PLAIN, _MOST_PLAIN = 1e-4, 1e16
 
 
 class Inconvertible(Exception):
-    """A function cannot work on the value it was given. Caught by the mapping; says which function and why, never the value."""
+    """A function cannot use the value that it was given. The mapping catches it. The message names the function and the reason, never the value."""
 
 
 def text_or_none(value: Any) -> str | None:
     """Return the text of a value by the rule of attributes (`schemas.attribute`), None where it has none.
 
-    The common kinds are written here, to the same text, since this runs for every attribute of every event.
+    The common types are converted here, to the same text but faster, since this runs for every attribute of every event.
 
     Raises:
-        Inconvertible: the value is none that JSON can hold.
+        Inconvertible: JSON cannot hold the value, or the value is nested too deeply.
     """
     kind = value.__class__
     if kind is str:
@@ -44,7 +44,7 @@ def text_or_none(value: Any) -> str | None:
     try:
         return attribute_string(value)
     except TypeError:
-        raise Inconvertible("the value is none that JSON can hold") from None
+        raise Inconvertible("JSON cannot hold the value") from None
     except RecursionError:
         raise Inconvertible("the value is nested too deeply") from None
 
@@ -53,7 +53,7 @@ def text_of(value: Any) -> str:
     """Return the text of a value.
 
     Raises:
-        Inconvertible: it has none.
+        Inconvertible: the value has no text.
     """
     text = text_or_none(value)
     if text is None:

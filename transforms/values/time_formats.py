@@ -1,4 +1,4 @@
-"""Times in a `strptime` format of the source file's own, read as fast as they repeat."""
+"""Times in a `strptime` format that the source file states. The time of a minute is remembered, since logs have many lines a minute."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from transforms.values.text import Inconvertible
 from transforms.values.times import DEFAULT_ZONE, MOST_CHARACTERS, checked_ms, unix_ms, zone_offsets
 
 DIRECTIVES = frozenset("YymdbBHIMSfpzjaA%")
-"""What a format may hold. Not %Z: `strptime` reads it and forgets it, so that 00:00 GMT would be taken for 00:00 in Shanghai."""
+"""The directives of a format. %Z is not among them: `strptime` reads the zone but drops it, so 00:00 GMT would be read as 00:00 in Shanghai."""
 
 _PROBE = datetime(2026, 11, 12, 13, 24, 57, 345678, tzinfo=UTC)
-"""No two of its parts are written alike."""
+"""A time of which no two parts are written alike."""
 
 _SECOND = "57"
 _SECONDS_MS = {f"{second:02}": second * 1000 for second in range(60)}
@@ -29,12 +29,12 @@ TimeReader = Callable[[Any], int]
 
 
 def _render(moment: datetime, pattern: str) -> str:
-    """Write a moment; directive by directive, since what `strftime` makes of other characters depends on the machine's locale."""
+    """Return a moment as text. Each directive is written alone, since the result of `strftime` for other characters depends on the locale."""
     return _DIRECTIVE.sub(lambda found: moment.strftime(found[0]), pattern)
 
 
 def format_reader(pattern: str, zone_name: str = DEFAULT_ZONE) -> TimeReader:
-    """Return a reader of times in a `strptime` format; one without a zone of its own is in `zone_name`. It raises `Inconvertible`.
+    """Return a reader of times in a `strptime` format; a time without a zone is in `zone_name`. The reader raises `Inconvertible`.
 
     Raises:
         BadExpression: the format has an unknown directive, has one twice, or does not say which day it is.
@@ -51,11 +51,7 @@ def _check(pattern: str) -> None:
     unknown = [f"%{each}" for each in directives if each not in DIRECTIVES]
     if unknown:
         known = " ".join("%" + each for each in sorted(DIRECTIVES))
-        hint = (
-            "; the zone's name as it stands, with the zone as second argument, in place of %Z"
-            if "%Z" in unknown
-            else ""
-        )
+        hint = "; in place of %Z the zone's name itself, and the zone as second argument" if "%Z" in unknown else ""
         raise BadExpression(f"the format {pattern!r} with {', '.join(unknown)}", f"directives out of {known}{hint}")
     given = Counter(each for each in directives if each != "%")
     twice = [f"%{each}" for each, times in given.items() if times > 1]
@@ -78,10 +74,11 @@ def _check(pattern: str) -> None:
 
 
 def _minute_by_minute(pattern: str, zone_name: str) -> TimeReader:
-    """Remember what the text without its seconds comes to: log lines come many a minute, and `strptime` takes 6 us.
+    """Return a reader that remembers the time of each minute: logs have many lines a minute, and `strptime` takes 6 us.
 
-    Only a text that is written as `strftime` writes it is remembered: then every directive has its full width, so the seconds are
-    where they are in any other, and nothing but them differs; but for names of days and months before them, which are not equally long.
+    A text is remembered only where `strftime` writes it the same way. Then every directive has its full width, the seconds stand at
+    the same place in every such text, and only they differ within a minute. Names of days and months are not equally long: where
+    such a name moves the seconds, the text is not remembered.
     """
     offset_ms = zone_offsets(zone_name)
     written = _render(_PROBE, pattern)
@@ -91,7 +88,7 @@ def _minute_by_minute(pattern: str, zone_name: str) -> TimeReader:
     before = pattern.partition("%S")[0]
     minutes: dict[str, int] = {}
 
-    def slowly(value: Any) -> tuple[datetime, int]:
+    def parse(value: Any) -> tuple[datetime, int]:
         if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
             raise Inconvertible("the time is no text")
         try:
@@ -101,17 +98,17 @@ def _minute_by_minute(pattern: str, zone_name: str) -> TimeReader:
         return moment, unix_ms(moment, offset_ms)
 
     if place < 0:
-        return lambda value: slowly(value)[1]
+        return lambda value: parse(value)[1]
 
     def read(value: Any) -> int:
         if value.__class__ is not str or len(value) != length:
-            return slowly(value)[1]
+            return parse(value)[1]
         second = _SECONDS_MS.get(value[place:end])
         minute = value[:place] if at_end else value[:place] + value[end:]
         known = minutes.get(minute)
         if known is not None and second is not None:
             return known + second
-        moment, milliseconds = slowly(value)
+        moment, milliseconds = parse(value)
         if second is not None and _render(moment, pattern) == value and len(_render(moment, before)) == place:
             if len(minutes) >= _MOST_MINUTES:
                 minutes.clear()
@@ -122,7 +119,7 @@ def _minute_by_minute(pattern: str, zone_name: str) -> TimeReader:
 
 
 def _with_fraction(read_seconds: TimeReader, mark: str) -> TimeReader:
-    """Read the fraction behind the last mark apart; up to nanoseconds, of which milliseconds are kept."""
+    """Return a reader of times with a fraction behind the last `mark`: up to nanoseconds, of which milliseconds are kept."""
 
     def read(value: Any) -> int:
         if not isinstance(value, str) or len(value) > MOST_CHARACTERS:

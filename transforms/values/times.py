@@ -22,22 +22,22 @@ LEAST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 MOST_MS = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 
 _SECONDS_BELOW, _MS_BELOW, _US_BELOW = 10**11, 10**14, 10**17
-"""Numbers below are seconds, milliseconds, microseconds; above the last nanoseconds. Each unit's times from 2000 to 2099 lie far from the next one's."""
+"""Numbers below these are seconds, milliseconds, microseconds; larger ones are nanoseconds. The times of two units from 2000 to 2099 never overlap."""
 
 _OFFSET = re.compile(r"[+-]\d")
-"""A distance from UTC, which no name is near to: `GMT+8` is not `GMT+0`."""
+"""An offset from UTC. No similar name is suggested for one: `GMT+8` is not `GMT+0`."""
 
 MOST_CHARACTERS = 64
 _MOST_PLACES = 20
 _CUT = Context(prec=40, rounding=ROUND_DOWN)
-"""What is less than a millisecond is cut off, however long the fraction is."""
+"""Fractions of a millisecond are cut off, however long they are."""
 
 
 def zone(name: str) -> ZoneInfo:
     """Return a time zone by its IANA name.
 
     Raises:
-        BadExpression: there is none of that name.
+        BadExpression: there is no zone of that name.
     """
     try:
         return ZoneInfo(name)
@@ -48,10 +48,10 @@ def zone(name: str) -> ZoneInfo:
 
 
 def checked_ms(milliseconds: int) -> int:
-    """Return the time if it can be one of an event: from 2000 to 2099.
+    """Return the time of an event, which lies between 2000 and 2099.
 
     Raises:
-        Inconvertible: it cannot.
+        Inconvertible: the time does not lie between these years.
     """
     if not LEAST_MS <= milliseconds < MOST_MS:
         raise Inconvertible("the time is not between the years 2000 and 2099")
@@ -59,10 +59,10 @@ def checked_ms(milliseconds: int) -> int:
 
 
 def epoch_ms(value: Any) -> int:
-    """Read seconds, milli-, micro- or nanoseconds since 1970, told apart by their size; what is less than a millisecond is cut off.
+    """Read seconds, milli-, micro- or nanoseconds since 1970. The size tells the unit. Fractions of a millisecond are cut off.
 
     Raises:
-        Inconvertible: it is no number, or no time of an event.
+        Inconvertible: the value is no number, or no time of an event.
     """
     number: int | Decimal = value if value.__class__ is int else _number(value)
     if number < _SECONDS_BELOW:
@@ -77,7 +77,7 @@ def _from_seconds(number: int | Decimal) -> int:
 
 
 def _unit_reader(per_ms: int) -> Callable[[Any], int]:
-    """Read one unit alone; another one is refused, since it would be a time in January 1970, or far beyond 2099."""
+    """Return a reader of one unit. A number in another unit is refused, since it would be a time in January 1970, or far beyond 2099."""
     return lambda value: checked_ms((value if value.__class__ is int else int(_number(value))) // per_ms)
 
 
@@ -106,13 +106,13 @@ def _number(value: Any) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         raise Inconvertible("the time is no number") from None
-    if not number.is_finite() or abs(number.adjusted()) > _MOST_PLACES:  # asked first: 1e999999999 * 1000 overflows
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_PLACES:  # checked first: 1e999999999 * 1000 overflows
         raise Inconvertible("the time is not between the years 2000 and 2099")
     return number
 
 
 def iso_reader(zone_name: str = DEFAULT_ZONE) -> Callable[[Any], int]:
-    """Return a reader of ISO 8601 times; one without a zone is in `zone_name`."""
+    """Return a reader of ISO 8601 times; a time without a zone is in `zone_name`."""
     offset_ms = zone_offsets(zone_name)
     return lambda value: unix_ms(iso_moment(value), offset_ms)
 
@@ -131,7 +131,7 @@ def iso_moment(value: Any) -> datetime:
 
 
 _BETWEEN_DATE_AND_TIME = frozenset({"", "T", "t", " ", *"0123456789"})
-"""What may stand at the eleventh place: 2026-11-11T..., or a digit of 20261111T000000. `fromisoformat` itself takes any character."""
+"""The characters of the eleventh place: 2026-11-11T..., or a digit of 20261111T000000. `fromisoformat` itself takes any character."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - subtracted from times without a zone
@@ -143,10 +143,10 @@ OffsetOf = Callable[[datetime], int]
 
 
 def unix_ms(moment: datetime, offset_ms: OffsetOf) -> int:
-    """Return Unix milliseconds; a moment without a zone is in that of `offset_ms`. Less than a millisecond is cut off.
+    """Return Unix milliseconds; a moment without a zone is in the zone of `offset_ms`. Fractions of a millisecond are cut off.
 
     Raises:
-        Inconvertible: it is no time of an event.
+        Inconvertible: the moment is no time of an event.
     """
     if not _LEAST_YEAR <= moment.year <= _MOST_YEAR:
         raise Inconvertible("the time is not between the years 2000 and 2099")
@@ -162,27 +162,27 @@ def since_1970_ms(moment: datetime, offset_ms: OffsetOf) -> int:
 
 @lru_cache(maxsize=32)
 def zone_offsets(zone_name: str) -> OffsetOf:
-    """Return the zone's offset, remembered by the day: asking a zone costs more than all the rest of reading a time.
+    """Return a function that gives the offset of a zone, and remembers it by day: `ZoneInfo` takes longer than all the rest of reading a time.
 
-    A day on which the offset changes is asked for each time. Where a clock is set back, the first of two equal times is meant;
-    where it is set forward, the offset before holds (PEP 495).
+    On a day on which the offset changes, `ZoneInfo` is called for each time. Where a clock is set back, the first of two equal
+    times is meant; where it is set forward, the offset before the change holds (PEP 495).
 
     Raises:
         BadExpression: there is no such zone.
     """
-    there = zone(zone_name)
+    time_zone = zone(zone_name)
 
-    def exactly(moment: datetime) -> int:
-        return (moment.replace(tzinfo=there).utcoffset() or timedelta()) // _MILLISECOND
+    def exact_offset(moment: datetime) -> int:
+        return (moment.replace(tzinfo=time_zone).utcoffset() or timedelta()) // _MILLISECOND
 
     @lru_cache(maxsize=1024)
     def of_day(year: int, month: int, day: int) -> int | None:
         midnight = datetime(year, month, day)  # noqa: DTZ001 - local time, whose offset is the question
-        offsets = {exactly(midnight + timedelta(hours=hour)) for hour in range(25)}
+        offsets = {exact_offset(midnight + timedelta(hours=hour)) for hour in range(25)}
         return offsets.pop() if len(offsets) == 1 else None
 
     def offset_ms(moment: datetime) -> int:
         whole_day = of_day(moment.year, moment.month, moment.day)
-        return exactly(moment) if whole_day is None else whole_day
+        return exact_offset(moment) if whole_day is None else whole_day
 
     return offset_ms

@@ -1,4 +1,4 @@
-"""The models as Avro: what a model says on the wire is written by its schema and read back the same."""
+"""The models as Avro: a message in wire form is written with its Avro schema and read back unchanged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CUSTOMERS = st.fixed_dictionaries(
 ).map(CustomerMessage.model_validate)
 
 
-def there_and_back(message):
+def round_trip(message):
     schema = fastavro.parse_schema(json.loads(schema_text(type(message).__name__)))
     stream = io.BytesIO()
     fastavro.schemaless_writer(stream, schema, message.wire(), strict_allow_default=True)
@@ -50,7 +50,7 @@ def there_and_back(message):
 
 @given(st.one_of(EVENTS, CUSTOMERS))
 def test_a_message_is_read_back_as_it_was_written(message):
-    found = there_and_back(message)
+    found = round_trip(message)
     assert found == message.wire()
     assert type(message).model_validate(found) == message
 

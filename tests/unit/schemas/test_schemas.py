@@ -1,4 +1,4 @@
-"""The models on the wire, the one rule for attribute strings, identities, and the readers of answers."""
+"""The wire form of the models, the one rule for attribute strings, identities, and the readers of API answers."""
 
 from __future__ import annotations
 
@@ -166,10 +166,12 @@ def test_normalising_twice_changes_nothing_more(kind, text):
         ("success", "errorCode", "errorDesc", "requestId", "traceId"),
     ],
 )
-@pytest.mark.parametrize(("said", "meant"), [(True, True), ("true", True), ("False", False), (None, None), (1, None)])
-def test_a_result_is_read_in_either_spelling(keys, said, meant):
-    result = ReportResult.parse(dict(zip(keys, (said, "E1", "why", "r", "t"), strict=True)))
-    assert result[:5] == (meant, "E1", "why", "r", "t")
+@pytest.mark.parametrize(
+    ("success", "expected"), [(True, True), ("true", True), ("False", False), (None, None), (1, None)]
+)
+def test_a_result_is_read_in_either_spelling(keys, success, expected):
+    result = ReportResult.parse(dict(zip(keys, (success, "E1", "why", "r", "t"), strict=True)))
+    assert result[:5] == (expected, "E1", "why", "r", "t")
 
 
 @pytest.mark.parametrize(

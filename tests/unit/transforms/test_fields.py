@@ -1,4 +1,4 @@
-"""Paths and attribute texts: what they find, whatever the entry."""
+"""Paths and attribute texts: their values in any entry."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(steps):
 
 
 def walked(value, steps):
-    """What a path means, said in the plainest way."""
+    """The meaning of a path, in the simplest code."""
     for step in steps:
         if isinstance(step, int):
             if not isinstance(value, list) or not -len(value) <= step < len(value):
@@ -99,7 +99,7 @@ def test_a_record_s_place_is_available():
 @given(st.binary(max_size=8), st.binary(max_size=8))
 def test_two_keys_that_are_no_text_do_not_become_one(one, other):
     if b"\\" in one + other:
-        return  # a key that is written as an escape itself
+        return  # such a key may look like an escape
     read = compile_path("@key")
     assert (read(entry({}, key=one)) == read(entry({}, key=other))) == (one == other)
 

@@ -1,4 +1,4 @@
-"""What an author runs finds each breach of the contract."""
+"""The tools for authors find each breach of the contract."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What `check` says of rules that compile but are likely wrong."""
+"""The notes of `check` on rules that compile but are likely wrong."""

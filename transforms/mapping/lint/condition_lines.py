@@ -1,6 +1,6 @@
-"""A condition as a list of lines that must all hold: what the rules of `check` read.
+"""A condition as a list of lines that must all hold. The checks of this room read it.
 
-`all` is taken apart, and a `not` around one equality is turned round. Any other `not`, and every `any`, stays one line.
+The lines of an `all` become lines of the list, and a `not` around one equality becomes its opposite. Any other `not`, and every `any`, stays one line.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from transforms.fields import is_path, parse_steps
 Path = tuple[Any, ...] | str
 
 EQUALITY = {"in": "=", "not_in": "ne"}
-"""The two operators that are each other's opposite, and how each is written for one value. Of a bound there is no opposite: a text answers no to both."""
+"""The two operators that are opposites, and how each is written for one value. A bound has no opposite: for a text neither `gt: 5` nor `le: 5` holds."""
 
 _ELEMENT = ("$item", "$index")
 
 
 class Constant(NamedTuple):
-    """A value that a line compares with. Python takes `1`, `1.0` and `True` for equal; with its type each is another one."""
+    """A value that a line compares with, and its type. In Python `1`, `1.0` and `True` are equal; with their types they differ."""
 
     type: type
     value: Any
 
 
 class ConditionLine(NamedTuple):
-    """One question about one path. Equality and presence are `in` and `not_in`: what is not there is null.
+    """One comparison of one path. Equality and presence are written as `in` and `not_in`: an absent value is null.
 
-    A line without a path is an `any` or a `not`, with the lines of each condition in it.
+    A line without a path is an `any` or a `not`; `within` holds the lines of each condition in it.
     """
 
     path: Path
@@ -62,7 +62,7 @@ def lines_of_condition(when: Mapping[str, Any]) -> ConditionLines:
 
 
 def path_of(name: str) -> Path:
-    """Return the path that a line of a condition is about, the same for every way to write it."""
+    """Return the path of a line of a condition in one form, however it is written."""
     if not is_path(name):
         name = f"$.{name}"
     if name.startswith("@"):

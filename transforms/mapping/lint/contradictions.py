@@ -1,6 +1,6 @@
-"""Which lines of a condition can never both hold, and which line holds wherever others do.
+"""Lines of a condition that can never both hold, and lines that hold wherever others do.
 
-The rules are few. What they say is so for every entry; of what they do not know they say nothing.
+The rules are few. Their answers are true for every entry; where no rule applies, there is no answer.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _LOWER, _UPPER = ("gt", "ge"), ("lt", "le")
 
 
 def excluding(lines: Iterable[ConditionLine]) -> tuple[ConditionLine, ConditionLine] | None:
-    """Return two lines that can never both hold, if there are such."""
+    """Return two lines that can never both hold; None where there are none."""
     return next((pair for pair in combinations(lines, 2) if _exclude(*pair)), None)
 
 
 def implies(lines: ConditionLines, wanted: ConditionLines) -> bool:
-    """Whether all the wanted lines hold wherever `lines` all do."""
+    """Whether all `wanted` lines hold for every entry for which all `lines` hold."""
     return all(_follows(each, lines) for each in wanted)
 
 
@@ -53,14 +53,14 @@ def _exclude(one: ConditionLine, other: ConditionLine) -> bool:
 
 
 def _differ(one: Constant, other: Constant) -> bool:
-    """Whether no value is equal to both. Of two types only null is surely another value: 5, 5.0 and "5" may be found as one."""
+    """Whether no value is equal to both. Between two types only null surely differs: one value may equal 5, 5.0 and "5"."""
     if one.type is not other.type:
         return one.value is None or other.value is None
     return bool(one.value != other.value)
 
 
 def _is_absence(line: ConditionLine) -> bool:
-    """Whether a line wants null, of which every other operator than `ne` and `not_in` says no."""
+    """Whether a line requires null, for which no operator but `ne` and `not_in` holds."""
     return all(each.value is None for each in line.constants)
 
 
@@ -73,7 +73,7 @@ def _bounds_exclude(one: ConditionLine, other: ConditionLine) -> bool:
 
 
 def _is_within(one: ConditionLine, wider: ConditionLine) -> bool:
-    """Whether a bound lets pass only what a bound on the same side lets pass."""
+    """Whether every value within `one` is within `wider`, which is a bound on the same side."""
     side = next((each for each in (_LOWER, _UPPER) if one.operator in each and wider.operator in each), None)
     if side is None or one.path != wider.path or not _are_of_one_order(one, wider):
         return False
@@ -84,7 +84,7 @@ def _is_within(one: ConditionLine, wider: ConditionLine) -> bool:
 
 
 def _are_of_one_order(one: ConditionLine, other: ConditionLine) -> bool:
-    """Whether two bounds are both numbers or both texts: a bound of numbers is asked of texts that are numbers too, one of texts only of texts."""
+    """Whether two bounds are both numbers or both texts: a number bounds numbers and texts that are numbers, a text bounds only texts."""
     return (one.constants[0].type is str) is (other.constants[0].type is str)
 
 

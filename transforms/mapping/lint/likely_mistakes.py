@@ -1,4 +1,4 @@
-"""Likely slips of the pen in a mapping that compiles: found by reading it, not its records."""
+"""Likely mistakes in a mapping that compiles. They are found in the mapping alone, without records."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LIKE_A_PATH = re.compile(r"\.?[^\W\d]\w*(?:\.\w+|\[-?\d+\])+")
 
 
 def mistake_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note]:
-    """Say what is probably meant otherwise.
+    """Return a note on each likely mistake.
 
-    A number in quotes as a bound, a path that a field is compared with, an expression outside `{{ }}` or without its `$.`, and a table or one of
-    the `keys` that nothing names.
+    These are a number in quotes as a bound, a path that a field is compared with, an expression outside `{{ }}` or without its `$.`, and a
+    table or one of the `keys` that no expression names.
     """
     rules: list[tuple[KeyPath, EventRule | UserRule]] = [
         *((("events", place), rule) for place, rule in enumerate(settings.events)),
@@ -33,7 +33,7 @@ def mistake_notes(settings: MappingSettings, keys: Collection[str]) -> list[Note
     ]
     expressions = [each for _, rule in rules for _, written in values_of(rule) for each in expressions_of(written)]
     fields = {_field(path) for each in expressions for path in sources_of(each)}
-    fields |= {_field(name) for _, rule in rules for name in _asked(rule.when or {})}
+    fields |= {_field(name) for _, rule in rules for name in _paths_in(rule.when or {})}
     notes = []
     for location, rule in rules:
         notes += [*_conditions(rule.when or {}, (*location, "when")), *_values(rule, location, fields)]
@@ -66,7 +66,7 @@ def _conditions(when: Mapping[str, Any], location: KeyPath) -> Iterator[Note]:
         asked = expected if isinstance(expected, Mapping) else {"": expected}
         for operator, argument in asked.items():
             if operator in _ORDERS and _is_number_in_quotes(argument):
-                text = f"{operator} {argument!r} compares texts, of which '9' comes after '10', and holds for no number: numbers are compared without quotes"
+                text = f"{operator} {argument!r} compares texts, where '9' comes after '10', and never holds for a number: a bound for numbers has no quotes"
                 yield Note(here, text)
             for each in argument if isinstance(argument, list) else [argument]:
                 if isinstance(each, str) and _is_a_path(each):
@@ -74,7 +74,7 @@ def _conditions(when: Mapping[str, Any], location: KeyPath) -> Iterator[Note]:
 
 
 def _is_a_path(text: str) -> bool:
-    """Whether a text is a path, and not a price or the name of somebody."""
+    """Whether a text is a path, and not a price such as `$5` or the name of a user such as `@anna`."""
     try:
         return text.startswith(("$.", "$item", "@")) and compile_path(text) is not None
     except BadExpression:
@@ -88,22 +88,22 @@ def _is_number_in_quotes(bound: Any) -> bool:
         return False
 
 
-def _asked(when: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths that a condition asks."""
+def _paths_in(when: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of a condition."""
     for name, expected in when.items():
         if name in COMBINED:
             for inner in expected if isinstance(expected, list) else [expected]:
-                yield from _asked(inner)
+                yield from _paths_in(inner)
         else:
             yield name
 
 
 def _field(path: str) -> str:
-    """Return the entry's field that a path begins with; "" where it begins otherwise."""
+    """Return the entry's field that a path begins with; "" where it begins elsewhere."""
     steps = path_of(path)
     return str(steps[1]) if isinstance(steps, tuple) and len(steps) > 1 and steps[0] == "$" else ""
 
 
 def _like_a_path(written: str, fields: Collection[str]) -> bool:
-    """Whether a text is written like a path into a field that is known to be one: `order.no`, but not `www.example.com`."""
+    """Whether a text is written like a path that begins with a known field: `order.no`, but not `www.example.com`."""
     return _LIKE_A_PATH.fullmatch(written) is not None and re.split(r"[.\[]", written.lstrip("."))[0] in fields

@@ -1,4 +1,4 @@
-"""Where a mapping would send an identifier of a person to a place that is not meant for one: found by reading the mapping, not its records."""
+"""Identifiers of persons that a mapping would report in a place that is not meant for them. They are found in the mapping alone, without records."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from transforms.mapping.lint.condition_lines import path_of
 from transforms.mapping.models import EventRule, MappingSettings, UserRule
 from transforms.mapping.values import expressions_of
 
-NAME_NOBODY = frozenset({"hash", "sha256", "hmac", "md5", "length", "lookup"})
-"""Functions whose results are no identifiers, whatever they are given."""
+ANONYMISING_FUNCTIONS = frozenset({"hash", "sha256", "hmac", "md5", "length", "lookup"})
+"""Functions whose results are no identifiers, whatever the value."""
 
 _MOBILE, _EMAIL = "a mobile number", "an e-mail address"
 _WORDS: Mapping[str, str] = {
@@ -27,17 +27,17 @@ _ENDINGS: Mapping[str, str] = {
     **dict.fromkeys(("手机", "手机号", "手机号码", "电话", "电话号码"), _MOBILE),
     **dict.fromkeys(("邮箱", "邮箱地址", "邮件", "邮件地址"), _EMAIL),
 }
-"""Chinese runs words together, the one that counts at the end."""
-_BEHIND: Mapping[str, str] = {
+"""Chinese has no spaces between words; the last word decides."""
+_FOLLOWING: Mapping[str, str] = {
     **dict.fromkeys(("no", "num", "number"), _MOBILE),
     **dict.fromkeys(("address", "addr"), _EMAIL),
 }
-"""What may stand behind the word that counts: `mail_address` is one, but `mailNo` is a parcel's."""
+"""Words that may follow the word that decides: `mail_address` is an e-mail address, but `mailNo` is the number of a parcel."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_A-Za-z]+")
 
 
 class _Identity(NamedTuple):
-    """A path that some rule takes for an identity."""
+    """A path that some rule reads as an identity."""
 
     written: str
     what: str
@@ -47,9 +47,9 @@ _Steps = tuple[str | PathStep, ...]
 
 
 def personal_notes(settings: MappingSettings) -> list[Note]:
-    """Say which attributes and business IDs would carry an identifier as it is.
+    """Return a note on each attribute and business ID that would carry an identifier as it is.
 
-    Known is one by its path, which some rule takes for an identity or which leads to an object or list with such a path in it; or by its name.
+    An identifier is known by its path, which some rule reads as an identity or which leads to an object or list with such a path in it; or by its name.
     """
     rules: list[EventRule | UserRule] = [*settings.events, *settings.users]
     identities = {
@@ -70,7 +70,7 @@ def personal_notes(settings: MappingSettings) -> list[Note]:
 
 def _carried(written: Any, rule: EventRule, identities: Mapping[_Steps, _Identity]) -> Iterator[str]:
     for expression in expressions_of(written):
-        if not NAME_NOBODY.isdisjoint(functions_in(expression)):
+        if not ANONYMISING_FUNCTIONS.isdisjoint(functions_in(expression)):
             continue
         path = source_in(expression)
         steps = _steps(path, rule)
@@ -78,14 +78,14 @@ def _carried(written: Any, rule: EventRule, identities: Mapping[_Steps, _Identit
         if what := known.what if known is not None else _by_name(steps):
             yield f"is {path}, {what}: it belongs under identities, and elsewhere only hashed (hmac)"
         elif (inner := next((each for at, each in identities.items() if at[: len(steps)] == steps), None)) is not None:
-            yield f"is {path}, which holds {inner.written}, {inner.what}: name the fields that are wanted one by one"
+            yield f"is {path}, which holds {inner.written}, {inner.what}: name the fields that you need one by one"
 
 
 def _steps(path: str, rule: EventRule | UserRule) -> _Steps:
-    """Return a path's steps from the entry on, the same for every way to write it; any place in a list is `EVERY`."""
+    """Return a path's steps from the entry on, in one form however it is written; any place in a list is `EVERY`."""
     try:
         steps = path_of(path)
-    except BadExpression:  # said elsewhere
+    except BadExpression:  # reported by the compiler
         return (path,)
     if isinstance(steps, str):
         return (steps,)
@@ -95,10 +95,10 @@ def _steps(path: str, rule: EventRule | UserRule) -> _Steps:
 
 
 def _by_name(steps: _Steps) -> str:
-    """Say what a field holds by its last name: `userPhone`, `mobile_no`, but not `phone_model`, which is a device."""
+    """Return the kind of identifier that a path's last name stands for: `userPhone`, `mobile_no`, but not `phone_model`, which is a device."""
     name = next((step for step in reversed(steps) if isinstance(step, str)), "")
     words = [word.lower() for word in _WORD.findall(name)]
-    only = _BEHIND.get(words.pop(), "") if len(words) > 1 and words[-1] in _BEHIND else ""
+    only = _FOLLOWING.get(words.pop(), "") if len(words) > 1 and words[-1] in _FOLLOWING else ""
     last = words[-1] if words else ""
     ending = next((what for ending, what in _ENDINGS.items() if last.endswith(ending)), "")
     found = ending or _WORDS.get(last) or _WORDS.get(last.removesuffix("s"), "")

@@ -1,4 +1,4 @@
-"""Conditions: each says yes or no, whatever the entry; combined ones follow logic; many rules are chosen among rightly."""
+"""Conditions: each is true or false for every entry; combined ones follow logic; the index of many rules skips no rule that matches."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_parts_that_explain_are_those_that_decide(when, made):
     findings = unmet(condition.parts, made)
     assert condition.holds(made) is (not findings)
     waiting = [(finding, False) for finding in findings]
-    while waiting:  # each finding says whether its line holds, and those within a combined one are why
+    while waiting:  # each result says whether its line holds; the results within a combined line are its reasons
         finding, holds = waiting.pop()
         assert finding.holds is holds
         assert bool(finding.within) is (finding.text in {"all", "any", "not"})
@@ -145,7 +145,7 @@ def test_a_wrong_condition_says_where_and_what(when, location, found):
     ("written", "right"),
     [
         ("eq", "the value alone, such as type: paid"), ("==", "the value alone"), ("gte", "'ge'"), ("<=", "'le'"), ("!=", "'ne'"), ("regex", "'matches'"), ("startswith", "'prefix'"), ("containz", "'contains'"),
-        ("no", "a field of an object is asked by its path, such as order.type"),
+        ("no", "a field of an object is named by its path, such as order.type"),
     ],
 )  # fmt: skip
 def test_a_comparison_of_another_tool_gets_the_right_one(written, right):
@@ -183,7 +183,7 @@ NUMBERS_FOUND = BOUNDS | st.floats()
 @example(float("nan"), 1)
 @example(float("-inf"), 1)
 def test_numbers_compare_as_they_are_written(found, bound):
-    """Whatever way is the fast one: the answer is that of exact decimals, and what is no finite number is in no order."""
+    """The fast ways give the answer of exact decimals. A number that is not finite is in no order."""
     made = entry({"a": found})
     exact = Decimal(repr(found)) if isinstance(found, float) else Decimal(found)
     limit = Decimal(repr(bound)) if isinstance(bound, float) else Decimal(bound)

@@ -1,4 +1,4 @@
-"""Functions: exact numbers, bounded texts, and nothing but an answer or a refusal, whatever the value."""
+"""Functions: numbers are exact, texts are bounded, and every value gets a result or a refusal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from transforms.fault import BadExpression
 from transforms.mapping.functions import FUNCTIONS
 from transforms.mapping.scope import Scope
-from transforms.mapping.synonyms import FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS
+from transforms.mapping.synonyms import FUNCTION_HINTS, FUNCTIONS_ELSEWHERE
 from transforms.mapping.text_functions import MOST_CHARACTERS
 from transforms.mapping.values import compile_value
 from transforms.testing import entry
@@ -67,7 +67,7 @@ def answer(expression, value):
 @example("http://[x?%zz&&=")
 def test_a_function_gives_a_value_or_refuses_whatever_it_gets(name, value):
     first, second = answer(CALLS[name], value), answer(CALLS[name], value)
-    assert first is second or repr(first) == repr(second)  # nan is no equal of itself
+    assert first is second or repr(first) == repr(second)  # nan does not equal itself
     if isinstance(first, Refused):
         assert first.reason.startswith(f"{name}: ")
 
@@ -226,7 +226,7 @@ def test_a_wrong_call_says_what_would_be_right(expression, found, expected):
     assert expected in bad.value.expected
 
 
-@pytest.mark.parametrize("names", [FUNCTIONS_ELSEWHERE, SAID_FOR_FUNCTIONS])
+@pytest.mark.parametrize("names", [FUNCTIONS_ELSEWHERE, FUNCTION_HINTS])
 def test_what_other_tools_call_a_function_is_none_here_and_what_it_names_is(names):
     assert not names.keys() & FUNCTIONS.keys()
     assert set(FUNCTIONS_ELSEWHERE.values()) <= FUNCTIONS.keys()

@@ -1,4 +1,4 @@
-"""Slips of the pen that compile: each is noticed, and what is only written alike is not."""
+"""Mistakes that compile: each is noticed, and values that only look similar are not."""
 
 from __future__ import annotations
 

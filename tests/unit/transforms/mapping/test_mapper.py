@@ -1,4 +1,4 @@
-"""The mapping as a whole: what its constants, identities and derived IDs may be, and that nothing of a record escapes."""
+"""The mapping as a whole: its constants, identities and derived IDs; and no value of a record gets out."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def test_two_events_of_one_record_under_one_code_do_not_become_one(derived):
     keys = [(each.wire["eventCode"], each.wire["extendAttributes"]["outBizId"]) for each in answer]
     assert len(set(keys)) == len(keys) == 5
     alone = biz(mapper(same), value=b"v")
-    assert keys[0][1] == keys[1][1] == alone[0]  # no number where none is needed
+    assert keys[0][1] == keys[1][1] == alone[0]  # the first rule's ID has no number
     assert keys[2][1] == f"{alone[0]}-2"
 
 
@@ -324,7 +324,7 @@ def test_explain_says_of_each_rule_what_became_of_it():
     ("otherwise", "wanted"), [("skip", Skipped("no rule matched")), ("dead_letter", ReasonCode.NO_RULE_MATCHED)]
 )
 def test_what_no_rule_matches_goes_where_it_is_said(otherwise, wanted):
-    for count in (1, 4):  # with few rules each is asked, with many they are looked up
+    for count in (1, 4):  # few rules are all tested, many are found by the index
         made = mapper(*[{**RULE, "when": {"type": f"t{place}"}} for place in range(count)], otherwise=otherwise)
         for fields in ({}, {"type": "x"}, {"type": 1}, {"type": None}):
             answer = made(entry({**GOOD, **fields}))

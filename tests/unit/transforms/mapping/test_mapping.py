@@ -1,4 +1,4 @@
-"""The mapping through its public door: whatever the entry, valid messages, a refusal with a reason, or a filter; never an exception."""
+"""The public interface of the mapping: every entry gives valid messages, a refusal with a reason, or a filter; never an exception."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_the_difference_of_derived_business_ids_is_explained():
     )
     content, position = out_biz_id_notes(settings)
     assert (content.location, position.location) == (("events", 0, "out_biz_id"), ("events", 1, "out_biz_id"))
-    assert "two honest lines that are equal" in content.text
+    assert "two lines of different events that are equal" in content.text
     assert "reported twice" in position.text
 
 

@@ -1,4 +1,4 @@
-"""Identifiers in attributes: noticed by path and by name, and not where they are hashed or named alike."""
+"""Identifiers in attributes are noticed by path and by name, but not where they are hashed or where a name is only similar."""
 
 from __future__ import annotations
 

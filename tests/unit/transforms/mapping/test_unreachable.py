@@ -1,4 +1,4 @@
-"""What is said of conditions without a record is so for every record; and the common mistakes are seen."""
+"""Notes on conditions are made without a record and are true for every record; and the common mistakes are found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transforms.testing import entry
 
 RULE = {"event_code": "e", "event_time": "$.ts", "customer_id": "$.user", "out_biz_id": "$.no"}
 
-# Few values, of the kinds that conditions tell apart or take for each other, so that two conditions often meet in one.
+# Few values, of the types that conditions treat as equal or as different, so that two conditions often have one in common.
 TEXTS = ["a", "ab", "ba", "", "1", "2", "2.0", "2.5", "true", "007", " 1"]
 NUMBERS = [1, 2, 2.0, 2.5, 0.1, True, False, 10**23, 1e23]
 VALUES = st.sampled_from([*TEXTS, *NUMBERS, None])

@@ -41,7 +41,7 @@ STEPS = st.lists(st.one_of(st.sampled_from(["a", "b", "*", "*"]), st.integers(-2
 
 
 def walked(value, steps):
-    """What a path with `[*]` means, said in the plainest way: a list of what every way finds."""
+    """The meaning of a path with `[*]`, in the simplest code: a list of the values that every branch finds."""
     if not steps:
         return [] if value is None else [value]
     step, *rest = steps

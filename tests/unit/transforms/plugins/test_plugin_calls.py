@@ -1,4 +1,4 @@
-"""A plug-in's author may do what he likes: it costs a record, with a reason, and shows nothing of it."""
+"""Any fault of a plug-in refuses the record, with a reason that shows no value of the record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transforms.plugins.plugin import MOST_MESSAGES, Plugin, load_plugin
 from transforms.testing import check_transform, entry
 
 SECRET = "13900000000"
-UNLIMITED_MS = 600_000  # a busy machine may take its time; the limit has tests of its own
+UNLIMITED_MS = 600_000  # a busy machine may be slow; the limit has tests of its own
 EVENT = EventMessage(customer_id="c", event_code="e", event_time=1_700_000_000_000, extend_attributes={"outBizId": "b"}, organization_id="o", workspace_id="w")  # fmt: skip
 USER = CustomerMessage(customer_id="c", customer_id_list=[CustomerId(customer_id=SECRET, id_mapping="mobile")])
 
@@ -34,7 +34,7 @@ def leave(_):
 
 
 class Panic(BaseException):
-    """What a library written in Rust raises (`pyo3_runtime.PanicException`)."""
+    """The exception that a library written in Rust raises (`pyo3_runtime.PanicException`)."""
 
 
 def panic(_):
@@ -144,7 +144,7 @@ number = 5
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Two distributions, as pip would have installed them."""
+    """Two distributions, as pip installs them."""
     (tmp_path / "mine_transforms.py").write_text(CODE)
     (tmp_path / "failing_transforms.py").write_text("import sys\nsys.exit('no licence')\n")
     for name, points in (

@@ -1,4 +1,4 @@
-"""A plug-in in a file beside the source file: imported by its path alone, its options read by its own model, its time limited."""
+"""A plug-in in a file beside the source file: it is imported by its path alone, its model reads the options, and its time is limited."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_file_that_cannot_be_used_is_a_fault_with_its_place(shop, tmp_path, ch
 
 def test_a_changed_file_is_read_anew_and_nothing_is_left_beside_it(shop, tmp_path):
     code = "def orders(options):\n    return lambda entry: {}\n"
-    for number in range(3):  # of the same size, within a second
+    for number in range(3):  # each version has the same size, and comes within a second
         build = shop(code=code.format(number), options="{}")
         assert load_plugin("orders", {}, file=build.plugin_file)._convert(None) == number
     assert [path.name for path in (tmp_path / "plug").iterdir()] == ["shop.py"]

@@ -1,4 +1,4 @@
-"""A plug-in is found by its entry point; whatever it does costs its record, not the job."""
+"""A plug-in is found by its entry point; a fault of it refuses the record and does not stop the job."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def broken(options):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """A distribution with plug-ins, as pip would have installed it."""
+    """A distribution with plug-ins, as pip installs it."""
     (tmp_path / "shop_transforms.py").write_text(CODE)
     metadata = tmp_path / "shop_transforms-1.0.dist-info"
     metadata.mkdir()

@@ -1,4 +1,4 @@
-"""Whatever takes too long is interrupted, and nothing of it is left outside the call."""
+"""A call that takes too long is interrupted, and no alarm is left after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG = TimeLimit(30)
 
 @pytest.fixture(autouse=True)
 def _no_other_alarm():
-    """Whoever bounds the tests' time may use the same alarm; put it off, and look that nothing of ours is left."""
+    """Suspend the alarm that may limit the time of the tests, and check that the test leaves none of its own."""
     others = signal.setitimer(signal.ITIMER_REAL, 0)
     handler = signal.signal(signal.SIGALRM, signal.SIG_DFL)
     yield
@@ -120,7 +120,7 @@ def test_what_ends_gives_its_result_or_its_own_error():
 
 
 def test_no_alarm_comes_after_a_call_however_close_it_was():
-    """Calls that end about when the alarm is due: each either ends or is interrupted, and nothing reaches the code around them."""
+    """Calls end at about the time of the alarm: each either ends or is interrupted, and no interruption reaches the code around them."""
     limit = TimeLimit(0.0003)
     ended = interrupted = 0
     for number in range(2_000):

@@ -1,4 +1,4 @@
-"""Times: the fast ways read what the slow ones do, no time is read wrongly, and impossible ones are refused."""
+"""Times: the fast ways give the results of the slow ones, no time is read wrongly, and impossible ones are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transforms.values.times import EPOCHS, LEAST_MS, MOST_MS, epoch_ms, iso_rea
 
 
 def local(*parts):
-    """A time without a zone, as a log has it."""
+    """A time without a zone, as in a log."""
     return datetime(*parts)  # noqa: DTZ001 - without a zone on purpose
 
 
@@ -55,7 +55,7 @@ def test_a_format_is_read_as_strptime_reads_it_the_first_time_and_the_next(patte
 @example(" 2026111100000", local(2026, 11, 1, 0, 0, 0))
 @example(" 2026111000012", local(2026, 11, 10))
 def test_what_was_read_before_changes_nothing_of_what_is_read_next(text, moment):
-    """Texts that only look like others (a digit less, a space more) are read as if they came first."""
+    """Texts that only look like earlier ones (a digit less, a space more) are read as by a new reader."""
     for pattern in ("%Y%m%d%H%M%S", "%Y-%m-%d %H:%M:%S"):
         used, new = format_reader(pattern), format_reader(pattern)
         plain = moment.strftime(pattern)
@@ -67,7 +67,7 @@ def test_what_was_read_before_changes_nothing_of_what_is_read_next(text, moment)
 
 
 def test_names_that_are_not_equally_long_before_the_seconds_shift_nothing():
-    """Thursday and November are as long together as Wednesday and October; the seconds stand elsewhere."""
+    """Thursday and November together are as long as Wednesday and October, but the seconds stand at another place."""
     pattern = "%A %d %H%M%S %B %Y"
     read = format_reader(pattern, "UTC")
     for day in (local(2026, 11, 12, 11, 11, 11), local(2026, 10, 7, 11, 11, 11)):
