@@ -1,4 +1,4 @@
-"""The Schema Registry: what is asked, what each answer comes to, and that an outage is no poison."""
+"""The Schema Registry: the requests, the result of each answer, and that an outage makes no dead letters."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ LIMITS = DecodeLimits()
 
 @pytest.fixture
 def serving():
-    with StandInRegistry() as made:
-        yield made
+    with StandInRegistry() as registry:
+        yield registry
 
 
 def client(url, environment=None, **more):
@@ -121,7 +121,7 @@ def test_only_the_right_login_is_let_in(tmp_path):
 
 
 class Scripted:
-    """A registry that answers what a test says, on a clock of the test's own."""
+    """A registry whose answers and whose clock the test sets."""
 
     def __init__(self, **settings):
         self.now_s = 1000.0
@@ -140,10 +140,10 @@ class Scripted:
     def look_up(self, number):
         self.may_answer.wait(10)
         self.asked.append(number)
-        return self.answers.get(number, Unavailable("away"))
+        return self.answers.get(number, Unavailable("no answer"))
 
     def find(self, number):
-        """Ask until a look-up that this began has been taken in."""
+        """Ask until the answer of a look-up that this call began has been read."""
         before = len(self.asked)
         found = self.schemas.find(number)
         for _ in range(2000):
