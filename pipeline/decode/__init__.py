@@ -96,13 +96,13 @@ DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
             "Apache access log lines: common, combined, or any LogFormat",
         ),
         "regex": DecoderKind(
-            "regex", "RegexOptions", "build_regex", "lines of text taken apart by a pattern with named groups"
+            "regex", "RegexOptions", "build_regex", "lines of text, read by a pattern with named groups"
         ),
         "grok": DecoderKind(
             "grok.decoder",
             "GrokOptions",
             "build_grok",
-            "lines of text taken apart by expressions of well-known patterns",
+            "lines of text, read by expressions of well-known patterns",
         ),
         "logfmt": DecoderKind("logfmt", "LogfmtOptions", "build_logfmt", 'logfmt: `level=info msg="order paid"`'),
         "key_value": DecoderKind(

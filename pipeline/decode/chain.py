@@ -54,7 +54,7 @@ def field_step(
     """
     read = _reader(source)
     missing = Refusal(Stage.DECODE, ReasonCode.FIELD_MISSING, f"{source} has no value to decode")
-    no_text = Refusal(Stage.DECODE, ReasonCode.FIELD_TYPE, f"{source} is no text that could be decoded")
+    no_text = Refusal(Stage.DECODE, ReasonCode.FIELD_TYPE, f"{source} is not a text, so it cannot be decoded")
 
     def decode_field(fields: Fields) -> Decoded:
         found = read(fields)

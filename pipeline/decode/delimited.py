@@ -79,7 +79,7 @@ def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
     named = [place for place, name in enumerate(header) if name]
     most, too_many = limits.entries, limits.too_many_entries
     broken = no_match(
-        "a row cannot be taken apart: a quote is not closed, or stands where none may, or a value is above 128 KiB"
+        "a row cannot be split into columns: a quote is not closed or in a wrong place, or a value is above 128 KiB"
     )
     dialect: dict[str, Any] = {
         "delimiter": options.delimiter,
@@ -113,7 +113,7 @@ def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
 
 
 def _null_keeper(options: CsvOptions) -> Callable[[str], str]:
-    r"""Return the function that escapes a null text such as MySQL's `\N` where it begins with the escape character: else the reader would return `N`."""
+    r"""Return the function that escapes a null text such as MySQL's `\N` where it begins with the escape character. Otherwise the reader would return `N`."""
     null, escape = options.null_text, options.escape
     if null is None or escape is None or not null.startswith(escape):
         return lambda text: text

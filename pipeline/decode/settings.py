@@ -32,7 +32,7 @@ class DecodeStep(BaseModel):
         Field(
             min_length=1,
             max_length=100,
-            description="The name under which a further step puts what it finds. "
+            description="The name under which a further step puts the decoded fields. "
             "Without it the fields are put among the entry's own, where they replace fields of the same name.",
         ),
     ] = None

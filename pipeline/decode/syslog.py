@@ -52,7 +52,7 @@ class SyslogOptions(BaseModel):
 
     standard: Literal["auto", "rfc5424", "rfc3164"] = Field(
         default="auto",
-        description="`auto`: RFC 5424 and RFC 3164, told apart by the version behind the priority; or only one of them.",
+        description="`auto`: RFC 5424 and RFC 3164, recognised by the version after the priority; or only one of them.",
     )
     time_zone: ZoneName = Field(
         default="Asia/Shanghai",

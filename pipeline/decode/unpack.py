@@ -67,7 +67,7 @@ def _unpack_first(unpack: Unpack, decoder: Decoder, limits: DecodeLimits, otherw
 
 
 def _transcoder(charset: str, invalid: str) -> Unpack:
-    """Return the function that turns text of a character set into UTF-8. GBK is read as GB18030, which contains it and is what writers use today."""
+    """Return the function that turns text of a character set into UTF-8. GBK is read as GB18030, which contains it and which writers use today."""
     name = "gb18030" if charset == "gbk" else charset
     errors = "replace" if invalid == "replace" else "strict"
     return lambda value: value.decode(name, errors).encode("utf-8", errors)

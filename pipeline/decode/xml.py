@@ -24,7 +24,7 @@ class XmlOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keep_root: bool = Field(
-        default=False, description="`true`: the outermost element is a field. `false`: what is in it are the fields."
+        default=False, description="`true`: the outermost element is a field. `false`: its content gives the fields."
     )
 
 

@@ -54,8 +54,8 @@ class _AccessLogOptions(BaseModel):
     )
     user_agent: bool = Field(
         default=False,
-        description="`true`: the User-Agent (`http_user_agent`) is taken apart into `user_agent`: "
-        "`browser`, `browser_version`, `os`, `os_version`, `device`, `brand`, as far as they are known. One that was not seen before costs 0.2 to 0.8 ms.",
+        description="`true`: the User-Agent (`http_user_agent`) is read into `user_agent`: "
+        "`browser`, `browser_version`, `os`, `os_version`, `device`, `brand`, as far as they are known. A User-Agent that was not seen before costs 0.2 to 0.8 ms.",
     )
 
 

@@ -104,10 +104,10 @@ class _Readers:
 
 def _confluent(options: AvroOptions, readers: _Readers, limits: DecodeLimits, context: DecodeContext) -> Decoder:
     assert options.registry is not None  # noqa: S101 - the options check it
-    find: Callable[[int], DataReader | Refusal | Pending] = lambda _: _NOT_CONNECTED  # noqa: E731 - nothing to ask
+    find: Callable[[int], DataReader | Refusal | Pending] = lambda _: _NOT_CONNECTED  # noqa: E731 - the default, without a registry
     if context.schemas is not None:
         readers_by_id = {number: readers.of_text(text) for number, text in context.schemas.items()}
-        find = lambda number: readers_by_id.get(number, _UNKNOWN_ID)  # noqa: E731 - likewise
+        find = lambda number: readers_by_id.get(number, _UNKNOWN_ID)  # noqa: E731 - one expression
     elif context.environment is not None:
         settings = options.registry
         if context.give_up_after_ms is not None:

@@ -61,7 +61,7 @@ class AvroOptions(BaseModel):
 
     encoding: Encoding | None = Field(
         default=None,
-        description="What stands around the data: `confluent` (a zero byte and the ID of a schema), `single_object` "
+        description="The form of the value around the data: `confluent` (a zero byte and the ID of a schema), `single_object` "
         "(the fingerprint of a schema), `container` (a whole object container file) or `plain` (nothing).",
         json_schema_extra={"default_text": "`confluent` with a `registry`, else `plain`"},
     )

@@ -47,13 +47,13 @@ class DebeziumOptions(ColumnOptions):
     )
     envelope: Annotated[str, Field(min_length=1, max_length=100)] = Field(
         default=ENVELOPE,
-        description="The name of the field that holds what the event says beside the row. It is changed where a column has the same name.",
+        description="The name of the field that holds the event without its row. Choose another name where a column has the same name.",
     )
     timestamps: Timestamps = Field(
         default="local",
-        description="What a timestamp without a zone is. "
+        description="How a timestamp without a zone is read. "
         "MySQL's `DATETIME` and PostgreSQL's `timestamp` have no zone, and Debezium writes them as if they were UTC. "
-        "`local` takes that back, so that the source file's `time_zone` holds. `utc` is for databases whose times are UTC.",
+        "`local` reads them without a zone, so that the source file's `time_zone` holds. `utc` is for databases whose times are UTC.",
     )
 
 

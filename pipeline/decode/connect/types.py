@@ -74,8 +74,8 @@ class ColumnOptions(BaseModel):
     )
     timestamps: Timestamps = Field(
         default="utc",
-        description="What a timestamp without a zone is. `utc`: an instant, written with `Z`, as the JDBC source's are where its `db.timezone` is the database's. "
-        "`local`: a time in the database's own zone, written without a zone, so that the source file's `time_zone` holds.",
+        description="How a timestamp without a zone is read. `utc`: an instant, with `Z`. The JDBC source writes it where its `db.timezone` is the database's. "
+        "`local`: a time in the database's own zone, without `Z`, so that the source file's `time_zone` holds.",
     )
 
 

@@ -64,7 +64,7 @@ class GrokExpression:
         return fields
 
     def _expanded(self, text: str, depth: int) -> str:
-        """Return the text with the named patterns put in. A group with a field is renamed: RE2 allows only letters and digits, and each name once."""
+        """Return the text with its named patterns expanded. A group with a field is renamed: RE2 allows only letters and digits, and each name once."""
         if depth > MOST_DEPTH:
             raise PatternError("a named pattern holds itself, or patterns nest deeper than 30 levels")
         text = _ATOMIC.sub("(?:", text)  # RE2 does not back-track, so it needs no atomic groups
@@ -81,9 +81,7 @@ class GrokExpression:
         expanded = "".join(parts) + text[position:]
         self._size += len(expanded)
         if self._size > MOST_CHARACTERS:
-            raise PatternError(
-                f"the expression is longer than {MOST_CHARACTERS} characters once its patterns are put in"
-            )
+            raise PatternError(f"the expression is longer than {MOST_CHARACTERS} characters with its patterns expanded")
         return expanded
 
     def _pattern_named(self, name: str) -> str:
