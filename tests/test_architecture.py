@@ -65,7 +65,6 @@ STILL_LONG = {
 
 STILL_SEVERAL = {
     "EventKey",
-    "Fields",
     "Transaction",
     "WorkerMain",
     "add_channel",

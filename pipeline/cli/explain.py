@@ -61,7 +61,7 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     """Show one record of SOURCE_FILE at every step: decoded, each rule, messages, dedup key, signed request. Nothing is sent or remembered."""
     source = load_source(source_file, os.environ)
     record = read_record(source, place, 0 if whole else line)
-    converter = build_converter(source, os.environ, patience_ms=MOST_MS)
+    converter = build_converter(source, os.environ, give_up_after_ms=MOST_MS)
     traced = trace(converter, record)
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
     show = Unmasked() if show_identifiers else Masking(traced.identifiers())

@@ -197,7 +197,7 @@ def _decoded(values: Sequence[bytes], written: str, sample: object) -> Guess:
 
 
 def _context() -> DecodeContext:
-    return DecodeContext(environment=os.environ, patience_ms=MOST_MS)
+    return DecodeContext(environment=os.environ, give_up_after_ms=MOST_MS)
 
 
 def _why(guess: Guess) -> str:

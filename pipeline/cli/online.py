@@ -12,7 +12,7 @@ import click
 from pipeline.config.source_file import SourceFile
 from pipeline.decode import DecodeContext
 from pipeline.decode.avro.options import AvroOptions
-from pipeline.decode.schema_registry.client import Away, Barred, RegistryClient
+from pipeline.decode.schema_registry.client import AccessDenied, RegistryClient, Unavailable
 from pipeline.errors import DestinationHalt, RegistryUnavailable, UsageError
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.report.client import ReporterClient
@@ -65,7 +65,7 @@ def ask_registries(source: SourceFile) -> None:
             continue
         with closing(RegistryClient(options.registry, os.environ)) as client:
             answer = client.look_up(ANY_SCHEMA)
-        if isinstance(answer, Away | Barred):
+        if isinstance(answer, Unavailable | AccessDenied):
             raise RegistryUnavailable(answer.reason)
         click.echo(f"Schema Registry at {', '.join(options.registry.url)}: answers")
 

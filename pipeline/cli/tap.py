@@ -93,7 +93,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
         [_event_code(source, each) for each in event_codes],
     )
     bound = None if from_text is None else bound_of("--from", from_text, now_ms(), FROM_NAMES)
-    converter = build_converter(source, os.environ, patience_ms=MOST_MS)
+    converter = build_converter(source, os.environ, give_up_after_ms=MOST_MS)
     with KafkaAdmin(source.kafka, os.environ) as topics:
         starts = _starts(bound, chosen_partitions(partitions_text, topics.partitions()), topics)
     view = TapView(source, choice.stage, as_lines=as_lines, show_identifiers=show_identifiers)

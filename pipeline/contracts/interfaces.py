@@ -1,7 +1,7 @@
-"""Every contract between the rooms of the job: what may block, what may raise, what the caller owes.
+"""The protocols between the rooms of the job. Each says which calls may block, which errors they raise and what the caller must do.
 
 One thread (the owner) runs the job and owns all state; it alone calls `Decoder`, `Transform`, `DedupStore`, `Source` and `DeadLetters`.
-A `Reporter` is called by one sender thread, its own.
+Each `Reporter` is called by one sender thread only.
 """
 
 from __future__ import annotations
@@ -16,51 +16,51 @@ from transforms.base import Kind, Skipped
 
 Fields = Mapping[str, Any]
 Decoded = Fields | list[Fields | Refusal] | Skipped | Refusal | Pending
-"""What a value holds: one entry's fields; or several entries in their order, each by itself fields or a refusal; or a refusal of it all.
+"""The content of a value: the fields of one entry; or several entries in order, each of them fields or a refusal; or a refusal of the whole value.
 
-`Skipped` says why there is no entry where that is on purpose: a setting filters it, or it stands for nothing.
+`Skipped` says why a value has no entry on purpose: a setting filters it, or it is a tombstone or a header row.
 
-`Pending` is no answer: the same value is to be asked about again, and everything of its record with it.
+`Pending` is not a result yet: the caller decodes the same record again later, all of its values.
 """
 
 
 class Decoder(Protocol):
-    """Turns a record's value into fields. Never blocks, never raises for what a record can hold; the same value gives the same answer, but for `Pending`."""
+    """Turns a record's value into fields. Never blocks, and raises nothing for any value. The same value gives the same result, except for `Pending`."""
 
     def __call__(self, value: bytes) -> Decoded:
-        """Return the decoded fields, or why there are none. An empty list is a record without an entry; a list holds no list, and nothing that is skipped."""
+        """Return the decoded fields, or why there are none. An empty list is a record without an entry. A list holds neither lists nor `Skipped`."""
         ...
 
 
 class DedupStore(Protocol):
-    """Remembers what was reported. May block for a disk or a network round trip; raises `StoreUnavailable` when it cannot answer.
+    """Remembers which messages were reported. May block for a disk or a network round trip; raises `StoreUnavailable` when it cannot answer.
 
-    Claims belong to the owner the store was opened as and last while that owner's lease is renewed. A claim not renewed in time
-    counts as released. All times are Unix milliseconds given by the caller.
+    The store is opened under an owner's name, and its claims belong to that owner. They last while the owner renews its lease. A claim not
+    renewed in time counts as released. The caller gives all times, as Unix milliseconds.
     """
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
-        """Answer each claim, in order. The second of two equal keys in one call, or while its first is unfinished, is HELD."""
+        """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call."""
         ...
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Mark as reported, for the time to live; whoever holds the claim now. Visible to every process that shares the store."""
+        """Remember the messages as reported, for the time to live, whichever owner holds the claims now. Every process that shares the store sees it."""
         ...
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Give the claims back unreported. A claim that is confirmed, or that another owner holds, is left as it is."""
+        """Give the claims back without a report. A confirmed claim, and a claim of another owner, stays as it is."""
         ...
 
     def renew(self, now_ms: int) -> None:
-        """Keep this owner's claims alive for another lease. The caller does so at least three times a lease."""
+        """Extend this owner's lease, and so its claims, to a whole lease from now. The caller renews at least three times a lease."""
         ...
 
     def sync(self) -> None:
-        """Return once everything confirmed so far survives a crash of the machine. Called before offsets move."""
+        """Block until everything confirmed so far survives a crash of the machine. The caller does so before it commits offsets."""
         ...
 
     def sweep(self, now_ms: int) -> int:
-        """Forget a bounded number of expired keys and return how many; cheap enough to be called every second."""
+        """Delete a bounded number of expired keys and return the number of deleted keys. Cheap enough to call every second."""
         ...
 
     def close(self) -> None:
@@ -69,10 +69,10 @@ class DedupStore(Protocol):
 
 
 class Reporter(Protocol):
-    """Sends one batch to one of the two APIs. Blocks up to its time limits; never raises for what a network or server can do."""
+    """Sends one batch to one of the two APIs. Blocks up to its time limits. Raises nothing for a failure of the network or of the server."""
 
     def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:
-        """Report the messages, each one JSON object as bytes, as one signed request, with a new nonce and timestamp every time."""
+        """Report the messages in one signed request, with a new nonce and timestamp each time. Each message is one JSON object, as bytes."""
         ...
 
     def close(self) -> None:
@@ -81,18 +81,19 @@ class Reporter(Protocol):
 
 
 class Source(Protocol):
-    """Reads one source's records and keeps its offsets. Blocks only in `poll` (up to its time limit), `commit` and `close`."""
+    """Reads one source's records and commits its offsets. Blocks only in `poll` (up to its time limit), `commit` and `close`."""
 
     def poll(self, timeout_ms: int, committable: Mapping[Partition, Commit]) -> Polled:
-        """Return what arrived, rebalances included, as values.
+        """Return the records that arrived and the events of the partitions, such as a rebalance.
 
-        `committable` is what may be committed now: when partitions are revoked during this call, the source commits theirs before it
-        lets go. Raises `SourceUnavailable` when the brokers stay away longer than `kafka.give_up_after`, or for what will not mend itself.
+        `committable` holds the offsets that may be committed now: when partitions are revoked during this call, the source commits their
+        offsets before it gives them up. Raises `SourceUnavailable` when the brokers do not answer for longer than `kafka.give_up_after`, or
+        for an error that waiting cannot end.
         """
         ...
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:
-        """Commit and say whether the brokers took it. False after a rebalance or while a coordinator is away: not fatal, try again."""
+        """Commit, and return True if the brokers accepted it. False after a rebalance or without a coordinator: the caller tries again later."""
         ...
 
     def seek(self, partition: Partition, offset: int) -> None:
@@ -108,7 +109,7 @@ class Source(Protocol):
         ...
 
     def lag(self) -> dict[Partition, int]:
-        """Records not yet read, per assigned partition, as far as known without asking the brokers."""
+        """Return the lag of each assigned partition, as far as it is known without a call to the brokers."""
         ...
 
     def close(self) -> None:
@@ -117,10 +118,10 @@ class Source(Protocol):
 
 
 class DeadLetters(Protocol):
-    """Keeps refused records. Never blocks but in `close`. Memory is bounded by the caller, for whom a record counts until it is durable."""
+    """Writes refused records to the dead-letter topic. Blocks only in `close`. The caller bounds the memory: a record is in flight until it is durable."""
 
     def send(self, record: Record, refusal: Refusal) -> None:
-        """Begin to write a record; returns at once."""
+        """Begin to write the dead letter of a record, and return at once."""
         ...
 
     def durable(self) -> list[Record]:
@@ -131,9 +132,9 @@ class DeadLetters(Protocol):
         ...
 
     def forget(self, partitions: Collection[Partition]) -> None:
-        """Let go of what was not begun of partitions that are another's now, or begin anew: their records are read again."""
+        """Drop the dead letters of these partitions that no producer holds yet. The partitions were revoked or begin anew: their records are read again."""
         ...
 
     def close(self) -> None:
-        """Finish what was begun, as long as it is taken, and close. Blocks for a few seconds at most."""
+        """Finish the writes that were begun, as long as the broker accepts them, and close. Blocks for a few seconds at most."""
         ...

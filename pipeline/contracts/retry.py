@@ -1,18 +1,18 @@
-"""When to try again: back-off for one batch, and a breaker for the destination. Pure rules; time and chance come in."""
+"""When to try again: back-off for one batch, and a circuit breaker for the destination. Pure rules; the caller gives the time and the random numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 MOST_HINT_MS = 600_000
-"""A server's hint is believed up to ten minutes; a longer one is a mistake or an attack."""
+"""The longest wait that a server's hint may ask for: ten minutes. A longer hint is a mistake or an attack."""
 
 _MOST_DOUBLINGS = 30
-"""From 1 ms that is twelve days: more than any `report.backoff.most`."""
+"""The number of doublings that lead from 1 ms to twelve days, which is more than any `report.backoff.most`."""
 
 
 class Backoff:
-    """Exponential back-off with equal jitter: half of the step is certain, half is chance (reference, section 4.3)."""
+    """Exponential back-off with equal jitter: half of the step is fixed, half is random (reference, section 4.3)."""
 
     def __init__(self, first_ms: int, most_ms: int, random: Callable[[], float]) -> None:
         """`random` gives numbers from 0 (inclusive) to 1 (exclusive)."""
@@ -21,14 +21,14 @@ class Backoff:
         self._random = random
 
     def delay_ms(self, failures: int, after_ms: int | None = None) -> int:
-        """Return how long to wait after so many failures in a row (from 1); never less than the server's own hint."""
+        """Return the time to wait after a number of failures in a row (from 1). It is never shorter than `after_ms`, the server's own hint."""
         step = min(self._most_ms, self._first_ms << min(max(failures - 1, 0), _MOST_DOUBLINGS))
         delay = step // 2 + int(step / 2 * self._random())
         return delay if after_ms is None else max(delay, min(after_ms, MOST_HINT_MS))
 
 
 class Breaker:
-    """Lets the destination rest during an outage: nothing is sent until a time, then one probe at a time."""
+    """Circuit breaker: in an outage the job sends nothing until the back-off is over, and then one batch at a time, the probe."""
 
     def __init__(self, backoff: Backoff) -> None:
         self._backoff = backoff
@@ -43,12 +43,12 @@ class Breaker:
         return now_ms >= self._open_until_ms and not self._is_probing
 
     def sent(self, now_ms: int) -> None:
-        """Take note that a batch was sent: while the breaker is open, it is the probe."""
+        """Record that a batch was sent. While the breaker is open, this batch is the probe."""
         if self._open_until_ms is not None and now_ms >= self._open_until_ms:
             self._is_probing = True
 
     def failed(self, now_ms: int, after_ms: int | None) -> None:
-        """Take note of an outage. Those of batches sent before the breaker opened do not lengthen it."""
+        """Record that a batch failed in an outage. A failure of a batch that was sent before the breaker opened does not lengthen the back-off."""
         if self._open_until_ms is not None and now_ms < self._open_until_ms and not self._is_probing:
             if after_ms is not None:
                 self._open_until_ms = max(self._open_until_ms, now_ms + min(after_ms, MOST_HINT_MS))
@@ -58,11 +58,11 @@ class Breaker:
         self._open_until_ms = now_ms + self._backoff.delay_ms(self._failures, after_ms)
 
     def succeeded(self) -> None:
-        """Take note that the destination answers."""
+        """Record that the destination answers."""
         self._failures = 0
         self._is_probing = False
         self._open_until_ms = None
 
     def next_ms(self) -> int | None:
-        """Return when the next probe may be sent; None while the destination is up."""
+        """Return the time from which the next probe may be sent; None while the breaker is closed."""
         return self._open_until_ms

@@ -1,4 +1,4 @@
-"""The small values that travel between the stages of the job. Frozen, but for the few that say who owns them."""
+"""The small values that pass between the stages of the job. All are frozen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.log import Record
 
 
 class Partition(NamedTuple):
-    """One partition of one topic. Equal to and hashed like kafka-python's `TopicPartition`."""
+    """One partition of one topic. It is equal to kafka-python's `TopicPartition`, and has the same hash."""
 
     topic: str
     partition: int
@@ -22,9 +22,9 @@ class Partition(NamedTuple):
 class Claim(NamedTuple):
     """A request for the sole right to report one message.
 
-    `key` (16 bytes) says which message; `digest` (8 bytes) says which version of it: a key already confirmed with another digest may be
-    reported anew (a user whose identities changed), with the same digest it is a duplicate. `origin` (8 bytes) says which record asks, so
-    that a record read a second time is told from a repeat of the event in another record.
+    `key` (16 bytes) identifies the message. `digest` (8 bytes) identifies its version: a message whose key is confirmed with another digest
+    may be reported again (a user whose identities changed); with the same digest it is a duplicate. `origin` (8 bytes) identifies the
+    record, so that a redelivered record can be told from another record with the same event.
     """
 
     key: bytes
@@ -36,19 +36,19 @@ class ClaimResult(IntEnum):
     """The dedup store's answer to a claim."""
 
     GRANTED = 0  # report it, then confirm or release
-    HELD = 1  # someone living holds it: ask again later
-    DUPLICATE = 2  # confirmed before, from another record
-    REDELIVERED = 3  # confirmed before, from this very record
+    HELD = 1  # an owner with a valid lease holds it: claim again later
+    DUPLICATE = 2  # confirmed earlier, from another record
+    REDELIVERED = 3  # confirmed earlier, from the same record
 
 
 # --- report --------------------------------------------------------------------------------------------------------------------
 
 
 class Exhausted(StrEnum):
-    """What to do with a batch once `Retry.limit` attempts have failed the same way."""
+    """The action for a batch after `Retry.limit` attempts have failed in the same way."""
 
     HALT = "halt"
-    # The next two halve the batch, and refuse a message only where others were accepted between two refusals of it alone; else they halt or go on.
+    # The next two halve the batch. A message alone is refused only if the API accepts others between two of its failures; else the job halts or retries.
     ISOLATE_OR_HALT = "isolate_or_halt"
     ISOLATE_OR_RETRY = "isolate_or_retry"
 
@@ -61,10 +61,10 @@ class Delivered(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """Not taken this time, or not known to be. Send the same messages again under a new nonce, timestamp and signature.
+    """The API did not take the batch, or its answer is not known. Send the same messages again with a new nonce, timestamp and signature.
 
-    `after_ms` is the server's own hint. `in_doubt`: the answer was lost after the request may have arrived. `outage`: every batch would
-    fare the same, so the destination rests. `limit`: attempts of one batch before `exhausted` applies; None is for ever.
+    `after_ms` is the server's own hint. `in_doubt`: the request may have arrived, but the answer was lost. `outage`: every batch would
+    fail in the same way, so the breaker opens. `limit`: the number of attempts of one batch before `exhausted` applies; None means no limit.
     """
 
     code: str
@@ -79,7 +79,7 @@ class Retry(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The content is wrong: halve the batch until the bad message is alone, then dead-letter its record."""
+    """The content is wrong: halve the batch until the wrong message is alone, then dead-letter its record."""
 
     code: str
     reason: str
@@ -88,7 +88,7 @@ class Refused(NamedTuple):
 
 
 class Halt(NamedTuple):
-    """No batch can succeed until a person mends something: stop, commit nothing past it, exit non-zero."""
+    """No batch can succeed until a person corrects something: stop, commit no offset after this batch, exit with a code that is not 0."""
 
     code: str
     reason: str
@@ -102,9 +102,9 @@ Outcome = Delivered | Retry | Refused | Halt
 
 
 class Pending(NamedTuple):
-    """A record cannot be read now, through no fault of its own: what it was written by must be asked for, and the answer is not there.
+    """The record cannot be decoded yet: its writer's schema is still being fetched from the Schema Registry.
 
-    It is held, and read again no sooner than in `after_ms`. `is_lost`: waiting has lasted as long as it may, or will not mend it.
+    The job keeps the record, and decodes it again after `after_ms` at the earliest. `is_lost`: the time limit is over, or waiting cannot help.
     """
 
     reason: str
@@ -116,26 +116,26 @@ class Pending(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """What may be committed for a partition: the lowest unfinished offset, and the books up to it as commit metadata."""
+    """The commit of one partition: the lowest unfinished offset, and the books up to that offset as commit metadata."""
 
     offset: int
     metadata: str
 
 
 class Assigned(NamedTuple):
-    """Partitions now owned. `start` maps each to the offset it is read from and its last commit's metadata ("" if none)."""
+    """Partitions that the source now owns. `start` maps each to its first offset to read and the metadata of its last commit ("" if none)."""
 
     start: Mapping[Partition, Commit]
 
 
 class Revoked(NamedTuple):
-    """Partitions no longer owned. `committed` holds what the source managed to commit on the way out."""
+    """Partitions that the source no longer owns."""
 
     partitions: frozenset[Partition]
 
 
 class LostToRetention(NamedTuple):
-    """Offsets `first` to `last` (inclusive) of a partition are gone; reading goes on at `resumed_at`."""
+    """Kafka's retention deleted the offsets `first` to `last` (inclusive) of a partition before they were read. Reading continues at `resumed_at`."""
 
     partition: Partition
     first: int
@@ -144,7 +144,7 @@ class LostToRetention(NamedTuple):
 
 
 class Stalled(NamedTuple):
-    """A partition stood still though it had more to read. The source does what can be done about it."""
+    """A partition returned no record though it has more to read. The source itself tries to end the stall."""
 
     partition: Partition
 
@@ -153,9 +153,9 @@ SourceEvent = Assigned | Revoked | LostToRetention | Stalled
 
 
 class Polled(NamedTuple):
-    """One poll's worth, in the order it must be handled: first `events`, then `records`, then `positions`.
+    """The result of one poll. It is handled in this order: first `events`, then `records`, then `positions`.
 
-    `positions` holds, per partition of `records` or with progress over a gap, the offset after everything returned so far.
+    `positions` holds the offset after everything returned so far, for each partition that has records or moved over a gap.
     """
 
     events: Sequence[SourceEvent]

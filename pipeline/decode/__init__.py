@@ -1,4 +1,4 @@
-"""From a record's bytes to its fields. A new format is one module and one row in `DECODERS`."""
+"""Decoders: they turn a record's bytes into fields. A new format is one module and one row in `DECODERS`."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ __all__ = [
 
 
 class UnknownFormatError(ValueError):
-    """A source file names a format that no decoder reads."""
+    """A source file names a format that has no decoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderKind:
-    """One format: a module within `pipeline.decode`, names in it, and a line on what it reads.
+    """One format: a module within `pipeline.decode`, names of that module, and a line that describes the format.
 
-    The module is imported when one of them is asked for: a source file names few formats, and some formats need large packages.
-    A format that `takes_context` looks beyond a record's value: it takes the context too, both when its options are validated and when its decoder is built.
+    The module is imported when one of its names is needed: a source file names few formats, and some formats need large packages.
+    A format that `takes_context` needs more than a record's value: its options are validated, and its decoder is built, with the context too.
     """
 
     module: str
@@ -52,19 +52,19 @@ class DecoderKind:
 
     @property
     def options(self) -> type[BaseModel]:
-        """Return the model of its options."""
+        """Return the model of the format's options."""
         model: type[BaseModel] = self._named(self.options_name)
         return model
 
     @property
     def build(self) -> Callable[..., Decoder]:
-        """Return what builds its decoder from the options and the limits."""
+        """Return the function that builds the decoder from the options and the limits."""
         function: Callable[..., Decoder] = self._named(self.build_name)
         return function
 
     @property
     def read(self) -> Callable[[Any, DecodeLimits], FieldStep] | None:
-        """Return what makes a reader of objects that an earlier step has decoded, where the format has such."""
+        """Return the function that makes a reader of objects which an earlier step has decoded; None where the format has none."""
         if self.read_name is None:
             return None
         function: Callable[[Any, DecodeLimits], FieldStep] = self._named(self.read_name)
@@ -96,13 +96,13 @@ DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
             "Apache access log lines: common, combined, or any LogFormat",
         ),
         "regex": DecoderKind(
-            "regex", "RegexOptions", "build_regex", "lines of text taken apart by a pattern with named groups"
+            "regex", "RegexOptions", "build_regex", "lines of text, read by a pattern with named groups"
         ),
         "grok": DecoderKind(
             "grok.decoder",
             "GrokOptions",
             "build_grok",
-            "lines of text taken apart by expressions of well-known patterns",
+            "lines of text, read by expressions of well-known patterns",
         ),
         "logfmt": DecoderKind("logfmt", "LogfmtOptions", "build_logfmt", 'logfmt: `level=info msg="order paid"`'),
         "key_value": DecoderKind(
@@ -150,11 +150,11 @@ DECODERS: Mapping[str, DecoderKind] = MappingProxyType(
 )
 
 
-_NOWHERE = DecodeContext()
+_NO_CONTEXT = DecodeContext()
 
 
-def build_chain(steps: Sequence[DecodeStep], limits: DecodeLimits, context: DecodeContext = _NOWHERE) -> Decoder:
-    """Build what a source file's `decode:` key asks for. Raises as `build_decoder` and `field_step` do."""
+def build_chain(steps: Sequence[DecodeStep], limits: DecodeLimits, context: DecodeContext = _NO_CONTEXT) -> Decoder:
+    """Build the decoder of a source file's `decode:` key. Raises the errors of `build_decoder` and `field_step`."""
     first, *further = [
         unpacked(build_decoder(step.format, step.options, limits, context), step, limits) for step in steps
     ]
@@ -173,12 +173,14 @@ def _object_reader(step: DecodeStep, limits: DecodeLimits) -> FieldStep | None:
 
 
 def build_decoder(
-    format_name: str, options: Mapping[str, Any], limits: DecodeLimits, context: DecodeContext = _NOWHERE
+    format_name: str, options: Mapping[str, Any], limits: DecodeLimits, context: DecodeContext = _NO_CONTEXT
 ) -> Decoder:
     """Build one format's decoder.
 
-    Raises `UnknownFormatError`, or pydantic's `ValidationError` that lists every wrong option; both are `ValueError`. Raises `UsageError`
-    where a secret that it needs is not there.
+    Raises:
+        UnknownFormatError: no decoder has this name. It is a `ValueError`.
+        ValidationError: an option is wrong. It is pydantic's, lists every wrong option, and is a `ValueError` too.
+        UsageError: a secret that the decoder needs is missing.
     """
     kind = DECODERS.get(format_name)
     if kind is None:

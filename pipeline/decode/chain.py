@@ -1,4 +1,4 @@
-"""Steps of decoding one after the other: the first reads the record's value, each further one a field that is there by then."""
+"""Decoding in steps: the first step reads the record's value, and each further step reads a field that an earlier step has found."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from transforms.fault import BadExpression
 from transforms.fields import EVERY, parse_steps, walk
 
 FieldStep = Callable[[Fields], Decoded]
-"""Reads what an earlier step has decoded."""
+"""A function that reads the fields which an earlier step has decoded."""
 
 
 def chained(first: Decoder, further: Sequence[FieldStep], limits: DecodeLimits) -> Decoder:
-    """Return a decoder that takes all the steps; each entry of a step goes on by itself."""
+    """Return a decoder that runs all steps in order. A further step decodes each entry alone."""
     decoder = first
     for step in further:
-        decoder = _then(decoder, step, limits)
+        decoder = _with_step(decoder, step, limits)
     return decoder
 
 
-def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
+def _with_step(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
     def decode(value: bytes) -> Decoded:
         decoded = before(value)
-        if isinstance(decoded, (Skipped, Refusal, Pending)):  # a tuple: a union would be built anew for each record
+        if isinstance(
+            decoded, (Skipped, Refusal, Pending)
+        ):  # a tuple: Python would build a union again for each record
             return decoded
         if not isinstance(decoded, list):
             return step(decoded)
@@ -42,19 +44,19 @@ def _then(before: Decoder, step: FieldStep, limits: DecodeLimits) -> Decoder:
 def field_step(
     decoder: Decoder, source: str, into: str | None, *, required: bool, read_object: FieldStep | None = None
 ) -> FieldStep:
-    """Return the step that decodes the text in the field `source` and puts what it finds under the name `into`, or among the entry's own fields.
+    """Return the step that decodes the text in the field `source` and adds the decoded fields to the entry, under the name `into` where it is given.
 
-    With `required=False` an entry without the field, or with one that the decoder cannot read, goes on as it is. `read_object` reads an object that
-    stands there already.
+    With `required=False`, an entry stays as it is where the field is missing or the decoder cannot read it. `read_object` reads a field that is an
+    object already.
 
     Raises:
-        BadExpression: `source` is no path.
+        BadExpression: `source` is not a path to one field.
     """
     read = _reader(source)
     missing = Refusal(Stage.DECODE, ReasonCode.FIELD_MISSING, f"{source} has no value to decode")
-    no_text = Refusal(Stage.DECODE, ReasonCode.FIELD_TYPE, f"{source} is no text that could be decoded")
+    no_text = Refusal(Stage.DECODE, ReasonCode.FIELD_TYPE, f"{source} is not a text, so it cannot be decoded")
 
-    def found_in(fields: Fields) -> Decoded:
+    def decode_field(fields: Fields) -> Decoded:
         found = read(fields)
         if found is None or found == "":
             return missing
@@ -66,24 +68,24 @@ def field_step(
             return decoder(found)
         return read_object(found) if read_object is not None and isinstance(found, dict) else no_text
 
-    def joined(fields: Fields, found: Fields | Refusal) -> Fields | Refusal:
+    def with_fields(fields: Fields, found: Fields | Refusal) -> Fields | Refusal:
         if isinstance(found, Refusal):
             return found._replace(reason=f"{source}: {found.reason}") if required else fields
         return {**fields, into: found} if into else {**fields, **found}
 
     def step(fields: Fields) -> Decoded:
-        found = found_in(fields)
+        found = decode_field(fields)
         if isinstance(found, (Skipped, Pending)):
             return found
         if isinstance(found, list):
-            return [joined(fields, each) for each in found]
-        return joined(fields, found)
+            return [with_fields(fields, each) for each in found]
+        return with_fields(fields, found)
 
     return step
 
 
 def _reader(path: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what reads a field: a name, or a path as the mapping has them."""
+    """Return the function that reads a field by its name or its path, with the paths of the mapping."""
     steps = parse_steps(path if path.startswith("$") else f"$.{path}")
     if EVERY in steps:
         raise BadExpression(f"{path!r}, which is every element of a list", "one field")

@@ -1,4 +1,4 @@
-"""Where a decoder stands: what the few that look beyond a record's value need to know."""
+"""The context of a decoder: the values that a few decoders need beside a record's value."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from time import monotonic
 
 @dataclass(frozen=True, slots=True)
 class DecodeContext:
-    """The source file's folder, which paths in it are relative to, and the environment that secrets are read from.
+    """The source file's folder, and the environment that secrets are read from. Paths in a source file are relative to its folder.
 
-    Without an environment nothing is connected to: options are only looked at, as by `log2mq check`. `schemas` are the texts of Avro schemas by
-    their ID, in place of a registry that would be asked for them. With `patience_ms` a registry that is away is given up after that, where its settings
-    say longer: a person waits, not a job. `monotonic` gives seconds, `random` numbers from 0 to 1.
+    Without an environment a decoder connects to nothing: the options are only checked, as `log2mq check` does. `schemas` holds the texts of Avro
+    schemas by ID, and the registry is not asked. `give_up_after_ms` is a shorter time limit for a registry that does not answer, for commands that a
+    person waits for; a time limit in the settings that is shorter still holds. `monotonic` gives seconds, `random` numbers from 0 to 1.
     """
 
     folder: Path = Path()
     environment: Mapping[str, str] | None = None
     schemas: Mapping[int, str] | None = None
-    patience_ms: int | None = None
+    give_up_after_ms: int | None = None
     monotonic: Callable[[], float] = monotonic
     random: Callable[[], float] = SystemRandom().random

@@ -1,4 +1,4 @@
-"""CSV and TSV (RFC 4180): rows of columns whose names stand in the source file."""
+"""CSV and TSV (RFC 4180): rows of columns. The source file names the columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.decode.text import no_match, text_decoder
 from schemas.refusal import Refusal
 from transforms.base import Skipped
 
-_BYTE_ORDER_MARK = "\ufeff"  # which spreadsheets put before the header
+_BYTE_ORDER_MARK = "\ufeff"  # spreadsheets write it before the header
 
 _HEADER = Skipped("no entry: the columns' names")
 
@@ -48,7 +48,7 @@ class CsvOptions(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _sound(self) -> Self:
+    def _names_and_marks_differ(self) -> Self:
         names = [name for name in self.columns if name is not None]
         if len(set(names)) != len(names) or not all(names):
             raise ValueError(
@@ -73,13 +73,13 @@ class TsvOptions(CsvOptions):
 
 
 def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
-    """Make the decoder. Each row is an entry; values are text; an empty one is absent; a row that repeats the columns' names is none."""
+    """Make the decoder. Each row is an entry, except a row that repeats the columns' names. Values are text; a field without text is absent."""
     read_row, with_nulls = _row_reader(options), _null_keeper(options)
     header = ["" if name is None else name for name in options.columns]
     named = [place for place, name in enumerate(header) if name]
     most, too_many = limits.entries, limits.too_many_entries
     broken = no_match(
-        "a row cannot be taken apart: a quote is not closed, or stands where none may, or a value is above 128 KiB"
+        "a row cannot be split into columns: a quote is not closed or in a wrong place, or a value is above 128 KiB"
     )
     dialect: dict[str, Any] = {
         "delimiter": options.delimiter,
@@ -98,7 +98,7 @@ def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
                 if not row:
                     continue
                 if len(row) == len(header) and all(row[place] == header[place] for place in named):
-                    header_seen = True  # which a shipper read from the file
+                    header_seen = True  # a log shipper sends the file's header too
                     continue
                 if len(entries) == most:
                     return too_many
@@ -113,7 +113,7 @@ def build_csv(options: CsvOptions, limits: DecodeLimits) -> Decoder:
 
 
 def _null_keeper(options: CsvOptions) -> Callable[[str], str]:
-    r"""Return what keeps a null text such as MySQL's `\N` whole where its backslash is the escape character: else `N` would be left of it."""
+    r"""Return the function that escapes a null text such as MySQL's `\N` where it begins with the escape character. Otherwise the reader would return `N`."""
     null, escape = options.null_text, options.escape
     if null is None or escape is None or not null.startswith(escape):
         return lambda text: text

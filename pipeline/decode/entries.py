@@ -1,4 +1,4 @@
-"""Several entries of one record, put together from answers of which each may hold some."""
+"""The entries of one record, collected from several decoded parts of it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from transforms.base import Skipped
 
 
 def gathered(answers: Iterable[Decoded], limits: DecodeLimits) -> list[Fields | Refusal] | Skipped | Refusal | Pending:
-    """Return all their entries in order, without what is skipped; or the first `Pending`, or a refusal as soon as there are too many.
+    """Return the entries of all answers in order, without the skipped ones; or the first `Pending`, or a refusal where there are too many entries.
 
-    Where none of them is wanted, the last one's reason.
+    Where all answers are skipped, return the last `Skipped`.
     """
     entries: list[Fields | Refusal] = []
     skipped: Skipped | None = None

@@ -36,7 +36,7 @@ class KeyValueOptions(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _told_apart(self) -> Self:
+    def _separators_differ(self) -> Self:
         marks = [self.pair_separator, self.key_separator, *([self.quote] if self.quote else [])]
         if any(one in other for one, other in permutations(marks, 2)):
             raise ValueError(
@@ -46,7 +46,7 @@ class KeyValueOptions(BaseModel):
 
 
 def build_key_value(options: KeyValueOptions, _limits: DecodeLimits) -> Decoder:
-    """Make the decoder. Spaces around keys and values are dropped; values are text; of equal keys the last counts; a key alone is true."""
+    """Make the decoder. Values are text, without spaces around them. Of equal keys the last counts. A key without a separator is true."""
     pairs, keys, quote = options.pair_separator, options.key_separator, options.quote
 
     def read(text: str) -> Decoded:
@@ -69,7 +69,7 @@ def build_key_value(options: KeyValueOptions, _limits: DecodeLimits) -> Decoder:
 
 
 def _split(text: str, pairs: str, keys: str, quote: str) -> list[str] | None:
-    """Split into pairs at each separator outside quotes, which stand around whole values only; None where one is not closed, or ends within its value."""
+    """Return the pairs, split at each separator outside quotes. Quotes enclose whole values: return None where a quote is not closed or text follows it."""
     parts, begun, position = [], 0, 0
     closing = re.compile(rf"(?<!\\){re.escape(quote)}")
     behind = re.compile(rf"[ \t]*(?={re.escape(pairs)}|\Z)")

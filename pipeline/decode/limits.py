@@ -1,4 +1,4 @@
-"""What a record's content may cost: how large it is unpacked, how many entries it holds, how deep it nests, how long its numbers are."""
+"""Limits of a record's content: its size once unpacked, the number of its entries, the depth of its nesting, the length of its numbers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from schemas.refusal import ReasonCode, Refusal, Stage
 
 
 class DecodeLimits(BaseModel):
-    """Limits every decoder keeps. The size of a record as it was read is checked by the job before a decoder sees it."""
+    """Limits that every decoder keeps. The job checks the size of the record itself before it calls a decoder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     depth: Annotated[int, Field(ge=1, le=500)] = 64
-    """Most levels of objects and arrays, the outermost counted as one."""
+    """Most levels of objects and arrays. The outermost is level one."""
 
     digits: Annotated[int, Field(ge=20, le=4300)] = 1000
-    """Most digits of one number, as written or as it would be written without its exponent.
+    """Most digits of one number, as it is written and as it would be written without its exponent.
 
-    Numbers that fit 64 bits or a double exactly are never refused. 4300 is the most that Python's own `int` converts.
+    Numbers that fit 64 bits or a double exactly are never refused. Python's own `int` converts 4300 digits at most.
     """
 
     unpacked: Annotated[int, Field(ge=1)] = 1 << 20
@@ -31,7 +31,7 @@ class DecodeLimits(BaseModel):
 
     @property
     def too_many_entries(self) -> Refusal:
-        """Return the refusal of a record that holds more."""
+        """Return the refusal of a record with more entries."""
         return Refusal(
             Stage.DECODE,
             ReasonCode.TOO_MANY_ENTRIES,
@@ -40,7 +40,7 @@ class DecodeLimits(BaseModel):
 
     @property
     def too_large(self) -> Refusal:
-        """Return the refusal of a value that is larger unpacked."""
+        """Return the refusal of a value that is larger once unpacked."""
         return Refusal(
             Stage.DECODE,
             ReasonCode.RECORD_TOO_LARGE,
@@ -48,7 +48,7 @@ class DecodeLimits(BaseModel):
         )
 
     def too_deep(self, what: str) -> Refusal:
-        """Return the refusal of what is nested deeper."""
+        """Return the refusal of content that is nested deeper. `what` names it in the reason."""
         return Refusal(
             Stage.DECODE,
             ReasonCode.TOO_DEEP,
@@ -56,7 +56,7 @@ class DecodeLimits(BaseModel):
         )
 
     def too_long(self, what: str) -> Refusal:
-        """Return the refusal of a number with more digits."""
+        """Return the refusal of a number with more digits. `what` names it in the reason."""
         return Refusal(
             Stage.DECODE,
             ReasonCode.NUMBER_TOO_LONG,

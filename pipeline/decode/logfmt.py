@@ -1,7 +1,7 @@
 r"""logfmt: `at=info method=GET path="/a b" cached`, one line an entry.
 
-There is no standard. Read is what the Go libraries write (go-logfmt, logrus, log/slog): keys without spaces, quotes or `=`; values plain, or in
-double quotes with the escapes of JSON or of Go; a key alone is true. An unquoted value may hold `=`, as unquoted URLs do.
+There is no standard. The decoder reads the lines of the Go libraries go-logfmt, logrus and log/slog. A key has no space, quote or `=`. A value is
+plain, or in double quotes with the escapes of JSON or of Go. A key without a value is true. An unquoted value may hold `=`, as URLs do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.decode.text import no_match, text_decoder
 _NO_PAIRS = no_match("the line holds no key=value")
 _BROKEN = no_match("the line is no logfmt: a quote is not closed, or stands within a value, or a key is missing")
 
-# Possessive: each pair is matched in one way, so reading is linear.
+# Possessive quantifiers: each pair matches in one way, so reading takes linear time.
 _PAIR = re.compile(
     r'[\x00-\x20]*+([^\x00-\x20="]++)(?:=(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^\x00-\x20"]*+)))?(?=[\x00-\x20]|\Z)',
     re.DOTALL,
@@ -61,7 +61,7 @@ def _read(text: str) -> Decoded:
 
 
 def _unescaped(text: str) -> str:
-    """Undo the escapes of JSON and, where there are others, of Go (language specification, "String literals")."""
+    """Return the text without its escapes: those of JSON or, where JSON does not know one, of Go (language specification, "String literals")."""
     try:
         plain: str = orjson.loads(f'"{text}"')
     except orjson.JSONDecodeError:
@@ -70,7 +70,7 @@ def _unescaped(text: str) -> str:
 
 
 def _character(found: re.Match[str]) -> str:
-    r"""A byte that is no UTF-8, `\xff`, and half a surrogate pair stay as they are written; what neither knows is the character behind the backslash."""
+    r"""Return the character of an escape. A byte that is not UTF-8 (`\xff`) and half a surrogate pair stay as written. An unknown escape loses its backslash."""
     high, low, byte, short, long, other = found.groups()
     if other is not None:
         return _SHORT.get(other, other)

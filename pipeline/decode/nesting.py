@@ -1,4 +1,4 @@
-"""How deep a value nests: of decoded values, and of a JSON text before anything decodes it."""
+"""The nesting depth of a decoded value, and of a JSON text before it is decoded."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _NOT_OPENING = bytes(byte for byte in range(256) if byte not in b"{[")
 _BRACKET_STEPS = bytes(1 if byte in b"{[" else 255 for byte in range(256))  # 255 is -1 as a signed byte
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{[]}")
 
-# Possessive and optional at its end: each search goes on where the last one stopped, in one pass without back-tracking.
+# Possessive, with an optional closing quote: each search begins where the last one ended, so the text takes one pass without back-tracking.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
-def opened(text: bytes) -> int:
-    """Count the brackets that open, in strings too: no JSON text nests deeper."""
+def opening_brackets(text: bytes) -> int:
+    """Return the number of opening brackets, including those in strings. No JSON text nests deeper than this number."""
     return len(text.translate(None, _NOT_OPENING))
 
 
-def deeper(container: Any, most: int) -> bool:
-    """Whether a decoded value nests deeper than `most` levels, looked at level by level."""
+def is_deeper(container: Any, most: int) -> bool:
+    """Whether a decoded value nests deeper than `most` levels. It is read level by level, without recursion."""
     level = [container]
     for _ in range(most):
         level = [
@@ -36,6 +36,6 @@ def deeper(container: Any, most: int) -> bool:
 
 
 def depth_of(text: bytes) -> int:
-    """The most brackets open at once outside strings, in any text."""
+    """Return the largest number of brackets that are open at once outside strings. The text may be any bytes."""
     brackets = _STRING.sub(b"", text).translate(_BRACKET_STEPS, _NO_BRACKETS)
     return max(accumulate(array("b", brackets)), default=0)

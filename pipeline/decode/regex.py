@@ -1,4 +1,4 @@
-"""Lines of text, taken apart by a pattern with named groups: each group becomes a field."""
+"""Lines of text and a pattern with named groups: each group becomes a field."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RegexOptions(BaseModel):
     @classmethod
     def _compiles(cls, pattern: str) -> str:
         if not Pattern(pattern).names:
-            raise PatternError("the pattern has no named group, so no field would come of it; write (?P<name>...)")
+            raise PatternError("the pattern has no named group, so it would give no field; write (?P<name>...)")
         return pattern
 
 
@@ -43,7 +43,7 @@ def build_regex(options: RegexOptions, _limits: DecodeLimits) -> Decoder:
 
     def decode(value: bytes) -> Mapping[str, Any] | Refusal:
         try:
-            value.decode()  # RE2 would match around bytes that are no UTF-8
+            value.decode()  # RE2 would match beside bytes that are not UTF-8
         except UnicodeDecodeError:
             return NOT_UTF8
         fields = fields_of(value.rstrip(b"\r\n"))

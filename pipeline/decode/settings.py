@@ -1,4 +1,4 @@
-"""The `decode:` key of a source file: one step, or several of which each reads a field that the one before has found."""
+"""The `decode:` key of a source file: one step, or several steps of which each reads a field that an earlier step has found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Charset = Literal[
 
 
 class DecodeStep(BaseModel):
-    """One step: which decoder, what it reads, and its own options, which are all other keys."""
+    """One step: its decoder, the field it reads, and the decoder's own options, which are all other keys."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -32,7 +32,7 @@ class DecodeStep(BaseModel):
         Field(
             min_length=1,
             max_length=100,
-            description="The name under which a further step puts what it finds. "
+            description="The name under which a further step puts the decoded fields. "
             "Without it the fields are put among the entry's own, where they replace fields of the same name.",
         ),
     ] = None
@@ -77,7 +77,7 @@ class DecodeStep(BaseModel):
 
 
 def _steps(written: Any) -> Any:
-    """Take a name alone for a step without options, and one step for a list of one."""
+    """Return a list of steps: a name alone is a step without options, and a step alone is a list of one."""
     steps = written if isinstance(written, list | tuple) else [written]
     return [{"format": step} if isinstance(step, str) else step for step in steps]
 
@@ -86,6 +86,8 @@ DecodeSettings = Annotated[
     tuple[DecodeStep, ...],
     BeforeValidator(_steps),
     Field(min_length=1, max_length=10),
-    WithJsonSchema({"definition": "decoder_steps"}),  # made for the editor from all decoders: each has its own options
+    WithJsonSchema(
+        {"definition": "decoder_steps"}
+    ),  # the room `editor_schema` builds it from the options of all decoders
 ]
 """The steps in their order: the first reads the record's value."""

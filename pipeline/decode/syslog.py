@@ -1,4 +1,4 @@
-"""Syslog: RFC 5424 with structured data, and the older lines that RFC 3164 describes; told apart line by line."""
+"""Syslog: RFC 5424 with structured data, and the older lines that RFC 3164 describes. Each line shows which of the two it is."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "deb
 _NO_MATCH = no_match("the line is no syslog line of RFC 5424 or RFC 3164")
 _NIL = "-"
 
-# In front of a line that came over TCP (RFC 6587, section 3.4.1) stands its length.
+# A line that came over TCP begins with its length (RFC 6587, section 3.4.1).
 _LENGTH = re.compile(r"[1-9]\d{0,8} (?=<)", re.ASCII)
 _PRIORITY = re.compile(r"<(0|[1-9]\d{0,2})>", re.ASCII)
 _RFC5424 = re.compile(r"([1-9]\d{0,2}) (\S++) (\S++) (\S++) (\S++) (\S++) (?=[\[-])", re.ASCII)
-# A bracket in a value is to be escaped, but many senders do not; the quote says where the value ends.
+# The RFC requires an escape before a bracket in a value, but many senders do not write it. So the value ends at its quote.
 _ELEMENT = re.compile(r'\[([^\s="\]]++)((?: [^\s="\]]++="(?:[^"\\]|\\.)*+")*+)\]', re.DOTALL | re.ASCII)
 _PARAMETER = re.compile(r' ([^\s="\]]++)="((?:[^"\\]|\\.)*+)"', re.DOTALL | re.ASCII)
 _ESCAPED = re.compile(r'\\(["\\\]])')
@@ -52,7 +52,7 @@ class SyslogOptions(BaseModel):
 
     standard: Literal["auto", "rfc5424", "rfc3164"] = Field(
         default="auto",
-        description="`auto`: RFC 5424 and RFC 3164, told apart by the version behind the priority; or only one of them.",
+        description="`auto`: RFC 5424 and RFC 3164, recognised by the version after the priority; or only one of them.",
     )
     time_zone: ZoneName = Field(
         default="Asia/Shanghai",
@@ -61,12 +61,12 @@ class SyslogOptions(BaseModel):
 
 
 def build_syslog(options: SyslogOptions, _limits: DecodeLimits) -> Decoder:
-    """Make the decoder. All fields are text but `priority`, `version` and `time_ms`; one without a value is absent."""
+    """Make the decoder. All fields except `priority`, `version` and `time_ms` are text. A field without a value is absent."""
     offset_ms = zone_offsets(options.time_zone)
     new, old = options.standard != "rfc3164", options.standard != "rfc5424"
 
     def read(text: str) -> Decoded:
-        text = text.rstrip("\0\r\n")  # many senders end a line with NUL: syslog(3) of old, Python's SysLogHandler
+        text = text.rstrip("\0\r\n")  # many senders end a line with NUL: the old syslog(3), Python's SysLogHandler
         line = text[found.end() :] if (found := _LENGTH.match(text)) else text
         fields: SyslogFields = {}
         if priority := _PRIORITY.match(line):
@@ -112,7 +112,7 @@ def _rfc5424(line: str, header: re.Match[str], fields: SyslogFields, offset_ms: 
 
 
 def _rfc3164(line: str, fields: SyslogFields, offset_ms: OffsetOf) -> bool:
-    """Read as far as it can be told: time, host, tag and process (RFC 3164, section 4.1; many leave some of it out)."""
+    """Read time, host, tag and process, as far as the line has them (RFC 3164, section 4.1; many senders leave some of them out)."""
     time = _RFC3164_TIME.match(line) or _ISO_TIME.match(line)
     if time is None and "priority" not in fields:
         return False
@@ -138,7 +138,7 @@ def _rfc3164(line: str, fields: SyslogFields, offset_ms: OffsetOf) -> bool:
 
 
 def _add_time(text: str, fields: SyslogFields, offset_ms: OffsetOf) -> bool:
-    """Add the time of any year: a device whose clock was never set is no reason to refuse the line."""
+    """Add the time; False where the text is no time. Any year is valid: a device whose clock was never set still sends good lines."""
     try:
         fields["time_ms"] = since_1970_ms(iso_moment(text.replace(",", ".")), offset_ms)
     except (Inconvertible, OverflowError):

@@ -1,4 +1,4 @@
-"""What decoders of text share: the bytes are UTF-8, and line ends at the end are no part of the text."""
+"""The common part of text decoders: the bytes must be UTF-8, and line ends at the end do not belong to the text."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ NOT_UTF8 = Refusal(Stage.DECODE, ReasonCode.NOT_UTF8, "the text is not UTF-8")
 
 
 class Base64Text(str):
-    """Bytes that are no text, as a mapping sees them: in Base64. A further step of decoding reads the bytes themselves."""
+    """The Base64 text of bytes that are not text. A mapping sees the text; a further decoding step reads the bytes."""
 
     __slots__ = ("content",)
 
     content: bytes
 
     def __new__(cls, content: bytes) -> Self:
-        """Write the bytes in Base64 (RFC 4648, section 4)."""
+        """Encode the bytes in Base64 (RFC 4648, section 4)."""
         text = super().__new__(cls, b64encode(content).decode())
         text.content = content
         return text
 
 
 def text_decoder(read: Callable[[str], Decoded]) -> Decoder:
-    """Return the decoder that reads the value as text, without line ends at its end, and refuses what is not UTF-8."""
+    """Return the decoder that reads the value as text, without line ends at its end. It refuses a value that is not UTF-8."""
 
     def decode(value: bytes) -> Decoded:
         try:
@@ -40,5 +40,5 @@ def text_decoder(read: Callable[[str], Decoded]) -> Decoder:
 
 
 def no_match(reason: str) -> Refusal:
-    """Return the refusal of a text that does not have its format's shape."""
+    """Return the refusal of a text that does not match its format."""
     return Refusal(Stage.DECODE, ReasonCode.NO_MATCH, reason)

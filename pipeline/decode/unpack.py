@@ -1,4 +1,4 @@
-"""What stands between a record's bytes and its text: compression, a character set, several lines. Each wraps a decoder."""
+"""The keys of a step that apply before its decoder: compression, character set, split into lines. Each wraps a decoder."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from schemas.refusal import ReasonCode, Refusal, Stage
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _GZIP_WINDOW = 31  # 15 bits, and a gzip header is expected
-_MOST_WINDOW_BYTES = 32 << 20  # what `zstd --long` asks for is refused: it is memory, not content
+_MOST_WINDOW_BYTES = 32 << 20  # larger windows, as `zstd --long` makes them, are refused: the window costs memory
 
-_PIECE = 512  # 4 bytes of zstd may unpack to 128 KiB, and the library sets no bound itself: at most 16 MiB at a time
+_PIECE = 512  # 4 bytes of zstd may unpack to 128 KiB, and the library has no limit: so one piece gives 16 MiB at most
 _MOST_FRAMES = 1_000
 
 Unpack = Callable[[bytes], bytes]
-"""Bytes to bytes. Raises `TooLargeError`, or `ValueError` for what is not packed as said."""
+"""Takes packed bytes and returns the unpacked bytes. Raises `TooLargeError`, or `ValueError` where the bytes do not have its format."""
 
 
 class TooLargeError(Exception):
-    """Bytes are more, unpacked, than they may be. A decoder makes a refusal of it."""
+    """The unpacked bytes are more than the limit. The decoder refuses the record."""
 
 
 def unpacked(decoder: Decoder, step: DecodeStep, limits: DecodeLimits) -> Decoder:
-    """Return the decoder with what the step's keys put before it; the decoder itself where they are all left out."""
+    """Return the decoder, wrapped by the functions that the step's keys ask for. Without these keys it is the decoder itself."""
     if step.split == "lines":
         decoder = _line_by_line(decoder, limits)
     if step.charset != "utf-8" or step.invalid_characters == "replace":
-        decoder = _after(
+        decoder = _unpack_first(
             _transcoder(step.charset, step.invalid_characters), decoder, limits, _wrong_charset(step.charset)
         )
     if step.compression != "none":
-        decoder = _after(_decompressor(step.compression, limits.unpacked), decoder, limits, _NOT_COMPRESSED)
+        decoder = _unpack_first(_decompressor(step.compression, limits.unpacked), decoder, limits, _NOT_COMPRESSED)
     return decoder
 
 
@@ -51,7 +51,7 @@ _NOT_COMPRESSED = Refusal(
 )
 
 
-def _after(unpack: Unpack, decoder: Decoder, limits: DecodeLimits, otherwise: Refusal) -> Decoder:
+def _unpack_first(unpack: Unpack, decoder: Decoder, limits: DecodeLimits, otherwise: Refusal) -> Decoder:
     too_large, most = limits.too_large, limits.unpacked
 
     def decode(value: bytes) -> Decoded:
@@ -67,18 +67,18 @@ def _after(unpack: Unpack, decoder: Decoder, limits: DecodeLimits, otherwise: Re
 
 
 def _transcoder(charset: str, invalid: str) -> Unpack:
-    """GBK text is read as GB18030, which holds all of it and what its writers mean by it today."""
+    """Return the function that turns text of a character set into UTF-8. GBK is read as GB18030, which contains it and which writers use today."""
     name = "gb18030" if charset == "gbk" else charset
     errors = "replace" if invalid == "replace" else "strict"
     return lambda value: value.decode(name, errors).encode("utf-8", errors)
 
 
 def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
-    """Each line that is not blank is an entry, or several. Lines end with LF or CR LF."""
+    """Return a decoder that decodes each line which is not blank: one or several entries a line. Lines end with LF or CR LF."""
     most, too_many = limits.entries, limits.too_many_entries
 
     def decode(value: bytes) -> Decoded:
-        if value.count(b"\n") > 2 * most:  # before the lines cost memory; every other one may be blank
+        if value.count(b"\n") > 2 * most:  # checked before the split takes memory; every second line may be blank
             return too_many
         lines = (line.removesuffix(b"\r") for line in value.split(b"\n") if line and not line.isspace())
         entries = gathered(map(decoder, lines), limits)
@@ -88,7 +88,7 @@ def _line_by_line(decoder: Decoder, limits: DecodeLimits) -> Decoder:
 
 
 def unpack_zstd(value: bytes, most: int) -> bytes:
-    """Unpack zstd frames. Raises `TooLargeError`, or ValueError for what is none."""
+    """Return the content of zstd frames. Raises `TooLargeError`, or `ValueError` where the bytes are not whole zstd frames."""
     zstd = zstandard.ZstdDecompressor(max_window_size=_MOST_WINDOW_BYTES)
     return _frame_by_frame(zstd.decompressobj, zstandard.ZstdError, most)(value)
 
@@ -108,7 +108,7 @@ def _decompressor(compression: str, most: int) -> Unpack:
 
 
 def _frame_by_frame(begin: Callable[[], Any], damaged: type[Exception], most: int) -> Unpack:
-    """Several frames one after the other are one text (gzip: RFC 1952, section 2.2; zstd: RFC 8878, section 3.1)."""
+    """Return the function that unpacks frames. Consecutive frames are one content (gzip: RFC 1952, section 2.2; zstd: RFC 8878, section 3.1)."""
 
     def unpack(value: bytes) -> bytes:
         parts, size, frames, frame = [], 0, 1, begin()

@@ -1,4 +1,4 @@
-"""What a browser says it is, taken apart: the only importer of ua-parser."""
+"""A browser's `User-Agent`, read into fields. Only this module imports ua-parser."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ua_parser.loaders import load_builtins
 from ua_parser.re2 import Resolver
 
 MOST_CHARACTERS = 512
-"""Longer ones are cut: no browser's is, and the time to read one grows with it."""
+"""A longer `User-Agent` is truncated. No browser sends a longer one, and the time to read it grows with its length."""
 
-_REMEMBERED = 4_096  # most visitors of a site have one of few
+_REMEMBERED = 4_096  # most visitors of a site have one of a few browsers
 
 UserAgentFields = dict[str, Any]
 
 
 def user_agent_reader() -> Callable[[str], UserAgentFields]:
-    """Return what takes a `User-Agent` apart: `browser`, `browser_version`, `os`, `os_version`, `device`, `brand`, each absent where it is not known.
+    """Return a function from a `User-Agent` to `browser`, `browser_version`, `os`, `os_version`, `device`, `brand`. An unknown one is absent.
 
-    Making it costs about 50 ms; one that was read before costs nothing, a new one some 100 us.
+    To build the function takes about 50 ms. A text that it remembers costs nothing, a new text some 100 us.
     """
     parse = Parser(Resolver(load_builtins())).parse
 

@@ -1,4 +1,4 @@
-"""The option that names the zone of times which have none."""
+"""The option that names a time zone, for times that are written without one."""
 
 from __future__ import annotations
 

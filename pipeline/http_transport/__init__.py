@@ -1,1 +1,1 @@
-"""Bounded reading and TLS trust, shared by the two HTTP clients. It knows neither of the services."""
+"""Bounded reading and TLS trust, shared by the two HTTP clients. It does not depend on either service."""

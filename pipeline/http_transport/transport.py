@@ -1,4 +1,4 @@
-"""What both HTTP clients need: an answer read within its bounds, and the certificates that a connection trusts."""
+"""The part that both HTTP clients share: a response read within limits of size and time, and the certificates that a connection trusts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pipeline.errors import UsageError
 
 
 def read_within(response: httpx.Response, most_bytes: int, until_s: float, monotonic: Callable[[], float]) -> bytes:
-    """Read an answer as it is sent, all of it by a time of the clock; one that is too long is empty, and judged by its status alone.
+    """Return the body of a response as it was sent, without decompression; or nothing, where it is longer than `most_bytes`.
+
+    The caller then judges the response by its status alone. `monotonic` gives seconds, and the whole body must arrive by `until_s` of that clock.
 
     Raises:
-        httpx.HTTPError: the connection broke, or the answer came too slowly.
+        httpx.HTTPError: the connection broke, or the body was not complete by `until_s`.
     """
     body = bytearray()
     for chunk in response.iter_raw():
@@ -27,10 +29,10 @@ def read_within(response: httpx.Response, most_bytes: int, until_s: float, monot
 
 
 def trusted(ca_file: str | None, key: str) -> ssl.SSLContext:
-    """Trust the well-known authorities, or those of `ca_file` alone, which the setting `key` names.
+    """Return a TLS context that trusts the well-known authorities, or only those of `ca_file`. `key` is the setting that names this file.
 
     Raises:
-        UsageError: it cannot be read as certificates.
+        UsageError: `ca_file` cannot be read as certificates.
     """
     if ca_file is None:
         return httpx.create_ssl_context(trust_env=False)

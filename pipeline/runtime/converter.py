@@ -37,17 +37,17 @@ def build_converter(
     source: SourceFile,
     environment: Mapping[str, str],
     schemas: Mapping[int, str] | None = None,
-    patience_ms: int | None = None,
+    give_up_after_ms: int | None = None,
 ) -> Converter:
     """Make the pure part of the job: record to claimed messages. Raises as `build_transform` does.
 
-    With `schemas`, the texts of Avro schemas by their ID, no registry is asked. `patience_ms` is for who waits with `wait.wait_for_answer`.
+    With `schemas`, the texts of Avro schemas by their ID, no registry is asked. `give_up_after_ms` is for callers of `wait.wait_for_answer`.
     """
     written = source.limits
     limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)
     known = source.events_known
     return Converter(
-        build_chain(source.decode, limits, DecodeContext(source.folder, environment, schemas, patience_ms)),
+        build_chain(source.decode, limits, DecodeContext(source.folder, environment, schemas, give_up_after_ms)),
         build_transform(source, environment),
         Identity(source.report.organization_id, source.report.workspace_id or ""),
         scope=source.dedup.scope,

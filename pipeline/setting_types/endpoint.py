@@ -1,4 +1,4 @@
-"""The URL of a service that the job calls: HTTPS, except to loopback; a host and a port, and nothing more."""
+"""The URL of a service that the job calls: HTTPS, except to loopback; scheme, host and port, and nothing more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?=.*[a-z]){_LABEL}(?:\.{_LABEL})*")
-"""A name of at least one letter: what is digits and dots is an address, written out in full."""
+"""A host name with at least one letter. Digits and dots alone are an IP address, and `_address` reads that."""
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ENDPOINT_EXPECTED = (
@@ -17,7 +17,7 @@ _ENDPOINT_EXPECTED = (
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own loopback."""
+    """Whether a host name or address is the loopback of this machine."""
     if host == "localhost":
         return True
     try:
@@ -27,10 +27,10 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_endpoint(endpoint: str) -> str:
-    """Return the endpoint in its plainest form: lower case, no default port, no trailing slash.
+    """Return the endpoint in its normal form: lower case, no default port, no trailing slash.
 
     Raises:
-        ValueError: it is no URL of a host alone, or plain HTTP to another machine: the messages hold personal data.
+        ValueError: the text is not a URL of scheme, host and port only, or is plain HTTP to another machine: the messages hold personal data.
     """
     origin = origin_of(endpoint)
     if origin.startswith("http:") and not is_loopback(host_of(origin)):
@@ -39,15 +39,15 @@ def checked_endpoint(endpoint: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL, or nothing."""
+    """Return the host of a URL, or "" where it has none."""
     return urlsplit(url).hostname or ""
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port, put together anew from their checked parts, so that no two parsers can disagree about the host.
+    """Return scheme, host and port of a URL. They are joined again from checked parts, so that two parsers cannot find two different hosts.
 
     Raises:
-        ValueError: the URL holds anything beside these.
+        ValueError: the URL holds anything else, or one of these is wrong.
     """
     try:
         parts = urlsplit(url)
@@ -62,7 +62,7 @@ def origin_of(url: str) -> str:
 
 
 def _address(host: str) -> str:
-    """Return an IP address as it stands in a URL, or nothing where the host is none."""
+    """Return an IP address as it is written in a URL, or "" where the host is no IP address."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

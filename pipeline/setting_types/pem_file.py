@@ -1,4 +1,4 @@
-"""Files with certificates and keys, as a source file names them."""
+"""The setting that names a file with certificates or keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 MOST_BYTES = 4 << 20
-"""A bundle of all well-known authorities has a quarter of a MiB."""
+"""The most bytes that are read of a file. A bundle of all well-known authorities has a quarter of a MiB."""
 
 
 def _is_pem(path: str) -> str:
@@ -23,4 +23,4 @@ def _is_pem(path: str) -> str:
 
 
 PemFile = Annotated[str, AfterValidator(_is_pem)]
-"""The path of a file that can be read and holds PEM; what is in it is looked at when it is used."""
+"""The path of a readable file that holds PEM. Only the marker is checked here; the certificates are read when a connection needs them."""

@@ -1,4 +1,4 @@
-"""Quantities as a person writes them: `7d`, `1MiB`, `5%`; read into milliseconds, bytes and a share from 0 to 1."""
+"""Quantities as a person writes them, `7d`, `1MiB`, `5%`, and as the job uses them: milliseconds, bytes and a share from 0 to 1."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BYTE_UNITS = {
     "tib": 1 << 40,
 }
 
-# Linear: each part is digits and then letters, and the lengths are bounded.
+# Each part is digits and then letters, and the lengths are bounded, so matching takes linear time.
 _DURATION_PART = re.compile(r"(\d{1,12})(ms|s|m|h|d|w)")
 _BYTES = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?\s?([a-zA-Z]{0,3})")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s?%")
@@ -31,10 +31,10 @@ _MOST_TEXT = 40
 
 
 def parse_duration(value: object) -> int:
-    """Read a duration in milliseconds: `250ms`, `1s`, `1h30m`, `7d`; 0 needs no unit.
+    """Return a duration in milliseconds, read from a text such as `250ms`, `1s`, `1h30m` or `7d`; 0 needs no unit.
 
     Raises:
-        ValueError: anything else, a bare number included, since it would not say its unit.
+        ValueError: the value is anything else. A bare number is refused too, since it does not say its unit.
     """
     if value == 0 and not isinstance(value, bool):
         return 0
@@ -50,10 +50,10 @@ def parse_duration(value: object) -> int:
 
 
 def parse_bytes(value: object) -> int:
-    """Read a size in bytes: a whole number, `64KiB`, `1.5MiB`, `500kB`.
+    """Return a size in bytes, read from a whole number or a text such as `64KiB`, `1.5MiB` or `500kB`.
 
     Raises:
-        ValueError: anything else.
+        ValueError: the value is anything else.
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
@@ -70,10 +70,10 @@ def parse_bytes(value: object) -> int:
 
 
 def parse_share(value: object) -> float:
-    """Read a share: `5%`, or a number from 0 to 1.
+    """Return a share from 0 to 1, read from a text such as `5%` or a number from 0 to 1.
 
     Raises:
-        ValueError: anything else, or a share above the whole.
+        ValueError: the value is anything else, or a share above 100 %.
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
         return float(value)
@@ -83,7 +83,7 @@ def parse_share(value: object) -> float:
 
 
 def format_duration(milliseconds: int) -> str:
-    """Write a duration the way `parse_duration` reads it."""
+    """Return a duration as text that `parse_duration` reads."""
     parts = []
     for unit in ("d", "h", "m", "s", "ms"):
         count, milliseconds = divmod(milliseconds, _DURATION_UNITS_MS[unit])
@@ -93,7 +93,7 @@ def format_duration(milliseconds: int) -> str:
 
 
 def format_bytes(count: int) -> str:
-    """Write a size the way `parse_bytes` reads it."""
+    """Return a size as text that `parse_bytes` reads."""
     for unit in ("TiB", "GiB", "MiB", "KiB"):
         factor = _BYTE_UNITS[unit.lower()]
         if count and count % factor == 0:
@@ -102,7 +102,7 @@ def format_bytes(count: int) -> str:
 
 
 def format_share(share: float) -> str:
-    """Write a share the way `parse_share` reads it."""
+    """Return a share as text that `parse_share` reads."""
     return f"{share * 100:g}%"
 
 
@@ -111,11 +111,11 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "size": format_bytes,
     "share": format_share,
 }
-"""What writes a quantity, by the name that its JSON Schema has under `quantity`."""
+"""The function that formats a quantity, by the quantity's name in the JSON Schema (the key `quantity`)."""
 
 
 def _quantity(name: str, *forms: JsonDict) -> Any:
-    """Describe how a quantity is written; its limits and its default are numbers in the JSON Schema, until `FORMATS` writes them."""
+    """Return a field whose JSON Schema describes how the quantity is written. Limits and default are numbers there, until `FORMATS` makes texts of them."""
     return Field(ge=0, json_schema_extra={"quantity": name, "anyOf": list(forms)})
 
 

@@ -1,4 +1,4 @@
-"""Secrets: values that cannot print themselves, and the two places they may come from."""
+"""Secrets: values that no output shows, and the two places that a secret may come from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_BYTES = 64 << 10
 
 
 class Secret:
-    """A secret text. However it is printed, formatted or dumped, it shows `***`; only `reveal` gives it."""
+    """A secret text. Printing, formatting and dumping show `***`; only `reveal` returns the text."""
 
     __slots__ = ("__text",)
 
@@ -25,7 +25,7 @@ class Secret:
         self.__text = text
 
     def reveal(self) -> str:
-        """Return the secret itself. Called where it is used, and nowhere else."""
+        """Return the secret itself. Call it only where the secret is used."""
         return self.__text
 
     def __repr__(self) -> str:
@@ -54,7 +54,7 @@ class Secret:
 
 
 class SecretSource(BaseModel):
-    """Where a secret is read from: `{env: NAME}` or `{file: PATH}`. Never the source file itself."""
+    """The place that a secret is read from: `{env: NAME}` or `{file: PATH}`. A source file never holds the secret itself."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra={"oneOf": [{"required": ["env"]}, {"required": ["file"]}]}
@@ -67,7 +67,7 @@ class SecretSource(BaseModel):
     @classmethod
     def _refuse_literals(cls, value: Any) -> Any:
         if isinstance(value, str | int | float):
-            # The value itself is not repeated: it may be the secret.
+            # The message does not repeat the value, which may be the secret.
             raise ValueError("a secret is never written here; expected {env: NAME} or {file: PATH}")  # noqa: TRY004 - pydantic reports ValueError
         return value
 
@@ -78,10 +78,10 @@ class SecretSource(BaseModel):
         return self
 
     def read(self, environment: Mapping[str, str]) -> Secret:
-        """Read the secret.
+        """Return the secret.
 
         Raises:
-            UsageError: the variable or file is missing or empty; the message names it.
+            UsageError: the variable or the file is missing or empty. The message names it.
         """
         if self.env is not None:
             text, place = environment.get(self.env, ""), f"the environment variable {self.env}"

@@ -1,4 +1,4 @@
-"""One suite for every decoder: what the job relies on, whatever the format."""
+"""One suite for every decoder: the promises of a `Decoder`, for each format."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def decoder(name):
 
 
 def check_answer(answer):
-    """Fields, all named by text, in which nothing breaks when they are written as UTF-8; or a refusal at decoding; or why it is filtered."""
+    """Check a result: fields with text as names, which can be encoded as UTF-8; or a refusal of the decoding stage; or `Skipped`."""
     if isinstance(answer, list):
         assert not any(isinstance(each, list | Skipped) for each in answer)
         for each in answer:

@@ -1,7 +1,7 @@
-"""Decoders against libraries that read the same formats and share nothing with them.
+"""Decoders against libraries that read the same formats and share no code with them.
 
-Where both could be wrong alike nothing is proved; where they differ, the format's document says who is right: then either the decoder was mended,
-or the lines are drawn so that the library's own limit is not met, with the reason beside it.
+The tests prove nothing where both are wrong in the same way. Where they differ, the format's document decides. Where the library is wrong, or
+reads less than the document allows, the strategies leave such lines out, and a comment beside them gives the reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from schemas.refusal import ReasonCode, Refusal
 from tests.support.examples import examples
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # of modules that its parser generator imports
+    warnings.simplefilter("ignore", DeprecationWarning)  # its parser generator imports deprecated modules
     from syslog_rfc5424_parser import ParseError, SyslogMessage
 
 
@@ -79,7 +79,7 @@ APACHE_COMBINED, APACHE_MORE = LogParser(COMBINED), LogParser(MORE)
 
 
 def in_utf8(text):
-    """It reads the bytes as ISO 8859-1 where it is not told otherwise."""
+    """Return the text in UTF-8. The library reads the bytes as ISO 8859-1 by default."""
     return None if text is None else text.encode("iso-8859-1").decode()
 
 
@@ -121,9 +121,9 @@ def test_a_query_is_read_as_urllib_reads_it(target):
 
 # --- syslog: syslog-rfc5424-parser -------------------------------------------------------------------------------------------
 
-# Its lexer takes the header's fields by the longest match of a common set of tokens, so it wants them to begin with a letter.
+# The library's lexer finds the header's fields by the longest match of a common set of tokens, so they must begin with a letter.
 NAMES = st.from_regex(r"\A[a-z][a-zA-Z0-9._/]{0,10}\Z")
-# It leaves escapes in a value as they are and ends it at JSON's closing quote; section 6.3.3 says to undo them. A bracket it takes unescaped.
+# The library keeps the escapes in a value and ends it at JSON's closing quote; section 6.3.3 says to undo them. It accepts a bracket without an escape.
 PARAMETERS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\]'), max_size=8)
 
 
@@ -135,7 +135,7 @@ PARAMETERS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_char
 def test_rfc_5424_is_read_as_another_parser_reads_it(priority, at, names, data, message):
     assume(
         not message.startswith("\ufeff")
-    )  # it keeps the byte order mark, which section 6.4 says is none of the message
+    )  # the library keeps the byte order mark, which does not belong to the message (section 6.4)
     written = "".join(
         f"[{name}{''.join(f' {key}={json.dumps(value, ensure_ascii=False)}' for key, value in parameters.items())}]"
         for name, parameters in data.items()
@@ -169,7 +169,7 @@ EXPRESSIONS = [
 @pytest.mark.parametrize("pattern", EXPRESSIONS)
 @given(text=st.text("abcdxyz|= L1付", max_size=10), match=st.sampled_from(["full", "search"]))
 def test_a_pattern_matches_as_in_re(pattern, text, match):
-    # Python's \w takes letters of any script, RE2's those of ASCII.
+    # Python's \w matches letters of any script, RE2's \w matches ASCII letters.
     found = getattr(re.compile(pattern, re.ASCII), {"full": "fullmatch", "search": "search"}[match])(text)
     answer = decoder("regex", pattern=pattern, match=match)(text.encode())
     if found is None:
@@ -192,12 +192,12 @@ def test_rows_are_those_that_the_grammar_of_rfc_4180_finds(text):
     assert found == [{name: value for name, value in zip("abc", row, strict=False) if value} for row in rows]
 
 
-# A quote within a field that does not begin with one is a letter, as spreadsheets write it. A line may end with LF or CR alone.
+# A quote within a field that does not begin with a quote is an ordinary character, as in spreadsheets. A line may end with LF or CR alone.
 FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|((?:[^",\r\n][^,\r\n]*)?))(,|\r\n|\r|\n|\Z)')
 
 
 def rfc_4180(text):
-    """Return the rows up to where the grammar of section 2 ends, without blank ones, and whether that is the end of the text."""
+    """Return the rows as far as the text follows the grammar of section 2, without blank rows; and whether all of the text follows it."""
     rows, row, position = [], [], 0
     while (found := FIELD.match(text, position)) is not None:
         row.append(found[2] if found[1] is None else found[1].replace('""', '"'))
@@ -229,20 +229,20 @@ def test_json_is_taken_or_refused_as_by_the_standard_library(value, place, byte)
     try:
         found = json.loads(text, parse_constant=lambda _name: 1 / 0)
     except (ValueError, ZeroDivisionError):
-        assert isinstance(answer, Refusal | list)  # a list: the change has made two values of one
+        assert isinstance(answer, Refusal | list)  # a list: the changed byte split one value into two
         return
     if not isinstance(found, dict) or re.search(r"\\u[dD][89a-fA-F]", text.decode()):
-        return  # half a surrogate pair, which the standard library takes (RFC 8259, section 8.2)
+        return  # half a surrogate pair, which the standard library accepts (RFC 8259, section 8.2)
     if isinstance(answer, Refusal) and answer.code is ReasonCode.NUMBER_TOO_LONG:
         assert re.search(
             rb"[0-9][eE][+-]?[0-9]*[1-9][0-9]{2}", text
-        )  # an exponent has made a number of too many digits
+        )  # the changed byte made an exponent, and the number has too many digits
         return
     assert json.dumps(answer, sort_keys=True, default=float) == json.dumps(found, sort_keys=True)
 
 
 TAGS = st.from_regex(r"\A[a-z]{1,3}\Z")
-# Blanks around a text are dropped here: whoever writes XML by hand indents it.
+# The decoder drops blanks around a text, since people indent XML that they write by hand.
 XML_TEXTS = st.text("ab<>&'\"付 ]", min_size=1, max_size=6).map(str.strip)
 TREES = st.recursive(XML_TEXTS, lambda inner: st.lists(st.tuples(TAGS, inner), min_size=1, max_size=3), max_leaves=6)
 
@@ -260,16 +260,16 @@ def test_what_elementtree_writes_and_reads_is_read_the_same(children, attributes
 
 
 def element(tag, content):
-    made = ET.Element(tag)
+    node = ET.Element(tag)
     if isinstance(content, str):
-        made.text = content
+        node.text = content
     else:
-        made.extend(element(*child) for child in content)
-    return made
+        node.extend(element(*child) for child in content)
+    return node
 
 
 def fields_of(tree):
-    """What docs/decoders.md says of an element: an object, a list where it is repeated, a text, or null."""
+    """Return the value of an element by docs/decoders.md: an object, a list where it is repeated, a text, or null."""
     fields = {f"@{name}": value for name, value in tree.attrib.items()}
     for child in tree:
         found = fields_of(child)

@@ -1,4 +1,4 @@
-"""What the formats' own writers write is read back the same: Python's logging handlers, logfmter, structlog, and the layouts of Java written out."""
+"""Decoders read back the lines of each format's own writers: Python's logging handlers, logfmter, structlog, and Java layouts filled in by the tests."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ PLAIN = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_
 
 @given(fields=st.dictionaries(KEYS, TEXTS, min_size=1, max_size=4))
 def test_what_logfmter_writes_is_read_back(fields):
-    # A line end, tab or control character it writes as an escape, and in quotes; a backslash alone in a plain value as it is.
+    # logfmter escapes and quotes a line end, a tab or a control character. It writes a backslash in a plain value as it is.
     line = Logfmter(keys=[]).format(logging.makeLogRecord({"msg": fields}))
     assert decoder("logfmt")(line.encode()) == fields
 
 
 @given(fields=st.dictionaries(KEYS, st.one_of(PLAIN, st.booleans(), st.integers(), st.none()), min_size=1, max_size=4))
 def test_what_structlog_writes_is_read_back(fields):
-    # It quotes a value for a blank, an equals sign or a quote; no other white space, which the library leaves bare.
+    # structlog quotes a value with a blank, an equals sign or a quote, but not a value with other white space: so there is none here.
     assume(all(not isinstance(value, str) or value.isprintable() for value in fields.values()))
-    assume(any(value is not True for value in fields.values()))  # keys alone are no pairs
+    assume(any(value is not True for value in fields.values()))  # a line of keys without values has no pair
     line = LogfmtRenderer()(None, "info", dict(fields))
     written = {True: True, False: "false", None: ""}
     assert decoder("logfmt")(line.encode()) == {
@@ -69,7 +69,7 @@ def test_what_pythons_handler_sends_is_read_back(facility, level, program, proce
 
 
 def sent(facility, level, text):
-    """What `SysLogHandler` puts on its socket."""
+    """Return the bytes that `SysLogHandler` writes to its socket."""
     out = []
 
     class Handler(SysLogHandler):
@@ -142,7 +142,7 @@ LEVELS = st.sampled_from(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"])
 MESSAGES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20).filter(
     lambda text: text == text.strip()
 )
-MOMENTS = st.datetimes(datetime(2000, 1, 2), datetime(2099, 12, 30)).map(  # noqa: DTZ001 - the zone is the source's
+MOMENTS = st.datetimes(datetime(2000, 1, 2), datetime(2099, 12, 30)).map(  # noqa: DTZ001 - the source file names the zone
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )
 WRITERS = {
@@ -180,7 +180,7 @@ def ms(moment):
     cause=st.none() | CLASSES,
 )
 def test_what_a_layout_of_java_writes_is_read_back(layout, at, level, thread, logger, messages, thrown, cause):
-    assume(at.year > 2001)  # earlier, thirteen digits are too many
+    assume(at.year > 2001)  # earlier times have fewer than thirteen digits in milliseconds
     text = ""
     if thrown:
         text = f"\n{thrown}: 失败\n\tat a.B.c(B.java:1)"

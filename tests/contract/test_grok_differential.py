@@ -1,6 +1,6 @@
 """Grok against pygrok, which has Logstash's pattern files as they were in 2015 and Python's `regex` behind them.
 
-It is the only other reader of grok expressions in Python. It is no longer kept, but then its pattern files shall not change.
+pygrok is the only other reader of grok expressions in Python. It is no longer maintained, and so its pattern files do not change.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from schemas.refusal import Refusal
 from tests.support.examples import examples
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", SyntaxWarning)  # its source has an escape that Python does not know
+    warnings.simplefilter("ignore", SyntaxWarning)  # pygrok's source has an escape that Python does not know
     from pygrok import Grok
 
-# What Logstash itself has changed since its files were taken over there (2015), or what is wider here on purpose: letters of any script.
+# Patterns that Logstash has changed since pygrok copied its files (2015), or that are wider here on purpose: letters of any script.
 CHANGED = {"UNIXPATH", "PATH", "BASE16FLOAT", "EMAILLOCALPART", "EMAILADDRESS", "HTTPDUSER", "HOSTNAME", "IPORHOST", "HOSTPORT", "SYSLOGHOST", "URIHOST", "URIPROTO", "URI",
          "JAVACLASS", "JAVAFILE", "JAVASTACKTRACEPART", "LOGLEVEL", "MONTH", "HTTPD20_ERRORLOG", "HTTPD24_ERRORLOG", "HTTPD_ERRORLOG", "HOST", "HTTPD_COMBINEDLOG",
          "HTTPD_COMMONLOG", "MULTILINEDATA", "URIQUERY", "URN", "URIPATH", "URIPATHPARAM", "IPV6", "IP"}  # fmt: skip
-# Whole lines, which hold what has changed.
+# Patterns of whole lines, which contain changed patterns.
 LINES = {
     "COMMONAPACHELOG",
     "COMBINEDAPACHELOG",
@@ -63,7 +63,7 @@ def agree(name, text):
     theirs, ours = THEIRS[name].match(text), OURS[name](text.encode())
     if theirs is None:
         assert isinstance(ours, Refusal), name
-    else:  # an empty capture is no field, as in Logstash
+    else:  # an empty capture gives no field, as in Logstash
         assert ours == {key: value for key, value in theirs.items() if value}, name
 
 

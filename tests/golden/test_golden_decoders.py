@@ -1,8 +1,8 @@
-"""Every decoder reads the examples of its format's own documents as they say. One file of cases a decoder, beside this one.
+"""Every decoder reads the examples of its format's own documents as the documents say. Each decoder has one file of cases, beside this file.
 
-A case names the document (`source`), the decoder's `options` or a whole `decode` key, the record as `input` or `hex`, and what comes of it:
-`fields`, or `entries` where the record holds several or none, or why it is `filtered`, or the reason code it is `refused` with. `files` are Avro
-schemas by the path that the options name them with, `schemas` those of a registry by their ID. A number written `!decimal` is an exact one.
+A case names the document (`source`), the decoder's `options` or a whole `decode` key, the record as `input` or `hex`, and the result:
+`fields`, or `entries` where the record holds several or none, or the reason it is `filtered`, or the reason code it is `refused` with. `files`
+holds Avro schemas by the path that the options name, `schemas` the schemas of a registry by ID. `!decimal` marks an exact number.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHINESE = re.compile(r"[\u4e00-\u9fff\U00020000-\U0002ffff]")
 
 
 class ExactConstructor(SafeConstructor):
-    """Knows `!decimal`."""
+    """Reads `!decimal` as a `Decimal`."""
 
 
 ExactConstructor.add_constructor("!decimal", lambda _, node: Decimal(node.value))

@@ -25,7 +25,7 @@ def try_out(
     source: SourceFile, sample: Iterable[Sampled], environment: Mapping[str, str]
 ) -> tuple[SampleTally, list[Note]]:
     """Convert the records; return the counts, and what is doubtful about the file. Raises as `build_converter` does."""
-    converter = build_converter(source, environment, patience_ms=MOST_MS)
+    converter = build_converter(source, environment, give_up_after_ms=MOST_MS)
     counter = Counter(source.dedup, source.decode[0].charset)
     mapper = converter.transform
     coverage = Coverage(source.mapping, mapper) if isinstance(mapper, Mapper) else None

@@ -1,1 +1,1 @@
-"""Access logs of nginx and Apache. It knows their formats only."""
+"""Access logs of nginx and Apache."""

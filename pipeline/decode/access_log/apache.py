@@ -1,6 +1,6 @@
 """Apache's `LogFormat`: text with %directives (Apache 2.4, mod_log_config and mod_logio).
 
-Fields are named as nginx names the same thing.
+Fields have the names of nginx's variables for the same values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ COMMON = '%h %l %u %t "%r" %>s %b'
 COMBINED = COMMON + ' "%{Referer}i" "%{User-Agent}i"'
 VHOST_COMBINED = "%v:%p " + COMBINED
 NAMED = {"common": COMMON, "combined": COMBINED, "vhost_combined": VHOST_COMBINED}
-"""The nicknames that Apache's own configuration defines."""
+"""The nicknames that the configuration shipped with Apache defines."""
 
 _DIRECTIVE = re.compile(r"""\s*(?:LogFormat|CustomLog\s+\S+)\s+"((?:[^"\\]|\\.)*)"(?:\s+\S+)*\s*""", re.DOTALL)
 _PART = re.compile(r"%(?:!?[0-9,]+)?([<>]?)(?:\{([^}]*)\})?(?:[<>])?(\^t[io]|[A-Za-z%])|([^%]+)|(%)")
@@ -72,13 +72,13 @@ _WITH_ARGUMENT = {
 
 
 def apache_directive(text: str) -> str:
-    """Return the format string: a nickname's, the string alone, or the one in a whole LogFormat or CustomLog line."""
+    """Return the format string of a nickname, of a format string alone, or of a whole LogFormat or CustomLog line."""
     whole = _DIRECTIVE.fullmatch(text)
     return re.sub(r'\\"', '"', whole[1]) if whole is not None else NAMED.get(text, text)
 
 
 def apache_pieces(text: str) -> Sequence[Piece]:
-    """Read a format string. Raises `FormatError`."""
+    """Return the pieces of a format string. Raises `FormatError`."""
     pieces: list[Piece] = []
     for found in _PART.finditer(text):
         _, argument, letter, literal, percent = found.groups()
@@ -98,7 +98,7 @@ def apache_pieces(text: str) -> Sequence[Piece]:
 
 
 def _append(pieces: list[Piece], literal: str) -> None:
-    """Add literal text; it joins literal text before it."""
+    """Add literal text. Two literal texts in a row become one piece."""
     if pieces and isinstance(pieces[-1], str):
         pieces[-1] += literal
     else:

@@ -1,4 +1,4 @@
-"""Access logs of web servers: nginx and Apache, their usual formats and any `log_format` or `LogFormat` string."""
+"""Access logs of nginx and Apache: their usual formats, and any `log_format` or `LogFormat` string."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.decode.user_agent import user_agent_reader
 _NO_MATCH = no_match("the line does not match decode.log_format")
 _NO_TIME = no_match("the line matches decode.log_format, but its time is no date and time of day")
 
-_SECONDS_REMEMBERED = 4096  # lines of the same second share their time's reading
+_SECONDS_REMEMBERED = 4096  # each second is read once for all its lines
 
 AccessFields = dict[str, Any]
 
@@ -34,7 +34,7 @@ _WRITINGS: Mapping[str, Writing] = {
     "json": Writing(leaves_absent_empty=True),
     "none": Writing(escapes_quotes=False, leaves_absent_empty=True),
 }
-"""By nginx's `escape=`."""
+"""How values are written, by nginx's `escape=`."""
 _NUMBERS: Mapping[Shape, Callable[[str], int | float]] = {
     Shape.INTEGER: int,
     Shape.COUNT: int,
@@ -54,8 +54,8 @@ class _AccessLogOptions(BaseModel):
     )
     user_agent: bool = Field(
         default=False,
-        description="`true`: the User-Agent (`http_user_agent`) is taken apart into `user_agent`: "
-        "`browser`, `browser_version`, `os`, `os_version`, `device`, `brand`, as far as they are known. One that was not seen before costs 0.2 to 0.8 ms.",
+        description="`true`: the User-Agent (`http_user_agent`) is read into `user_agent`: "
+        "`browser`, `browser_version`, `os`, `os_version`, `device`, `brand`, as far as they are known. A User-Agent that was not seen before costs 0.2 to 0.8 ms.",
     )
 
 
@@ -95,7 +95,7 @@ class ApacheOptions(_AccessLogOptions):
 
 
 def build_nginx(options: NginxOptions, _limits: DecodeLimits) -> Decoder:
-    """Make the decoder of a nginx log. Fields are named as the variables are."""
+    """Make the decoder of an nginx log. Fields have the names of the variables."""
     text, escape = nginx_format.nginx_directive(options.log_format)
     escape = options.escape or escape
     read = line_reader(pieces := nginx_format.nginx_pieces(text), _WRITINGS[escape])
@@ -103,7 +103,7 @@ def build_nginx(options: NginxOptions, _limits: DecodeLimits) -> Decoder:
 
 
 def build_apache(options: ApacheOptions, _limits: DecodeLimits) -> Decoder:
-    """Make the decoder of an Apache log. Fields are named as nginx names the same thing."""
+    """Make the decoder of an Apache log. Fields have the names of nginx's variables for the same values."""
     pieces = apache_format.apache_pieces(apache_format.apache_directive(options.log_format))
     return _build(pieces, line_reader(pieces, Writing()), unescape_default, options)
 
@@ -142,8 +142,8 @@ def _build(
 
 
 def _time_of(names: set[str]) -> Callable[[AccessFields], None]:
-    """Return what adds `time_ms`, Unix milliseconds, from the format's most exact time; ValueError if that is none."""
-    if "time_ms" in names:  # Apache's %{msec}t is that already
+    """Return the function that adds `time_ms` (Unix milliseconds) from the format's most exact time. It raises ValueError where the text is no time."""
+    if "time_ms" in names:  # Apache's %{msec}t is Unix milliseconds already
         return lambda _found: None
     for name, reading in _TIMES.items():
         if name in names:

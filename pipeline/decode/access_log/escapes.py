@@ -1,8 +1,8 @@
-r"""What web servers do to a value before they write it between quotes, undone.
+r"""The escapes that web servers write in values, turned back into text.
 
-nginx's default writes the quote, the backslash and bytes below 32 or above 126 as \xHH; its escape=json follows JSON;
-Apache writes \xHH, and C's short escapes for quote, backslash and white space. So Chinese text arrives as \xE6\x98\xA5
-and leaves here as UTF-8 text.
+nginx's default writes the quote, the backslash and bytes below 32 or above 126 as \xHH. Its escape=json follows JSON.
+Apache writes \xHH, and C's short escapes for quote, backslash and white space. So Chinese text is written as
+\xE6\x98\xA5 and is read as UTF-8 text.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _SHORT = {b'"': b'"', b"\\": b"\\", b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b":
 
 
 def unescape_default(text: str) -> str:
-    r"""Undo \xHH and C's short escapes. Bytes that are no UTF-8 stay as \xhh: different values stay different."""
+    r"""Return the text without \xHH and C's short escapes. Bytes that are not UTF-8 stay as \xhh, so different values stay different."""
     return _ESCAPE.sub(_byte, text.encode()).decode(errors="backslashreplace")
 
 
 def unescape_json(text: str) -> str:
-    """Undo nginx's escape=json. A text that JSON could not hold stays as it is."""
+    """Return the text without the escapes of nginx's escape=json. A text that is not valid JSON stays as it is."""
     try:
         plain: str = orjson.loads(f'"{text}"')
     except orjson.JSONDecodeError:

@@ -1,14 +1,14 @@
-"""What an access log's format string says a line looks like, and the reading of one line by it.
+"""Reads one line of an access log by the pieces of its format string.
 
 A format is a list of pieces: literal text, and fields between. Web servers escape the quote inside quoted values but
-nothing else, so a value may hold the text that separates it from the next one (a user name with a space). Lines are
-therefore read in two ways that agree wherever the first one succeeds: a pattern in which a free text ends at the first
-character of what follows (possessive, so one pass and no back-tracking), and, for the rare rest, RE2 with the shortest
-texts that fit.
+nothing else, so a value may hold the text that separates it from the next value (a user name with a space). Lines are
+therefore read in two ways, which agree wherever the first one succeeds. The first is a pattern in which a free text ends at
+the first character of the next piece (possessive, so one pass and no back-tracking). The second, for the few other lines,
+is RE2 with the shortest texts that match.
 
-Where the server writes a backslash before a quote, that quote ends no value: else a visitor could end one with a quote of
-his own and write the fields behind it. Likewise the blank behind a comma ends no list of addresses. Only a line that
-cannot be read so is read without heed of either.
+Where the server writes a backslash before a quote, that quote does not end a value: otherwise a visitor could send a quote,
+end the value with it and forge the fields after it. In the same way, the blank after a comma does not end a list of
+addresses. Only a line that cannot be read by these two rules is read without them.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from transforms.values.pattern import Pattern
 
 
 class FormatError(ValueError):
-    """A log format cannot be read, or lines written by it cannot be taken apart."""
+    """A log format cannot be read, or the fields of its lines cannot be separated."""
 
 
 class Shape(StrEnum):
-    """What the value of a field looks like."""
+    """The form of a field's value."""
 
     TEXT = "text"
     TARGET = "target"  # the path of a URL; it begins with a slash where it follows another field
-    ARGUMENTS = "arguments"  # empty, or a question mark and what follows it
+    ARGUMENTS = "arguments"  # empty, or a question mark and a query
     INTEGER = "integer"
-    COUNT = "count"  # an integer, of which "-" is 0 (Apache's %b)
+    COUNT = "count"  # an integer for which the server writes "-" instead of 0 (Apache's %b)
     DECIMAL = "decimal"
     TIME_LOCAL = "time_local"
     TIME_ISO8601 = "time_iso8601"
     ATTEMPTS = "attempts"  # one value for each server that was asked (nginx's $upstream_addr and the like)
-    ADDRESSES = "addresses"  # text that mostly is addresses with a comma and a blank between (X-Forwarded-For)
+    ADDRESSES = "addresses"  # text, mostly addresses with a comma and a blank between them (X-Forwarded-For)
     SECONDS = "seconds"  # Unix seconds with three decimals (nginx's $msec)
 
 
@@ -53,10 +53,10 @@ Piece = str | FieldPiece
 
 
 class Writing(NamedTuple):
-    """How the server writes values. Apache and nginx's default have a dash where there is none."""
+    """How the server writes values. Apache, and nginx by default, write a dash for an absent value."""
 
-    escapes_quotes: bool = True  # with a backslash before them
-    leaves_absent_empty: bool = False  # instead of a dash (nginx's escape=json and escape=none)
+    escapes_quotes: bool = True  # the server writes a backslash before a quote
+    leaves_absent_empty: bool = False  # no dash for an absent value (nginx's escape=json and escape=none)
 
 
 _TYPED = {
@@ -69,7 +69,7 @@ _TYPED = {
     Shape.ADDRESSES: r"(?:[^ ,]+(?:, ?[^ ,]+)*)?",
     Shape.SECONDS: r"[0-9]{1,11}\.[0-9]{3}",
 }
-_OPEN = (Shape.TEXT, Shape.TARGET, Shape.ARGUMENTS)
+_FREE_TEXTS = (Shape.TEXT, Shape.TARGET, Shape.ARGUMENTS)
 _NUMBERS = (Shape.INTEGER, Shape.COUNT, Shape.DECIMAL, Shape.SECONDS)
 _QUOTED_AT_ONCE = r'([^"\\]*+(?:\\.[^"\\]*+)*+)'
 _QUOTED = r'((?:[^"\\]|\\.)*)'
@@ -79,7 +79,7 @@ LineReader = Callable[[str], Sequence[str] | None]
 
 
 def line_reader(pieces: Sequence[Piece], writing: Writing) -> LineReader:
-    """Compile a format: the result takes a line apart, one text a field, or answers None. Raises `FormatError`."""
+    """Return the function that splits a line of this format into texts, one a field; it returns None where the line does not match. Raises `FormatError`."""
     fields = [piece for piece in pieces if isinstance(piece, FieldPiece)]
     if not fields:
         raise FormatError("the format names no field")
@@ -91,9 +91,9 @@ def line_reader(pieces: Sequence[Piece], writing: Writing) -> LineReader:
             and isinstance(second, FieldPiece)
             and _runs_together(first.shape, second.shape)
         ):
-            raise FormatError(f"nothing stands between {first.name} and {second.name}, so a line cannot be taken apart")
+            raise FormatError(f"nothing stands between {first.name} and {second.name}, so a line cannot be split")
     around = zip(["", *pieces], pieces, [*pieces[1:], ""], strict=False)
-    pieces = [_where_it_stands(*each) for each in around]
+    pieces = [_with_shape_for_place(*each) for each in around]
     plain = [_shortest(piece, writing) for piece in pieces]
     one_pass = [_one_pass(pieces, place, writing) for place in range(len(pieces))]
     shortest = [
@@ -102,21 +102,21 @@ def line_reader(pieces: Sequence[Piece], writing: Writing) -> LineReader:
     ]
     for place in _quoted(pieces) if writing.escapes_quotes else ():
         one_pass[place], shortest[place] = _QUOTED_AT_ONCE, _QUOTED
-    quickly = re.compile("".join(one_pass), re.DOTALL).fullmatch
+    match_in_one_pass = re.compile("".join(one_pass), re.DOTALL).fullmatch
     ways = dict.fromkeys("".join(way) for way in (shortest, plain))
-    thoroughly = [Pattern(f"(?s){way}").groups for way in ways]
+    match_shortest = [Pattern(f"(?s){way}").groups for way in ways]
 
     def read(line: str) -> Sequence[str] | None:
-        if (found := quickly(line)) is not None:
+        if (found := match_in_one_pass(line)) is not None:
             return found.groups()
         content = line.encode()
-        return next((texts for groups in thoroughly if (texts := groups(content)) is not None), None)
+        return next((texts for groups in match_shortest if (texts := groups(content)) is not None), None)
 
     return read
 
 
 def _quoted(pieces: Sequence[Piece]) -> list[int]:
-    """Find the texts that stand between double quotes."""
+    """Return the places of the text fields that stand between double quotes."""
     return [
         place
         for place, (before, piece, behind) in enumerate(zip(pieces, pieces[1:], pieces[2:], strict=False), start=1)
@@ -130,12 +130,12 @@ def _quoted(pieces: Sequence[Piece]) -> list[int]:
 
 
 def _runs_together(first: Shape, second: Shape) -> bool:
-    """Whether the end of the first field cannot be told from the beginning of the second."""
+    """Whether nothing shows where the first field ends and the second begins."""
     return first is Shape.ARGUMENTS or first is second or second not in (Shape.TARGET, Shape.ARGUMENTS)
 
 
-def _where_it_stands(before: Piece, piece: Piece, behind: Piece) -> Piece:
-    """A target after literal text may be anything: `*`, or nothing at all. Addresses are told from what follows only where a blank would not do."""
+def _with_shape_for_place(before: Piece, piece: Piece, behind: Piece) -> Piece:
+    """Return the piece with the shape for its place. A target after literal text may be any text, `*` or nothing. Addresses are special only before a blank."""
     if isinstance(piece, FieldPiece) and (
         (piece.shape is Shape.TARGET and isinstance(before, str))
         or (piece.shape is Shape.ADDRESSES and not (isinstance(behind, str) and behind.startswith(" ")))
@@ -152,7 +152,7 @@ def _one_pass(pieces: Sequence[Piece], place: int, writing: Writing) -> str:
     piece = pieces[place]
     if isinstance(piece, str):
         return re.escape(piece)
-    if piece.shape not in _OPEN:
+    if piece.shape not in _FREE_TEXTS:
         return _typed(piece.shape, writing)
     ends = "".join(sorted(_beginnings(pieces, place + 1)))
     text = f"[^{re.escape(ends)}]*+" if ends else ".*+"
@@ -162,7 +162,7 @@ def _one_pass(pieces: Sequence[Piece], place: int, writing: Writing) -> str:
 
 
 def _beginnings(pieces: Sequence[Piece], place: int) -> set[str]:
-    """The characters that the rest of a line, from a piece on, may begin with."""
+    """Return the characters with which the rest of a line, from this piece on, may begin."""
     if place == len(pieces):
         return set()
     piece = pieces[place]

@@ -10,7 +10,7 @@ from pipeline.decode.access_log.line import FieldPiece, FormatError, Piece, Shap
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 )
-"""The format nginx uses where none is named."""
+"""The default format of nginx."""
 
 _DIRECTIVE = re.compile(r"\s*log_format\s+(\S+)(?:\s+escape=(default|json|none))?\s+(.*?);?\s*", re.DOTALL)
 _QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'";]+))""", re.DOTALL)
@@ -50,7 +50,7 @@ _SHAPES = {
 
 
 def nginx_directive(text: str) -> tuple[str, str]:
-    """Return format string and escape: of the string alone, or of a whole log_format directive as in nginx.conf."""
+    """Return the format string and the `escape=` of a format string alone, or of a whole log_format directive as in nginx.conf."""
     whole = _DIRECTIVE.fullmatch(text)
     if whole is None:
         return (COMBINED if text == "combined" else _unescaped(text)), "default"
@@ -67,12 +67,12 @@ def nginx_directive(text: str) -> tuple[str, str]:
 
 
 def _unescaped(text: str) -> str:
-    r"""Undo what nginx undoes in its configuration: a backslash before a quote, and `\t`, so that columns may have tabs between them."""
+    r"""Return the text without the escapes that nginx reads in its configuration: a backslash before a quote, and `\t`, for columns with tabs between them."""
     return _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), text)
 
 
 def nginx_pieces(text: str) -> Sequence[Piece]:
-    """Read a format string. Raises `FormatError`."""
+    """Return the pieces of a format string. Raises `FormatError`."""
     pieces: list[Piece] = []
     for found in _PART.finditer(text):
         braced, arguments, name, literal, dollar = found.groups()

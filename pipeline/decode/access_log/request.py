@@ -1,4 +1,4 @@
-"""What a request line says: method, path, query, protocol."""
+"""The parts of a request line: method, path, query, protocol."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-_UNDECODABLE = "backslashreplace"  # bytes that are no UTF-8 stay visible, and different values stay different
+_UNDECODABLE = "backslashreplace"  # bytes that are not UTF-8 stay visible, so different values stay different
 
 
 class RequestReader:
-    """Adds `method`, `path`, `protocol` and `query` to the fields of a line, from what the log's format offers."""
+    """Adds `method`, `path`, `protocol` and `query` to the fields of a line, from the fields that the log's format has."""
 
     def __init__(self, most_parameters: int, names: Collection[str]) -> None:
         """`names` are the fields of the format, `most_parameters` bounds `query`."""
@@ -19,7 +19,7 @@ class RequestReader:
         self.add = self._from_request if "request" in names else self._from_parts
 
     def _from_request(self, found: dict[str, Any]) -> None:
-        """From `$request`: a method, a target and mostly a protocol. Anything else (a TLS greeting) gives no fields."""
+        """Add the parts of `$request`: a method, a target and mostly a protocol. Any other text (a TLS handshake) gives no fields."""
         request = found.get("request")
         if request is None:
             return
@@ -35,7 +35,7 @@ class RequestReader:
         self._add_target(found, target)
 
     def _from_parts(self, found: dict[str, Any]) -> None:
-        """From `$request_method`, `$request_uri` or `$uri` with `$args`, and `$server_protocol`."""
+        """Add the parts from `$request_method`, `$request_uri` or `$uri` with `$args`, and `$server_protocol`."""
         for name, source in (("method", "request_method"), ("protocol", "server_protocol")):
             if source in found:
                 found[name] = found[source]
@@ -55,14 +55,14 @@ class RequestReader:
         path, _, query = target.partition("?")
         if (
             not path.startswith("/") and "://" in path
-        ):  # the absolute form that proxies are asked with (RFC 9112, section 3.2.2)
+        ):  # the absolute form of a request to a proxy (RFC 9112, section 3.2.2)
             path = "/" + path.partition("://")[2].partition("/")[2]
         found["path"] = unquote(path, errors=_UNDECODABLE) if "%" in path else path
         if query:
             found["query"] = self._parameters(query)
 
     def _parameters(self, query: str) -> dict[str, str]:
-        """Take a query apart. Of equal names the last one counts, as in JSON; a name alone has an empty value."""
+        """Return the parameters of a query. Of equal names the last one counts, as in JSON. A name without a value has an empty value."""
         parameters = {}
         for pair in query.split("&", self._most)[: self._most]:
             name, _, value = pair.partition("=")

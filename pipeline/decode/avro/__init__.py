@@ -1,1 +1,1 @@
-"""Avro: schemas, and values written with them. It does not know where a schema comes from."""
+"""Avro: schemas, and the data written with them, in each encoding."""

@@ -1,7 +1,7 @@
-"""What data of a schema can cost before it is read: whether its bytes bound it by themselves, and a look over the bytes where they do not.
+"""The bounds of Avro data: how many values it may hold and how deep it may nest, checked before the data is read.
 
-Avro is small where it is empty: ten bytes may say a million nulls, and a type that refers to itself may nest a level a byte. Most schemas
-can do neither, which is seen once; data of the others is looked over before it is read.
+A few bytes can stand for much: ten bytes may say a million nulls, and a type that refers to itself may nest one level a byte. Most schemas
+allow neither, and that is found once, from the schema. Data of the other schemas is scanned before it is read.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from pipeline.decode.avro.varint import long_at
 from pipeline.decode.limits import DecodeLimits
 
 MOST_VALUES_A_BYTE = 8
-"""More than records within records make of the bytes of their fields."""
+"""Most values a byte of data. Records within records make fewer values of the bytes of their fields."""
 
-_SIZES = {"null": 0, "boolean": 1, "float": 4, "double": 8}  # all else begins with a number of one byte at least
+_SIZES = {
+    "null": 0,
+    "boolean": 1,
+    "float": 4,
+    "double": 8,
+}  # in bytes; other types begin with a number of at least one byte
 
 
 class NotDataError(ValueError):
-    """The bytes are no data of the schema."""
+    """The bytes are not data of the schema."""
 
 
 class TooDeepError(ValueError):
@@ -25,11 +30,11 @@ class TooDeepError(ValueError):
 
 
 class TooManyValuesError(ValueError):
-    """The data holds more values than it may."""
+    """The data holds more values than the limit."""
 
 
-class Weight:
-    """What one datum of a schema has at least and at most, its arrays and maps taken as empty."""
+class SchemaCost:
+    """What one datum of a schema costs: its fewest bytes, its most values and its depth. Arrays and maps count as empty."""
 
     def __init__(self, root: AvroSchema) -> None:
         self._bytes: dict[AvroSchema, int] = {}
@@ -37,7 +42,7 @@ class Weight:
         self._depth: dict[AvroSchema, int] = {}
         self._open: set[AvroSchema] = set()
         self.is_recursive = False
-        self._weigh(root)
+        self._measure(root)
         self.depth = self._depth[root]
         self.values = self._values[root]
         self.most_a_byte = max(
@@ -50,14 +55,14 @@ class Weight:
         )
 
     def least_bytes(self, schema: AvroSchema) -> int:
-        """Return how many bytes a datum has at least; of one that has none, each has none."""
+        """Return the fewest bytes of a datum. Where this is 0, every datum of the schema has no bytes."""
         return self._bytes[schema]
 
     def values_of(self, schema: AvroSchema) -> int:
-        """Return how many values a datum makes."""
+        """Return the number of values in a datum."""
         return self._values[schema]
 
-    def _weigh(self, schema: AvroSchema) -> None:
+    def _measure(self, schema: AvroSchema) -> None:
         if schema in self._bytes:
             return
         if schema in self._open:
@@ -66,8 +71,8 @@ class Weight:
         self._open.add(schema)
         inner = [each.schema for each in schema.fields] or schema.branches
         for each in inner:
-            self._weigh(each)
-        # A type that is still open is within itself: its own bytes are not known yet, and count as one.
+            self._measure(each)
+        # A type that is still open contains itself. Its size is not known yet, and counts as one byte and one value.
         sizes = [self._bytes.get(each, 1) for each in inner]
         values = [self._values.get(each, 1) for each in inner]
         depth = max((self._depth.get(each, 0) for each in inner), default=0)
@@ -85,49 +90,49 @@ class Weight:
         self._open.discard(schema)
 
 
-def bounded_by_its_bytes(weight: Weight, limits: DecodeLimits) -> bool:
-    """Whether no data of the schema can nest too deep, or make many more values than it has bytes."""
+def bounded_by_its_bytes(cost: SchemaCost, limits: DecodeLimits) -> bool:
+    """Whether no data of the schema can nest too deep, or hold many more values than it has bytes."""
     return not (
-        weight.is_recursive
-        or weight.depth > limits.depth
-        or weight.values > limits.entries
-        or weight.most_a_byte > MOST_VALUES_A_BYTE
+        cost.is_recursive
+        or cost.depth > limits.depth
+        or cost.values > limits.entries
+        or cost.most_a_byte > MOST_VALUES_A_BYTE
     )
 
 
-class Survey:
-    """Looks over the bytes of data, counts values and how deep they nest, and makes nothing of them."""
+class DataScan:
+    """Scans the bytes of data: counts the values and checks how deep they nest, without building them."""
 
-    def __init__(self, schema: AvroSchema, weight: Weight, limits: DecodeLimits) -> None:
+    def __init__(self, schema: AvroSchema, cost: SchemaCost, limits: DecodeLimits) -> None:
         self._schema = schema
-        self._weight = weight
+        self._cost = cost
         self._depth = limits.depth
 
     def __call__(self, content: bytes, position: int, left: int) -> int:
-        """Look over the datum at a position, which may hold so many values, and return how many are left.
+        """Scan the datum at a position. It may hold `left` values; return `left` less the values that it holds.
 
         Raises:
-            NotDataError: the bytes are none, or too few.
-            TooDeepError: it nests too deep.
-            TooManyValuesError: it holds too many values.
+            NotDataError: the bytes are not data of the schema, or end too early.
+            TooDeepError: the datum nests too deep.
+            TooManyValuesError: the datum holds too many values.
         """
-        walk = _Walk(content, position, self._weight, left)
+        scan = _Scan(content, position, self._cost, left)
         try:
-            walk.over(self._schema, self._depth)
+            scan.datum(self._schema, self._depth)
         except RecursionError:
             raise TooDeepError from None
-        return walk.left
+        return scan.left
 
 
-class _Walk:
-    def __init__(self, content: bytes, position: int, weight: Weight, left: int) -> None:
+class _Scan:
+    def __init__(self, content: bytes, position: int, cost: SchemaCost, left: int) -> None:
         self._content = content
         self.position = position
-        self._weight = weight
+        self._cost = cost
         self.left = left
 
-    def over(self, schema: AvroSchema, levels: int) -> None:
-        """Go over one datum, which may have so many levels."""
+    def datum(self, schema: AvroSchema, levels: int) -> None:
+        """Scan one datum, which may nest `levels` deep."""
         self.left -= 1
         if self.left < 0:
             raise TooManyValuesError
@@ -137,35 +142,35 @@ class _Walk:
             case "string" | "bytes":
                 self._skip(self._long())
             case "enum":
-                self._below(len(schema.symbols))
+                self._index(len(schema.symbols))
             case "union":
                 self.left += 1
-                self.over(schema.branches[self._below(len(schema.branches))], levels)
+                self.datum(schema.branches[self._index(len(schema.branches))], levels)
             case "record":
-                self._enter(levels)
+                self._check_depth(levels)
                 for each in schema.fields:
-                    self.over(each.schema, levels - 1)
+                    self.datum(each.schema, levels - 1)
             case "array" | "map":
-                self._enter(levels)
+                self._check_depth(levels)
                 self._blocks(schema, levels - 1)
             case "fixed":
                 self._skip(schema.size)
             case kind:
                 self._skip(_SIZES[kind])
 
-    def _enter(self, levels: int) -> None:
+    def _check_depth(self, levels: int) -> None:
         if not levels:
             raise TooDeepError
 
     def _blocks(self, schema: AvroSchema, levels: int) -> None:
         inner, is_map = schema.branches[0], schema.kind == "map"
-        is_empty = not is_map and not self._weight.least_bytes(inner)
+        is_empty = not is_map and not self._cost.least_bytes(inner)
         while count := self._long():
             if count < 0:
                 count = -count
-                self._long()  # the block's size in bytes, for those who skip it
+                self._long()  # the block's size in bytes, for readers that skip the block
             if is_empty:
-                self.left -= count * self._weight.values_of(inner)
+                self.left -= count * self._cost.values_of(inner)
                 if self.left < 0:
                     raise TooManyValuesError
                 continue
@@ -174,9 +179,9 @@ class _Walk:
             for _ in range(count):
                 if is_map:
                     self._skip(self._long())
-                self.over(inner, levels)
+                self.datum(inner, levels)
 
-    def _below(self, count: int) -> int:
+    def _index(self, count: int) -> int:
         index = self._long()
         if not 0 <= index < count:
             raise NotDataError

@@ -1,10 +1,10 @@
-"""The Parsing Canonical Form of a schema: what is left of it once all that changes no data is gone. Fingerprints are taken of it.
+"""The Parsing Canonical Form of a schema: the schema without the parts that do not change its data. Fingerprints are computed from it.
 
-Decision: it is written here, and not by `fastavro.schema.to_parsing_canonical_form`, although both agree wherever both give an answer. That
-function parses the schema again by rules of its own, and raises an error for schemas that this job reads: a type within a type, a
-logical type or a default that is wrong and that the specification says to ignore, a name of the null namespace within another. A source file
-with such a schema would pass for `plain` and fail for `single_object`. It takes JSON, so each schema would also be read twice.
-`test_avro_peers.py` has these schemas, and fails when fastavro takes them all: then this module can go.
+Decision: this module writes it, and not `fastavro.schema.to_parsing_canonical_form`, although both agree wherever both give a result. That
+function parses the schema again by rules of its own, and raises an error for schemas that this job reads: a type within a type; a wrong
+logical type or default, which the specification says to ignore; a name of the null namespace within another namespace. A source file with
+such a schema would be valid for `plain` and fail for `single_object`. The function takes JSON, so each schema would also be read twice.
+`test_avro_peers.py` has these schemas, and fails as soon as fastavro accepts them all: then this module can be deleted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.decode.avro.schema import AvroSchema
 
 
 def canonical_form(schema: AvroSchema) -> str:
-    """Write the Parsing Canonical Form of a schema (specification, "Transforming into Parsing Canonical Form")."""
+    """Return the Parsing Canonical Form of a schema (specification, "Transforming into Parsing Canonical Form")."""
     return orjson.dumps(_canonical(schema, set())).decode()
 
 

@@ -1,7 +1,7 @@
 """An object container file in one record: a header with the writer's schema, then blocks of data, packed or not.
 
-The framing is read here and not by the library, which unpacks a block whatever it becomes; the data in it is read as any other. Source of
-the layout: Avro specification 1.12, "Object Container Files".
+This module reads the header and the blocks, and not fastavro, which unpacks a block to any size. The data in a block is read like all other
+Avro data. Source of the layout: Avro specification 1.12, "Object Container Files".
 """
 
 from __future__ import annotations
@@ -26,24 +26,27 @@ MOST_META = 1_000
 SYNC_BYTES = 16
 _CHECKSUM_BYTES = 4
 _MOST_XZ_BYTES = 40 << 20
-"""Of memory: what packs with `xz -9` is refused."""
+"""Most memory for one xz block, in bytes. Files packed with `xz -9` need more and are refused."""
 
 _NOT_A_CONTAINER = NOT_AVRO._replace(reason="the value is no Avro object container file, or is cut off")
 
 Codec = Callable[[bytes, int], bytes]
-"""A packed block and the most bytes it may have unpacked. Raises `TooLargeError`, or `ValueError` for what is not packed so."""
+"""Takes a packed block and the most bytes that it may have unpacked, and returns the unpacked block.
+
+Raises `TooLargeError`, or `ValueError` where the block is not in the codec's format.
+"""
 
 
 class ContainerReader:
     """Reads every datum of a container file."""
 
     def __init__(self, reader_of: Callable[[bytes], DataReader | Refusal], limits: DecodeLimits) -> None:
-        """`reader_of` gives what reads data of a schema's text."""
+        """`reader_of` takes the text of a schema and returns the reader of its data, or a refusal."""
         self._reader_of = reader_of
         self._limits = limits
 
     def __call__(self, value: bytes) -> list[Any] | Refusal:
-        """Return the data in their order, or why there are none: where one datum cannot be read, nobody knows where the next begins."""
+        """Return all data in order, or a refusal. One wrong datum refuses the whole file: nobody knows where the next datum begins."""
         try:
             blocks = _Blocks(value)
             codec = CODECS.get(blocks.codec)
@@ -77,7 +80,7 @@ class ContainerReader:
 
 
 class _Blocks:
-    """Takes a container file apart. Raises ValueError for what is none."""
+    """The header and the blocks of a container file. Raises ValueError where the bytes are not a container file."""
 
     def __init__(self, content: bytes) -> None:
         if not content.startswith(MAGIC):
@@ -101,7 +104,7 @@ class _Blocks:
         self._sync = self._bytes(SYNC_BYTES)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Yield each block: how many data it holds, and its bytes as they are packed."""
+        """Yield each block: the number of data in it, and its packed bytes."""
         while self._position < len(self._content):
             count, packed = self._long(), self._bytes(self._long())
             if self._bytes(SYNC_BYTES) != self._sync or count < 0:
@@ -125,8 +128,8 @@ def _plain(block: bytes, most: int) -> bytes:
     return block
 
 
-def _whole(begin: Callable[[], Any], damaged: type[Exception]) -> Codec:
-    """Return the codec of a packer that can be asked for no more than so many bytes."""
+def _bounded(begin: Callable[[], Any], damaged: type[Exception]) -> Codec:
+    """Return the codec of a decompressor that can be limited to a number of bytes."""
 
     def unpack(block: bytes, most: int) -> bytes:
         packed = begin()
@@ -136,15 +139,15 @@ def _whole(begin: Callable[[], Any], damaged: type[Exception]) -> Codec:
             raise ValueError from None
         if len(content) > most:
             raise TooLargeError
-        if not packed.eof:  # some writers of deflate leave a part of a checksum behind it
+        if not packed.eof:  # bytes after the end are valid: some writers of deflate add a part of a checksum
             raise ValueError
         return content
 
     return unpack
 
 
-def _unsnapped(block: bytes, most: int) -> bytes:
-    """A snappy block says first how long it is unpacked; behind it stands the CRC-32 of what that is, the highest byte first."""
+def _unpack_snappy(block: bytes, most: int) -> bytes:
+    """Unpack a snappy block. It begins with its unpacked size, and ends with the CRC-32 of the unpacked bytes, the highest byte first."""
     packed, checksum = block[:-_CHECKSUM_BYTES], block[-_CHECKSUM_BYTES:]
     size, _ = unsigned_at(packed, 0)
     if size > most:
@@ -161,11 +164,13 @@ def _unsnapped(block: bytes, most: int) -> bytes:
 CODECS: Mapping[str, Codec] = MappingProxyType(
     {
         "null": _plain,
-        "deflate": _whole(lambda: zlib.decompressobj(-zlib.MAX_WBITS), zlib.error),  # raw, without a header (RFC 1951)
-        "snappy": _unsnapped,
+        "deflate": _bounded(
+            lambda: zlib.decompressobj(-zlib.MAX_WBITS), zlib.error
+        ),  # raw, without a header (RFC 1951)
+        "snappy": _unpack_snappy,
         "zstandard": unpack_zstd,
-        "bzip2": _whole(bz2.BZ2Decompressor, OSError),
-        "xz": _whole(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_XZ_BYTES), lzma.LZMAError),
+        "bzip2": _bounded(bz2.BZ2Decompressor, OSError),
+        "xz": _bounded(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_XZ_BYTES), lzma.LZMAError),
     }
 )
-"""The codecs of container files that are read: required and optional ones of the specification."""
+"""The codecs of container files, by name: the required and the optional codecs of the specification."""

@@ -1,7 +1,7 @@
-"""Reading data with fastavro: the only importer of it.
+"""Reads Avro data with fastavro. Only this module imports fastavro.
 
-fastavro does the work, with what is wanted of a value put into its schema: a part that carries a conversion of ours has a logical type of ours,
-which fastavro lets its users add. What it would not notice itself is refused before or after: see `bounds`, and the marks below.
+The schema that fastavro gets holds our conversions: a part of the schema with a conversion has our own logical type, and fastavro lets its users
+add logical types. Wrong data that fastavro would accept is refused before or after it: see `bounds`, and the guards below.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from fastavro.schema import fingerprint
 
 from pipeline.decode.avro.bounds import (
     MOST_VALUES_A_BYTE,
+    DataScan,
     NotDataError,
-    Survey,
+    SchemaCost,
     TooDeepError,
     TooManyValuesError,
-    Weight,
     bounded_by_its_bytes,
 )
 from pipeline.decode.avro.canonical import canonical_form
@@ -30,38 +30,37 @@ from pipeline.decode.limits import DecodeLimits
 from pipeline.decode.text import NOT_UTF8
 from schemas.refusal import ReasonCode, Refusal, Stage
 
-_MARK = "log2mq"
+_LOGICAL_TYPE = "log2mq"
 _KINDS = ("null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum", "array", "map", "record")  # fmt: skip
 
 _GUARDS = 8
-"""A place below zero counts from the end for fastavro: the likeliest find a branch that refuses. More would cost every union a look at each of them."""
+"""Branches that refuse, at the end of each union: fastavro counts a negative index from the end. More guards would slow down every union."""
 
 NOT_AVRO = Refusal(Stage.DECODE, ReasonCode.NOT_AVRO, "the bytes are no data of the schema, or are cut off")
 _TRAILING = NOT_AVRO._replace(reason="there are more bytes than the schema has data")
 
 
 class DataReader:
-    """Reads data of one writer's schema, as one reader's schema has it where there is one."""
+    """Reads data of one writer's schema. With a reader's schema, the data is resolved to it."""
 
     def __init__(self, writer: AvroSchema, reader: AvroSchema | None, limits: DecodeLimits) -> None:
-        """Prepare to read.
+        """Resolve the schemas, and prepare fastavro's schema.
 
         Raises:
-            MismatchError: no data of the writer's schema is data of the reader's.
+            MismatchError: no data of the writer's schema can be read as the reader's schema.
         """
         _register()
         try:
-            resolved = Resolution(_marked, limits.digits).of(writer, reader)
+            resolved = Resolution(_attach, limits.digits).of(writer, reader)
         except RecursionError:
             raise MismatchError("its types nest too deep") from None
         self._is_wrapped = not (isinstance(resolved, dict) and resolved["type"] == "record")
-        if (
-            self._is_wrapped
-        ):  # a record of one field is written as that field is; fastavro parses anything else anew each time
+        # fastavro parses any schema but a record's again for each datum. A record of one field has the same bytes as the field.
+        if self._is_wrapped:
             resolved = {"type": "record", "name": "t0", "fields": [{"name": "value", "type": resolved}]}
         self._schema = _guarded(fastavro.parse_schema(resolved))
-        weight = Weight(AvroSchema("array", branches=[writer]))  # there may be several one after the other
-        self._survey = None if bounded_by_its_bytes(weight, limits) else Survey(writer, weight, limits)
+        cost = SchemaCost(AvroSchema("array", branches=[writer]))  # a container holds several data in a row
+        self._scan = None if bounded_by_its_bytes(cost, limits) else DataScan(writer, cost, limits)
         self._most_more = self._values_left = limits.entries
         self._too_many = Refusal(
             Stage.DECODE,
@@ -72,7 +71,7 @@ class DataReader:
         self._too_long = limits.too_long("a decimal")
 
     def all_of(self, content: bytes, start: int = 0) -> Any:
-        """Read the one datum that begins at `start` and fills the rest; or return why there is none."""
+        """Return the one datum that fills the bytes from `start` to the end, or a refusal."""
         self.begin()
         stream = self.stream_of(content)
         stream.seek(start)
@@ -80,19 +79,19 @@ class DataReader:
         return _TRAILING if stream.tell() != len(content) and not isinstance(value, Refusal) else value
 
     def begin(self) -> None:
-        """Begin with another record, all data of which together holds at most `limits.entries` values more than its bytes account for."""
+        """Begin with another Kafka record. All its data together may hold `limits.entries` values more than `MOST_VALUES_A_BYTE` for each byte."""
         self._values_left = self._most_more
 
     def stream_of(self, content: bytes) -> BytesIO:
-        """Begin with further bytes of the same record."""
+        """Return a stream of further bytes of the same Kafka record, and allow the values that these bytes may hold."""
         self._values_left += MOST_VALUES_A_BYTE * len(content)
         return BytesIO(content)
 
     def next_of(self, stream: BytesIO) -> Any:
-        """Read the next datum of a stream; or return why there is none, with the stream left anywhere."""
+        """Return the next datum of a stream, or a refusal. After a refusal the position of the stream is undefined."""
         try:
-            if self._survey is not None:
-                self._values_left = self._survey(stream.getvalue(), stream.tell(), self._values_left)
+            if self._scan is not None:
+                self._values_left = self._scan(stream.getvalue(), stream.tell(), self._values_left)
             value = fastavro.schemaless_reader(stream, self._schema, None)
         except UnicodeDecodeError:
             return NOT_UTF8
@@ -110,33 +109,33 @@ class DataReader:
 
 
 def schema_fingerprint(schema: AvroSchema) -> bytes:
-    """Return a schema's CRC-64-AVRO fingerprint as it stands in a message (specification, "Single object encoding")."""
+    """Return a schema's CRC-64-AVRO fingerprint, with the byte order of a message (specification, "Single object encoding")."""
     return bytes.fromhex(fingerprint(canonical_form(schema), "CRC-64-AVRO"))
 
 
 def _register() -> None:
-    """Tell fastavro about the logical type that is ours; a second time changes nothing."""
+    """Register our logical type with fastavro. A second call changes nothing."""
     for kind in _KINDS:
-        LOGICAL_READERS[f"{kind}-{_MARK}"] = _convert
+        LOGICAL_READERS[f"{kind}-{_LOGICAL_TYPE}"] = _convert
 
 
 def _convert(value: Any, schema: Any, _reader: Any = None) -> Any:
-    return schema[_MARK](value)
+    return schema[_LOGICAL_TYPE](value)
 
 
-def _marked(schema: dict[str, Any], convert: Conversion | None) -> dict[str, Any]:
-    return schema if convert is None else {**schema, "logicalType": _MARK, _MARK: convert}
+def _attach(schema: dict[str, Any], convert: Conversion | None) -> dict[str, Any]:
+    return schema if convert is None else {**schema, "logicalType": _LOGICAL_TYPE, _LOGICAL_TYPE: convert}
 
 
 def _refuse(_value: Any) -> NoReturn:
     raise NotDataError
 
 
-_GUARD = _marked({"type": "null"}, _refuse)
+_GUARD = _attach({"type": "null"}, _refuse)
 
 
 def _guarded(schema: Any) -> Any:
-    """Put guards at the end of each union, and let no enum's symbols be counted from the end; in place."""
+    """Add guards to the end of each union, and make enum symbols a mapping, so that a negative index finds none. Changes the schema in place."""
     if isinstance(schema, list):
         for each in schema:
             _guarded(each)

@@ -1,4 +1,4 @@
-"""Avro: from a record's bytes, by the schema that they name, bring along or are known by, to fields."""
+"""Avro: decodes a record's bytes to fields. The bytes name their schema or hold it, or the source file names it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pipeline.decode.schema_registry.schemas import RegistrySchemas
 from schemas.refusal import ReasonCode, Refusal, Stage
 
 CONFLUENT_HEADER_BYTES = 5
-"""A zero byte, and the schema's ID in four, the highest first (Confluent, "Wire format")."""
+"""A zero byte, and the schema's ID in four bytes, the highest first (Confluent, "Wire format")."""
 
 SINGLE_OBJECT_MARK = b"\xc3\x01"
 SINGLE_OBJECT_HEADER_BYTES = 10
-"""The mark, and the schema's fingerprint in eight, the lowest first (specification, "Single object encoding")."""
+"""The mark, and the schema's fingerprint in eight bytes, the lowest first (specification, "Single object encoding")."""
 
 MOST_CONTAINER_SCHEMAS = 64
-"""Container files whose schemas are kept ready."""
+"""Most schemas of container files that are kept for the next record."""
 
 _NO_FIELDS = Refusal(
     Stage.DECODE, ReasonCode.NOT_AN_OBJECT, "the data is neither a record, nor a map, nor an array of either"
@@ -37,15 +37,15 @@ _UNKNOWN_FINGERPRINT = Refusal(
     Stage.DECODE, ReasonCode.SCHEMA_UNKNOWN, "the value's fingerprint is that of no schema_file"
 )
 _UNKNOWN_ID = Refusal(Stage.DECODE, ReasonCode.SCHEMA_UNKNOWN, "the value's schema ID is none of those given")
-_NOT_CONNECTED = Pending("the registry is not asked: options are only looked at", 0, is_lost=True)
+_NOT_CONNECTED = Pending("the registry is not asked: the options are only checked", 0, is_lost=True)
 
 
 def build_avro(options: AvroOptions, limits: DecodeLimits, context: DecodeContext) -> Decoder:
-    """Make the decoder. With a registry it connects in threads of its own, and only where the context has an environment.
+    """Make the decoder. A registry is called in threads of its own, and only where the context has an environment.
 
     Raises:
-        UsageError: the registry's password is not there, or its `ca_file` cannot be read as certificates.
-        ValueError: a schema file cannot be read, or does not resolve to the reader's.
+        UsageError: the registry's password is missing, or its `ca_file` cannot be read as certificates.
+        ValueError: a schema file cannot be read, or its schema does not resolve to the reader's schema.
     """
     readers = _Readers(options, limits, context)
     match options.framing:
@@ -62,7 +62,7 @@ def build_avro(options: AvroOptions, limits: DecodeLimits, context: DecodeContex
 
 
 class _Readers:
-    """Makes what reads data of a writer's schema, as the reader's where there is one."""
+    """Makes the readers of writers' schemas, all with the same reader's schema where the options name one."""
 
     def __init__(self, options: AvroOptions, limits: DecodeLimits, context: DecodeContext) -> None:
         self._limits = limits
@@ -81,14 +81,14 @@ class _Readers:
             raise ValueError(f"schema_file {path}, which does not resolve to reader_schema_file: {error}") from None
 
     def of_text(self, text: str | bytes, references: tuple[str, ...] = ()) -> DataReader | Refusal:
-        """Make it of a schema that came from outside, which may be anything."""
+        """Return the reader of a schema from a record or a registry. The text may be anything, so a wrong one gives a refusal."""
         try:
             return self.of(read_schema(text, references))
         except (SchemaFault, MismatchError) as error:
             return Refusal(Stage.DECODE, ReasonCode.SCHEMA_UNUSABLE, f"the writer's schema cannot be used: {error}")
 
     def of_container(self, text: bytes) -> DataReader | Refusal:
-        """Likewise, and keep it: a topic's files mostly have one schema."""
+        """Return the reader of a container file's schema, and keep it: the files of a topic mostly have one schema."""
         reader = self._by_text.get(text)
         if reader is None:
             while len(self._by_text) >= MOST_CONTAINER_SCHEMAS:
@@ -103,15 +103,15 @@ class _Readers:
 
 
 def _confluent(options: AvroOptions, readers: _Readers, limits: DecodeLimits, context: DecodeContext) -> Decoder:
-    assert options.registry is not None  # noqa: S101 - the options' own check
-    find: Callable[[int], DataReader | Refusal | Pending] = lambda _: _NOT_CONNECTED  # noqa: E731 - nothing to ask
+    assert options.registry is not None  # noqa: S101 - the options check it
+    find: Callable[[int], DataReader | Refusal | Pending] = lambda _: _NOT_CONNECTED  # noqa: E731 - the default, without a registry
     if context.schemas is not None:
         readers_by_id = {number: readers.of_text(text) for number, text in context.schemas.items()}
-        find = lambda number: readers_by_id.get(number, _UNKNOWN_ID)  # noqa: E731 - likewise
+        find = lambda number: readers_by_id.get(number, _UNKNOWN_ID)  # noqa: E731 - one expression
     elif context.environment is not None:
         settings = options.registry
-        if context.patience_ms is not None:
-            give_up_after = min(settings.give_up_after, context.patience_ms)
+        if context.give_up_after_ms is not None:
+            give_up_after = min(settings.give_up_after, context.give_up_after_ms)
             settings = settings.model_copy(update={"give_up_after": give_up_after})
         client = RegistryClient(settings, context.environment, monotonic=context.monotonic)
         find = RegistrySchemas(
@@ -151,7 +151,7 @@ def _single_object(options: AvroOptions, readers: _Readers, limits: DecodeLimits
 
 
 def _fields_of(data: Any, limits: DecodeLimits) -> Decoded:
-    """Take a record or a map for fields, and each one of an array, or of a container, for an entry."""
+    """Return a record or a map as fields, and the items of an array or a container as entries."""
     if type(data) is dict or isinstance(data, Refusal):
         return data
     if type(data) is not list:

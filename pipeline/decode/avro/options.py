@@ -17,7 +17,7 @@ Encoding = Literal["confluent", "single_object", "container", "plain"]
 
 
 def folder_of(given: ValidationInfo) -> Path:
-    """Return the folder of the source file whose options are read."""
+    """Return the folder of the source file whose options are validated."""
     return given.context.folder if isinstance(given.context, DecodeContext) else Path()
 
 
@@ -27,10 +27,10 @@ def _is_schema(path: str, given: ValidationInfo) -> str:
 
 
 def load_schema(path: Path, named: str) -> AvroSchema:
-    """Read a schema file.
+    """Return the schema of a schema file.
 
     Raises:
-        ValueError: it cannot be read, or holds no Avro schema.
+        ValueError: the file cannot be read, or holds no Avro schema.
     """
     try:
         with path.open("rb") as stream:
@@ -55,13 +55,13 @@ def _url_alone(written: Any) -> Any:
 
 
 class AvroOptions(BaseModel):
-    """Where the schemas are, and what stands around the data."""
+    """Options of `format: avro`: the place of the schemas, and the encoding of the data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoding: Encoding | None = Field(
         default=None,
-        description="What stands around the data: `confluent` (a zero byte and the ID of a schema), `single_object` "
+        description="The form of the value around the data: `confluent` (a zero byte and the ID of a schema), `single_object` "
         "(the fingerprint of a schema), `container` (a whole object container file) or `plain` (nothing).",
         json_schema_extra={"default_text": "`confluent` with a `registry`, else `plain`"},
     )
@@ -92,7 +92,7 @@ class AvroOptions(BaseModel):
 
     @property
     def framing(self) -> Encoding:
-        """Return the encoding, where none is given the one that fits."""
+        """Return the encoding. Its default depends on whether there is a registry."""
         return self.encoding or ("confluent" if self.registry is not None else "plain")
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
-"""Schema resolution, done once: the writer's schema with, at each place, what makes of its value the one that the reader's schema asks for.
+"""Schema resolution, done once: the writer's schema with a conversion at each place where the reader's schema asks for another value.
 
-The rules are those of the Avro specification 1.12, "Schema Resolution". Without a reader's schema the values only become plain.
+The rules are those of the Avro specification 1.12, "Schema Resolution". Without a reader's schema, the conversions only make values plain.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ PROMOTIONS: Mapping[tuple[str, str], Conversion] = {
     ("string", "bytes"): str.encode,
     ("bytes", "string"): bytes.decode,
 }
-"""What a reader may take for its own, and how."""
+"""The promotions: the writer's type and the reader's type, and the conversion of the value."""
 
 _DECIMALS = {"decimal", "big-decimal"}
-"""These are the number that the writer wrote: read by another scale they would be another one."""
+"""A decimal is read by the writer's scale. The reader's scale would give another number."""
 
-Marked = Callable[[dict[str, Any], Conversion | None], dict[str, Any]]
-"""Adds a conversion to one part of a schema, in a way that the library which reads the data calls it."""
+AttachConversion = Callable[[dict[str, Any], Conversion | None], dict[str, Any]]
+"""Adds a conversion to one part of a schema, in the form in which fastavro calls it."""
 
 
 class MismatchError(ValueError):
-    """Data of the writer's schema, or this value of it, is none of the reader's."""
+    """Data of the writer's schema, or one value of it, cannot be read as the reader's schema."""
 
 
 class Resolution:
-    """One writer's schema resolved to one reader's, or to none."""
+    """Resolves a writer's schema to a reader's schema, or to plain values without one."""
 
-    def __init__(self, mark: Marked, most_digits: int) -> None:
-        self._mark = mark
+    def __init__(self, attach: AttachConversion, most_digits: int) -> None:
+        self._attach = attach
         self._most_digits = most_digits
         self._names: dict[tuple[AvroSchema, AvroSchema | None], str] = {}
-        self._made = 0
+        self._name_count = 0
 
     def of(self, writer: AvroSchema, reader: AvroSchema | None) -> Any:
-        """Return the writer's schema as JSON with conversions. Names are numbered: one type may be resolved to several.
+        """Return the writer's schema as JSON with conversions. Names are numbered, since one type may be resolved to several types.
 
         Raises:
-            MismatchError: no data of the writer's schema is data of the reader's.
+            MismatchError: no data of the writer's schema can be read as the reader's schema.
         """
         if writer.kind == "union":
             return [self.of(each, None) if reader is None else self._branch(each, reader) for each in writer.branches]
         if reader is not None and reader.kind == "union":
-            return self._first(writer, reader)
+            return self._reader_branch(writer, reader)
         promoted = self._promotion(writer, reader)
         match writer.kind:
             case "record":
@@ -62,28 +62,28 @@ class Resolution:
                 return {"type": writer.kind, ("items" if writer.kind == "array" else "values"): inner}
             case "enum":
                 shape: dict[str, Any] = {"type": "enum", "name": self._name(), "symbols": list(writer.symbols)}
-                return self._mark(shape, _symbols(writer, reader) if reader else None)
+                return self._attach(shape, _symbols(writer, reader) if reader else None)
             case "fixed":
                 shape = {"type": "fixed", "name": self._name(), "size": writer.size}
             case _:
                 shape = {"type": writer.kind}
         meant = writer if reader is None or {writer.logical, reader.logical} <= _DECIMALS else reader
-        return self._mark(shape, _after(promoted, conversion(meant, self._most_digits)))
+        return self._attach(shape, _composed(promoted, conversion(meant, self._most_digits)))
 
     def _branch(self, writer: AvroSchema, reader: AvroSchema) -> Any:
-        """A branch that does not match costs only the data that takes it."""
+        """Resolve one branch of the writer's union. Where the branch does not match, only the data of this branch is refused."""
         known = dict(self._names)
         try:
             return self.of(writer, reader)
         except MismatchError as error:
             self._names = known
-            # A record of one field is written as that field is, and can carry a mark whatever the field is.
+            # A record of one field has the same bytes as the field, and can hold a conversion whatever the field's type is.
             as_written = [{"name": "value", "type": self.of(writer, None)}]
             shape = {"type": "record", "name": self._name(), "fields": as_written}
-            return self._mark(shape, _refusing(str(error)))
+            return self._attach(shape, _refusing(str(error)))
 
-    def _first(self, writer: AvroSchema, reader: AvroSchema) -> Any:
-        """Of a reader's union the first branch that matches: of the same type before what it may be promoted to."""
+    def _reader_branch(self, writer: AvroSchema, reader: AvroSchema) -> Any:
+        """Resolve to the first branch of the reader's union that matches. Branches of the same type come before promotions."""
         same = [each for each in reader.branches if each.kind == writer.kind]
         for each in [*same, *(other for other in reader.branches if other not in same)]:
             known = dict(self._names)
@@ -119,10 +119,10 @@ class Resolution:
             {"name": each.name, "type": self.of(each.schema, wanted[each.name].schema if each.name in wanted else None)}
             for each in writer.fields
         ]
-        return self._mark(shape, self._shaped(writer, reader, wanted))
+        return self._attach(shape, self._reshaped(writer, reader, wanted))
 
-    def _shaped(self, writer: AvroSchema, reader: AvroSchema, wanted: Mapping[str, AvroField]) -> Conversion | None:
-        """Rename the fields, leave out those that the reader does not know, and fill in its defaults."""
+    def _reshaped(self, writer: AvroSchema, reader: AvroSchema, wanted: Mapping[str, AvroField]) -> Conversion | None:
+        """Return the conversion that renames the fields, drops fields that the reader does not have, and adds its defaults; None where nothing changes."""
         names = {each.name: field for field, each in wanted.items()}
         defaults = {
             each.name: self._default(each.schema, each.default, f"{reader.name}.{each.name}")
@@ -135,7 +135,7 @@ class Resolution:
         return lambda value: {**{name: value[field] for name, field in pairs}, **defaults}
 
     def _default(self, schema: AvroSchema, written: Any, place: str) -> Any:
-        """A default stands in the schema as JSON (specification, "Complex Types"); of a union it is one of the first branch that it fits."""
+        """Return the plain value of a default, which the schema has as JSON (specification, "Complex Types"). In a union the first branch that fits counts."""
         if written is NO_DEFAULT:
             raise MismatchError(f"the writer has no field {place}, and it has no default")
         try:
@@ -144,12 +144,12 @@ class Resolution:
             raise MismatchError(f"the default of {place} is no value of its type") from None
 
     def _name(self) -> str:
-        self._made += 1
-        return f"t{self._made}"
+        self._name_count += 1
+        return f"t{self._name_count}"
 
 
 def default_value(schema: AvroSchema, written: Any, most_digits: int) -> Any:
-    """Make the plain value of a default. Raises ValueError or TypeError where it does not fit."""
+    """Return the plain value of a default. Raises ValueError or TypeError where the default does not fit the schema."""
     match schema.kind:
         case "union":
             for branch in schema.branches:
@@ -190,7 +190,7 @@ def default_value(schema: AvroSchema, written: Any, most_digits: int) -> Any:
 
 
 def _default_bytes(schema: AvroSchema, written: Any) -> bytes:
-    content: bytes = _expect(written, str).encode("iso-8859-1")  # a character a byte
+    content: bytes = _expect(written, str).encode("iso-8859-1")  # each character is a byte
     if schema.kind == "fixed" and len(content) != schema.size:
         raise ValueError
     return content
@@ -203,7 +203,7 @@ def _expect(written: Any, kind: type) -> Any:
 
 
 def _pairs(writer: AvroSchema, reader: AvroSchema) -> dict[str, AvroField]:
-    """Which field of the reader each one of the writer is: by name, else by the reader's aliases."""
+    """Return the reader's field for each name of a writer's field: by name, otherwise by the reader's aliases."""
     by_name = {each.name: each for each in reader.fields}
     by_alias = {alias: each for each in reader.fields for alias in each.aliases}
     written = {each.name for each in writer.fields}
@@ -240,7 +240,7 @@ def _refusing(reason: str) -> Conversion:
     return refuse
 
 
-def _after(first: Conversion | None, second: Conversion | None) -> Conversion | None:
+def _composed(first: Conversion | None, second: Conversion | None) -> Conversion | None:
     if first is None or second is None:
         return first or second
     return lambda value: second(first(value))

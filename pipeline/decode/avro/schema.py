@@ -1,4 +1,4 @@
-"""An Avro schema as a graph of values: read from its JSON text, names resolved, everything checked that reading data relies on.
+"""An Avro schema as a graph: read from its JSON text, with names resolved, and checked for everything that the reading of data relies on.
 
 The rules are those of the Avro specification 1.12, "Schema Declaration".
 """
@@ -13,15 +13,15 @@ from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 
-from pipeline.decode.nesting import deeper
+from pipeline.decode.nesting import is_deeper
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
 MOST_LEVELS = 300
-"""A record within a record is three levels of JSON."""
+"""Most levels of JSON in a schema. A record within a record adds three levels."""
 
 MOST_NODES = 10_000
-"""Fields, items and branches of one schema. A schema may come out of a record, so what it costs is bounded."""
+"""Most fields, items and branches of one schema. A schema may come from a record, so its cost is bounded."""
 
 MOST_FIXED_BYTES = 1 << 30
 
@@ -32,7 +32,7 @@ NO_DEFAULT: Any = object()
 
 
 class SchemaFault(ValueError):
-    """A text is no Avro schema. The message says where and why, and quotes names only."""
+    """A text is not an Avro schema. The message says where and why. It quotes only names."""
 
 
 class AvroField(NamedTuple):
@@ -46,7 +46,7 @@ class AvroField(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class AvroSchema:
-    """One node. Named types refer to each other directly, so the graph has circles where types are recursive; equal is only the same node."""
+    """One node of the graph. A use of a named type is the type's own node, so a recursive type makes a cycle. A node is equal only to itself."""
 
     kind: str
     name: str = ""  # in full, with its namespace
@@ -56,7 +56,7 @@ class AvroSchema:
     fields: list[AvroField] = field(default_factory=list)  # of a record
     branches: list[AvroSchema] = field(
         default_factory=list
-    )  # of a union; the items of an array, the values of a map alone
+    )  # of a union; an array has its items here, a map its values
     symbols: tuple[str, ...] = ()  # of an enum
     symbol_default: str | None = None  # of an enum
     size: int = 0  # of a fixed, in bytes
@@ -68,16 +68,16 @@ class AvroSchema:
 
 
 def read_schema(text: str | bytes, references: Sequence[str] = ()) -> AvroSchema:
-    """Read a schema, and before it those whose named types it refers to, in an order in which each knows the ones before.
+    """Return a schema. `references` are the schemas whose named types it uses; each may use the named types of those before it.
 
     Raises:
-        SchemaFault: one of them is no Avro schema.
+        SchemaFault: one of the texts is not an Avro schema.
     """
-    reading = _Reading()
+    reader = _SchemaReader()
     try:
         for each in references:
-            reading.read(_json(each))
-        return reading.read(_json(text))
+            reader.read(_json(each))
+        return reader.read(_json(text))
     except RecursionError:
         raise SchemaFault("its types nest too deep") from None
 
@@ -87,12 +87,12 @@ def _json(text: str | bytes) -> Any:
         written = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise SchemaFault("the schema is no JSON text") from None
-    if isinstance(written, dict | list) and deeper(written, MOST_LEVELS):
+    if isinstance(written, dict | list) and is_deeper(written, MOST_LEVELS):
         raise SchemaFault(f"the schema is nested deeper than {MOST_LEVELS} levels")
     return written
 
 
-class _Reading:
+class _SchemaReader:
     """Reads schemas that share their named types."""
 
     def __init__(self) -> None:
@@ -129,9 +129,8 @@ class _Reading:
 
     def _named_or_primitive(self, name: str, namespace: str) -> AvroSchema:
         if name in PRIMITIVES:
-            return AvroSchema(
-                intern(name)
-            )  # the library compares kinds a value at a time: the same text is found equal at once
+            # fastavro compares the kind for each value. Comparing the same string object is fast.
+            return AvroSchema(intern(name))
         full = name if "." in name or not namespace else f"{namespace}.{name}"
         found = self._named.get(full) or self._named.get(name)
         if found is None:
@@ -144,8 +143,8 @@ class _Reading:
         branches = [self.read(each, namespace) for each in written]
         if any(each.kind == "union" for each in branches):
             raise SchemaFault("a union is directly within a union")
-        told_apart = [each.name or each.kind for each in branches]
-        if len(set(told_apart)) < len(told_apart):
+        types = [each.name or each.kind for each in branches]
+        if len(set(types)) < len(types):
             raise SchemaFault("two branches of a union are of one type")
         return AvroSchema("union", branches=branches)
 
@@ -159,9 +158,8 @@ class _Reading:
                 raise SchemaFault(f"a field of {schema.name} has no name, or no type")
             field_schema = self.read(each["type"], namespace)
             if isinstance(each["type"], str) and field_schema.kind in PRIMITIVES and "logicalType" in each:
-                field_schema = AvroSchema(
-                    field_schema.kind
-                )  # beside the type instead of within it, it has no meaning (specification, "Logical Types")
+                # A logical type beside the type, and not within it, has no meaning (specification, "Logical Types").
+                field_schema = AvroSchema(field_schema.kind)
             default = each.get("default", NO_DEFAULT)
             schema.fields.append(
                 AvroField(intern(each["name"]), field_schema, default, tuple(_texts(each.get("aliases", []))))
@@ -192,7 +190,7 @@ class _Reading:
         return _logical(schema, written)
 
     def _declared(self, kind: str, written: Mapping[str, Any], namespace: str) -> tuple[AvroSchema, str]:
-        """Enter a named type before what is in it is read, which may refer to it; and say which namespace holds within."""
+        """Return a new named type and the namespace for its content. It is known before its content is read, since the content may refer to it."""
         name, given = written.get("name"), written.get("namespace")
         if not isinstance(name, str) or _FULL_NAME.fullmatch(name) is None:
             raise SchemaFault(f"the {kind} has no name")
@@ -214,7 +212,7 @@ class _Reading:
 
 
 def _logical(schema: AvroSchema, written: Mapping[str, Any]) -> AvroSchema:
-    """Note a logical type. One that is not known, or not valid, is ignored (specification, "Logical Types")."""
+    """Return the schema with its logical type. An unknown or invalid logical type is ignored (specification, "Logical Types")."""
     logical = written.get("logicalType")
     if not isinstance(logical, str):
         return schema

@@ -1,4 +1,4 @@
-"""What an Avro value becomes: the plain values of a mapping, as the JSON decoder makes them."""
+"""Conversions of Avro values to the plain values of a mapping, as the JSON decoder makes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Conversion = Callable[[Any], Any]
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _LAST_DAY = date.max.toordinal()
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local time, whose zone nobody knows
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local time has no zone
 _DAY_S = 86_400
 _FLOAT = struct.Struct("<f")
 
@@ -29,7 +29,7 @@ class NumberTooLongError(ValueError):
 
 
 def conversion(schema: AvroSchema, most_digits: int) -> Conversion | None:
-    """Return what makes a value of this schema plain; None where it is so already. What is returned may raise `NumberTooLongError`."""
+    """Return the conversion that makes a value of this schema plain; None where the value is plain already. The conversion may raise `NumberTooLongError`."""
     if schema.logical == "decimal" and schema.kind in {"bytes", "fixed"}:
         return _decimal(schema.scale, most_digits)
     if schema.logical == "big-decimal" and schema.kind == "bytes":
@@ -40,11 +40,11 @@ def conversion(schema: AvroSchema, most_digits: int) -> Conversion | None:
 
 
 def shortest(value: float) -> float:
-    """A float has 32 bits: give the shortest decimal that is this float, as its writer printed it: 12.1, not 12.100000381469727."""
+    """Return the shortest decimal that is this float of 32 bits, as its writer would print it: 12.1, not 12.100000381469727."""
     if not isfinite(value):
         return value
     packed = _FLOAT.pack(value)
-    for digits in range(6, 10):  # nine always do
+    for digits in range(6, 10):  # nine digits are always enough
         near = float(f"{value:.{digits}g}")
         if abs(near) <= _LARGEST_FLOAT and _FLOAT.pack(near) == packed:
             return near
@@ -59,7 +59,7 @@ def _decimal(scale: int, most_digits: int) -> Conversion:
 
 
 def _big_decimal(most_digits: int) -> Conversion:
-    """The unscaled number as Avro bytes, and behind it the scale as an Avro int (`Conversions.BigDecimalConversion` of Avro for Java)."""
+    """Return the conversion of a big-decimal: the unscaled number as Avro bytes, then the scale as an Avro int (`Conversions.BigDecimalConversion` of Java)."""
 
     def convert(content: bytes) -> int | float | Decimal:
         size, begun = long_at(content, 0)
@@ -68,14 +68,14 @@ def _big_decimal(most_digits: int) -> Conversion:
             raise ValueError("the number is cut off")
         scale, end_of_all = long_at(content, end)
         if end_of_all != len(content):
-            raise ValueError("something stands behind the scale")
+            raise ValueError("there are bytes after the scale")
         return _exact(int.from_bytes(content[begun:end], signed=True), scale, most_digits)
 
     return convert
 
 
 def _exact(unscaled: int, scale: int, most_digits: int) -> int | float | Decimal:
-    """An exact number: an integer without a scale, else a double where its shortest form is the number, else a Decimal."""
+    """Return the exact number: an integer without a scale, otherwise a double where its shortest form is the number, otherwise a Decimal."""
     most_bits = ceil(most_digits * log2(10))
     if unscaled.bit_length() > most_bits or abs(scale) > most_digits:
         raise NumberTooLongError
@@ -88,7 +88,7 @@ def _exact(unscaled: int, scale: int, most_digits: int) -> int | float | Decimal
 
 
 def _text(content: bytes) -> str:
-    """Text where the bytes are UTF-8; anything else in Base64."""
+    """Return the text of bytes that are UTF-8, and the Base64 text of all other bytes."""
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -96,7 +96,7 @@ def _text(content: bytes) -> str:
 
 
 def _date(days: int) -> str | int:
-    """A day that no calendar of ours has stays a number."""
+    """Return the ISO date of a number of days since 1970-01-01. A day beyond the years 1 to 9999 stays a number."""
     ordinal = _EPOCH_DAY + days
     return date.fromordinal(ordinal).isoformat() if 0 < ordinal <= _LAST_DAY else days
 
@@ -110,7 +110,7 @@ def _time(value: int, digits: int) -> str | int:
 
 
 def _local(value: int, digits: int) -> str | int:
-    """A local time has no zone: ISO text without one, which `time_zone` then gives it."""
+    """Return the ISO text of a local time, without a zone. The source file's `time_zone` is its zone then."""
     seconds, part = divmod(value, 10**digits)
     try:
         moment = _EPOCH + timedelta(seconds=seconds)
@@ -120,7 +120,7 @@ def _local(value: int, digits: int) -> str | int:
 
 
 def _duration(content: bytes) -> str:
-    """Months, days and milliseconds as ISO 8601."""
+    """Return months, days and milliseconds as an ISO 8601 duration."""
     months, days, ms = struct.unpack("<III", content)
     seconds, part = divmod(ms, 1000)
     clock = f"T{seconds}" + (f".{part:03d}".rstrip("0") if part else "") + "S" if ms else ""
@@ -132,7 +132,7 @@ _FIXED: Mapping[tuple[str, int], Conversion] = {
     ("duration", 12): _duration,
     ("uuid", 16): lambda content: str(UUID(bytes=content)),
 }
-"""What stands in a fixed of a logical type and a size; anything else is written in hexadecimal."""
+"""Conversions of a fixed, by logical type and size. Every other fixed becomes hexadecimal text."""
 
 _CONVERSIONS: Mapping[tuple[str, str], Conversion] = {
     ("float", ""): shortest,
@@ -144,4 +144,4 @@ _CONVERSIONS: Mapping[tuple[str, str], Conversion] = {
     ("long", "local-timestamp-micros"): lambda value: _local(value, 6),
     ("long", "local-timestamp-nanos"): lambda value: _local(value, 9),
 }
-"""By type and logical type. Timestamps stay integers: `event_time` tells milli-, micro- and nanoseconds apart."""
+"""Conversions by type and logical type. Timestamps stay integers: `event_time` recognises milli-, micro- and nanoseconds."""

@@ -1,1 +1,1 @@
-"""Kafka Connect rows and Debezium change events. It knows no registry."""
+"""Kafka Connect rows and Debezium change events. It uses no Schema Registry."""

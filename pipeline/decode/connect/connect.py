@@ -1,4 +1,4 @@
-"""Rows as Kafka Connect's JSON converter writes them, with their schema beside them or without, as the JDBC source connector's are."""
+"""Rows of Kafka Connect's JSON converter, with or without their schema. The JDBC source connector writes such rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.decode.limits import DecodeLimits
 from transforms.base import Skipped
 
 TOMBSTONE = Skipped("no entry: a tombstone")
-"""What marks a row as gone."""
+"""The result for a tombstone: a value of null, which marks a row as deleted."""
 
 
 class ConnectOptions(ColumnOptions):
@@ -22,15 +22,15 @@ class ConnectOptions(ColumnOptions):
 
 def build_connect(options: ConnectOptions, limits: DecodeLimits) -> Decoder:
     """Make the decoder: a row's columns are the fields."""
-    return of_json(read_connect(options, limits), limits)
+    return json_decoder(read_connect(options, limits), limits)
 
 
 def read_connect(options: ConnectOptions, limits: DecodeLimits) -> FieldStep:
-    """Return what reads a row that is decoded already."""
+    """Return the function that reads a row from an object which is decoded already."""
     plain = PlainTypes(options, limits)
 
     def read(fields: Fields) -> Decoded:
-        schema, row = unwrapped(fields)
+        schema, row = schema_and_payload(fields)
         if row is None:
             return TOMBSTONE
         if not isinstance(row, dict):
@@ -43,14 +43,14 @@ def read_connect(options: ConnectOptions, limits: DecodeLimits) -> FieldStep:
     return read
 
 
-def unwrapped(fields: Fields) -> tuple[Any, Any]:
-    """Return schema and payload where these two are what the converter wrote (`schemas.enable=true`), else nothing and the object itself."""
-    if len(fields) == 2 and "schema" in fields and "payload" in fields:  # noqa: PLR2004 - these two
+def schema_and_payload(fields: Fields) -> tuple[Any, Any]:
+    """Return schema and payload where the converter wrote both (`schemas.enable=true`); otherwise None and the object itself."""
+    if len(fields) == 2 and "schema" in fields and "payload" in fields:  # noqa: PLR2004 - the two keys
         return fields["schema"], fields["payload"]
     return None, fields
 
 
-def of_json(read: FieldStep, limits: DecodeLimits) -> Decoder:
-    """Return the decoder that reads JSON, and each object of it. `null` is how some write a tombstone."""
+def json_decoder(read: FieldStep, limits: DecodeLimits) -> Decoder:
+    """Return the decoder that reads JSON and calls `read` for each object. Some connectors write a tombstone as `null`."""
     loads = chained(build_json(JsonOptions(), limits), [read], limits)
     return lambda value: TOMBSTONE if value.strip() == b"null" else loads(value)

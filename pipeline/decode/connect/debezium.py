@@ -1,4 +1,4 @@
-"""Debezium's change events: the row after the change, or before a delete, is the entry; what the event says of the change stands beside it."""
+"""Debezium's change events: the entry is the row after the change, or the row before a delete. The rest of the event is one field of the entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipeline.contracts.interfaces import Decoded, Decoder, Fields
 from pipeline.decode.chain import FieldStep
-from pipeline.decode.connect.connect import TOMBSTONE, of_json, unwrapped
+from pipeline.decode.connect.connect import TOMBSTONE, json_decoder, schema_and_payload
 from pipeline.decode.connect.types import ColumnOptions, PlainTypes, Timestamps, UnreadableColumn
 from pipeline.decode.json.decoder import JsonOptions, build_json
 from pipeline.decode.json.several import NOT_AN_OBJECT
@@ -20,22 +20,22 @@ from schemas.refusal import Refusal
 from transforms.base import Skipped
 
 Operation = Literal["c", "u", "d", "r", "t", "m"]
-"""Create, update, delete, read (a row of a snapshot), truncate, message, as `op` has them."""
+"""The values of `op`: create, update, delete, read (a row of a snapshot), truncate, message."""
 
 OPERATIONS: tuple[Operation, ...] = ("c", "u", "d", "r", "t", "m")
 
 ENVELOPE = "debezium"
-"""The field that holds what an event says beside its row, where the source file names no other."""
+"""The default name of the field that holds the event without its row."""
 
 _NO_EVENT = no_match("the object is no change event of Debezium, nor one flattened with __op or __deleted")
 _UNWANTED: Mapping[str, Skipped] = MappingProxyType(
     {each: Skipped(f"no entry: the operation {each} is not among decode.operations") for each in OPERATIONS}
 )
 _UNAVAILABLE = "__debezium_unavailable_value"
-"""What stands for a large value that a change did not touch (PostgreSQL, Oracle)."""
+"""The placeholder for a large value that the change did not touch (PostgreSQL, Oracle)."""
 
 _ADDED = "__"
-"""What `ExtractNewRecordState` puts before the names of the fields that it adds."""
+"""The prefix of the fields that `ExtractNewRecordState` adds."""
 
 
 class DebeziumOptions(ColumnOptions):
@@ -47,23 +47,23 @@ class DebeziumOptions(ColumnOptions):
     )
     envelope: Annotated[str, Field(min_length=1, max_length=100)] = Field(
         default=ENVELOPE,
-        description="The name of the field that holds what the event says beside the row. It is changed where a column has the same name.",
+        description="The name of the field that holds the event without its row. Choose another name where a column has the same name.",
     )
     timestamps: Timestamps = Field(
         default="local",
-        description="What a timestamp without a zone is. "
+        description="How a timestamp without a zone is read. "
         "MySQL's `DATETIME` and PostgreSQL's `timestamp` have no zone, and Debezium writes them as if they were UTC. "
-        "`local` takes that back, so that the source file's `time_zone` holds. `utc` is for databases whose times are UTC.",
+        "`local` reads them without a zone, so that the source file's `time_zone` holds. `utc` is for databases whose times are UTC.",
     )
 
 
 def build_debezium(options: DebeziumOptions, limits: DecodeLimits) -> Decoder:
-    """Make the decoder. An operation that is not wanted, and a tombstone, is no entry: filtered, not refused."""
-    return of_json(read_debezium(options, limits), limits)
+    """Make the decoder. An event whose operation is not among `operations`, and a tombstone, gives no entry: it is filtered, not refused."""
+    return json_decoder(read_debezium(options, limits), limits)
 
 
 def read_debezium(options: DebeziumOptions, limits: DecodeLimits) -> FieldStep:
-    """Return what reads a change event that is decoded already."""
+    """Return the function that reads a change event from an object which is decoded already."""
     return _ChangeEvents(options, limits).read
 
 
@@ -77,8 +77,8 @@ class _ChangeEvents:
         self._json = build_json(JsonOptions(), limits)
 
     def read(self, fields: Fields) -> Decoded:
-        """Read one event, with the schema that came with it or without."""
-        schema, payload = unwrapped(fields)
+        """Return the entry of one event, which may hold its schema."""
+        schema, payload = schema_and_payload(fields)
         if payload is None:
             return TOMBSTONE
         if not isinstance(payload, dict):
@@ -106,7 +106,7 @@ class _ChangeEvents:
 
     def _row(self, schema: Any, payload: Mapping[str, Any], side: str) -> Any:
         row = payload.get(side)
-        if isinstance(row, str):  # MongoDB's documents are JSON within the JSON
+        if isinstance(row, str):  # MongoDB's connector writes a document as JSON text
             row = self._json(row.encode("utf-8", "surrogatepass"))
         if row is None or isinstance(row, Refusal):
             return row
@@ -115,7 +115,7 @@ class _ChangeEvents:
         return self._plain.of_row(_schema_of(schema, side), _available(row))
 
     def _flattened(self, schema: Any, payload: Mapping[str, Any]) -> Decoded:
-        """Read what `ExtractNewRecordState` made; without `__op` only a delete can be told from the rest."""
+        """Return the entry of an event that `ExtractNewRecordState` has flattened. Without `__op`, only a delete can be recognised."""
         deleted = str(payload.get("__deleted")).lower() == "true"
         operation = str(payload.get("__op") or ("d" if deleted else ""))
         if operation and operation not in self._wanted:
@@ -127,12 +127,12 @@ class _ChangeEvents:
 
 
 def _available(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leave out the columns whose values the event does not have."""
+    """Return the row without the columns whose values the event does not have."""
     return {name: each for name, each in row.items() if each != _UNAVAILABLE} if _UNAVAILABLE in row.values() else row
 
 
 def _schema_of(schema: Any, side: str) -> Any:
-    """Return the schema of one field of the envelope."""
+    """Return the schema of one side of the event, `before` or `after`; None where there is none."""
     fields = schema.get("fields") if isinstance(schema, dict) else None
     for each in fields if isinstance(fields, list) else ():
         if isinstance(each, dict) and each.get("field") == side:

@@ -1,4 +1,4 @@
-"""Kafka Connect's and Debezium's semantic types as plain values, exactly: dates and times as ISO text, decimals as numbers.
+"""Kafka Connect's and Debezium's semantic types as plain values, without loss: dates and times as ISO text, decimals as numbers.
 
 Sources: `org.apache.kafka.connect.data` (Date, Time, Timestamp, Decimal) and its JSON converter; Debezium's documentation, "Data type mappings" of
 each connector (`io.debezium.time`, `io.debezium.data`).
@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pipeline.decode.limits import DecodeLimits
 from schemas.refusal import ReasonCode, Refusal, Stage
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - what it is added to has no zone
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the times have no zone
 _EPOCH_DAY = date(1970, 1, 1)
 _DECIMAL = re.compile(r"decimal\((-?\d{1,4})\)", re.ASCII)
 _DIGITS_PER_BYTE = 2.408_24  # log10(256)
@@ -46,7 +46,7 @@ SEMANTIC_TYPES: Mapping[str, str] = MappingProxyType(
         "io.debezium.data.Bits": "bits",
     }
 )
-"""What a schema calls a type, and what the option `types` calls it. Types that are not here are plain values already."""
+"""The name of a type in a schema, and its name in the option `types`. Values of all other types are plain already."""
 
 _NAMES = (*dict.fromkeys(name for name in SEMANTIC_TYPES.values() if name != "decimal"), "decimal(SCALE)")
 
@@ -60,7 +60,7 @@ def _known(name: str) -> str:
 
 
 ColumnType = Annotated[str, AfterValidator(_known)]
-"""The type of a column, by the option's names."""
+"""The type of a column, by its name in the option `types`."""
 
 
 class ColumnOptions(BaseModel):
@@ -74,13 +74,13 @@ class ColumnOptions(BaseModel):
     )
     timestamps: Timestamps = Field(
         default="utc",
-        description="What a timestamp without a zone is. `utc`: an instant, written with `Z`, as the JDBC source's are where its `db.timezone` is the database's. "
-        "`local`: a time in the database's own zone, written without a zone, so that the source file's `time_zone` holds.",
+        description="How a timestamp without a zone is read. `utc`: an instant, with `Z`. The JDBC source writes it where its `db.timezone` is the database's. "
+        "`local`: a time in the database's own zone, without `Z`, so that the source file's `time_zone` holds.",
     )
 
 
 class UnreadableColumn(Exception):
-    """A column does not hold what its type says; `refusal` is its record's."""
+    """A column's value does not have the column's type. `refusal` is the refusal of its record."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
@@ -88,7 +88,7 @@ class UnreadableColumn(Exception):
 
 
 class PlainTypes:
-    """Turns values into plain ones, by the schema that came with them or by the types that the source file names."""
+    """Turns the values of rows into plain values, by the row's own schema and by the types that the source file names."""
 
     def __init__(self, options: ColumnOptions, limits: DecodeLimits) -> None:
         self._digits = limits.digits
@@ -110,10 +110,10 @@ class PlainTypes:
         }
 
     def of_row(self, schema: Any, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a row with plain values: by its schema, where there is one, and then by `types`.
+        """Return the row with plain values: first by its schema, where it has one, and then by `types`.
 
         Raises:
-            UnreadableColumn: a column, or the row itself, is not what either says.
+            UnreadableColumn: a column, or the row itself, does not have the type that the schema or `types` names.
         """
         plain = self._of_schema(schema, row)
         if not isinstance(plain, dict):
@@ -133,7 +133,7 @@ class PlainTypes:
         if name == "decimal":
             parameters = schema.get("parameters")
             scale = parameters.get("scale") if isinstance(parameters, dict) else None
-            return _read(lambda each: self._decimal(each, _whole(scale)), value, _UNFIT)
+            return _read(lambda each: self._decimal(each, _whole_number(scale)), value, _UNFIT)
         if name is not None:
             return _read(self._readers[name], value, _UNFIT)
         kind, fields = schema.get("type"), schema.get("fields")
@@ -158,7 +158,7 @@ class PlainTypes:
         return self._readers[name]
 
     def _decimal(self, value: Any, scale: int) -> Any:
-        """Read an unscaled number in base64, as big-endian two's complement; with `decimal.format=numeric` it is a number already."""
+        """Return a decimal. Its unscaled number is Base64 of a big-endian two's complement; with `decimal.format=numeric` the value is a number already."""
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             return value
         unscaled = _bytes(value)
@@ -168,7 +168,7 @@ class PlainTypes:
 
     def _variable_decimal(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return self._decimal(value.get("value"), _whole(value.get("scale")))
+            return self._decimal(value.get("value"), _whole_number(value.get("scale")))
         raise ValueError
 
 
@@ -189,8 +189,8 @@ def _read(read: Callable[[Any], Any], value: Any, unfit: Refusal) -> Any:
         raise UnreadableColumn(unfit) from None
 
 
-def _whole(value: Any) -> int:
-    """Read a whole number, or a text that is one: parameters of a schema are texts."""
+def _whole_number(value: Any) -> int:
+    """Return a whole number. A text of digits is one too: the parameters of a schema are texts."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value, re.ASCII):
@@ -211,7 +211,7 @@ def _bytes(value: Any) -> bytes:
 
 
 def _date(value: Any) -> Any:
-    """Days since 1970. What no calendar holds stays the number that it is."""
+    """Return the ISO date of a number of days since 1970-01-01. A day beyond the years 1 to 9999 stays a number."""
     days = _number(value)
     try:
         return (_EPOCH_DAY + timedelta(days=days)).isoformat()
@@ -220,7 +220,7 @@ def _date(value: Any) -> Any:
 
 
 def _time(value: Any, per_second: int) -> str:
-    """A time of day; MySQL's may be negative, or have more hours than a day."""
+    """Return the text of a time of day. MySQL's may be negative, or have more hours than a day."""
     ticks = _number(value)
     seconds, rest = divmod(abs(ticks), per_second)
     hours, seconds = divmod(seconds, 3600)
@@ -229,7 +229,7 @@ def _time(value: Any, per_second: int) -> str:
 
 
 def _timestamp(value: Any, per_second: int, suffix: str) -> Any:
-    """A date and time. What no calendar holds stays the number that it is: databases write infinity so."""
+    """Return the ISO date and time. A time beyond the years 1 to 9999 stays a number: databases write infinity in this way."""
     ticks = _number(value)
     seconds, rest = divmod(ticks, per_second)
     try:
@@ -244,6 +244,6 @@ def _fraction(rest: int, per_second: int) -> str:
 
 
 def _bits(value: Any) -> Any:
-    """Bits in little-endian order: the number that they are, or the text as it is where they are more than 64."""
-    held = _bytes(value)
-    return int.from_bytes(held, "little") if len(held) <= _MOST_BITS_BYTES else value
+    """Return the number of at most 64 bits, which are in little-endian order. More bits stay the text that they are."""
+    content = _bytes(value)
+    return int.from_bytes(content, "little") if len(content) <= _MOST_BITS_BYTES else value

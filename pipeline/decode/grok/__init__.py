@@ -1,1 +1,1 @@
-"""Grok patterns, as Logstash writes them. It knows no log file."""
+"""Grok expressions, as Logstash has them, and the named patterns that they use."""

@@ -1,4 +1,4 @@
-"""Grok: expressions of named patterns, `%{IP:client} %{WORD:action}`, compiled to RE2, so that no line can make them slow."""
+"""Grok: expressions of named patterns, `%{IP:client} %{WORD:action}`. They are compiled to RE2, which takes linear time for every line."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class GrokOptions(BaseModel):
 
     @field_validator("pattern")
     @classmethod
-    def _compiles(cls, pattern: str | list[str], already: ValidationInfo) -> str | list[str]:
-        if "definitions" in already.data:  # else they are wrong, and said to be
-            _compiled(pattern, already.data["definitions"], whole=False)
+    def _compiles(cls, pattern: str | list[str], validated: ValidationInfo) -> str | list[str]:
+        if "definitions" in validated.data:  # otherwise the definitions are wrong, and pydantic reports them
+            _compiled(pattern, validated.data["definitions"], whole=False)
         return pattern
 
 
@@ -51,7 +51,7 @@ def _compiled(pattern: str | list[str], definitions: Mapping[str, str], *, whole
 
 
 def build_grok(options: GrokOptions, _limits: DecodeLimits) -> Decoder:
-    """Make the decoder. Fields are text, or what their type says; a group that took no part gives none."""
+    """Make the decoder. Fields are text, or have the type that the expression names. A group that took no part in the match gives no field."""
     expressions = _compiled(options.pattern, options.definitions, whole=options.match == "full")
 
     def read(text: str) -> Decoded:

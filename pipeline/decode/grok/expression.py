@@ -1,4 +1,4 @@
-"""A grok expression, `%{IP:client} %{NUMBER:bytes:int}`, put together to one pattern of RE2 and the fields that its groups give."""
+"""A grok expression, `%{IP:client} %{NUMBER:bytes:int}`, expanded to one pattern of RE2, and the fields that its groups give."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from transforms.values.pattern import Pattern, PatternError
 
 MOST_CHARACTERS = 100_000
-"""Of one expression put together: named patterns within named patterns grow fast."""
+"""Most characters of one expanded expression: named patterns within named patterns grow fast."""
 
 MOST_DEPTH = 30
 MOST_DIGITS = 1_000
@@ -26,14 +26,14 @@ TYPES = ("int", "integer", "long", "float", "double", "string", "boolean")
 
 
 class GrokGroup(NamedTuple):
-    """One group of the pattern: where its text goes, and as what."""
+    """One group of the pattern: the path of the field that its text becomes, and the field's type."""
 
     path: tuple[str, ...]
     kind: str
 
 
 class GrokExpression:
-    """One compiled expression. Raises `PatternError` where it is none."""
+    """One compiled expression. Raises `PatternError` where the text is not a grok expression."""
 
     def __init__(self, text: str, known: Mapping[str, str], *, whole: bool) -> None:
         self._known = known
@@ -41,11 +41,11 @@ class GrokExpression:
         self._size = 0
         pattern = self._expanded(text, 0)
         if not self._groups:
-            raise PatternError("the expression names no field, so none would come of it; write %{WORD:name}")
+            raise PatternError("the expression names no field, so it would give none; write %{WORD:name}")
         self._pattern = Pattern(pattern, whole=whole)
 
     def fields(self, text: bytes) -> dict[str, Any] | None:
-        """Return the fields of a text, None where it does not match. Of several groups of one name the first that is not empty counts, as in Logstash."""
+        """Return the fields of a text, or None where it does not match. Of groups with one name, the first that is not empty counts, as in Logstash."""
         found = self._pattern.named(text)
         if found is None:
             return None
@@ -64,10 +64,10 @@ class GrokExpression:
         return fields
 
     def _expanded(self, text: str, depth: int) -> str:
-        """Put each named pattern in its place. A group that gives a field is renamed, since RE2's names are letters and digits, each once."""
+        """Return the text with its named patterns expanded. A group with a field is renamed: RE2 allows only letters and digits, and each name once."""
         if depth > MOST_DEPTH:
             raise PatternError("a named pattern holds itself, or patterns nest deeper than 30 levels")
-        text = _ATOMIC.sub("(?:", text)  # RE2 needs no help against back-tracking
+        text = _ATOMIC.sub("(?:", text)  # RE2 does not back-track, so it needs no atomic groups
         text = _NAMED_GROUP.sub(lambda found: f"(?P<{self._group(found[1], '')}>", text)
         if "%{" in _REFERENCE.sub("", text):
             raise PatternError("a %{ that is no reference; write %{NAME}, %{NAME:field} or %{NAME:field:int}")
@@ -81,9 +81,7 @@ class GrokExpression:
         expanded = "".join(parts) + text[position:]
         self._size += len(expanded)
         if self._size > MOST_CHARACTERS:
-            raise PatternError(
-                f"the expression is longer than {MOST_CHARACTERS} characters once its patterns are put in"
-            )
+            raise PatternError(f"the expression is longer than {MOST_CHARACTERS} characters with its patterns expanded")
         return expanded
 
     def _pattern_named(self, name: str) -> str:
@@ -104,8 +102,8 @@ class GrokExpression:
 
 
 def converted(text: str, kind: str) -> Any:
-    """Convert as the expression's type says; a text that is none of that type stays a text."""
-    if "_" in text:  # which Python lets stand between digits
+    """Return the value in the type that the expression names. A text that is not of that type stays a text."""
+    if "_" in text:  # Python allows it between digits
         return text
     try:
         match kind:

@@ -20,7 +20,7 @@ def well_known_patterns() -> Mapping[str, str]:
 
 
 def patterns_of(file: str) -> dict[str, str]:
-    """Read the patterns of one of `FILES` by name."""
+    """Return the patterns of one of `FILES` by name."""
     text = (files("pipeline.decode.grok") / "patterns" / file).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return {name: pattern for name, _, pattern in (line.partition(" ") for line in lines)}

@@ -1,4 +1,4 @@
-"""Java's date formats, `yyyy-MM-dd HH:mm:ss,SSS`, as a pattern of RE2 and what reads the time; and the formats that Logback and Log4j 2 have names for."""
+"""Java's date formats, `yyyy-MM-dd HH:mm:ss,SSS`, as a pattern of RE2 and a function that reads the time; and the named formats of Logback and Log4j 2."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LETTERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "XXX": ("%z", r"(?:Z|[+-]\d\d:\d\d)"), "XX": ("%z", r"(?:Z|[+-]\d{4})"), "Z": ("%z", r"[+-]\d{4}"), "xxx": ("%z", r"[+-]\d\d:\d\d"),
     }
 )  # fmt: skip
-"""Letters of Java's date formats: `strptime`'s, and what may stand there."""
+"""Letters of Java's date formats: the directive of `strptime` for them, and the pattern of their text."""
 
 _PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
 _QUOTED = re.compile(r"""\s*(["'])(.*)\1\s*(?:,\s*(.*))?""")
@@ -49,11 +49,11 @@ _JAVA_ZONE = re.compile(r"(?:GMT|UTC)([+-])(\d{1,2})(?::?00)?", re.ASCII)
 
 
 class UnknownLettersError(ValueError):
-    """A date format holds letters that are not read."""
+    """A date format holds letters that this decoder does not know."""
 
 
 class JavaDate(NamedTuple):
-    """How a date is written. `reader` makes what reads it in a zone, None where it says no day; `zone` is the format's own, "" where it names none."""
+    """A date format. `reader` takes a zone and returns the function that reads the date; None where the format has no day. `zone` is its own zone, or ""."""
 
     pattern: str
     reader: Callable[[str], Callable[[Any], int]] | None
@@ -61,10 +61,10 @@ class JavaDate(NamedTuple):
 
 
 def parse_date(option: str, zone: str) -> JavaDate:
-    """Read what stands behind `%d`: a format or its name, perhaps in quotes, perhaps with a zone behind a comma.
+    """Read the option of `%d`: a format or its name. It may stand in quotes, and a zone may follow after a comma.
 
     Raises:
-        UnknownLettersError: the format holds letters that are not read.
+        UnknownLettersError: the format holds letters that this decoder does not know.
     """
     if (quoted := _QUOTED.fullmatch(option)) is not None:
         written, own = quoted[2], quoted[3] or ""
@@ -88,11 +88,11 @@ def parse_date(option: str, zone: str) -> JavaDate:
         directives.append(directive)
         shape.append(one)
     pattern = "".join(directives)
-    # A time of day alone is no time of an event.
+    # A time of day without a day cannot be the time of an event.
     return JavaDate("".join(shape), (lambda there: format_reader(pattern, there)) if "%d" in directives else None, zone)
 
 
 def _iana(zone: str) -> str:
-    """Java's `GMT+8` is `Etc/GMT-8` by its IANA name, with the sign turned round (POSIX counts west of Greenwich)."""
+    """Return the IANA name of a zone. Java's `GMT+8` is `Etc/GMT-8`, with the opposite sign (POSIX counts west of Greenwich)."""
     found = _JAVA_ZONE.fullmatch(zone)
     return f"Etc/GMT{'-' if found[1] == '+' else '+'}{int(found[2])}" if found else zone

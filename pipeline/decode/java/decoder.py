@@ -1,4 +1,4 @@
-"""Logs of Java applications as Logback and Log4j 2 write them: a line by a layout, and perhaps a message of several lines and a stack trace."""
+"""Logs of Java applications, written by Logback or Log4j 2: a line in a layout, perhaps with a message of several lines and a stack trace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _THROWN = re.compile(
     re.DOTALL,
 )
 _CAUSED = "Caused by: "
-_WRAPPED = "Wrapped by: "  # what Logback's %rEx writes, which begins with the root cause
+_WRAPPED = "Wrapped by: "  # Logback's %rEx writes it; such a stack trace begins with the root cause
 _NUMBERS = frozenset({"pid", "line", "uptime_ms", "sequence", "thread_id"})
 _MDC_PAIR = re.compile(r"([^\s=,{}]+)=([^,{}]*)")
 
@@ -62,7 +62,7 @@ class JavaOptions(BaseModel):
 
 
 def build_java(options: JavaOptions, limits: DecodeLimits) -> Decoder:
-    """Make the decoder. Each line that has the layout's shape begins an entry; the lines behind it are its message's or its stack trace."""
+    """Make the decoder. Each line that matches the layout begins an entry. The lines after it belong to its message or to its stack trace."""
     layout = parse_layout(options.layout)
     head_of = Pattern(layout.pattern).groups
     read_entry = _entry_reader(layout, options.time_zone)
@@ -72,7 +72,7 @@ def build_java(options: JavaOptions, limits: DecodeLimits) -> Decoder:
     def read(text: str) -> Decoded:
         begun: list[tuple[tuple[str, ...], list[str]]] = []
         for line in text.split("\n"):
-            # Most lines of a stack trace are indented, which no time is: they need not be looked at.
+            # Most lines of a stack trace are indented, and a line that begins with its time is not: so skip the match.
             is_further = begins_with_time and line[:1].isspace()
             head = None if is_further else head_of(line.removesuffix("\r").encode())
             if head is not None:
@@ -112,7 +112,7 @@ def _entry_reader(layout: Layout, time_zone: str) -> Callable[[Sequence[str], Se
 
 
 def _add_further(fields: dict[str, Any], further: Sequence[str]) -> None:
-    """Tell the rest of a message from a stack trace, which begins with what was thrown above its first frame."""
+    """Add the rest of the message, and the stack trace. The stack trace begins with the line of the exception, above its first frame."""
     frame = next((place for place, line in enumerate(further) if _FRAME.match(line)), None)
     thrown_at = len(further)
     if frame is not None:

@@ -1,4 +1,4 @@
-"""A layout of Logback or Log4j 2, `%d{yyyy-MM-dd HH:mm:ss.SSS} [%thread] %-5level %logger - %msg%n`, as a pattern of RE2 and its fields."""
+"""A layout of Logback or Log4j 2, `%d{yyyy-MM-dd HH:mm:ss.SSS} [%thread] %-5level %logger - %msg%n`, as a pattern of RE2 and the names of its fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAYOUTS: Mapping[str, str] = MappingProxyType(
         "log4j": "%d{yyyy-MM-dd HH:mm:ss,SSS} %-5p [%t] %c{1} (%F:%L) - %m%n",
     }
 )
-"""Layouts by a name of their own: Spring Boot's defaults, and what most logback.xml and log4j files have."""
+"""Layouts by a name of ours: Spring Boot's defaults, and the layouts that most logback.xml and log4j files have."""
 
 _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -42,7 +42,7 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "thread_id": (r"[0-9]+", "T tid threadId"),
     }
 )
-"""Fields of the conversion words that give one: what may stand there, and the words."""
+"""The fields that conversion words give: the pattern of the field's text, and the words."""
 
 _FIELDS = {word: (name, shape) for name, (shape, words) in _WORDS.items() for word in words.split()}
 _BRACKETED: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -52,7 +52,7 @@ _BRACKETED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "correlationId": ("correlation_id", r"[0-9A-Fa-f]{16,32}-[0-9A-Fa-f]{16}"),
     }
 )
-"""Words of Spring Boot that write `[...] `, or nothing. The shape of the correlation ID tells it from a thread's name."""
+"""Words of Spring Boot that write `[...] `, or nothing. The pattern of the correlation ID excludes thread names."""
 
 _NOTHING = frozenset(
     ("n", "ex", "exception", "throwable", "xEx", "xException", "xThrowable", "wEx", "wex", "xwEx", "rEx", "rException", "nopex", "nopexception", "caller")
@@ -68,18 +68,18 @@ _MOST_GROUPS = 50
 
 
 class LayoutError(ValueError):
-    """A layout cannot be read. The message says where and what would be right."""
+    """A layout cannot be read. The message says what was found and what is expected."""
 
 
 class Layout(NamedTuple):
-    """A layout as a pattern. `fields` are its groups in order; `date` is how its time is written, None where it has none."""
+    """A layout as a pattern. `fields` names its groups in order. `date` is the format of its time, None where it has no time."""
 
     pattern: str
     fields: tuple[str, ...]
     date: JavaDate | None
 
     def time_reader(self, time_zone: str) -> Callable[[Any], int] | None:
-        """Return what reads the layout's time to Unix milliseconds, None where it says no day. Raises `BadExpression` for a zone that does not exist."""
+        """Return the function that reads the layout's time to Unix milliseconds; None where it has no day. Raises `BadExpression` for an unknown zone."""
         if self.date is None or self.date.reader is None:
             return None
         return self.date.reader(self.date.zone or time_zone)
@@ -89,7 +89,7 @@ def parse_layout(text: str) -> Layout:
     """Read a layout, or the name of one of `LAYOUTS`.
 
     Raises:
-        LayoutError: it is none.
+        LayoutError: the text is not a layout that this decoder knows.
     """
     reader = _Reader(LAYOUTS.get(text, text))
     pattern = reader.read(0, closing=False)[0]
@@ -106,7 +106,7 @@ class _Reader:
         self.date: JavaDate | None = None
 
     def read(self, position: int, *, closing: bool) -> tuple[str, int]:
-        """Read up to the end, or to the bracket that closes a group."""
+        """Return the pattern of the text up to its end, or up to the bracket that closes a group; and the position after it."""
         pieces: list[str] = []
         text = self._text
         while position < len(text):
@@ -126,11 +126,11 @@ class _Reader:
                 pattern, position = self._conversion(position)
                 pieces.append(pattern)
         if closing:
-            raise LayoutError("a bracket of the layout that is not closed; expected a ) behind it")
+            raise LayoutError("a bracket of the layout that is not closed; expected a ) after it")
         return "".join(pieces), position
 
     def _blank(self, position: int) -> str:
-        """Padding widens a blank; and whoever ships a line may cut those at its end, where the message is empty."""
+        """Return the pattern of a blank. Padding adds blanks, and a log shipper may strip the blanks at the end of a line with an empty message."""
         is_near_the_end = "message" in self.fields or _MESSAGE.match(self._text, position)
         return " *" if is_near_the_end else " +"
 
@@ -157,14 +157,14 @@ class _Reader:
         if word in _BRACKETED:
             return self._bracketed(word), position
         name, shape = _FIELDS[word]
-        if name == "level" and option:  # Log4j 2: lowerCase=true, or names of one's own
+        if name == "level" and option:  # Log4j 2: lowerCase=true, or names that the layout sets
             shape = "[A-Za-z]+"
         if name == "mdc" and option:
             name = f"mdc_{re.sub(r'[^A-Za-z0-9]', '_', option.partition(':-')[0])}"
         return f"{padded}{self._field(name, shape)}{padded}", position
 
     def _longest(self, letters: str, position: int) -> tuple[str, int]:
-        """Find the word at the beginning of these letters: `%msgtext` is %msg and text."""
+        """Return the longest word at the beginning of these letters, and the position after it: `%msgtext` is %msg and text."""
         for length in range(len(letters), 0, -1):
             word = letters[:length]
             if word in _FIELDS or word in _NOTHING or word in _DATES or word in _BRACKETED:
@@ -178,11 +178,11 @@ class _Reader:
             return "", position
         end = self._text.find("}", position)
         if end < 0:
-            raise LayoutError("a brace of the layout that is not closed; expected a } behind it")
+            raise LayoutError("a brace of the layout that is not closed; expected a } after it")
         return self._text[position + 1 : end], end + 1
 
     def _group(self, position: int) -> tuple[str, int]:
-        """A group of Logback, `%cyan(...)`, or of Log4j 2, `%highlight{...}{...}`: what is inside counts."""
+        """Return the pattern inside a group of Logback, `%cyan(...)`, or of Log4j 2, `%highlight{...}{...}`; and the position after the group."""
         self._groups += 1
         if self._groups > _MOST_GROUPS:
             raise LayoutError(f"more than {_MOST_GROUPS} groups in the layout; expected fewer")
@@ -194,7 +194,7 @@ class _Reader:
                 depth += {"{": 1, "}": -1}.get(self._text[end], 0)
                 end += 1
             if depth:
-                raise LayoutError("a brace of the layout that is not closed; expected a } behind it")
+                raise LayoutError("a brace of the layout that is not closed; expected a } after it")
             whole, self._text = self._text, self._text[position + 1 : end - 1]
             inner, _ = self.read(0, closing=False)
             self._text, position = whole, end
@@ -209,9 +209,9 @@ class _Reader:
         return f"({shape})"
 
     def _bracketed(self, word: str) -> str:
-        """A group of applications is named only behind an application, so that one name alone is the application's."""
+        """Return the pattern of a name in brackets. An application group is read only after an application: a single name is the application's."""
         if word == "applicationGroup" and "application_group" in self.fields:
-            return ""  # read with the name before it
+            return ""  # read together with the application
         name = self._field(*_BRACKETED[word])
         behind = self._bracketed("applicationGroup") if word == "applicationName" else ""
         return rf"(?:\[(?:{name}| +)\] {behind})??"

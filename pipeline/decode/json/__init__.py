@@ -1,1 +1,1 @@
-"""JSON records, of one object or several."""
+"""JSON records: one object or several objects a record."""

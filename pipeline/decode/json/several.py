@@ -1,4 +1,4 @@
-"""Several JSON objects in one record: the elements of an array, or one after the other, on lines or not."""
+"""Several JSON objects in one record: the elements of an array, or one after the other, on lines of their own or not."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ NOT_AN_OBJECT = Refusal(
     Stage.DECODE, ReasonCode.NOT_AN_OBJECT, "the value is JSON, but neither an object nor an array of objects"
 )
 
-_WHITESPACE = re.compile("[ \\t\\r\\n\ufeff]*")  # or a mark, where files were put together
+_WHITESPACE = re.compile("[ \\t\\r\\n\ufeff]*")  # with byte order marks, which stand between concatenated files
 _LINE_OF_AN_OBJECT = re.compile(rb"\n[ \t]*+\{")
 
 
 class SeveralObjects:
-    """Reads records that hold several objects. Each is an entry by itself: a broken one costs no other where that is sure."""
+    """Reads records that hold several objects. Each is an entry. A broken object is refused alone, where it is sure where the next object begins."""
 
     def __init__(self, limits: DecodeLimits, alone: Decoder) -> None:
-        """`alone` reads one JSON text, and refuses several."""
+        """`alone` decodes one JSON text, and refuses several."""
         self._limits = limits
         self._alone = alone
         self._ends = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
     def read(self, value: bytes) -> Decoded | None:
-        """Read objects that stand one after the other; None where the text is nothing of the kind."""
+        """Return the entries of consecutive objects; None where the text is not a sequence of objects."""
         text = value.removeprefix(BOM).strip()
         if not text.startswith(b"{") or text.find(b"{", 1) < 0:
             return None
         if _LINE_OF_AN_OBJECT.search(text):
-            most = 2 * self._limits.entries  # every other one may be blank
+            most = 2 * self._limits.entries  # every second line may be blank
             lines = text.split(b"\n", most)
             pieces = [line.strip() for line in lines if line and not line.isspace()]
             if all(piece.startswith(b"{") for piece in pieces):
@@ -53,7 +53,7 @@ class SeveralObjects:
         return (self._one_after_the_other(line) or answer) if isinstance(answer, Refusal) else answer
 
     def _one_after_the_other(self, text: bytes) -> Decoded | None:
-        """Find where each object ends. What follows a broken one belongs to it: where the next begins is not sure."""
+        """Find the end of each object. The text after a broken object belongs to that object: nobody knows where the next one begins."""
         if depth_of(text) > self._limits.depth:
             return None
         try:
@@ -68,14 +68,14 @@ class SeveralObjects:
             except ValueError:
                 end = len(characters)
             if not pieces and end == len(characters):
-                return None  # one, and broken
+                return None  # one broken object
             pieces.append(characters[position:end].encode())
-            position = _WHITESPACE.match(characters, end).end()  # type: ignore[union-attr]  # it matches nothing too
+            position = _WHITESPACE.match(characters, end).end()  # type: ignore[union-attr]  # it also matches an empty text
         return gathered(map(self._alone, pieces), self._limits)
 
 
 def objects_of(decoded: Any, limits: DecodeLimits) -> Decoded:
-    """Take the objects of an array for entries; anything else is returned as it is."""
+    """Return the objects of an array as entries; anything else as it is."""
     if type(decoded) is not list:
         return decoded  # type: ignore[no-any-return]  # an object or a refusal
     if len(decoded) > limits.entries:

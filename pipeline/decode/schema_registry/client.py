@@ -1,6 +1,7 @@
-"""One look-up at a Schema Registry: an ID in, a schema with all it refers to out, or why not. The registry's only importer of httpx.
+"""The client of a Schema Registry: it looks up a schema, and all schemas it refers to, by the schema's ID.
 
-The paths and errors are those of Confluent's "Schema Registry API Reference", which other registries speak too.
+The paths and errors are those of Confluent's "Schema Registry API Reference", which other registries have too. Only this module of the room
+imports httpx.
 """
 
 from __future__ import annotations
@@ -18,52 +19,55 @@ from pipeline.http_transport.transport import read_within, trusted
 
 MOST_ANSWER_BYTES = 4 << 20
 MOST_REFERENCES = 200
-"""Schemas that one schema refers to, directly or not."""
+"""Most schemas that one schema may refer to, directly or not."""
 
 ACCEPT = "application/vnd.schemaregistry.v1+json, application/json"
 
 _UNKNOWN_CODES = frozenset({40401, 40402, 40403})
-"""No such subject, version, schema."""
+"""The registry's error codes for an unknown subject, version and schema."""
 
 
 class Registered(NamedTuple):
-    """A schema as it is registered. `texts` are the schemas it refers to, each after those that it refers to itself, and it at the end."""
+    """A registered schema. `texts` holds the schemas that it refers to, each after the schemas that this one refers to, and the schema itself last."""
 
     kind: str
     texts: tuple[str, ...]
 
 
 class Unknown(NamedTuple):
-    """The registry answers, and knows no such schema, or not one that it refers to."""
+    """The registry answers that it does not know the schema, or a schema that it refers to."""
 
     reason: str
 
 
-class Away(NamedTuple):
-    """The registry gives no answer, or none of a registry. It may the next time."""
+class Unavailable(NamedTuple):
+    """The registry does not answer, or the answer is not a Schema Registry's. A later attempt may succeed."""
 
     reason: str
 
 
-class Barred(NamedTuple):
-    """The registry does not let this job in: a person must mend it."""
+class AccessDenied(NamedTuple):
+    """The registry denies access to this job. A person must correct the credentials or the permissions."""
 
     reason: str
 
 
-RegistryAnswer = Registered | Unknown | Away | Barred
+RegistryAnswer = Registered | Unknown | Unavailable | AccessDenied
 
 
 class _NoAnswerError(Exception):
-    """Carries an answer that is no schema out of a look-up; never leaves this module."""
+    """Ends a look-up without a schema, and carries its answer. This module catches it."""
 
-    def __init__(self, answer: Unknown | Away | Barred) -> None:
+    def __init__(self, answer: Unknown | Unavailable | AccessDenied) -> None:
         super().__init__()
         self.answer = answer
 
 
 class RegistryClient:
-    """Asks one registry, at any of its nodes. Neither redirect nor cookie, neither proxy nor certificates from the environment. May be called by several threads."""
+    """Asks one registry, at any of its nodes. Several threads may call it at once.
+
+    It follows no redirects, and takes neither a proxy nor certificates from the environment.
+    """
 
     def __init__(
         self,
@@ -72,10 +76,10 @@ class RegistryClient:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare to ask.
+        """Read the password and the certificates. It connects at the first look-up.
 
         Raises:
-            UsageError: the password is not there, or `ca_file` cannot be read as certificates.
+            UsageError: the password is missing, or `ca_file` cannot be read as certificates.
         """
         self._urls = settings.url
         self._first = 0  # the node that answered last
@@ -94,27 +98,29 @@ class RegistryClient:
         )
 
     def look_up(self, number: int) -> RegistryAnswer:
-        """Ask for a schema by its ID, and for all that it refers to; of another node where one is away.
+        """Fetch a schema by its ID, and all schemas it refers to. Where a node does not answer, the next node is asked.
 
-        Blocks up to its time limits for each; never raises for what a network can do.
+        Blocks up to the time limits, for each request and each node. Raises nothing for a failure of the network.
         """
-        first, away = self._first, Away("no registry is named")
+        first, unavailable = self._first, Unavailable("no registry is named")
         for step in range(len(self._urls)):
             place = (first + step) % len(self._urls)
             answer = self._look_up_at(self._urls[place], number)
-            if not isinstance(answer, Away):
+            if not isinstance(answer, Unavailable):
                 self._first = place
                 return answer
-            away = answer
+            unavailable = answer
         if len(self._urls) > 1:
-            return Away(f"none of the {len(self._urls)} nodes of registry.url is there; the last: {away.reason}")
-        return away
+            return Unavailable(
+                f"none of the {len(self._urls)} nodes of registry.url answers; the last: {unavailable.reason}"
+            )
+        return unavailable
 
     def _look_up_at(self, url: str, number: int) -> RegistryAnswer:
         try:
             found = self._get(url, f"/schemas/ids/{number}", f"the schema ID {number}")
             texts: dict[tuple[str, int], str] = {}
-            self._gather(url, found, texts, [])
+            self._fetch_references(url, found, texts, [])
             kind = found.get("schemaType") or "AVRO"
             return Registered(kind if isinstance(kind, str) else "", (*texts.values(), _text_of(found)))
         except _NoAnswerError as none:
@@ -124,10 +130,10 @@ class RegistryClient:
         """Close the connections."""
         self._client.close()
 
-    def _gather(
+    def _fetch_references(
         self, url: str, found: Mapping[str, Any], texts: dict[tuple[str, int], str], within: list[tuple[str, int]]
     ) -> None:
-        """Fetch what a schema refers to, depth first, each once."""
+        """Fetch the schemas that a schema refers to, depth first, each of them once."""
         references = found.get("references") or []
         for each in references if isinstance(references, list) else []:
             try:
@@ -140,7 +146,7 @@ class RegistryClient:
                 raise _NoAnswerError(Unknown("a schema refers to itself, or to too many others"))
             path = f"/subjects/{quote(place[0], safe='')}/versions/{place[1]}"
             inner = self._get(url, path, f"version {place[1]} of the subject {place[0][:200]}")
-            self._gather(url, inner, texts, [*within, place])
+            self._fetch_references(url, inner, texts, [*within, place])
             texts[place] = _text_of(inner)
 
     def _get(self, url: str, path: str, asked_for: str) -> dict[str, Any]:
@@ -150,28 +156,30 @@ class RegistryClient:
                 body = read_within(response, MOST_ANSWER_BYTES, until_s, self._monotonic)
                 status = response.status_code
         except httpx.HTTPError as error:
-            raise _NoAnswerError(Away(f"the registry at {url} does not answer ({type(error).__name__})")) from None
+            raise _NoAnswerError(
+                Unavailable(f"the registry at {url} does not answer ({type(error).__name__})")
+            ) from None
         document = _document(body)
         match status:
             case 200 if isinstance(document, dict):
                 return document
             case 401 | 403:
                 raise _NoAnswerError(
-                    Barred(
-                        f"the registry at {url} does not let log2mq in (HTTP {status}); see registry.username and password"
+                    AccessDenied(
+                        f"the registry at {url} denies access (HTTP {status}); see registry.username and password"
                     )
                 )
             case 404 if isinstance(document, dict) and document.get("error_code") in _UNKNOWN_CODES:
                 raise _NoAnswerError(Unknown(f"the registry does not know {asked_for}"))
             case 404:
                 raise _NoAnswerError(
-                    Away(f"what is at {url} answers HTTP 404, and not as a registry does; see registry.url")
+                    Unavailable(f"the server at {url} answers HTTP 404, and not as a registry does; see registry.url")
                 )
             case _:
-                raise _NoAnswerError(Away(f"the registry at {url} answers HTTP {status}"))
+                raise _NoAnswerError(Unavailable(f"the registry at {url} answers HTTP {status}"))
 
 
-_NOT_A_REGISTRY = Away("the registry's answer is none of a registry; see registry.url")
+_NOT_A_REGISTRY = Unavailable("the answer is not one of a Schema Registry; see registry.url")
 
 
 def _document(body: bytes) -> Any:

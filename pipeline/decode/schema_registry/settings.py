@@ -1,4 +1,4 @@
-"""The `registry` option of a decoder: where writers' schemas are asked for, and how long for."""
+"""The `registry` option of a decoder: where to fetch writers' schemas, and the time limits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RegistryUrl = Annotated[str, AfterValidator(_https_but_for_loopback)]
 
 
 def one_or_several(written: Any) -> Any:
-    """Take one text for a list of one."""
+    """Return a list: a text alone is a list of one."""
     return [written] if isinstance(written, str) else written
 
 

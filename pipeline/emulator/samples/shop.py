@@ -44,7 +44,7 @@ _FAULTS = (
     ReasonCode.IDENTITY_INVALID,
 )
 
-Fields = dict[str, Any]
+LogFields = dict[str, Any]
 
 
 class ShopScene:
@@ -53,7 +53,7 @@ class ShopScene:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._people = People(random, "u")
-        self._paid: list[tuple[Person, Fields]] = []
+        self._paid: list[tuple[Person, LogFields]] = []
 
     def ordinary(self, at: datetime) -> Draft:
         """A line of any of the seven types. A profile line may tell nothing new: then it is a duplicate."""
@@ -122,11 +122,11 @@ class ShopScene:
         self._paid.append((person, order))
         return self._event("order_paid", at, person, order["no"], {"order": order})
 
-    def _event(self, kind: str, at: datetime, person: Person, out_biz_id: str, more: Fields) -> Draft:
+    def _event(self, kind: str, at: datetime, person: Person, out_biz_id: str, more: LogFields) -> Draft:
         value = _written(self._common(kind, at, person) | more)
         return Draft(person.customer.encode(), value, Meaning(((_EVENT_CODES[kind], out_biz_id),)))
 
-    def _common(self, kind: str, at: datetime, person: Person) -> Fields:
+    def _common(self, kind: str, at: datetime, person: Person) -> LogFields:
         # Apps write a mobile number as the person typed it.
         typed = self._random.choice(("{}", "+86 {}", "0086{}"))
         return {
@@ -143,9 +143,9 @@ class ShopScene:
             "channel": self._random.choice(CHANNELS),
         }
 
-    def _order(self, at: datetime) -> Fields:
+    def _order(self, at: datetime) -> LogFields:
         goods = self._random.sample(GOODS, self._random.randint(1, 3))
-        items: list[Fields] = []
+        items: list[LogFields] = []
         fen = 0
         for sku, title in goods:
             price, quantity = self._price(), self._random.randint(1, 3)
@@ -157,7 +157,7 @@ class ShopScene:
     def _price(self) -> float:
         return self._random.randrange(990, 99_990) / 100
 
-    def _spoilt(self, fields: Fields, fault: ReasonCode) -> bytes:
+    def _spoilt(self, fields: LogFields, fault: ReasonCode) -> bytes:
         value = _written(fields)
         match fault:
             case ReasonCode.NOT_JSON:
@@ -187,5 +187,5 @@ def _identities(person: Person) -> tuple[str, tuple[str, ...]]:
     return person.customer, (person.mobile, person.email, person.open_id)
 
 
-def _written(fields: Fields) -> bytes:
+def _written(fields: LogFields) -> bytes:
     return orjson.dumps(fields)

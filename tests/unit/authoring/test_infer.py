@@ -308,7 +308,7 @@ def test_a_registry_with_a_login_and_several_nodes_is_asked_and_written_into_the
         nodes = ["--registry", "http://127.0.0.1:1", "--registry", url]
         refused = initiated(value, *nodes)
         assert isinstance(refused.exception, RegistryUnavailable)
-        assert "does not let log2mq in" in str(refused.exception)
+        assert "denies access" in str(refused.exception)
         asked = [*nodes, "--registry-username", "log2mq", "--registry-password-env", "CLICKS"]
         monkeypatch.delenv("CLICKS", raising=False)
         assert "CLICKS" in str(initiated(value, *asked).exception)

@@ -1,4 +1,4 @@
-"""Back-off and breaker, with a clock and a chance of the test's own."""
+"""Back-off and breaker, with a clock and random numbers that the test gives."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_outages_of_batches_sent_before_do_not_lengthen_the_rest_but_their_hints
 
 
 class BreakerModel(RuleBasedStateMachine):
-    """An owner that sends only when it may, and tells every outcome."""
+    """An owner that sends only when the breaker lets it, and reports every outcome to the breaker."""
 
     def __init__(self):
         super().__init__()

@@ -154,7 +154,7 @@ def test_the_addresses_that_a_request_came_by_are_one_value(forwarded):
     line = f'{forwarded} - - [01/May/2024:10:00:00 +0800] "GET / HTTP/1.1" 200 5'.encode()
     fields = apache(r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" proxy')(line)
     found = fields.get("http_x_forwarded_for")
-    assert found == {"-": None, "a b": "a", ", a": ","}.get(forwarded, forwarded)  # those two are no addresses
+    assert found == {"-": None, "a b": "a", ", a": ","}.get(forwarded, forwarded)  # the last two are not addresses
     assert (fields.get("remote_user"), fields["status"]) == (None if found in (forwarded, None) else "- -", 200)
     same = nginx('$http_x_forwarded_for $remote_user "$http_x_forwarded_for|$http_x"')(b'a, b - "c, d|e"')
     assert same == {"http_x_forwarded_for": "c, d", "http_x": "e"}

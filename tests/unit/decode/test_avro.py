@@ -1,4 +1,4 @@
-"""Avro: what each value becomes wherever it stands, and what hostile bytes come to. The specification's own examples are in tests/golden."""
+"""Avro: each value in each place, and hostile bytes. The specification's own examples are in tests/golden."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def of(kind, logical, **more):
 
 
 def big_decimal(unscaled, scale):
-    """As Avro for Java writes one: the unscaled number as bytes, the scale as an int."""
+    """A big-decimal as Avro for Java writes it: the unscaled number as bytes, the scale as an int."""
     return written("bytes", unscaled.to_bytes(13, signed=True)) + written("int", scale)
 
 
@@ -377,7 +377,9 @@ def test_a_default_of_the_wrong_length_is_a_fault_of_the_file(decoder):
 
 def test_types_that_nest_without_end_are_a_fault_and_no_crash(decoder):
     levels = [{**record("int" if not n else f"n{n - 1}.L", name="L"), "namespace": f"n{n}"} for n in range(900)]
-    writer = record(levels, "n899.L")  # each knows the one before: to read it as one that holds itself goes 900 deep
+    writer = record(
+        levels, "n899.L"
+    )  # each level uses the one before: resolving it to a schema that contains itself goes 900 levels deep
     reader = {**record("null"), "fields": [{"name": "b", "type": record(["L", "int"], name="L")}]}
     with pytest.raises(ValueError, match="nest too deep"):
         decoder(writer, reader)
@@ -438,7 +440,7 @@ def container(codec, rows=ROWS, schema=None):
 
 
 def zstandard_container(packed_with=lambda block: zstandard.ZstdCompressor().compress(block)):
-    """As fastavro writes one, but for a package of its own that it wants for this codec."""
+    """A container as fastavro writes it. fastavro itself needs a further package for this codec."""
     return repacked("zstandard", packed_with)
 
 

@@ -1,4 +1,4 @@
-"""Avro against other writers and readers: whatever fastavro writes is read back, and Apache's own library reads the same."""
+"""Avro against other writers and readers: the decoder reads what fastavro writes, and reads it as Apache's own library does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMITS = DecodeLimits()
 
 @st.composite
 def typed(draw, depth=3):
-    """A schema without logical types, and a strategy for its values; named types are numbered by `_named` afterwards."""
+    """A schema without logical types, and a strategy for its values; `named` numbers the named types afterwards."""
     kind = draw(st.sampled_from(PRIMITIVE + (CONTAINERS if depth else ())))
     match kind:
         case "array":
@@ -39,14 +39,14 @@ def typed(draw, depth=3):
             return {"type": "map", "values": inner}, st.dictionaries(st.text(TEXT, max_size=5), values, max_size=4)
         case "union":
             inner, values = draw(
-                typed(depth - 1).filter(lambda made: not isinstance(made[0], list) and made[0] != "null")
+                typed(depth - 1).filter(lambda drawn: not isinstance(drawn[0], list) and drawn[0] != "null")
             )
             return ["null", inner], st.none() | values
         case "record":
-            made = draw(st.lists(typed(depth - 1), max_size=4))
-            fields = [{"name": f"f{place}", "type": each} for place, (each, _) in enumerate(made)]
+            drawn = draw(st.lists(typed(depth - 1), max_size=4))
+            fields = [{"name": f"f{place}", "type": each} for place, (each, _) in enumerate(drawn)]
             return {"type": "record", "name": "?", "fields": fields}, st.fixed_dictionaries(
-                {f"f{place}": values for place, (_, values) in enumerate(made)}
+                {f"f{place}": values for place, (_, values) in enumerate(drawn)}
             )
         case "enum":
             symbols = ["A", "B", "C"][: draw(st.integers(1, 3))]
@@ -78,19 +78,19 @@ def named(schema, numbers=None):
         return [named(each, numbers) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {**schema}
-    if "name" in made:
-        made["name"] = f"N{next(numbers)}"
+    renamed = {**schema}
+    if "name" in renamed:
+        renamed["name"] = f"N{next(numbers)}"
     for inner in ("items", "values"):
-        if inner in made:
-            made[inner] = named(made[inner], numbers)
-    if "fields" in made:
-        made["fields"] = [{**each, "type": named(each["type"], numbers)} for each in made["fields"]]
-    return made
+        if inner in renamed:
+            renamed[inner] = named(renamed[inner], numbers)
+    if "fields" in renamed:
+        renamed["fields"] = [{**each, "type": named(each["type"], numbers)} for each in renamed["fields"]]
+    return renamed
 
 
 def plain(schema, value):
-    """What a value becomes: bytes are text or Base64, a fixed is hexadecimal, a float its shortest decimal."""
+    """The plain value of a value: bytes are text or Base64, a fixed is hexadecimal, a float its shortest decimal."""
     if isinstance(schema, list):
         return None if value is None else plain(schema[1], value)
     kind = schema["type"] if isinstance(schema, dict) else schema
@@ -114,7 +114,7 @@ def plain(schema, value):
 
 
 def same(found, expected):
-    """Equal, a float as near as a float is."""
+    """Whether two values are equal; floats may differ by the precision of 32 bits."""
     if isinstance(expected, float):
         return found == expected or abs(found - expected) <= abs(expected) * 1e-6 or abs(found - expected) < 1e-44
     if isinstance(expected, dict):

@@ -1,4 +1,4 @@
-"""What stands around a decoder: compression, character sets, lines, and steps that decode a field."""
+"""The keys of a decoding step: compression, character sets, lines; and further steps, which decode a field."""
 
 from __future__ import annotations
 
@@ -97,7 +97,10 @@ def test_text_in_any_charset_is_read(charset, text):
     value = '{"a":'.encode(charset) + json.dumps(written.decode(charset), ensure_ascii=False).encode(charset, "replace")
     step = {"format": "json", "charset": charset}
     assert chain(step)('{"a":1}'.encode(charset)) == {"a": 1}
-    if charset not in {"utf-16", "shift_jis"}:  # the mark stands once; shift_jis maps two codes to one character
+    if charset not in {
+        "utf-16",
+        "shift_jis",
+    }:  # utf-16 writes its mark only once; shift_jis maps two codes to one character
         assert chain(step)(value + "}".encode(charset)) == {"a": written.decode(charset)}
 
 
@@ -143,17 +146,17 @@ def test_lines_are_bounded():
 
 
 def test_a_further_step_decodes_a_field_and_wins_over_fields_of_the_same_name():
-    made = chain("json", {"format": "json", "from": "message"})
-    assert made(b'{"host":"a","level":"outer","message":"{\\"level\\":\\"inner\\"}"}') == {
+    decode = chain("json", {"format": "json", "from": "message"})
+    assert decode(b'{"host":"a","level":"outer","message":"{\\"level\\":\\"inner\\"}"}') == {
         "host": "a", "level": "inner", "message": '{"level":"inner"}',
     }  # fmt: skip
 
 
 def test_a_further_step_may_put_what_it_finds_under_a_name():
-    made = chain(
+    decode = chain(
         "json", {"format": "regex", "pattern": r"(?P<a>\w) (?P<b>\w)", "from": "$.log.lines[-1]", "into": "line"}
     )
-    assert made(b'{"log":{"lines":["x","1 2"]}}') == {"log": {"lines": ["x", "1 2"]}, "line": {"a": "1", "b": "2"}}
+    assert decode(b'{"log":{"lines":["x","1 2"]}}') == {"log": {"lines": ["x", "1 2"]}, "line": {"a": "1", "b": "2"}}
 
 
 @pytest.mark.parametrize(
@@ -175,22 +178,22 @@ def test_an_object_that_stands_there_already_needs_no_decoding():
 
 
 def test_entries_multiply_and_each_keeps_what_was_around_it():
-    made = chain(
+    decode = chain(
         "json",
         {"format": "json", "from": "m", "into": "e"},
         {"format": "regex", "pattern": r"(?P<n>\d)", "from": "e.t"},
     )
-    answer = made(b'[{"h":1,"m":"[{\\"t\\":\\"1\\"},{\\"t\\":\\"x\\"}]"},{"h":2,"m":"{}{"},3]')
+    answer = decode(b'[{"h":1,"m":"[{\\"t\\":\\"1\\"},{\\"t\\":\\"x\\"}]"},{"h":2,"m":"{}{"},3]')
     assert [each if isinstance(each, dict) and each.pop("m") else code(each) for each in answer] == [
         {"h": 1, "e": {"t": "1"}, "n": "1"}, "NO_MATCH", "FIELD_MISSING", "NOT_JSON", "NOT_AN_OBJECT",
     ]  # fmt: skip
 
 
 def test_entries_are_bounded_over_all_steps():
-    made = chain("json", {"format": "json", "from": "m"})
+    decode = chain("json", {"format": "json", "from": "m"})
     record = {"m": json.dumps([{}] * 11)}
-    assert len(made(json.dumps(record).encode())) == 11
-    assert code(made(json.dumps([record, record]).encode())) == "TOO_MANY_ENTRIES"
+    assert len(decode(json.dumps(record).encode())) == 11
+    assert code(decode(json.dumps([record, record]).encode())) == "TOO_MANY_ENTRIES"
 
 
 def test_a_refusal_names_the_field_and_never_its_content():
@@ -215,8 +218,8 @@ def test_an_object_of_an_earlier_step_is_read_by_what_reads_objects():
 
 def test_what_a_further_step_filters_is_no_entry():
     event = json.dumps({"op": "d", "before": {"id": 1}})
-    made = chain("json", {"format": "debezium", "from": "m"})
-    assert isinstance(made(json.dumps({"m": event}).encode()), Skipped)
-    assert made(json.dumps([{"m": event}, {"m": event.replace('"d"', '"c"')}]).encode())[0]["debezium"]["op"] == "c"
+    decode = chain("json", {"format": "debezium", "from": "m"})
+    assert isinstance(decode(json.dumps({"m": event}).encode()), Skipped)
+    assert decode(json.dumps([{"m": event}, {"m": event.replace('"d"', '"c"')}]).encode())[0]["debezium"]["op"] == "c"
     lines = event + "\n" + event.replace('"d"', '"c"')
     assert chain({"format": "debezium", "split": "lines"})(lines.encode())["debezium"]["op"] == "c"

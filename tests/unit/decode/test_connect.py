@@ -22,7 +22,7 @@ from transforms.mapping.values import compile_value
 from transforms.testing import entry
 
 LIMITS = DecodeLimits()
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - of times without a zone
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the times have no zone
 
 
 def decode(format_name, value, limits=LIMITS, **options):
@@ -91,26 +91,26 @@ def test_a_semantic_type_is_a_plain_value(kind, semantic, value, plain):
     ],
 )  # fmt: skip
 def test_a_decimal_is_exact_in_base64_and_as_a_number(scale, value, plain):
-    made = decode("connect", wrapped([column("a", "bytes", CONNECT + "Decimal", scale=scale)], {"a": value}))
-    assert attribute_string(made["a"]) == plain
+    decoded = decode("connect", wrapped([column("a", "bytes", CONNECT + "Decimal", scale=scale)], {"a": value}))
+    assert attribute_string(decoded["a"]) == plain
 
 
 @given(number=st.integers(-(10**60), 10**60), scale=st.integers(-20, 60))
 def test_what_a_writer_makes_of_a_decimal_is_read_back(number, scale):
-    made = decode("connect", {"a": unscaled(number)}, types={"a": f"decimal({scale})"})["a"]
-    assert (int(made.as_tuple().sign), made.as_tuple().exponent) == (int(number < 0), -scale)
-    assert int("".join(map(str, made.as_tuple().digits))) == abs(number)
+    decoded = decode("connect", {"a": unscaled(number)}, types={"a": f"decimal({scale})"})["a"]
+    assert (int(decoded.as_tuple().sign), decoded.as_tuple().exponent) == (int(number < 0), -scale)
+    assert int("".join(map(str, decoded.as_tuple().digits))) == abs(number)
 
 
 @given(day=st.dates(), moment=st.datetimes())
 def test_dates_and_times_are_read_back(day, moment):
     ticks = (moment - EPOCH) // timedelta(microseconds=1)
     row = {"day": (day - date(1970, 1, 1)).days, "at": ticks, "at_ns": ticks * 1_000}
-    made = decode(
+    decoded = decode(
         "connect", row, types={"day": "date", "at": "micro_timestamp", "at_ns": "nano_timestamp"}, timestamps="local"
     )
-    assert date.fromisoformat(made["day"]) == day
-    assert datetime.fromisoformat(made["at"]) == moment == datetime.fromisoformat(made["at_ns"])
+    assert date.fromisoformat(decoded["day"]) == day
+    assert datetime.fromisoformat(decoded["at"]) == moment == datetime.fromisoformat(decoded["at_ns"])
 
 
 def test_a_row_of_the_jdbc_source_is_its_columns():
@@ -228,17 +228,17 @@ def test_an_order_with_all_its_types():
         "paid_at": "2026-11-10T16:00:01Z",
     }
     event = {"before": {**row, "amount": "AJw="}, "after": row, "op": "u", "source": {"table": "orders"}, "ts_ms": 1}
-    made = decode("debezium", {"schema": envelope_schema(columns), "payload": event})
-    assert made == {
+    decoded = decode("debezium", {"schema": envelope_schema(columns), "payload": event})
+    assert decoded == {
         "order_no": "A1", "amount": Decimal("12.50"), "day": "2026-11-11", "created_at": "2026-11-11T00:00:00", "paid_at": "2026-11-10T16:00:01Z",
-        "debezium": {"before": {**made["debezium"]["before"]}, "op": "u", "source": {"table": "orders"}, "ts_ms": 1},
+        "debezium": {"before": {**decoded["debezium"]["before"]}, "op": "u", "source": {"table": "orders"}, "ts_ms": 1},
     }  # fmt: skip
-    assert made["debezium"]["before"]["amount"] == Decimal("1.56")
+    assert decoded["debezium"]["before"]["amount"] == Decimal("1.56")
     types = {"amount": "decimal(2)", "day": "date", "created_at": "timestamp"}
-    assert decode("debezium", event, types=types) == made
-    # A DATETIME has no zone: it is one of the database's own, as the source file's `time_zone` says.
+    assert decode("debezium", event, types=types) == decoded
+    # A DATETIME has no zone: it is a time in the database's zone, which the source file's `time_zone` names.
     read = event_time(compile_value("$.created_at", Scope()))
-    assert read(entry(made)) == 1_794_326_400_000
+    assert read(entry(decoded)) == 1_794_326_400_000
     utc = decode("debezium", event, types=types, timestamps="utc")
     assert utc["created_at"] == "2026-11-11T00:00:00Z"
     assert read(entry(utc)) == 1_794_355_200_000
@@ -254,11 +254,11 @@ def test_an_order_with_all_its_types():
     ],
 )
 def test_flattened_events(value, op):
-    made = decode("debezium", value, operations=EVERY)
-    assert {name: each for name, each in made.items() if name != "debezium"} == ANNE
-    said = {name[2:]: each for name, each in value.items() if name.startswith("__")}
-    assert made["debezium"] == ({**said, "op": op} if op else said)
-    assert decode("debezium", value) == (decode("debezium", DELETE) if op == "d" else made)
+    decoded = decode("debezium", value, operations=EVERY)
+    assert {name: each for name, each in decoded.items() if name != "debezium"} == ANNE
+    added = {name[2:]: each for name, each in value.items() if name.startswith("__")}
+    assert decoded["debezium"] == ({**added, "op": op} if op else added)
+    assert decode("debezium", value) == (decode("debezium", DELETE) if op == "d" else decoded)
 
 
 def test_a_flattened_event_has_its_types_from_its_schema():
@@ -275,15 +275,15 @@ def test_a_document_of_mongodb_is_json_within_the_json():
         "after": json.dumps({"_id": {"$oid": "64a"}, "no": 12345678901234567890123}),
         "source": {"collection": "orders"},
     }
-    made = decode("debezium", event)
-    assert (made["no"], made["_id"]) == (12345678901234567890123, {"$oid": "64a"})
+    decoded = decode("debezium", event)
+    assert (decoded["no"], decoded["_id"]) == (12345678901234567890123, {"$oid": "64a"})
     assert decode("debezium", {**event, "after": "{"}).code == "NOT_JSON"
     assert decode("debezium", {**event, "after": 5}).code == "NO_MATCH"
 
 
 def test_the_envelope_can_have_another_name():
-    made = decode("debezium", {"op": "c", "after": {"debezium": 1}, "ts_ms": 2}, envelope="change")
-    assert made == {"debezium": 1, "change": {"op": "c", "ts_ms": 2}}
+    decoded = decode("debezium", {"op": "c", "after": {"debezium": 1}, "ts_ms": 2}, envelope="change")
+    assert decoded == {"debezium": 1, "change": {"op": "c", "ts_ms": 2}}
 
 
 @pytest.mark.parametrize("value", [{}, {"ts_ms": 1}, {"op": "x", "after": {}}, {"op": "c"}, {"status": "BEGIN", "id": "1"}, {"ddl": "CREATE TABLE"}, {"__op": "z"}])  # fmt: skip

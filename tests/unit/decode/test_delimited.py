@@ -1,4 +1,4 @@
-"""CSV and TSV; what the standard library's writer writes is read back."""
+"""CSV and TSV. The decoder reads back the rows of the standard library's writer."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def test_an_empty_value_is_absent_and_so_is_the_text_for_null():
 
 
 def test_a_column_may_be_left_out_and_the_header_is_no_entry():
-    made = build_decoder("csv", {"columns": ["id", None, "name"]}, DecodeLimits())
-    assert made(b"1,secret,n") == {"id": "1", "name": "n"}
-    assert made(b"id,anything,name\n1,x,n\n") == {"id": "1", "name": "n"}
-    assert made(b"id,anything,name\n\n") == Skipped("no entry: the columns' names")
-    assert made(b"\n") == []
+    decode = build_decoder("csv", {"columns": ["id", None, "name"]}, DecodeLimits())
+    assert decode(b"1,secret,n") == {"id": "1", "name": "n"}
+    assert decode(b"id,anything,name\n1,x,n\n") == {"id": "1", "name": "n"}
+    assert decode(b"id,anything,name\n\n") == Skipped("no entry: the columns' names")
+    assert decode(b"\n") == []
 
 
 def test_a_row_of_another_length_is_refused_or_by_setting_taken():

@@ -1,4 +1,4 @@
-"""Several objects in one JSON record: each is an entry, and a broken one costs no other where that is sure."""
+"""Several objects in one JSON record: each is an entry. A broken object is refused alone, where it is sure where the next object begins."""
 
 from __future__ import annotations
 

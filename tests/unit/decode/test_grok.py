@@ -30,7 +30,7 @@ def test_every_pattern_file_is_read_and_no_name_is_given_twice():
         for line in (folder / file).read_text(encoding="utf-8").splitlines()
         if line and not line.startswith("#")
     ]
-    assert not [line for line in lines if line.endswith(" ")]  # editors take such a space away
+    assert not [line for line in lines if line.endswith(" ")]  # editors remove such a space
     assert len(lines) == len(well_known_patterns()) == sum(len(patterns_of(file)) for file in FILES)
     assert all(name.isidentifier() and pattern for name, pattern in well_known_patterns().items())
 
@@ -128,7 +128,7 @@ def test_search_finds_any_part_and_full_needs_all_of_it():
     ],
 )  # fmt: skip
 def test_what_is_no_expression_says_why(pattern, definitions, says):
-    with pytest.raises(ValueError) as error:  # noqa: PT011 - what it says is asked below
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - its message is checked below
         grok(pattern, definitions=definitions)
     assert says in str(error.value)
 

@@ -143,6 +143,6 @@ def test_what_does_not_begin_with_the_layout_is_refused(text):
     ],
 )  # fmt: skip
 def test_what_is_no_layout_says_why(options, says):
-    with pytest.raises(ValueError) as error:  # noqa: PT011 - what it says is asked below
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - its message is checked below
         java(**options)
     assert says in str(error.value)

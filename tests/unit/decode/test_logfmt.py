@@ -35,11 +35,11 @@ def test_what_a_logfmt_writer_writes_is_read_back_the_same(fields, between):
         ("url=https://a.b/?x=1&y=2 n=1", {"url": "https://a.b/?x=1&y=2", "n": "1"}),
         ("a=1 a=2", {"a": "2"}),
         ('a="\\q\\d \\"x"', {"a": 'qd "x'}),
-        ('msg="\\x1b[31mred\\x1b[0m\\n" a="\\a\\v"', {"msg": "\x1b[31mred\x1b[0m\n", "a": "\a\v"}),  # as logrus and slog write colours
+        ('msg="\\x1b[31mred\\x1b[0m\\n" a="\\a\\v"', {"msg": "\x1b[31mred\x1b[0m\n", "a": "\a\v"}),  # colours, as logrus and slog write them
         ('a="\\u4ed8\\x7f\\ufeff\\U0001f600\\\\n"', {"a": "付\x7f\ufeff\U0001f600\\n"}),
         ('a="\\ud83d\\ude00\\v"', {"a": "\U0001f600\v"}),
         ('a="\\xe4\\xff\\ud800\\Uffffffff\\q"', {"a": "\\xe4\\xff\\ud800\\Uffffffffq"}),
-        ('a="x\ty\\nz"', {"a": "x\ty\nz"}),  # a tab that nobody escaped
+        ('a="x\ty\\nz"', {"a": "x\ty\nz"}),  # a tab without an escape
         ("  a=1  ", {"a": "1"}),
         ("a=单价 b=張三", {"a": "单价", "b": "張三"}),
     ],

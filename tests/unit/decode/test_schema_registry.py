@@ -1,4 +1,4 @@
-"""The Schema Registry: what is asked, what each answer comes to, and that an outage is no poison."""
+"""The Schema Registry: the requests, the result of each answer, and that an outage makes no dead letters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.cli.online import ask_registries
 from pipeline.config.load import load_source
 from pipeline.contracts.values import Pending
 from pipeline.decode import DecodeContext, DecodeLimits, build_decoder
-from pipeline.decode.schema_registry.client import Away, Barred, Registered, RegistryClient, Unknown
+from pipeline.decode.schema_registry.client import AccessDenied, Registered, RegistryClient, Unavailable, Unknown
 from pipeline.decode.schema_registry.schemas import RegistrySchemas
 from pipeline.decode.schema_registry.settings import RegistrySettings
 from pipeline.emulator.schema_registry.schemas import Reference, Registry, registry_of
@@ -42,8 +42,8 @@ LIMITS = DecodeLimits()
 
 @pytest.fixture
 def serving():
-    with StandInRegistry() as made:
-        yield made
+    with StandInRegistry() as registry:
+        yield registry
 
 
 def client(url, environment=None, **more):
@@ -80,7 +80,7 @@ def test_an_id_that_the_registry_does_not_know(serving):
 def test_a_registry_that_is_not_there_is_away():
     with StandInRegistry() as gone:
         url = gone.url
-    assert isinstance(client(url).look_up(1), Away)
+    assert isinstance(client(url).look_up(1), Unavailable)
 
 
 def test_where_one_node_is_away_the_next_is_asked_and_asked_first_from_then_on(serving):
@@ -93,13 +93,13 @@ def test_where_one_node_is_away_the_next_is_asked_and_asked_first_from_then_on(s
     assert asked.look_up(77) == Unknown("the registry does not know the schema ID 77")
     serving.__exit__(None, None, None)
     found = asked.look_up(number)
-    assert isinstance(found, Away)
-    assert found.reason.startswith("none of the 3 nodes of registry.url is there; the last: the registry at http")
+    assert isinstance(found, Unavailable)
+    assert found.reason.startswith("none of the 3 nodes of registry.url answers; the last: the registry at http")
 
 
 def test_what_is_no_registry_is_away_and_no_unknown_schema(serving):
     found = client(f"{serving.url}/elsewhere").look_up(1)
-    assert isinstance(found, Away)
+    assert isinstance(found, Unavailable)
     assert "registry.url" in found.reason
 
 
@@ -110,9 +110,9 @@ def test_only_the_right_login_is_let_in(tmp_path):
         right = client(serving.url, username="log2mq", password={"file": str(tmp_path / "password")})
         assert isinstance(right.look_up(number), Registered)
         wrong = client(serving.url, {"PASSWORD": "other"}, username="log2mq", password={"env": "PASSWORD"}).look_up(1)
-        assert isinstance(wrong, Barred)
+        assert isinstance(wrong, AccessDenied)
         assert "other" not in wrong.reason
-        assert isinstance(client(serving.url).look_up(number), Barred)
+        assert isinstance(client(serving.url).look_up(number), AccessDenied)
     with pytest.raises(UsageError, match="PASSWORD"):
         client("https://registry.example", username="log2mq", password={"env": "PASSWORD"})
 
@@ -121,7 +121,7 @@ def test_only_the_right_login_is_let_in(tmp_path):
 
 
 class Scripted:
-    """A registry that answers what a test says, on a clock of the test's own."""
+    """A registry whose answers and whose clock the test sets."""
 
     def __init__(self, **settings):
         self.now_s = 1000.0
@@ -140,10 +140,10 @@ class Scripted:
     def look_up(self, number):
         self.may_answer.wait(10)
         self.asked.append(number)
-        return self.answers.get(number, Away("away"))
+        return self.answers.get(number, Unavailable("no answer"))
 
     def find(self, number):
-        """Ask until a look-up that this began has been taken in."""
+        """Ask until the answer of a look-up that this call began has been read."""
         before = len(self.asked)
         found = self.schemas.find(number)
         for _ in range(2000):
@@ -202,8 +202,8 @@ def test_an_outage_that_lasts_too_long_stops_the_job():
 
 def test_a_login_refused_stops_the_job_at_once():
     registry = Scripted()
-    registry.answers[7] = Barred("not let in")
-    assert registry.find(7) == Pending("not let in", 10_000, is_lost=True)
+    registry.answers[7] = AccessDenied("denied")
+    assert registry.find(7) == Pending("denied", 10_000, is_lost=True)
 
 
 def test_an_unknown_id_is_asked_for_again_for_a_while_then_refused_and_later_asked_for_anew():
@@ -314,7 +314,7 @@ report: {region: cn-shanghai, organization_id: o, access_id: a}
 
 def test_where_a_person_waits_an_outage_is_waited_out_only_so_long_and_no_longer_is_said(caplog):
     seconds = itertools.count()
-    context = DecodeContext(environment={}, patience_ms=2_000, monotonic=lambda: float(next(seconds)))
+    context = DecodeContext(environment={}, give_up_after_ms=2_000, monotonic=lambda: float(next(seconds)))
     decode = build_decoder("avro", {"registry": "http://127.0.0.1:9"}, LIMITS, context)
     with pytest.raises(RegistryUnavailable, match=r"does not answer \(ConnectError\), for 3 s now"):
         wait_for_answer(lambda: decode(confluent(1, PAID, {"no": "n1"})))
@@ -336,7 +336,7 @@ def test_check_online_asks_a_registry_whether_it_lets_the_file_in(tmp_path, monk
         ask_registries(source)
         assert capsys.readouterr().out == f"Schema Registry at {url}: answers\n"
         monkeypatch.setenv("REGISTRY_PASSWORD", "wrong")
-        with pytest.raises(RegistryUnavailable, match="does not let log2mq in"):
+        with pytest.raises(RegistryUnavailable, match="denies access"):
             ask_registries(source)
     with pytest.raises(RegistryUnavailable, match="does not answer"):
         ask_registries(source)

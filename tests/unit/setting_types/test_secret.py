@@ -1,4 +1,4 @@
-"""A secret shows itself only when it is asked to."""
+"""Only `reveal` shows a secret."""
 
 from __future__ import annotations
 
