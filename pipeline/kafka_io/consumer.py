@@ -49,6 +49,11 @@ class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka
         self._encode = encode
         self._consumer = consumer
 
+    def take(self) -> list[Rebalance]:
+        """Return the rebalances noted since the last call."""
+        noted, self.noted = self.noted, []
+        return noted
+
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Commit what may be committed of partitions about to go. Each commit is made once: what comes back may have moved on since."""
         if self.is_retired:
