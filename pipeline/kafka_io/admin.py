@@ -14,6 +14,7 @@ from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.client import client_settings, unavailable
 from pipeline.kafka_io.commit_metadata import CommitMetadata
+from pipeline.kafka_io.offset_lookup import beginning_offsets, end_offsets, offsets_at_time
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.standalone import UngroupedConsumer
 from schemas.log import Record
@@ -73,21 +74,20 @@ class KafkaAdmin(UngroupedConsumer):
 
     def beginning_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Return the oldest offset still there."""
-        return self._ask(self._consumer.beginning_offsets, partitions)
+        with self._asking("looking up offsets"):
+            return beginning_offsets(self._consumer, partitions)
 
     def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Return the offset after the newest record that may be read."""
-        return self._ask(self._consumer.end_offsets, partitions)
+        with self._asking("looking up offsets"):
+            return end_offsets(self._consumer, partitions)
 
     def offsets_for_time(self, partitions: Sequence[Partition], time_ms: int) -> dict[Partition, int]:
         """Return the first offset at or after a time, or the end offset where there is none."""
         ends = self.end_offsets(partitions)
         with self._asking("looking up a time"):
-            found = self._consumer.offsets_for_times({TopicPartition(*each): time_ms for each in partitions})
-        return {
-            each: answer.offset if (answer := found.get(TopicPartition(*each))) is not None else ends[each]
-            for each in partitions
-        }
+            found = offsets_at_time(self._consumer, partitions, time_ms)
+        return {each: offset if (offset := found[each]) is not None else ends[each] for each in partitions}
 
     def committed(self, group: str, partitions: Sequence[Partition] | None = None) -> dict[Partition, Commit]:
         """Return what a group has committed, with the job's own text; of all partitions unless some are named."""
@@ -205,11 +205,6 @@ class KafkaAdmin(UngroupedConsumer):
                     each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]
                 }
         return counts
-
-    def _ask(self, ask: object, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        with self._asking("looking up offsets"):
-            answer = ask([TopicPartition(*each) for each in partitions])  # type: ignore[operator]
-        return {Partition(*key): int(offset) for key, offset in answer.items()}
 
     def _admins(self) -> KafkaAdminClient:
         if self._admin is None:

@@ -159,6 +159,8 @@ def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> Source
             if settings.security.protocol.endswith("SSL"):
                 login += ", or its certificate is not trusted (ca_file, check_hostname) or ours not taken"
             why = f"no broker answers{login}; see kafka.bootstrap_servers and kafka.security"
+        case errors.LeaderNotAvailableError():
+            why = "a partition has no leader; see kafka-topics.sh --describe"
         case errors.UnsupportedCodecError():
             why = "the topic is compressed with a codec that cannot be read here"
         case _:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
@@ -168,25 +167,6 @@ def known_position(consumer: KafkaConsumer, partition: Partition) -> int | None:
     """
     state = consumer._subscription.assignment.get(TopicPartition(*partition))  # noqa: SLF001 - there is no other way to it
     return state.position.offset if state is not None and state.position is not None else None
-
-
-def ends_by_leader(consumer: KafkaConsumer, partitions: Iterable[Partition], limit_ms: int) -> dict[Partition, int]:
-    """Return the end of each partition whose leader answers within `limit_ms`: what may be read of it, so not past an open transaction.
-
-    Each leader is asked by itself, since kafka-python answers for all that it is asked in one call, or for none.
-    """
-    led: dict[int, list[TopicPartition]] = {}
-    for partition in partitions:
-        key = TopicPartition(*partition)
-        leader = consumer._cluster.leader_for_partition(key)  # noqa: SLF001 - there is no other way to it
-        if leader is not None and leader >= 0:
-            led.setdefault(leader, []).append(key)
-    ends: dict[Partition, int] = {}
-    for keys in led.values():
-        # A leader that is lost meanwhile is a KeyError in kafka-python.
-        with suppress(errors.KafkaError, KeyError):
-            ends |= {Partition(*key): end for key, end in consumer.end_offsets(keys, timeout_ms=limit_ms).items()}
-    return ends
 
 
 def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS) -> None:

@@ -14,12 +14,12 @@ from pipeline.kafka_io.consumer import (
     Rebalance,
     Rebalances,
     discard,
-    ends_by_leader,
     keep_joining,
     known_position,
     open_consumer,
     take_up_parked,
 )
+from pipeline.kafka_io.offset_lookup import end_offsets, end_offsets_of_leaders
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.start_offsets import KnownTopic, StartOffsets, encode_commits, topic_id
@@ -98,14 +98,14 @@ class SourceClient:
             topic = next(iter(self._consumer.subscription() or self.settings.topics or ()), None)
             partition = Partition(topic, 0) if topic is not None else None
         if partition is not None:
-            self._consumer.end_offsets([TopicPartition(*partition)], timeout_ms=ASK_LIMIT_MS)
+            end_offsets(self._consumer, [partition], ASK_LIMIT_MS)
 
     def learn_ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Ask for the ends of partitions, and return those that the brokers answered with.
 
         A paused partition is not fetched, so only this keeps its lag up to date in a long outage.
         """
-        ends = ends_by_leader(self._consumer, partitions, ASK_LIMIT_MS)
+        ends = end_offsets_of_leaders(self._consumer, partitions, ASK_LIMIT_MS)
         self._ends.update(ends)
         return ends
 

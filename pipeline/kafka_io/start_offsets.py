@@ -11,6 +11,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from pipeline.contracts.values import Commit, LostToRetention, Partition, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.commit_metadata import CommitMetadata
+from pipeline.kafka_io.offset_lookup import beginning_offsets, end_offsets
 from pipeline.kafka_io.settings import KafkaSettings
 
 ANSWER_LIMIT_MS = 10_000
@@ -164,10 +165,9 @@ class StartOffsets:
 
     def _reach(self, partitions: set[Partition]) -> dict[Partition, OffsetRange]:
         """Ask for all partitions at once: each question may wait behind a fetch that waits for records."""
-        keys = [TopicPartition(*partition) for partition in partitions]
-        oldest, newest = self._consumer.beginning_offsets(keys), self._consumer.end_offsets(keys)
-        self._ends.update({Partition(*key): int(newest[key]) for key in keys})
-        return {Partition(*key): (int(oldest[key]), int(newest[key])) for key in keys}
+        oldest, newest = beginning_offsets(self._consumer, partitions), end_offsets(self._consumer, partitions)
+        self._ends.update(newest)
+        return {partition: (oldest[partition], newest[partition]) for partition in partitions}
 
     def _first_offset(self, partition: Partition, reach: OffsetRange) -> int:
         """A new group starts where it is told to; a partition added to the topic later is read from its beginning, whatever the setting."""

@@ -8,6 +8,7 @@ from kafka import TopicPartition
 
 from pipeline.contracts.values import Partition
 from pipeline.kafka_io.client import client_settings
+from pipeline.kafka_io.offset_lookup import end_offsets
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.standalone import UngroupedConsumer
 from schemas.log import Record
@@ -44,7 +45,7 @@ class Tail(UngroupedConsumer):
     def ask(self) -> None:
         """Ask the brokers for a sign of life: `poll` says nothing of their absence."""
         with self._asking("reading"):
-            self._consumer.end_offsets(self._partitions)
+            end_offsets(self._consumer, [Partition(*each) for each in self._partitions])
 
     def behind(self) -> int:
         """Return how many offsets lie between here and the end, as far as the last answer of the brokers knows it."""

@@ -153,6 +153,57 @@ def test_brokers_that_go_away_while_the_latest_records_are_read_are_noticed(kafk
                 list(topics.latest_records(10))
 
 
+def hide_leader(monkeypatch, consumer, lost, when=lambda: True):
+    """Take the leader of one partition from what a client knows: the only broker leads all partitions."""
+    cluster = consumer._cluster
+    find = cluster.leader_for_partition
+    monkeypatch.setattr(cluster, "leader_for_partition", lambda key: -1 if key == lost and when() else find(key))
+
+
+def test_a_partition_without_a_leader_is_waited_for(kafka, opened, caplog):
+    topic = kafka.topic(2)
+    for number in range(2):
+        kafka.write(topic, values(b"v", 5), partition=number)
+    source = opened(topic)
+    with pytest.MonkeyPatch.context() as patch:
+        hide_leader(patch, source._client._consumer, TopicPartition(topic, 1))
+        for _ in range(100):
+            source.poll(100, {})
+            if "reading fails" in caplog.text:
+                break
+        assert "reading fails (LeaderNotAvailableError)" in caplog.text
+    _, records = poll_until(source, lambda _, records: len(records) == 10)
+    assert {each.partition for each in records} == {0, 1}
+
+
+@pytest.mark.parametrize("ask", [KafkaAdmin.beginning_offsets, KafkaAdmin.end_offsets])
+def test_offsets_of_a_partition_without_a_leader_are_unavailable(kafka, monkeypatch, ask):
+    topic = kafka.topic(2)
+    with KafkaAdmin(kafka.settings(topic), {}) as admin:
+        partitions = admin.partitions()
+        hide_leader(monkeypatch, admin._consumer, TopicPartition(topic, 1))
+        with pytest.raises(SourceUnavailable, match="looking up offsets: a partition has no leader"):
+            ask(admin, partitions)
+
+
+def test_a_partition_without_a_leader_for_a_moment_has_its_offset_for_a_time(kafka, monkeypatch):
+    """Its end instead would leave all its records out of a replay."""
+    topic = kafka.topic(2)
+    for number in range(2):
+        kafka.write(topic, values(b"v", 5), partition=number)
+    with KafkaAdmin(kafka.settings(topic), {}) as admin:
+        partitions = admin.partitions()
+        by_time, is_asked = admin._consumer.offsets_for_times, iter([True])
+        asking = []
+        monkeypatch.setattr(
+            admin._consumer, "offsets_for_times", lambda places: (asking.append(places), by_time(places))[1]
+        )
+        hide_leader(
+            monkeypatch, admin._consumer, TopicPartition(topic, 1), lambda: bool(asking) and next(is_asked, False)
+        )
+        assert admin.offsets_for_time(partitions, 0) == dict.fromkeys(partitions, 0)
+
+
 class _Raw(str):
     """A header name that is written as bytes which are no UTF-8."""
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
-from test_stalls import paid, park, read_until, trickle
 
 from pipeline.contracts.values import Assigned, Commit, Partition, Revoked, Stalled
 from pipeline.kafka_io import source_client, stall_recovery
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.kafka_io.stall_watch import StallTimes, StallWatch
+from tests.integration.test_stalls import paid, park, read_until, trickle
 
 SOON = StallTimes(look_every_s=0.05, ask_after_s=0.2, seek_after_s=0.2, rebuild_after_s=0.4, rebuild_again_s=2)
 
