@@ -54,14 +54,16 @@ class PartitionStarts:
                 self._liveness.wait_out(error)
         return events, fresh
 
-    def apply_lost(self, error: Exception) -> list[SourceEvent]:
+    def apply_lost(self, loss: Exception) -> list[SourceEvent]:
         """Read partitions whose offsets went away while they were read from where reading can go on, and return the events.
 
+        Where the brokers do not answer, the position stays, so that a later poll raises the loss again.
+
         Raises:
-            SourceUnavailable: `kafka.on_lost_offsets` is `halt`.
+            SourceUnavailable: `kafka.on_lost_offsets` is `halt`, or see `BrokerLiveness.wait_out`.
         """
-        is_truncation = isinstance(error, errors.LogTruncationError)
-        places: Mapping[Any, Any] = error.divergent_offsets if is_truncation else error.args[0]  # type: ignore[attr-defined]
+        is_truncation = isinstance(loss, errors.LogTruncationError)
+        places: Mapping[Any, Any] = loss.divergent_offsets if is_truncation else loss.args[0]  # type: ignore[attr-defined]
         start_offsets = self._client.start_offsets()
         events: list[SourceEvent] = []
         for key, place in places.items():
@@ -69,13 +71,18 @@ class PartitionStarts:
             position = self._client.position(partition)
             if partition not in self._client.owned or position is None:
                 continue
-            if is_truncation:
-                offset, lost = start_offsets.after_truncation(partition, position, getattr(place, "offset", None))
-            else:
-                offset, lost = start_offsets.within_reach(partition, position)
+            try:
+                if is_truncation:
+                    offset, lost = start_offsets.after_truncation(partition, position, getattr(place, "offset", None))
+                else:
+                    offset, lost = start_offsets.within_reach(partition, position)
+                metadata = start_offsets.metadata(partition)
+            except errors.KafkaError as error:
+                self._liveness.wait_out(error)
+                break
             self._client.start_reading(partition, offset)
             # A new epoch: the offsets that are not finished may name other records now.
-            events += [Assigned({partition: Commit(offset, start_offsets.metadata(partition))}), *lost]
+            events += [Assigned({partition: Commit(offset, metadata)}), *lost]
         return events
 
     def _start(self, partitions: set[Partition]) -> list[SourceEvent]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition, errors
 
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
@@ -18,9 +18,9 @@ def values(word, count):
     return [b"%s-%d" % (word, number) for number in range(count)]
 
 
-def open_source(kafka, topic, **more):
+def open_source(kafka, topic, ranges=None, **more):
     settings = kafka.settings(topic, **{"group": f"{topic}-g", "session_timeout": "6s", **more})
-    return KafkaSource(settings, client_id="member", environment={})
+    return KafkaSource(settings, client_id="member", environment={}, ranges=ranges)
 
 
 @pytest.fixture
@@ -202,6 +202,35 @@ def test_a_partition_without_a_leader_for_a_moment_has_its_offset_for_a_time(kaf
             monkeypatch, admin._consumer, TopicPartition(topic, 1), lambda: bool(asking) and next(is_asked, False)
         )
         assert admin.offsets_for_time(partitions, 0) == dict.fromkeys(partitions, 0)
+
+
+@pytest.mark.parametrize("question", ["beginning_offsets", "committed"])
+def test_lost_offsets_are_found_again_where_the_brokers_did_not_answer_at_first(
+    kafka, opened, monkeypatch, caplog, question
+):
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    kafka.write(topic, values(b"v", 20))
+    source = opened(topic, ranges={here: (0, 20)}, on_lost_offsets="continue")  # without rebalances
+    poll_until(source, lambda _, records: len(records) == 20)
+    assert source.commit({here: Commit(3, "books")})
+    consumer = source._client._consumer
+    ask, outcomes = getattr(consumer, question), iter([errors.KafkaTimeoutError()])
+
+    def fail_once(*places, **options):
+        if (error := next(outcomes, None)) is not None:
+            raise error
+        return ask(*places, **options)
+
+    monkeypatch.setattr(consumer, question, fail_once)
+    asking = KafkaAdminClient(bootstrap_servers=kafka.servers)
+    asking.delete_records({TopicPartition(topic, 0): 7})
+    asking.close()
+    source.seek(here, 5)
+    events, records = poll_until(source, lambda _, records: len(records) == 13)
+    assert "reading fails (KafkaTimeoutError)" in caplog.text
+    assert events == [Assigned({here: Commit(7, "books")}), LostToRetention(here, 5, 6, 7)]
+    assert [each.offset for each in records] == list(range(7, 20))
 
 
 class _Raw(str):
