@@ -8,7 +8,7 @@ import time
 from kafka import errors
 
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io.client import MENDS_ITSELF_NOT, unavailable
+from pipeline.kafka_io.client import LASTING_ERRORS, unavailable
 from pipeline.kafka_io.liveness import Outage
 from pipeline.kafka_io.source_client import SourceClient
 
@@ -61,7 +61,7 @@ class BrokerLiveness:
             SourceUnavailable: the error does not pass, or errors have lasted for `kafka.give_up_after`.
         """
         settings = self._client.settings
-        if isinstance(error, MENDS_ITSELF_NOT):
+        if isinstance(error, LASTING_ERRORS):
             raise unavailable(settings, error, "reading") from None
         now_s = time.monotonic()
         if self._outage.failed(now_s):

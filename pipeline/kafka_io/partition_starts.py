@@ -75,7 +75,7 @@ class PartitionStarts:
                 if is_truncation:
                     offset, lost = start_offsets.after_truncation(partition, position, getattr(place, "offset", None))
                 else:
-                    offset, lost = start_offsets.within_reach(partition, position)
+                    offset, lost = start_offsets.nearest_offset(partition, position)
                 metadata = start_offsets.metadata(partition)
             except errors.KafkaError as error:
                 self._liveness.wait_out(error)

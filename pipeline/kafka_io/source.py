@@ -147,7 +147,7 @@ class KafkaSource:
             for key, batch in found.items()
             if (partition := Partition(*key)) in self._client.owned and partition not in fresh
         }
-        return self._ranges.cut(records) if self._ranges is not None else records
+        return self._ranges.within(records) if self._ranges is not None else records
 
     def _positions(self, records: Mapping[Partition, Sequence[Record]], *, of_all: bool) -> dict[Partition, int]:
         """Return the offset after everything read, of the partitions with records, or of all: a gap returns no record."""
@@ -161,7 +161,7 @@ class KafkaSource:
             if position is None:
                 continue
             if self._ranges is not None:
-                position = self._ranges.reach(partition, position)
+                position = self._ranges.note_position(partition, position)
             positions[partition] = position
         self._client.pause_finished()
         return positions

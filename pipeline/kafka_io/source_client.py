@@ -9,7 +9,7 @@ from typing import Any
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
 from pipeline.contracts.values import Commit, Partition
-from pipeline.kafka_io.client import MENDS_ITSELF_NOT, connected, unavailable
+from pipeline.kafka_io.client import LASTING_ERRORS, connect_with_retries, unavailable
 from pipeline.kafka_io.consumer import (
     Rebalance,
     Rebalances,
@@ -55,7 +55,7 @@ class SourceClient:
         self._client_id = client_id
         self._environment = environment
         self._ends: dict[Partition, int] = {}
-        self._consumer, self.rebalances = connected(settings, self._connect)
+        self._consumer, self.rebalances = connect_with_retries(settings, self._connect)
         if ranges is not None:
             self.rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(ranges.bounds)))
 
@@ -119,10 +119,10 @@ class SourceClient:
             return True
         try:
             self._consumer.commit(self._encode(offsets), timeout_ms=COMMIT_LIMIT_MS)
-        except MENDS_ITSELF_NOT as error:
+        except LASTING_ERRORS as error:
             raise unavailable(self.settings, error, "committing") from None
         except errors.KafkaError as error:
-            _log.info("a commit was not taken (%s); it is tried again", type(error).__name__)
+            _log.info("a commit failed (%s); it is tried again", type(error).__name__)
             return False
         return True
 

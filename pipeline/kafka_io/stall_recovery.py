@@ -48,12 +48,12 @@ class StallRecovery:
 
     def _seek(self, stall: Stall) -> None:
         _log.warning(
-            "%s:%d has stood at offset %d for %d s though there are records up to %d; %s",
+            "%s:%d has stood at offset %d for %d s although it has records up to %d; %s",
             *stall.partition,
             stall.position,
             stall.for_s,
             stall.end - 1,
-            "it is read anew from there" if stall.remedy is Remedy.SEEK else "a new client is made",
+            "seeking to this offset" if stall.remedy is Remedy.SEEK else "making a new client",
         )
         if self._client.position(stall.partition) == stall.position:
             self._client.start_reading(stall.partition, stall.position)

@@ -373,7 +373,7 @@ def test_explain_says_why_there_is_nothing_to_report(explained):
         (("--line", "9"), "--record: - has no line 9"),
         (("--record", "{topic}:0:7"), "{topic}:0 has offsets 0 to 2, not 7"),
         (("--record", "{topic}:9:0"), "{topic} has partitions 0 to 0; expected one of these, found 9"),
-        (("--record", "no-{topic}:0:0"), "found no topic no-{topic}; expected one of the brokers'"),
+        (("--record", "no-{topic}:0:0"), "found no topic no-{topic}; expected a topic of the brokers"),
         (("--line", "none"), "'none' is not a valid integer"),
     ],
 )

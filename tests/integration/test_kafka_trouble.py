@@ -1,4 +1,4 @@
-"""What a Kafka can do to its consumers: topics made anew, brokers that stay away, records that kafka-python refuses."""
+"""What a Kafka can do to its consumers: topics created again, brokers that stay away, records that kafka-python refuses."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_topic_made_anew_while_the_job_was_down_is_told_by_its_id(kafka, opene
     plain.assign([TopicPartition(*here)])
     plain.commit({TopicPartition(*here): OffsetAndMetadata(20, note.metadata, -1)})
     plain.close()
-    with pytest.raises(SourceUnavailable, match=f"the topic {topic} was deleted and made anew"):
+    with pytest.raises(SourceUnavailable, match=f"the topic {topic} was deleted and created again"):
         poll_until(second := opened(topic), lambda *_: False)
     second.close()
     events, records = poll_until(opened(topic, on_lost_offsets="continue"), lambda _, records: len(records) == 50)
@@ -108,7 +108,7 @@ def test_a_topic_made_anew_while_it_is_read_halts_by_default(kafka, opened):
     poll_until(source, lambda _, records: len(records) == 20)
     make_anew(kafka, topic)
     kafka.write(topic, values(b"new", 50))
-    with pytest.raises(SourceUnavailable, match=r"deleted and made anew, .*set kafka\.on_lost_offsets to continue"):
+    with pytest.raises(SourceUnavailable, match=r"deleted and created again, .*set kafka\.on_lost_offsets to continue"):
         poll_until(source, lambda *_: False)
 
 

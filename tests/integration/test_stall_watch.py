@@ -1,4 +1,4 @@
-"""The watchdog on a real Kafka: `take_up_parked` is taken away, so that kafka-python's own stall stands for those nobody knows yet."""
+"""The watchdog on a real Kafka: without `take_up_parked`, so that kafka-python's own stall stands for unknown stalls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOON = StallTimes(look_every_s=0.05, ask_after_s=0.2, seek_after_s=0.2, rebuild_
 
 @pytest.fixture
 def opened(kafka, monkeypatch):
-    """Open sources without the mend; all are closed at the end."""
+    """Open sources without the workaround. All are closed at the end."""
     monkeypatch.setattr(source_client, "take_up_parked", lambda _: None)
     made = []
 
@@ -46,8 +46,8 @@ def test_a_new_client_frees_a_partition_that_seeking_does_not(kafka, opened, cap
     assert [type(each) for each in after if not isinstance(each, Stalled)][:2] == [Revoked, Assigned]
     first = next(each.offset for each in records if each.partition == 0)
     assert first == 0  # nothing was committed
-    said = rf"{topic}:0 has stood at offset \d+ for \d+ s though there are records up to 99; "
-    assert re.search(rf"{said}it is read anew from there\n(.*\n)*.*{said}a new client is made", caplog.text)
+    said = rf"{topic}:0 has stood at offset \d+ for \d+ s although it has records up to 99; "
+    assert re.search(rf"{said}seeking to this offset\n(.*\n)*.*{said}making a new client", caplog.text)
 
 
 def test_what_may_be_committed_is_not_read_again_after_a_new_client(kafka, opened):
@@ -90,7 +90,7 @@ def test_seeking_frees_what_it_can(kafka, opened, caplog):
     events, records = read_until(source, lambda _, records: len(records) == 20)
     assert Stalled(Partition(topic, 0)) in events
     assert [each.offset for each in records] == list(range(5, 25))
-    assert "it is read anew from there" in caplog.text
+    assert "seeking to this offset" in caplog.text
 
 
 def test_a_partition_that_only_the_client_takes_for_paused_is_freed(kafka, opened):
