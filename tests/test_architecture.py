@@ -69,7 +69,6 @@ STILL_SEVERAL = {
     "EventKey",
     "Fault",
     "Fields",
-    "Transaction",
     "WorkerMain",
     "add_channel",
     "delete_channel",
