@@ -69,7 +69,6 @@ STILL_SEVERAL = {
     "EventKey",
     "Fault",
     "Fields",
-    "WorkerMain",
     "add_channel",
     "delete_channel",
     "edit_channel",
