@@ -1,4 +1,4 @@
-"""What a source does while the brokers do not answer: ask them, wait, make a new client, give up."""
+"""The wait for brokers that do not answer: ask them, wait, make a new client, give up."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class BrokerLiveness:
 
     @property
     def is_outage(self) -> bool:
-        """Whether the brokers are taken for away."""
+        """Whether an outage of the brokers lasts."""
         return self._outage.is_on
 
     def note_poll(self, *, with_records: bool) -> None:
-        """Take note of a poll that raised nothing. After some seconds without records, ask the brokers.
+        """Note a poll that raised nothing. After some seconds without records, ask the brokers.
 
         kafka-python's `poll` returns no records and raises nothing while no broker answers.
 

@@ -1,4 +1,4 @@
-"""Where a source's partitions are read from: after a rebalance, when their offsets are gone, and when their topic was created again."""
+"""The start of a source's partitions: after a rebalance, after a loss of offsets, and after their topic was deleted and created again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.kafka_io.start_offsets import KnownTopic
 
 
 class PartitionStarts:
-    """Applies rebalances and losses of offsets to one source's client, and tells of them as events."""
+    """Applies rebalances and losses of offsets to one source's client, and returns them as events."""
 
     def __init__(self, client: SourceClient, liveness: BrokerLiveness) -> None:
         """Begin with no partition owned."""
@@ -55,9 +55,9 @@ class PartitionStarts:
         return events, fresh
 
     def apply_lost(self, loss: Exception) -> list[SourceEvent]:
-        """Read partitions whose offsets went away while they were read from where reading can go on, and return the events.
+        """Seek to the next readable offset of partitions whose offsets were lost while they were read, and return the events.
 
-        Where the brokers do not answer, the position stays, so that a later poll raises the loss again.
+        If the brokers do not answer, the position stays, so that a later poll raises the loss again.
 
         Raises:
             SourceUnavailable: `kafka.on_lost_offsets` is `halt`, or see `BrokerLiveness.wait_out`.
@@ -101,7 +101,7 @@ class PartitionStarts:
     def _recreated(self) -> set[Partition]:
         """Return the owned partitions of topics that were deleted and created again: their offsets name other records now.
 
-        The brokers tell of it within `kafka.metadata_max_age`.
+        A client learns of it within `kafka.metadata_max_age`.
         """
         client = self._client
         topics = {

@@ -1,8 +1,8 @@
-"""The consumer of one source: kafka-python with its traps closed (see `docs/guarantees.md`).
+"""The records of one source: kafka-python with workarounds for its faults (see `docs/guarantees.md`).
 
 `poll` returns rebalances as values. They happen on kafka-python's IO thread while the owner is blocked inside `poll`. Only there the listener
-commits what the owner allowed, before the partitions go. An assigned partition is always read from its committed offset, whatever position the
-client remembers of an earlier assignment.
+commits what the owner allowed, before the partitions go. An assigned partition is always read from its committed offset, and not from the
+position that the client has of an earlier assignment.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class KafkaSource:
         ranges: Mapping[Partition, tuple[int, int]] | None = None,
         stall_times: StallTimes = StallTimes(),  # noqa: B008 - a frozen value
     ) -> None:
-        """Connect. With `ranges` (partition to from, to) those are read, and the group only keeps their commits.
+        """Connect. With `ranges` (partition to from, to) only these are read, and the group only keeps their commits.
 
         Raises:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
@@ -141,7 +141,7 @@ class KafkaSource:
     def _owned_records(
         self, found: Mapping[Any, Sequence[Record]], fresh: set[Partition]
     ) -> dict[Partition, Sequence[Record]]:
-        """Return the records of owned partitions, within their ranges. Fresh partitions have new positions: their records are read again."""
+        """Return the records of owned partitions, within their ranges. The records of `fresh` partitions are left out, since these partitions have new positions."""
         records = {
             partition: batch
             for key, batch in found.items()

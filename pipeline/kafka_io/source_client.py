@@ -1,4 +1,4 @@
-"""The Kafka client of one source, which an outage or a stall replaces by a new one."""
+"""The Kafka client of one source. After an outage or a stall a new client replaces it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SourceClient:
     def __init__(
         self, settings: KafkaSettings, client_id: str, environment: Mapping[str, str], ranges: FixedRanges | None
     ) -> None:
-        """Connect. With `ranges` those are read, and the group only keeps their commits.
+        """Connect. With `ranges` only these are read, and the group only keeps their commits.
 
         Raises:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
@@ -74,7 +74,7 @@ class SourceClient:
         return known_position(self._consumer, partition)
 
     def newest(self, partition: Partition) -> int:
-        """Return the end of a partition as far as it is known: from the last fetch, or from the last `learn_ends`. Asks no broker."""
+        """Return the end of a partition from the last fetch or the last `learn_ends`. Asks no broker."""
         return max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
 
     def topic_id(self, topic: str) -> str:
@@ -82,7 +82,7 @@ class SourceClient:
         return topic_id(self._consumer, topic)
 
     def start_offsets(self) -> StartOffsets:
-        """Return the resolver of start offsets over the consumer of this moment."""
+        """Return a `StartOffsets` over the current consumer."""
         return StartOffsets(self._consumer, self.settings, self.known_topics, self._ends)
 
     # --- questions to the brokers ----------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class SourceClient:
             kafka.errors.KafkaError: no broker answers within a second.
         """
         partition = next(iter(self.owned), None)
-        if partition is None:  # another member owns all partitions, or no topic fits the pattern yet
+        if partition is None:  # another member owns all partitions, or no topic matches the pattern yet
             topic = next(iter(self._consumer.subscription() or self.settings.topics or ()), None)
             partition = Partition(topic, 0) if topic is not None else None
         if partition is not None:

@@ -1,4 +1,4 @@
-"""What a source does about partitions that stand still: seek to their position, then make a new client."""
+"""The recovery of partitions that stand still: seek to their position, then make a new client."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StallRecovery:
         self._watch = StallWatch(time.monotonic(), times)
 
     def note_poll(self, count: int) -> list[Stalled]:
-        """Take note of a poll that returned `count` records, and return the partitions that stood still and were sought."""
+        """Note a poll that returned `count` records, and return an event for each partition that stood still and was sought."""
         now_s = time.monotonic()
         if not self._watch.look_due(now_s, is_full=count >= self._client.settings.max_poll_records):
             return []

@@ -12,7 +12,7 @@ from pipeline.report.error_codes import Verdict, verdict_of
 
 WAITS_MS = (1_000, 2_000)
 MOST_WAIT_MS = 10_000
-"""The longest wait, whatever the service's own hint."""
+"""The longest wait, also if the service asks for a longer one."""
 
 _OTHER_OPERATION = ("invalidapi", "invalidaction", "unsupportedhttpmethod")
 """Codes of an endpoint without this operation. It may still have the operations that report."""
