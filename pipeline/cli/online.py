@@ -17,7 +17,7 @@ from pipeline.errors import DestinationHalt, RegistryUnavailable, UsageError
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
-from pipeline.report.healthcheck import probe
+from pipeline.report.healthcheck import check_health
 from pipeline.setting_types.quantity import format_duration
 from transforms.fault import KeyPath
 
@@ -90,7 +90,7 @@ def api_warnings(source: SourceFile) -> list[str]:
     report = source.report
     client = ReporterClient(report, CredentialsSource(report.credentials, os.environ))
     try:
-        found = probe(client, time.sleep)
+        found = check_health(client, time.sleep)
     except DestinationHalt as halt:
         raise DestinationHalt(f"Quick Audience at {report.url}: {halt}") from None
     finally:

@@ -1,1 +1,1 @@
-"""Dead letters: their headers, and the limit of their share. It does not know where they are written."""
+"""Dead letters: their headers, and the limit of their share. This room does not know where they are written."""

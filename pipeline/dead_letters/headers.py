@@ -1,6 +1,6 @@
-"""What is written beside a dead letter: the record's own key, value and headers stay, and these headers are added.
+"""The headers that log2mq adds to a dead letter. The record's own key, value and headers stay.
 
-None of them holds a value taken from the record: no identifier of a person goes into a header.
+No header has a value from the record's content, so no identifier of a person is in a header.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from schemas.refusal import Refusal
 
 
 class DeadLetterHeader(StrEnum):
-    """Every header log2mq adds. `docs/dead-letters.md` explains each; values are UTF-8 text."""
+    """All headers that log2mq adds, with UTF-8 text as values. `docs/dead-letters.md` explains each."""
 
     SOURCE = "log2mq-source"
     TOPIC = "log2mq-topic"
@@ -30,15 +30,15 @@ class DeadLetterHeader(StrEnum):
 
 
 class DeadLetterHeaders:
-    """Makes the headers of one source's dead letters."""
+    """Creates the headers of the dead letters of one source."""
 
     def __init__(self, source: str, clock: Callable[[], int]) -> None:
-        """`clock` gives Unix milliseconds."""
+        """Begin. `clock` gives Unix milliseconds."""
         self._source = source
         self._clock = clock
 
     def __call__(self, record: Record, refusal: Refusal) -> Sequence[tuple[str, bytes]]:
-        """Return the headers to add; those without a value are left out."""
+        """Return the headers to add, without headers that have no value."""
         values = {
             DeadLetterHeader.SOURCE: self._source,
             DeadLetterHeader.TOPIC: record.topic,

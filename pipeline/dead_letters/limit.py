@@ -1,4 +1,4 @@
-"""The share of dead letters among the latest records, and the limit at which the job stops itself."""
+"""The share of dead letters among the latest records, and the limit at which the job stops."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pipeline.errors import TooManyDeadLetters
 
 
 class DeadLetterLimit:
-    """Counts dead letters against records read, over a sliding window kept as two half windows, so that counting costs next to nothing.
+    """Counts the dead letters among the latest records read. The sliding window is kept as two half windows, so that counting costs very little.
 
-    Against records read, not finished: in an outage nothing but dead letters is finished, and that is no fault of the source's.
+    It counts records read and not records finished: in an outage only dead letters are finished, which is not a fault of the source.
     """
 
     def __init__(self, stop_above: float, window: int) -> None:
-        """`stop_above` is a share from 0 to 1, `window` a number of records."""
+        """Begin. `stop_above` is a share from 0 to 1, `window` a number of records."""
         self._stop_above = stop_above
         self._most = stop_above * window
         self._window = window
@@ -21,20 +21,20 @@ class DeadLetterLimit:
         self._read = 0
 
     def read(self) -> None:
-        """Take note of one record read."""
+        """Count one record read."""
         self._read += 1
         if self._read >= self._half:
             self._dead_before, self._dead, self._read = self._dead, 0, 0
 
     def dead(self) -> None:
-        """Take note of a dead letter.
+        """Count a dead letter.
 
         Raises:
-            TooManyDeadLetters: more than the permitted share of a whole window went there within it.
+            TooManyDeadLetters: the dead letters within the window are more than the permitted share.
         """
         self._dead += 1
         if self._dead + self._dead_before > self._most:
             raise TooManyDeadLetters(
-                f"{self._dead + self._dead_before} of the last {self._window} records went to the dead letters; "
+                f"{self._dead + self._dead_before} of the last {self._window} records became dead letters; "
                 f"dead_letters.stop_above allows {self._stop_above:.1%}. The source or its mapping is wrong: see the reasons in the dead letters"
             )

@@ -1,4 +1,4 @@
-"""Remembering what was reported: claim, confirm, release."""
+"""The dedup stores: they remember which messages were reported, by claim, confirm and release."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["DedupSettings", "open_dry_run", "open_store"]
 def open_store(
     settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
 ) -> DedupStore:
-    """Open the store that the settings name. `owner` is a name no other process has, nor had; `now_ms` is Unix ms.
+    """Return the opened store that the settings choose. `owner` is a name that no other process has or had. `now_ms` is Unix ms.
 
-    `environment` is where a secret URL named as `{env: NAME}` is looked up; the process's own if not given.
+    `environment` holds the variable of a secret URL (`{env: NAME}`). Without it, the variables of this process are used.
 
     Raises:
-        StoreUnavailable: it cannot be opened.
+        StoreUnavailable: the store cannot be opened.
         ComponentMissing: the extra `redis` is not installed.
-        UsageError: `dedup.path` is missing where it is needed, or the secret of `dedup.url` is.
+        UsageError: `dedup.path` or `dedup.url` is missing, or the secret of `dedup.url` cannot be read.
     """
     if settings.store == "memory":
         return MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
@@ -34,7 +34,7 @@ def open_store(
         return _open_redis(settings, owner, now_ms, os.environ if environment is None else environment)
     if settings.path is None:
         raise UsageError("dedup.path: found none; expected the folder of the store")
-    from pipeline.dedup.lmdb_store.store import LmdbStore  # noqa: PLC0415 - a command that opens no store need not load LMDB
+    from pipeline.dedup.lmdb_store.store import LmdbStore  # noqa: PLC0415 - a command that opens no store does not load LMDB
 
     return LmdbStore(
         Path(settings.path),
@@ -49,7 +49,7 @@ def open_store(
 def open_dry_run(
     settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
 ) -> DedupStore:
-    """Open the store for a look that leaves no trace in it. Raises what `open_store` raises."""
+    """Return the opened store with an overlay, so that a dry run changes nothing in it. Raises the errors of `open_store`."""
     overlay = MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
     return DryRunStore(open_store(settings, owner, now_ms, environment), overlay)
 

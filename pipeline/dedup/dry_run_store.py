@@ -1,4 +1,4 @@
-"""A look into a dedup store without a trace: what would be reported, and what was reported before."""
+"""The dedup store of a dry run: it answers as the real store, and changes nothing in it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from pipeline.contracts.values import Claim, ClaimResult
 
 
 class DryRunStore:
-    """Answers as the store wrapped would, and keeps what this run would report in memory of its own.
+    """Answers as the wrapped store would, and keeps the messages that the dry run would report in an overlay in memory.
 
-    A claim granted wrapped is given back at once, so that the live job never waits for a dry run.
+    A claim that the wrapped store grants is released at once, so that a running job never waits for a dry run.
     """
 
     def __init__(self, wrapped: DedupStore, overlay: DedupStore) -> None:
         """`overlay` is an empty store in memory."""
         self._wrapped = wrapped
         self._overlay = overlay
-        self._reported: set[bytes] = set()  # of these this run knows the newest version, the store wrapped an older one
+        self._reported: set[bytes] = (
+            set()
+        )  # keys whose newest version is in the overlay; the wrapped store has an older one
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
-        """Answer from this run first, then from the store wrapped."""
+        """Return the answers of the overlay, or else of the wrapped store."""
         results = self._overlay.claim(claims, now_ms)
         asked = [
             place
@@ -32,36 +34,36 @@ class DryRunStore:
         self._wrapped.release(
             [claims[place] for place, answer in zip(asked, answers, strict=True) if answer is ClaimResult.GRANTED]
         )
-        given_back = []
+        to_release = []
         for place, answer in zip(asked, answers, strict=True):
             if answer is not ClaimResult.GRANTED:
                 results[place] = answer
-                given_back.append(claims[place])
-        self._overlay.release(given_back)
+                to_release.append(claims[place])
+        self._overlay.release(to_release)
         return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Remember in memory only."""
+        """Confirm in the overlay only."""
         self._reported.update(claim.key for claim in claims)
         self._overlay.confirm(claims, now_ms)
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Forget in memory only."""
+        """Release in the overlay only."""
         self._overlay.release(claims)
 
     def renew(self, now_ms: int) -> None:
-        """Keep both leases."""
+        """Renew the leases of both stores."""
         self._overlay.renew(now_ms)
         self._wrapped.renew(now_ms)
 
     def sync(self) -> None:
-        """Nothing here is durable."""
+        """Do nothing: the overlay is not durable."""
 
     def sweep(self, now_ms: int) -> int:
-        """Tidy memory only."""
+        """Sweep the overlay only."""
         return self._overlay.sweep(now_ms)
 
     def close(self) -> None:
-        """Close both."""
+        """Close both stores."""
         self._overlay.close()
         self._wrapped.close()

@@ -1,8 +1,8 @@
-"""What a store keeps, the same in every store: who is about to report, and what was reported.
+"""The entries of a store, the same in every store: claims, and confirmed messages.
 
-A *claim* maps a key to its owner's number; it is short-lived and need not survive the machine. A *confirmed* entry maps a key to expiry,
-digest and origin; it must. They live in tables apart, so a claim never hides what was confirmed under its key: a claim over another
-digest that is released leaves the earlier confirmation known.
+A *claim* maps a key to the number of its owner. It lasts a short time and may be lost when the machine crashes. A *confirmed* entry maps a key
+to expiry, digest and origin. It must survive a crash. They are in different tables, so a claim never hides the confirmed entry of its key: after
+the release of a claim for another digest, the earlier confirmation is still known.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ from pipeline.contracts.values import Claim, ClaimResult
 
 KEY_BYTES = 16
 LAYOUT = struct.Struct(">Q8s8s")
-"""A confirmed entry: end in Unix ms, digest, origin."""
+"""The bytes of a confirmed entry: expiry in Unix ms, digest, origin."""
 
 NEVER = bytes(LAYOUT.size)
-"""An entry that expired long ago: the same as none."""
+"""An entry that expired long ago. It has the same effect as no entry."""
 
 
 def confirmed_entries(claims: Sequence[Claim], until_ms: int) -> dict[bytes, bytes]:
-    """Write confirmed entries by key; of equal keys the last one stands."""
+    """Return confirmed entries by key, with the expiry `until_ms`. Of claims with the same key the last one counts."""
     until = until_ms.to_bytes(8)
     return {key: until + digest + origin for key, digest, origin in claims}
 
 
 def end_of(now_ms: int) -> bytes:
-    """Return what sorts after every confirmed entry that ends by `now_ms`, and before all others."""
+    """Return the bytes that sort after every confirmed entry that expires by `now_ms`, and before all others."""
     return now_ms.to_bytes(8) + b"\xff" * LAYOUT.size
 
 
 def expires_ms(value: bytes) -> int:
-    """Return when a confirmed entry ends, in Unix ms."""
+    """Return the expiry of a confirmed entry, in Unix ms."""
     return int.from_bytes(value[:8])
 
 
 def result_of(value: bytes, claim: Claim, now_ms: int) -> ClaimResult:
-    """Answer a claim that nobody living holds, from what is confirmed under its key."""
+    """Return the answer to a claim that no living owner holds, from the confirmed entry of its key."""
     until_ms, digest, origin = LAYOUT.unpack(value)
     if until_ms <= now_ms or digest != claim.digest:
         return ClaimResult.GRANTED
     return ClaimResult.REDELIVERED if origin == claim.origin else ClaimResult.DUPLICATE
 
 
-def answer(
+def resolve_claims(
     claims: Sequence[Claim], held: set[bytes], confirmed: Mapping[bytes, bytes], now_ms: int
 ) -> tuple[list[ClaimResult], list[bytes]]:
-    """Answer claims in order, and name the keys granted. `held` are keys that someone living holds; it takes in those granted here.
+    """Return the answers to claims, in order, and the keys granted. `held` are keys that a living owner holds; the keys granted are added to it.
 
-    A living claim is looked at first: while a newer version of a message is on its way, the confirmed one is not the last word.
+    A living claim comes before a confirmed entry: while a newer version of a message is in flight, the confirmed version may soon be replaced.
     """
-    if not held and not confirmed:  # the usual case by far: nothing is known of any of them
+    if not held and not confirmed:  # by far the most frequent case: no key is known
         granted = list({claim.key for claim in claims})
         if len(granted) == len(claims):
             held.update(granted)
@@ -73,5 +73,5 @@ def answer(
 
 
 def owner_number(owner: str) -> bytes:
-    """Return the eight bytes that stand for an owner's name."""
+    """Return the number of an owner, eight bytes from its name."""
     return blake2b(owner.encode(), digest_size=8).digest()

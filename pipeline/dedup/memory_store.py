@@ -1,4 +1,4 @@
-"""The dedup store in this process's memory: for trials and tests. What it knows ends with the process."""
+"""The dedup store in the memory of this process, for trials and tests. Its entries are lost when the process ends."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pipeline.contracts.values import Claim, ClaimResult
-from pipeline.dedup.entry import answer, confirmed_entries, expires_ms, owner_number
+from pipeline.dedup.entry import confirmed_entries, expires_ms, owner_number, resolve_claims
 
 SWEPT_AT_ONCE = 2_000
 
 
 @dataclass(slots=True)
 class MemoryTable:
-    """What several stores of one process may share, as several processes share the other stores."""
+    """The tables of a store. Several stores of one process may share them, as several processes share the other stores."""
 
     confirmed: dict[bytes, bytes] = field(default_factory=dict)
-    """In the order of confirmation, so what expires first stands first."""
+    """Key to entry, in the order of confirmation: the first entry expires first."""
 
     claims: dict[bytes, bytes] = field(default_factory=dict)
-    """Key to owner."""
+    """Key to the number of the owner."""
 
     leases: dict[bytes, int] = field(default_factory=dict)
-    """Owner to the end of the lease, in Unix ms."""
+    """Number of the owner to the end of its lease, in Unix ms."""
 
 
 class MemoryStore:
@@ -37,38 +37,38 @@ class MemoryStore:
         self.renew(now_ms)
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
-        """Answer each claim, in order."""
+        """Return the answers to the claims, in order."""
         table = self._table
         living = {owner for owner, until_ms in table.leases.items() if until_ms > now_ms}
         held = {key for key, _, _ in claims if table.claims.get(key) in living}
-        results, granted = answer(claims, held, table.confirmed, now_ms)
+        results, granted = resolve_claims(claims, held, table.confirmed, now_ms)
         table.claims.update(dict.fromkeys(granted, self._owner))
         return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Mark as reported."""
+        """Mark the messages as reported."""
         confirmed = self._table.confirmed
         for key, value in confirmed_entries(claims, now_ms + self._keep_ms).items():
-            confirmed.pop(key, None)  # so that it is put at the end
+            confirmed.pop(key, None)  # so that the new entry stands at the end
             confirmed[key] = value
         self.release(claims)
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Give claims back."""
+        """Release the claims without a report."""
         held = self._table.claims
         for key, _, _ in claims:
             if held.get(key) == self._owner:
                 del held[key]
 
     def renew(self, now_ms: int) -> None:
-        """Keep the lease."""
+        """Renew the lease."""
         self._table.leases[self._owner] = now_ms + self._lease_ms
 
     def sync(self) -> None:
-        """Memory is as durable as it gets."""
+        """Do nothing: memory is not durable."""
 
     def sweep(self, now_ms: int) -> int:
-        """Forget expired entries from the oldest on, and the claims of owners whose lease has ended; a bounded number of each."""
+        """Delete expired entries, oldest first, and claims whose owner's lease has ended, at most 2,000 of each. Return the number of entries deleted."""
         table = self._table
         expired: list[bytes] = []
         for key, value in islice(table.confirmed.items(), SWEPT_AT_ONCE):
@@ -77,8 +77,8 @@ class MemoryStore:
             expired.append(key)
         for key in expired:
             del table.confirmed[key]
-        lapsed = [owner for owner, until_ms in table.leases.items() if until_ms <= now_ms]
-        for owner in lapsed:
+        ended = [owner for owner, until_ms in table.leases.items() if until_ms <= now_ms]
+        for owner in ended:
             del table.leases[owner]
         orphans = [key for key, owner in islice(table.claims.items(), SWEPT_AT_ONCE) if owner not in table.leases]
         for key in orphans:
@@ -86,5 +86,5 @@ class MemoryStore:
         return len(expired)
 
     def close(self) -> None:
-        """End the lease: every claim still held counts as released."""
+        """End the lease, which releases all claims of this owner."""
         self._table.leases.pop(self._owner, None)

@@ -14,21 +14,21 @@ ScopeField = Literal["organization", "workspace", "event_code", "event_source", 
 
 
 def _without_password(url: str) -> str:
-    # The URL itself is not repeated: it may hold the password.
+    # No message repeats the URL: it may hold the password.
     try:
         parts = urlsplit(url)
         has_password = bool(parts.password) or "password=" in parts.query
     except ValueError:
         raise ValueError("expected a URL such as redis://host:6379/0 or rediss://host:6380/0") from None
     if has_password:
-        raise ValueError("a password is never written here; expected the whole URL from {env: NAME} or {file: PATH}")
+        raise ValueError("found a password in the URL; expected the whole URL from {env: NAME} or {file: PATH}")
     if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.scheme == "unix"):
         raise ValueError("expected a URL such as redis://host:6379/0 or rediss://host:6380/0")
     return url
 
 
 class DedupSettings(BaseModel):
-    """What is remembered of reported messages, where, and for how long."""
+    """Where the keys of reported messages are kept, and for how long."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -68,9 +68,9 @@ class DedupSettings(BaseModel):
     ] = "drop"
 
     @model_validator(mode="after")
-    def _claims_end_before_memory_does(self) -> Self:
+    def _lease_ends_before_keep(self) -> Self:
         if self.lease > self.keep:
-            raise ValueError("lease is longer than keep; expected a claim to end before what was reported is forgotten")
+            raise ValueError("lease is longer than keep; expected a lease of at most keep")
         return self
 
     @model_validator(mode="after")

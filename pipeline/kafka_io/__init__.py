@@ -1,1 +1,1 @@
-"""Kafka: consumer, dead-letter producer, admin, tail, and their settings. The only importer of kafka; it knows no job."""
+"""Kafka: consumer, dead-letter producer, admin, tail, and their settings. Only this room imports kafka. It does not know the job."""

@@ -1,4 +1,4 @@
-"""Questions about topics, offsets and groups, and the making of topics. Nothing here joins a group."""
+"""Questions about topics, offsets and groups, and the creation of topics. Nothing here joins a group."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.client import client_settings, unavailable
 from pipeline.kafka_io.commit_metadata import CommitMetadata
+from pipeline.kafka_io.offset_lookup import beginning_offsets, end_offsets, offsets_at_time
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.standalone import UngroupedConsumer
 from schemas.log import Record
@@ -22,7 +23,7 @@ READ_LIMIT_MS = 10_000
 
 
 class KafkaAdmin(UngroupedConsumer):
-    """Asks, and makes topics; with a second connection where that needs an administrator's."""
+    """Answers questions, and creates topics. It opens a second connection where a request needs an admin client."""
 
     def __init__(self, settings: KafkaSettings, environment: Mapping[str, str]) -> None:
         self._common = client_settings(settings, environment, f"{settings.group or 'log2mq'}-questions")
@@ -39,13 +40,13 @@ class KafkaAdmin(UngroupedConsumer):
         """Return all partitions of the source's topics, sorted.
 
         Raises:
-            SourceUnavailable: a topic is not there.
+            SourceUnavailable: a topic does not exist, or no broker answers.
         """
         with self._asking("looking for the topics"):
-            there = set(self._consumer.topics())
+            existing = set(self._consumer.topics())
         pattern = self._settings.topic_pattern
-        topics = sorted(self._settings.topics or (topic for topic in there if re.match(pattern or "", topic)))
-        missing = [topic for topic in topics if topic not in there]
+        topics = sorted(self._settings.topics or (topic for topic in existing if re.match(pattern or "", topic)))
+        missing = [topic for topic in topics if topic not in existing]
         if missing or not topics:
             raise SourceUnavailable(
                 f"no such topic on {', '.join(self._settings.bootstrap_servers)}: {', '.join(missing) or pattern}"
@@ -58,47 +59,46 @@ class KafkaAdmin(UngroupedConsumer):
             ]
 
     def exists(self, topic: str) -> bool:
-        """Whether there is a topic of that name."""
+        """Return whether a topic of that name exists."""
         with self._asking("looking for the topics"):
             return topic in self._consumer.topics()
 
     def create(self, topic: str, partitions: int = 1, settings: Mapping[str, str] | None = None) -> None:
-        """Make a topic, unless it is there."""
+        """Create a topic, unless it exists."""
         if self.exists(topic):
             return
-        asked = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(settings or {})}}
+        request = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(settings or {})}}
         with self._asking(f"creating {topic}"), suppress(errors.TopicAlreadyExistsError):
-            self._admins().create_topics(asked)
-            self._admins().wait_for_topics([topic])
+            self._admin_client().create_topics(request)
+            self._admin_client().wait_for_topics([topic])
 
     def beginning_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """Return the oldest offset still there."""
-        return self._ask(self._consumer.beginning_offsets, partitions)
+        """Return the oldest offset of each partition that is still there."""
+        with self._asking("looking up offsets"):
+            return beginning_offsets(self._consumer, partitions)
 
     def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """Return the offset after the newest record that may be read."""
-        return self._ask(self._consumer.end_offsets, partitions)
+        """Return the offset after the newest record of each partition that may be read."""
+        with self._asking("looking up offsets"):
+            return end_offsets(self._consumer, partitions)
 
     def offsets_for_time(self, partitions: Sequence[Partition], time_ms: int) -> dict[Partition, int]:
-        """Return the first offset at or after a time, or the end offset where there is none."""
+        """Return the first offset of each partition at or after a time, or its end offset if it has none."""
         ends = self.end_offsets(partitions)
         with self._asking("looking up a time"):
-            found = self._consumer.offsets_for_times({TopicPartition(*each): time_ms for each in partitions})
-        return {
-            each: answer.offset if (answer := found.get(TopicPartition(*each))) is not None else ends[each]
-            for each in partitions
-        }
+            found = offsets_at_time(self._consumer, partitions, time_ms)
+        return {each: offset if (offset := found[each]) is not None else ends[each] for each in partitions}
 
     def committed(self, group: str, partitions: Sequence[Partition] | None = None) -> dict[Partition, Commit]:
-        """Return what a group has committed, with the job's own text; of all partitions unless some are named."""
+        """Return the commits of a group, with the job's own text, for the partitions given or for all."""
         asked = None if partitions is None else [TopicPartition(*each) for each in partitions]
-        until_s = time.monotonic() + READ_LIMIT_MS / 1000
+        deadline_s = time.monotonic() + READ_LIMIT_MS / 1000
         while True:
             try:
-                answer = self._admins().list_group_offsets({group: asked})
+                answer = self._admin_client().list_group_offsets({group: asked})
                 break
-            except errors.RetriableError as error:  # the coordinator of a new cluster is still being made
-                if time.monotonic() > until_s:
+            except errors.RetriableError as error:  # a new cluster has no coordinator yet
+                if time.monotonic() > deadline_s:
                     raise unavailable(self._settings, error, f"looking up the group {group}") from None
                 time.sleep(0.2)
             except errors.KafkaError as error:
@@ -111,9 +111,9 @@ class KafkaAdmin(UngroupedConsumer):
         }
 
     def retention_ms(self, topic: str) -> int | None:
-        """Return how long a topic keeps its records; None for ever, or where it cannot be told."""
+        """Return the retention time of a topic in ms, or None for unlimited retention or if the brokers do not answer."""
         try:
-            answer = self._admins().describe_configs(
+            answer = self._admin_client().describe_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
             )
         except errors.KafkaError:
@@ -126,16 +126,16 @@ class KafkaAdmin(UngroupedConsumer):
         """Return one record.
 
         Raises:
-            UsageError: there is none at that offset, or no such partition.
+            UsageError: the partition does not exist, or has no record at that offset.
         """
         with self._asking("looking for the topic"):
-            there = partition.topic in self._consumer.topics()
-            numbers = self._consumer.partitions_for_topic(partition.topic) if there else None
+            exists = partition.topic in self._consumer.topics()
+            numbers = self._consumer.partitions_for_topic(partition.topic) if exists else None
         if partition.partition not in (numbers or ()):
             raise UsageError(
                 f"{partition.topic} has partitions 0 to {max(numbers)}; expected one of these, found {partition.partition}"
                 if numbers
-                else f"found no topic {partition.topic}; expected one of the brokers'"
+                else f"found no topic {partition.topic}; expected a topic of the brokers"
             )
         oldest, newest = self.beginning_offsets([partition])[partition], self.end_offsets([partition])[partition]
         if not oldest <= offset < newest:
@@ -149,38 +149,42 @@ class KafkaAdmin(UngroupedConsumer):
             found = self._consumer.poll(timeout_ms=READ_LIMIT_MS, max_records=1).get(key, [])
         if not found or found[0].offset != offset:
             raise UsageError(
-                f"{partition.topic}:{partition.partition} has no record at offset {offset}: compacted away, or a transaction's marker"
+                f"{partition.topic}:{partition.partition} has no record at offset {offset}: compaction removed it, or it is the marker of a transaction"
             )
         return found[0]  # type: ignore[no-any-return]
 
     def latest_records(self, most: int) -> Iterator[Record]:
-        """Yield the latest records of the source's topics, about equally many of each partition, oldest first in each.
+        """Yield the latest `most` records of the source's topics, about the same number of each partition, oldest first in each.
 
         Raises:
-            SourceUnavailable: no broker answers, from the beginning or from somewhere on.
+            SourceUnavailable: no broker answers, at the beginning or later.
         """
         partitions = self.partitions()
         starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
-        there = [each for each in partitions if starts[each] < ends[each]]
-        each_partition = max(most // max(len(there), 1), 1)
-        self._consumer.assign([TopicPartition(*each) for each in there])
-        for each in there:
-            self._consumer.seek(TopicPartition(*each), max(starts[each], ends[each] - each_partition))
-        left, heard_s = most, time.monotonic()
+        waiting = [each for each in partitions if starts[each] < ends[each]]
+        most_each = max(most // max(len(waiting), 1), 1)
+        self._consumer.assign([TopicPartition(*each) for each in waiting])
+        for each in waiting:
+            self._consumer.seek(TopicPartition(*each), max(starts[each], ends[each] - most_each))
+        left, answered_s = most, time.monotonic()
         with self._asking("reading the latest records"):
-            while there and left:
+            while waiting and left:
                 polled = self._consumer.poll(timeout_ms=1_000, max_records=left)
                 for records in polled.values():
                     left -= len(records)
                     yield from records
                 if polled:
-                    heard_s = time.monotonic()
-                elif time.monotonic() - heard_s > READ_LIMIT_MS / 1000:  # `poll` says nothing of brokers that are away
+                    answered_s = time.monotonic()
+                elif (
+                    time.monotonic() - answered_s > READ_LIMIT_MS / 1000
+                ):  # `poll` does not raise while no broker answers
                     raise errors.KafkaTimeoutError
-                there = [each for each in there if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]]
+                waiting = [
+                    each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]
+                ]
 
     def count_by_header(self, name: str) -> dict[str, int]:
-        """Read the source's topics to their end and count records by the text of one header ("" where it is absent)."""
+        """Read the source's topics to their end, and return the number of records by the text of one header ("" if a record does not have it)."""
         partitions = self.partitions()
         starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
         waiting = {each for each in partitions if starts[each] < ends[each]}
@@ -206,12 +210,7 @@ class KafkaAdmin(UngroupedConsumer):
                 }
         return counts
 
-    def _ask(self, ask: object, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        with self._asking("looking up offsets"):
-            answer = ask([TopicPartition(*each) for each in partitions])  # type: ignore[operator]
-        return {Partition(*key): int(offset) for key, offset in answer.items()}
-
-    def _admins(self) -> KafkaAdminClient:
+    def _admin_client(self) -> KafkaAdminClient:
         if self._admin is None:
             with self._asking("connecting"):
                 self._admin = KafkaAdminClient(**self._common)

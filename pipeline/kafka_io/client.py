@@ -1,4 +1,4 @@
-"""What every Kafka client of the job shares: its configuration, and kafka-python's exceptions as sentences."""
+"""What every Kafka client of the job shares: its settings, the first connection, and messages for kafka-python's exceptions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from kafka.net.compat import KafkaNetClient
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.settings import KafkaSettings, SecuritySettings
 
-SAY_AFTER_S = 5.0
-TRY_AGAIN_S = 0.2
+LOG_AFTER_S = 5.0
+RETRY_PAUSE_S = 0.2
 
-MENDS_ITSELF_NOT: tuple[type[Exception], ...] = (
+LASTING_ERRORS: tuple[type[Exception], ...] = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
     errors.ClusterAuthorizationFailedError,
@@ -30,18 +30,18 @@ MENDS_ITSELF_NOT: tuple[type[Exception], ...] = (
     errors.UnsupportedVersionError,
     errors.UnsupportedCodecError,
 )
-"""What waiting does not help against."""
+"""Errors that do not end by waiting."""
 
-Made = TypeVar("Made")
+AnyClient = TypeVar("AnyClient")
 
 _log = logging.getLogger("log2mq.kafka")
 
 
 def client_settings(settings: KafkaSettings, environment: Mapping[str, str], client_id: str) -> dict[str, Any]:
-    """Return the configuration that consumer, producer and admin client have in common.
+    """Return the kafka-python settings that the consumer, the producer and the admin client have in common.
 
     Raises:
-        UsageError: a password cannot be read, or certificates or the key cannot.
+        UsageError: a password, a certificate or a key cannot be read.
     """
     security = settings.security
     chosen: dict[str, Any] = {
@@ -63,7 +63,7 @@ def client_settings(settings: KafkaSettings, environment: Mapping[str, str], cli
 
 
 def _tls(security: SecuritySettings, environment: Mapping[str, str]) -> ssl.SSLContext:
-    """Trust the well-known authorities, or those of `ca_file` alone; show our own certificate where there is one."""
+    """Return a TLS context that trusts the certificates of the machine, or only those of `ca_file`. It sends the client's certificate if one is set."""
     try:
         context = ssl.create_default_context(cafile=security.ca_file)
     except (OSError, ValueError) as error:
@@ -74,7 +74,7 @@ def _tls(security: SecuritySettings, environment: Mapping[str, str]) -> ssl.SSLC
     if security.certificate_file is not None:
         password = security.key_password.read(environment).reveal() if security.key_password is not None else ""
         try:
-            # A password is always given: without one OpenSSL would ask the terminal.
+            # Always give a password: without one OpenSSL asks for it on the terminal.
             context.load_cert_chain(security.certificate_file, security.key_file, password)
         except (OSError, ValueError) as error:
             raise UsageError(
@@ -84,8 +84,12 @@ def _tls(security: SecuritySettings, environment: Mapping[str, str]) -> ssl.SSLC
     return context
 
 
-def opened(make: Callable[..., Made], **chosen: Any) -> Made:
-    """Make a client of kafka-python. One that finds no broker is closed: it would keep its thread and its sockets for ever."""
+def open_client(make: Callable[..., AnyClient], **chosen: Any) -> AnyClient:
+    """Return a new client of kafka-python. A client that finds no broker is closed, since it would keep its thread and its sockets for ever.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answers, or the login is refused.
+    """
     clients: list[KafkaNetClient] = []
 
     def connect(**more: Any) -> KafkaNetClient:
@@ -100,47 +104,47 @@ def opened(make: Callable[..., Made], **chosen: Any) -> Made:
         raise
 
 
-def connected(settings: KafkaSettings, connect: Callable[[int], Made]) -> Made:
-    """Connect a job: try again while no broker answers, for `kafka.give_up_after`, as a later outage is waited out.
+def connect_with_retries(settings: KafkaSettings, connect: Callable[[int], AnyClient]) -> AnyClient:
+    """Call `connect` until a broker answers, for at most `kafka.give_up_after`, and return the client.
 
-    `connect` is given how long it may take, in ms. A signal handler that raises ends the waiting. A refused login is tried as long: the brokers
-    close the connection, and kafka-python does not see why.
+    The argument of `connect` is the time that it may take, in ms. A signal handler that raises ends the wait. A refused login is tried for the
+    same time: the brokers close the connection, and kafka-python does not see the reason.
 
     Raises:
-        SourceUnavailable: no broker answered in that time, or what waiting does not help against.
+        SourceUnavailable: no broker answered in that time, or an error of `LASTING_ERRORS`.
     """
     limit_s = settings.give_up_after / 1000
     until_s = time.monotonic() + limit_s
-    said: list[str] = []
+    logged: list[str] = []
 
-    def say(what: str) -> None:
-        if what not in said:
-            said.append(what)
-            _log.warning("%s; trying for %.0f s", what, limit_s)
+    def log_once(reason: str) -> None:
+        if reason not in logged:
+            logged.append(reason)
+            _log.warning("%s; trying for %.0f s", reason, limit_s)
 
-    late = Timer(SAY_AFTER_S, say, (str(unavailable(settings, errors.KafkaTimeoutError(), "connecting")),))
+    late = Timer(LOG_AFTER_S, log_once, (str(unavailable(settings, errors.KafkaTimeoutError(), "connecting")),))
     late.daemon = True
     late.start()
     try:
         while True:
             left_ms = int((until_s - time.monotonic()) * 1000)
             try:
-                made = connect(max(1, min(settings.connect_timeout, left_ms)))
+                client = connect(max(1, min(settings.connect_timeout, left_ms)))
             except SourceUnavailable as error:
                 if not error.may_pass or time.monotonic() >= until_s:
                     raise
-                say(str(error))
-                time.sleep(TRY_AGAIN_S)
+                log_once(str(error))
+                time.sleep(RETRY_PAUSE_S)
             else:
-                if said:
+                if logged:
                     _log.warning("the brokers answer")
-                return made
+                return client
     finally:
         late.cancel()
 
 
 def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> SourceUnavailable:
-    """Turn an exception of kafka-python into a sentence that names the brokers and what to look at."""
+    """Return the error for an exception of kafka-python. Its message names the brokers, the action (`doing`), the reason, and the settings to check."""
     servers = ", ".join(settings.bootstrap_servers)
     match error:
         case (
@@ -154,13 +158,15 @@ def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> Source
         case errors.GroupAuthorizationFailedError():
             why = f"access to the consumer group {settings.group} is denied; the user needs READ on it"
         case errors.KafkaTimeoutError() | errors.KafkaConnectionError() | errors.NodeNotReadyError():
-            # kafka-python tries a refused login again until its time is up, and then says only that.
+            # kafka-python retries a refused login until its time limit, and then raises only a timeout.
             login = ", or the login is refused" if settings.security.mechanism is not None else ""
             if settings.security.protocol.endswith("SSL"):
-                login += ", or its certificate is not trusted (ca_file, check_hostname) or ours not taken"
+                login += ", or the certificate of the broker is not trusted (ca_file, check_hostname) or that of the client is refused"
             why = f"no broker answers{login}; see kafka.bootstrap_servers and kafka.security"
+        case errors.LeaderNotAvailableError():
+            why = "a partition has no leader; see kafka-topics.sh --describe"
         case errors.UnsupportedCodecError():
-            why = "the topic is compressed with a codec that cannot be read here"
+            why = "the topic is compressed with a codec that this installation cannot read"
         case _:
             why = f"{type(error).__name__}"
-    return SourceUnavailable(f"Kafka at {servers}, {doing}: {why}", may_pass=not isinstance(error, MENDS_ITSELF_NOT))
+    return SourceUnavailable(f"Kafka at {servers}, {doing}: {why}", may_pass=not isinstance(error, LASTING_ERRORS))

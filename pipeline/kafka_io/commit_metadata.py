@@ -1,31 +1,32 @@
-"""What a commit says beside its offset."""
+"""The metadata text of a commit: what log2mq keeps beside the offset."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-_NOTE = re.compile(r"log2mq1;born=([0-9]{1,9});(?:topic=([0-9a-f]{32});)?")
+_FORMAT = re.compile(r"log2mq1;born=([0-9]{1,9});(?:topic=([0-9a-f]{32});)?")
 
 
 class CommitMetadata(NamedTuple):
-    """How many partitions the topic had when the group began with it, the job's own text, and which topic of that name it was.
+    """The metadata of one commit.
 
-    `topic_id` is the broker's ID of the topic (KIP-516) as 32 hexadecimal digits, or "" where the broker has none: a topic that was
-    deleted and made anew has another.
+    `first_count` is the number of partitions that the topic had when the group began to read it (`born=` in the text), 0 where it is unknown.
+    `metadata` is the job's own text. `topic_id` is the broker's ID of the topic (KIP-516) as 32 hexadecimal digits, or "" where the broker has
+    none: a topic that was deleted and created again has another ID.
     """
 
-    born: int
+    first_count: int
     metadata: str
     topic_id: str = ""
 
     def encode(self) -> str:
-        """Write it as commit metadata."""
+        """Return the text of the commit metadata."""
         topic = f"topic={self.topic_id};" if self.topic_id else ""
-        return f"log2mq1;born={self.born};{topic}{self.metadata}"
+        return f"log2mq1;born={self.first_count};{topic}{self.metadata}"
 
     @classmethod
     def decode(cls, text: str) -> CommitMetadata:
-        """Read commit metadata; somebody else's counts as none."""
-        found = _NOTE.match(text or "")
+        """Return the metadata of a commit's text. A text that log2mq did not write counts as empty."""
+        found = _FORMAT.match(text or "")
         return cls(int(found[1]), text[found.end() :], found[2] or "") if found else cls(0, "")

@@ -1,12 +1,11 @@
-"""Opening a consumer, and hearing of its rebalances."""
+"""How a consumer is opened and closed, its rebalances, and workarounds for its faults."""
 
 from __future__ import annotations
 
 import difflib
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
@@ -14,28 +13,28 @@ from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io.client import client_settings, opened, unavailable
+from pipeline.kafka_io.client import client_settings, open_client, unavailable
 from pipeline.kafka_io.settings import KafkaSettings
 
 CLOSE_LIMIT_MS = 1_000
 
 MOST_BYTES_A_PARTITION = 4 << 20
-"""Fetched of one partition at a time. A larger record comes all the same, alone (KIP-74)."""
+"""The most bytes that one fetch reads of one partition. A larger record is still fetched, alone (KIP-74)."""
 
 _log = logging.getLogger("log2mq.kafka")
 
 
 class Rebalance(NamedTuple):
-    """Partitions that came or went."""
+    """Partitions that a member gained, or lost."""
 
     gained: bool
     partitions: frozenset[Partition]
 
 
 class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types
-    """Takes note of one consumer's rebalances, and commits what goes before it goes.
+    """Notes the rebalances of one consumer, and commits partitions before they are revoked.
 
-    Runs on the IO thread while the owner waits in `poll` or `close`: the two never run at the same time.
+    Its methods run on kafka-python's IO thread while the owner thread waits in `poll` or `close`: the two never run at the same time.
     """
 
     def __init__(
@@ -49,11 +48,19 @@ class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka
         self._encode = encode
         self._consumer = consumer
 
+    def take(self) -> list[Rebalance]:
+        """Return the rebalances noted since the last call."""
+        noted, self.noted = self.noted, []
+        return noted
+
     async def on_partitions_revoked(self, revoked: Any) -> None:
-        """Commit what may be committed of partitions about to go. Each commit is made once: what comes back may have moved on since."""
+        """Commit `committable` of partitions that are about to be revoked.
+
+        Each commit is made once: a partition that comes back may have later offsets by then.
+        """
         if self.is_retired:
             return
-        partitions = _named(revoked)
+        partitions = _partitions(revoked)
         self.noted.append(Rebalance(gained=False, partitions=partitions))
         commits = {each: self.committable.pop(each) for each in partitions if each in self.committable}
         if not commits:
@@ -62,38 +69,38 @@ class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka
             await self._consumer.commit_async(self._encode(commits))
         except errors.KafkaError as error:
             _log.info(
-                "the commit before a rebalance was not taken (%s); those records are read again and recognised",
+                "the commit before a rebalance failed (%s); these records are redelivered and recognised",
                 type(error).__name__,
             )
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
-        """Take note of partitions gained."""
+        """Note the partitions gained."""
         if not self.is_retired:
-            self.noted.append(Rebalance(gained=True, partitions=_named(assigned)))
+            self.noted.append(Rebalance(gained=True, partitions=_partitions(assigned)))
 
     async def on_partitions_lost(self, lost: Any) -> None:
-        """Take note of partitions that went without being asked back: another member may have them, so nothing is committed."""
+        """Note partitions that were lost without a revocation. Another member may own them already, so nothing is committed."""
         if not self.is_retired:
-            partitions = _named(lost)
+            partitions = _partitions(lost)
             self.noted.append(Rebalance(gained=False, partitions=partitions))
             for each in partitions:
                 self.committable.pop(each, None)
 
 
-def _named(partitions: Any) -> frozenset[Partition]:
+def _partitions(partitions: Any) -> frozenset[Partition]:
     return frozenset(Partition(*each) for each in partitions)
 
 
 def open_consumer(
     settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int
 ) -> KafkaConsumer:
-    """Connect, and make sure that the topics are there.
+    """Return a connected consumer, after a check that the topics exist.
 
     Raises:
-        SourceUnavailable: no broker answers within `limit_ms`, the login is refused, or a topic is not there.
+        SourceUnavailable: no broker answers within `limit_ms`, the login is refused, or a topic does not exist.
     """
     try:
-        consumer = opened(
+        consumer = open_client(
             KafkaConsumer,
             **{**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms},
             group_id=settings.group,
@@ -125,11 +132,11 @@ def open_consumer(
 
 
 def keep_joining(consumer: KafkaConsumer) -> None:
-    """Let a join that a `poll` began and did not see the end of be finished by the next ones. Called before each `poll`.
+    """Let the next polls finish a group join that outlasted the `poll` that began it. Called before each `poll`.
 
-    kafka-python 3.0.12 forgets it where the join was due to the leader's own metadata (a partition or a topic of the pattern was added): its reason
-    is gone once the leader has made the assignment, so no later `poll` takes the answer in. The member then has no new partitions, sends no
-    heartbeats, and is put out of the group, all without an error.
+    kafka-python 3.0.12 forgets such a join if the reason for it was the leader's own metadata (a partition or a topic of the pattern was added).
+    The reason is gone once the leader has made the assignment, so no later `poll` reads the answer. The member then gets no new partitions, sends
+    no heartbeats, and is evicted from the group, all without an error.
     """
     coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to it
     if coordinator is not None and coordinator.rejoining:
@@ -139,10 +146,10 @@ def keep_joining(consumer: KafkaConsumer) -> None:
 def take_up_parked(consumer: KafkaConsumer) -> None:
     """Let a partition that was paused and resumed be read on. Called before each `poll`.
 
-    kafka-python 3.0.12 parks the fetched records of a paused partition, and does not fetch a partition whose records are parked. It takes parked
-    records up only while its buffer is None; a buffer that is read to its end is not None, so they could stay parked for ever. A buffer that is
-    not at its end gives way to them and is parked behind them, so that partitions take turns: with many records waiting in other partitions, no
-    poll may ever end with an empty buffer.
+    kafka-python 3.0.12 parks the fetched records of a paused partition, and does not fetch a partition whose records are parked. It returns parked
+    records only while its buffer is None. A buffer that is read to its end is not None, so the records could stay parked for ever: this function
+    sets it to None. A buffer that is not at its end is parked behind the parked records, so that partitions take turns: while other partitions
+    have many records, no poll may ever end with an empty buffer.
     """
     fetcher = consumer._fetcher  # noqa: SLF001 - there is no other way to it
     buffer, parked = fetcher._next_partition_records, fetcher._paused_partition_records  # noqa: SLF001
@@ -157,50 +164,34 @@ def take_up_parked(consumer: KafkaConsumer) -> None:
 
 
 def known_position(consumer: KafkaConsumer, partition: Partition) -> int | None:
-    """Return the offset that is read next, or None where there is none. Asks no broker.
+    """Return the offset that is read next, or None while the partition has no position. Asks no broker.
 
-    kafka-python's `position` also looks for truncations. It raises the one it finds and forgets it, so that `poll` does not tell of it any more.
+    kafka-python's `position` also looks for truncations. It raises the truncation that it finds and forgets it, so that `poll` does not raise it.
     """
     state = consumer._subscription.assignment.get(TopicPartition(*partition))  # noqa: SLF001 - there is no other way to it
     return state.position.offset if state is not None and state.position is not None else None
 
 
-def ends_by_leader(consumer: KafkaConsumer, partitions: Iterable[Partition], limit_ms: int) -> dict[Partition, int]:
-    """Return the end of each partition whose leader answers within `limit_ms`: what may be read of it, so not past an open transaction.
-
-    Each leader is asked by itself, since kafka-python answers for all that it is asked in one call, or for none.
-    """
-    led: dict[int, list[TopicPartition]] = {}
-    for partition in partitions:
-        key = TopicPartition(*partition)
-        leader = consumer._cluster.leader_for_partition(key)  # noqa: SLF001 - there is no other way to it
-        if leader is not None and leader >= 0:
-            led.setdefault(leader, []).append(key)
-    ends: dict[Partition, int] = {}
-    for keys in led.values():
-        # A leader that is lost meanwhile is a KeyError in kafka-python.
-        with suppress(errors.KafkaError, KeyError):
-            ends |= {Partition(*key): end for key, end in consumer.end_offsets(keys, timeout_ms=limit_ms).items()}
-    return ends
-
-
 def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS) -> None:
-    """Close a consumer that is of no more use, whatever state it is in."""
+    """Close a consumer in any state."""
     try:
         consumer.close(autocommit=False, timeout_ms=limit_ms)
     except errors.KafkaError as error:
-        _log.info("leaving the group failed (%s); the brokers notice by themselves", type(error).__name__)
+        _log.info(
+            "leaving the group failed (%s); the brokers evict the member after kafka.session_timeout",
+            type(error).__name__,
+        )
 
 
 def _require_topics(consumer: KafkaConsumer, settings: KafkaSettings) -> None:
-    there = set(consumer.topics())
+    existing = set(consumer.topics())
     for topic in settings.topics or ():
-        if topic not in there:
-            near = difflib.get_close_matches(topic, there, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "create it, or mend kafka.topics"
+        if topic not in existing:
+            near = difflib.get_close_matches(topic, existing, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "create it, or correct kafka.topics"
             raise SourceUnavailable(
                 f"the topic {topic} does not exist on {', '.join(settings.bootstrap_servers)}; {hint}"
             )
     pattern = settings.topic_pattern
-    if pattern is not None and not any(re.match(pattern, topic) for topic in there):
-        _log.warning("no topic fits kafka.topic_pattern yet; waiting for one")
+    if pattern is not None and not any(re.match(pattern, topic) for topic in existing):
+        _log.warning("no topic matches kafka.topic_pattern yet; waiting for one")

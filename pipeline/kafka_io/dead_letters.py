@@ -1,4 +1,4 @@
-"""Dead letters in a Kafka topic. The job's thread never waits for that topic: what it does not take is kept and offered again."""
+"""Dead letters in a Kafka topic. The owner thread never waits for the topic: a dead letter that the producer does not take is kept and sent later."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from kafka import errors
 
 from pipeline.contracts.values import Partition
 from pipeline.errors import DeadLetterUnavailable, SourceUnavailable
-from pipeline.kafka_io.client import connected, unavailable
+from pipeline.kafka_io.client import connect_with_retries, unavailable
 from pipeline.kafka_io.producer import close_producer, open_producer
 from pipeline.kafka_io.settings import KafkaSettings
 from schemas.log import Record
 from schemas.refusal import Refusal
 
-SAY_AFTER_S = 5.0
+LOG_AFTER_S = 5.0
 TOPIC_LIMIT_S = 30.0
-"""How long the topic is waited for at the start: brokers that are starting do not know all their topics yet."""
+"""The longest wait for the topic at the start: brokers that are starting do not know all their topics yet."""
 
 BLOCK_LIMIT_MS = 5
-"""How long the producer may look for a topic that it does not know. kafka-python's `send` blocks for that; it goes on looking afterwards."""
+"""The longest time that kafka-python's `send` blocks for the metadata of the topic. The producer asks on after that time."""
 
-OFFER_AGAIN_S = 0.1
+SEND_AGAIN_S = 0.1
 MOST_AT_ONCE = 500
 CUT_HEADER = "log2mq-value-cut"
-"""Added where a value had to be cut to fit the topic: how many bytes it had."""
+"""A header of a dead letter whose value was truncated to fit the topic: the number of bytes that the value had."""
 
 CUTS = (1 << 20) - 4_096, 64 << 10, 0
-"""What a value that the topic refuses is cut to, one after the other: a broker's default limit is 1 MiB for the whole record."""
+"""The sizes to which a value that is too large is truncated, in order. The default limit of a broker is 1 MiB for the whole record."""
 
 _TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.InvalidRecordError)
 
@@ -42,7 +42,7 @@ _log = logging.getLogger("log2mq.dead_letters")
 
 
 class _Letter(NamedTuple):
-    """A dead letter to be written; `cuts` says how often its value was found too large."""
+    """A dead letter that is not acknowledged. `cuts` is the number of times that its value was too large."""
 
     record: Record
     headers: list[tuple[str, bytes]]
@@ -50,9 +50,9 @@ class _Letter(NamedTuple):
 
 
 class KafkaDeadLetters:
-    """`DeadLetters` in a topic: written by an idempotent producer and acknowledged by all in-sync replicas.
+    """`DeadLetters` in a topic. An idempotent producer writes them, and all in-sync replicas acknowledge them.
 
-    Memory is bounded by the caller, who keeps count of the records whose dead letters are not acknowledged.
+    The caller bounds the memory: it counts the records whose dead letters are not acknowledged.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class KafkaDeadLetters:
         self._settings = settings
         self._topic = topic
         self._make_headers = make_headers
-        self._waiting: deque[_Letter] = deque()  # not handed to the producer yet, in their order
-        self._unacknowledged = 0  # these, and those which the producer has
+        self._waiting: deque[_Letter] = deque()  # not sent to the producer yet, in order
+        self._unacknowledged = 0  # the waiting ones, and those of the producer
         self._progress_s = 0.0
-        self._offer_s = 0.0
-        self._is_said = False
+        self._send_again_s = 0.0
+        self._is_logged = False
         self._refused: str | None = None
         self._outcomes: SimpleQueue[tuple[_Letter, Exception | None]] = SimpleQueue()
-        self._producer = connected(
+        self._producer = connect_with_retries(
             settings,
             lambda limit_ms: open_producer(
                 settings, environment, client_id, limit_ms, max_block_ms=BLOCK_LIMIT_MS, linger_ms=5
@@ -93,23 +93,23 @@ class KafkaDeadLetters:
             raise
 
     def send(self, record: Record, refusal: Refusal) -> None:
-        """Begin to write a record; returns at once."""
+        """Begin to write the dead letter of a record. Returns at once."""
         if not self._unacknowledged:
             self._progress_s = time.monotonic()
         self._unacknowledged += 1
         # kafka-python writes no header without a value.
         headers = [(name, content or b"") for name, content in record.headers or ()]
         self._waiting.append(_Letter(record, [*headers, *self._make_headers(record, refusal)]))
-        self._offer()
+        self._send_waiting()
 
     def durable(self) -> list[Record]:
         """Return the records whose dead letters were acknowledged since the last call.
 
         Raises:
-            DeadLetterUnavailable: the topic refuses one for good, or has taken none for `kafka.give_up_after`. Every later call raises it
-                again, once it has returned what else was acknowledged.
+            DeadLetterUnavailable: the topic refuses a dead letter for good, or has taken none for `kafka.give_up_after`. Later calls raise
+                it again, after they have returned the records acknowledged meanwhile.
         """
-        done: list[Record] = []
+        acknowledged: list[Record] = []
         again: list[_Letter] = []
         while True:
             try:
@@ -117,7 +117,7 @@ class KafkaDeadLetters:
             except Empty:
                 break
             if error is None:
-                done.append(letter.record)
+                acknowledged.append(letter.record)
             elif isinstance(error, _TOO_LARGE) and letter.cuts < len(CUTS):
                 again.append(letter._replace(cuts=letter.cuts + 1))
             elif isinstance(error, errors.RetriableError):
@@ -126,21 +126,21 @@ class KafkaDeadLetters:
                 self._unacknowledged -= 1
                 self._refused = self._refused or type(error).__name__
         self._waiting.extendleft(reversed(again))
-        self._offer()
-        if done:
-            self._unacknowledged -= len(done)
+        self._send_waiting()
+        if acknowledged:
+            self._unacknowledged -= len(acknowledged)
             self._progress_s = time.monotonic()
-            if self._is_said:
-                _log.warning("dead letters are taken again")
-            self._is_said = False
+            if self._is_logged:
+                _log.warning("the dead-letter topic takes records again")
+            self._is_logged = False
         elif self._refused is not None:
             raise DeadLetterUnavailable(f"the dead-letter topic {self._topic} refuses records: {self._refused}")
         elif self._unacknowledged:
-            self._bear()
-        return done
+            self._check_wait()
+        return acknowledged
 
     def forget(self, partitions: Collection[Partition]) -> None:
-        """Let go of what was not handed to the producer yet of these partitions: their records are read again, here or elsewhere."""
+        """Remove the dead letters of these partitions that were not sent to the producer yet: their records are read again, by this process or another."""
         kept = deque(
             each for each in self._waiting if Partition(each.record.topic, each.record.partition) not in partitions
         )
@@ -148,41 +148,41 @@ class KafkaDeadLetters:
         self._waiting = kept
 
     def close(self) -> None:
-        """Wait for what was begun, until 5 s after the topic last took something, and close."""
-        until_s = self._progress_s + SAY_AFTER_S
-        while self._unacknowledged and time.monotonic() < until_s:
-            with suppress(DeadLetterUnavailable):  # it has been said
+        """Wait for the dead letters that were begun, until 5 s after the topic last took one, and close."""
+        deadline_s = self._progress_s + LOG_AFTER_S
+        while self._unacknowledged and time.monotonic() < deadline_s:
+            with suppress(DeadLetterUnavailable):  # the job has this error already, or ends
                 self.durable()
             time.sleep(0.01)
         if self._unacknowledged:
-            _log.warning("%d dead letters were not written; their records are read again", self._unacknowledged)
+            _log.warning("%d dead letters were not written; their records are redelivered", self._unacknowledged)
         close_producer(self._producer, at_once=bool(self._unacknowledged))
 
-    def _bear(self) -> None:
-        """Nothing is acknowledged: it may pass; say so once, and give up when it lasts."""
-        waited_s, patience_s = time.monotonic() - self._progress_s, self._settings.give_up_after / 1000
-        if waited_s > patience_s:
+    def _check_wait(self) -> None:
+        """Log once that no dead letter is acknowledged, and give up after `kafka.give_up_after`."""
+        waited_s, limit_s = time.monotonic() - self._progress_s, self._settings.give_up_after / 1000
+        if waited_s > limit_s:
             raise DeadLetterUnavailable(
-                f"the dead-letter topic {self._topic} has taken no record for {patience_s:.0f} s; is it there, and are its brokers?"
+                f"the dead-letter topic {self._topic} has taken no record for {limit_s:.0f} s; check that the topic exists and its brokers answer"
             )
-        if waited_s > SAY_AFTER_S and not self._is_said:
-            self._is_said = True
-            _log.warning("dead letters are not taken; the job holds their records for %.0f s", patience_s)
+        if waited_s > LOG_AFTER_S and not self._is_logged:
+            self._is_logged = True
+            _log.warning("the dead-letter topic takes no records; the job keeps them for up to %.0f s", limit_s)
 
     def _wait_for_topic(self) -> None:
-        """Return once the topic is known.
+        """Wait until the producer knows the topic.
 
         Raises:
-            DeadLetterUnavailable: the brokers do not know it, or deny access to it.
-            SourceUnavailable: they do not answer for `kafka.give_up_after`.
+            DeadLetterUnavailable: the brokers do not know the topic, or deny access to it.
+            SourceUnavailable: the brokers do not answer for `kafka.give_up_after`.
         """
-        begun_s, is_said = time.monotonic(), False
+        begun_s, is_logged = time.monotonic(), False
         while True:
             try:
                 self._producer.partitions_for(self._topic)
             except errors.RetriableError as error:
                 waited_s = time.monotonic() - begun_s
-                answered_s = self._producer._metadata._last_successful_refresh_ms / 1000  # noqa: SLF001 - told nowhere else
+                answered_s = self._producer._metadata._last_successful_refresh_ms / 1000  # noqa: SLF001 - there is no other way to it
                 has_answer = answered_s > begun_s
                 limit_s = TOPIC_LIMIT_S if has_answer else self._settings.give_up_after / 1000
                 if waited_s > limit_s and not has_answer:
@@ -190,14 +190,16 @@ class KafkaDeadLetters:
                 if waited_s > limit_s:
                     raise DeadLetterUnavailable(
                         f"the dead-letter topic {self._topic} does not exist on {', '.join(self._settings.bootstrap_servers)}; create it "
-                        f"(kafka-topics.sh --create --topic {self._topic}), or mend dead_letters.topic"
+                        f"(kafka-topics.sh --create --topic {self._topic}), or correct dead_letters.topic"
                     ) from None
-                if waited_s > SAY_AFTER_S and not is_said:
-                    is_said = True
+                if waited_s > LOG_AFTER_S and not is_logged:
+                    is_logged = True
                     _log.warning(
-                        "the dead-letter topic %s is not there; waiting for it up to %.0f s", self._topic, limit_s
+                        "the dead-letter topic %s does not exist yet; waiting for it for up to %.0f s",
+                        self._topic,
+                        limit_s,
                     )
-                time.sleep(OFFER_AGAIN_S)
+                time.sleep(SEND_AGAIN_S)
             except errors.KafkaError as error:
                 raise DeadLetterUnavailable(
                     f"the dead-letter topic {self._topic} cannot be written: {type(error).__name__}"
@@ -205,18 +207,18 @@ class KafkaDeadLetters:
             else:
                 return
 
-    def _offer(self) -> None:
-        """Hand what waits to the producer, in its order, as far as it takes it now."""
-        if not self._waiting or time.monotonic() < self._offer_s:
+    def _send_waiting(self) -> None:
+        """Send the waiting dead letters to the producer, in order, until it does not take one."""
+        if not self._waiting or time.monotonic() < self._send_again_s:
             return
         for letter in list(islice(self._waiting, MOST_AT_ONCE)):
-            if not self._begin(letter):
-                self._offer_s = time.monotonic() + OFFER_AGAIN_S
+            if not self._send(letter):
+                self._send_again_s = time.monotonic() + SEND_AGAIN_S
                 return
             self._waiting.popleft()
 
-    def _begin(self, letter: _Letter) -> bool:
-        """Hand a dead letter to the producer, and return whether it took it: it does not while it does not know the topic."""
+    def _send(self, letter: _Letter) -> bool:
+        """Send a dead letter to the producer, and return whether it took it. It takes none while it does not know the topic."""
         record, headers = letter.record, letter.headers
         # kafka-python writes no record without key and value.
         value = b"" if record.value is None and record.key is None else record.value
@@ -226,7 +228,7 @@ class KafkaDeadLetters:
         try:
             future = self._producer.send(self._topic, value=value, key=record.key, headers=headers)
         except (errors.KafkaTimeoutError, ValueError, TypeError):
-            # The last two: the topic was found, and its metadata went before a partition was chosen.
+            # ValueError and TypeError: the topic was known, and its metadata was lost before a partition was chosen.
             return False
         except errors.KafkaError as error:
             self._outcomes.put((letter, error))

@@ -1,4 +1,4 @@
-"""Reading records that kafka-python refuses though they are whole."""
+"""A workaround: kafka-python refuses valid records whose header names are not UTF-8."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _read_strictly = DefaultRecordBatch._read_msg  # noqa: SLF001 - kafka-python has
 
 
 def read_malformed_header_names() -> None:
-    """From now on take header names that are no UTF-8, each wrong byte as `?`.
+    """From now on read header names that are not UTF-8, with `?` for each wrong byte.
 
-    Kafka itself does not look at names, and the Java client and librdkafka read such records; kafka-python calls them corrupt. Not done
-    before it is needed, since it costs every record a call.
+    Kafka does not check header names, and the Java client and librdkafka read such records. kafka-python raises `CorruptRecordError`. This is
+    switched on only when it is needed, since it costs one more call for every record.
     """
     DefaultRecordBatch._read_msg = _read_tolerantly  # noqa: SLF001
 
@@ -23,12 +23,12 @@ def _read_tolerantly(batch: DefaultRecordBatch) -> Any:
     try:
         return _read_strictly(batch)
     except UnicodeDecodeError:
-        _mend_header_names(batch._buffer, batch._pos)  # noqa: SLF001
+        _correct_header_names(batch._buffer, batch._pos)  # noqa: SLF001
         return _read_strictly(batch)
 
 
-def _mend_header_names(buffer: bytearray, position: int) -> None:
-    """Replace what is no UTF-8 in the header names of the record at `position`, byte for byte, in the client's own copy of the batch."""
+def _correct_header_names(buffer: bytearray, position: int) -> None:
+    """Replace each byte that is not UTF-8 in the header names of the record at `position`, in the client's own copy of the batch."""
     for _ in range(4):  # length, attributes, timestamp delta, offset delta
         _, position = decode_varint(buffer, position)
     for _ in range(2):  # key and value
@@ -38,14 +38,14 @@ def _mend_header_names(buffer: bytearray, position: int) -> None:
     for _ in range(count):
         length, position = decode_varint(buffer, position)
         name = bytes(buffer[position : position + length])
-        buffer[position : position + length] = _plain(name)
+        buffer[position : position + length] = _utf8(name)
         position += length
         length, position = decode_varint(buffer, position)
         position += max(0, length)
 
 
-def _plain(name: bytes) -> bytes:
-    """Return a name of the same length that is UTF-8."""
+def _utf8(name: bytes) -> bytes:
+    """Return the name as UTF-8 of the same length."""
     while True:
         try:
             name.decode()

@@ -1,30 +1,30 @@
-"""Whether the brokers are away, told from signs of life.
+"""The clock of an outage of the brokers.
 
-kafka-python's `poll` raises nothing while no broker answers: it returns no records, as from a quiet topic. So after a silence a question
-is asked that only a living broker answers.
+kafka-python's `poll` raises nothing while no broker answers: it returns no records, as from a quiet topic. So after some seconds without records
+the source asks the brokers a question.
 """
 
 from __future__ import annotations
 
 ASK_AFTER_S = 5.0
-"""How long nothing may arrive before the brokers are asked whether they live."""
+"""The time without records after which the brokers are asked."""
 
 ASK_AGAIN_S = 1.0
-"""How often they are asked while they do not answer."""
+"""The time between two questions while the brokers do not answer."""
 
 CALM_S = 5.0
-"""How long nothing may have failed before an answer ends an outage: an answer from one broker does not mend what another one refuses."""
+"""The time without an error after which an answer ends an outage. An earlier answer may come from one broker while another broker still fails."""
 
 REBUILD_AFTER_S = 30.0
-"""Outages that last this long are answered with a new client: some leave the old one without its connections."""
+"""The time after which an outage is answered with a new client: after some outages the old client does not connect again."""
 
 
 class Outage:
-    """The clock of an outage. All times are seconds of one monotonic clock, given by the caller."""
+    """Finds the begin and the end of outages. The caller gives all times, in seconds of one monotonic clock."""
 
     def __init__(self, give_up_after_s: float, now_s: float) -> None:
         self._give_up_after_s = give_up_after_s
-        self._alive_s = now_s
+        self._answered_s = now_s
         self._asked_s = now_s
         self._failed_s = now_s - CALM_S
         self._since_s: float | None = None
@@ -32,19 +32,19 @@ class Outage:
 
     @property
     def is_on(self) -> bool:
-        """Whether the brokers are held to be away."""
+        """Whether an outage lasts."""
         return self._since_s is not None
 
     def answered(self, now_s: float, *, with_records: bool = False) -> bool:
-        """Take note of a sign of life, and say whether it ended an outage."""
-        self._alive_s = now_s
+        """Note an answer of the brokers, and return whether it ended an outage."""
+        self._answered_s = now_s
         if self._since_s is None or not (with_records or now_s - self._failed_s >= CALM_S):
             return False
         self._since_s = None
         return True
 
     def failed(self, now_s: float) -> bool:
-        """Take note of a failure, and say whether it began an outage. It begins here, and not at the last sign of life: the process may have slept."""
+        """Note an error, and return whether it began an outage. The outage begins now and not at the last answer, since the process may have been suspended."""
         self._failed_s = now_s
         if self._since_s is not None:
             return False
@@ -52,8 +52,8 @@ class Outage:
         return True
 
     def ask_due(self, now_s: float) -> bool:
-        """Say whether it is time to ask for a sign of life; asking counts from now."""
-        if now_s - self._alive_s < (ASK_AGAIN_S if self.is_on else ASK_AFTER_S):
+        """Return whether it is time to ask the brokers. If so, the time to the next question counts from now."""
+        if now_s - self._answered_s < (ASK_AGAIN_S if self.is_on else ASK_AFTER_S):
             return False
         if now_s - self._asked_s < ASK_AGAIN_S:
             return False
@@ -61,11 +61,11 @@ class Outage:
         return True
 
     def is_over_limit(self, now_s: float) -> bool:
-        """Whether it has lasted longer than may be waited for."""
+        """Return whether the outage has lasted longer than the limit."""
         return self._since_s is not None and now_s - self._since_s > self._give_up_after_s
 
     def rebuild_due(self, now_s: float) -> bool:
-        """Say whether it is time for a new client; the next one is due as long after."""
+        """Return whether it is time for a new client. If so, the next one is due after the same time."""
         if self._since_s is None or now_s - max(self._since_s, self._rebuilt_s) <= REBUILD_AFTER_S:
             return False
         self._rebuilt_s = now_s

@@ -1,4 +1,4 @@
-"""Writing to Kafka: how a producer is opened and closed, and the writer of sample logs."""
+"""How a producer is opened and closed, and the writer of sample logs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from kafka import KafkaProducer, errors
 
-from pipeline.kafka_io.client import client_settings, opened, unavailable
+from pipeline.kafka_io.client import client_settings, open_client, unavailable
 from pipeline.kafka_io.settings import KafkaSettings
 
 MOST_REQUEST_BYTES = 64 << 20
@@ -18,14 +18,14 @@ _log = logging.getLogger("log2mq.kafka")
 
 
 class KafkaWriter:
-    """Writes many records fast and in order: sample logs, and what tests need. A context manager."""
+    """A context manager that writes many records fast and in order: sample logs, and the records of tests."""
 
     def __init__(self, settings: KafkaSettings, *, client_id: str, environment: Mapping[str, str]) -> None:
         self._settings = settings
         self._producer = open_producer(
             settings, environment, client_id, settings.connect_timeout, linger_ms=20, batch_size=256 << 10
         )
-        self._failed: Exception | None = None
+        self._error: Exception | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -41,10 +41,10 @@ class KafkaWriter:
         partition: int | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> int:
-        """Write (key, value) pairs and return how many, once all are acknowledged.
+        """Write (key, value) pairs, wait until all are acknowledged, and return their number.
 
         Raises:
-            SourceUnavailable: the brokers did not take them all.
+            SourceUnavailable: the brokers did not acknowledge all records.
         """
         count = 0
         try:
@@ -52,30 +52,30 @@ class KafkaWriter:
                 future = self._producer.send(
                     topic, value=value, key=key, headers=list(headers) or None, partition=partition
                 )
-                future.add_errback(self._note)
+                future.add_errback(self._note_error)
                 count += 1
             self._producer.flush(timeout=120)
         except errors.KafkaError as error:
             raise unavailable(self._settings, error, f"writing to {topic}") from None
-        if self._failed is not None:
-            raise unavailable(self._settings, self._failed, f"writing to {topic}")
+        if self._error is not None:
+            raise unavailable(self._settings, self._error, f"writing to {topic}")
         return count
 
-    def _note(self, error: Exception) -> None:
-        self._failed = error
+    def _note_error(self, error: Exception) -> None:
+        self._error = error
 
 
 def open_producer(
     settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int, **more: Any
 ) -> KafkaProducer:
-    """Connect an idempotent producer. `more` goes to kafka-python.
+    """Return a connected idempotent producer. `more` are further settings of kafka-python.
 
     Raises:
         SourceUnavailable: no broker answers within `limit_ms`, or the login is refused.
     """
     chosen = {**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms}
     try:
-        return opened(
+        return open_client(
             KafkaProducer,
             **chosen,
             acks="all",
@@ -90,9 +90,9 @@ def open_producer(
 
 
 def close_producer(producer: KafkaProducer, *, at_once: bool = False) -> None:
-    """Close after what was begun is written, or at once: what was not acknowledged then may be written or not."""
+    """Close once all records sent are acknowledged, or at once. At once, records that are not acknowledged may be written or not."""
     if at_once:
-        producer._sender.force_close()  # noqa: SLF001 - `close` waits for every batch first, and raises before it ends the thread
+        producer._sender.force_close()  # noqa: SLF001 - `close` waits for every batch, and can raise before it ends the thread
         producer._sender.join(CLOSE_LIMIT_S)  # noqa: SLF001
     try:
         producer.close(timeout=CLOSE_LIMIT_S)

@@ -9,10 +9,10 @@ from schemas.log import Record
 
 
 class FixedRanges:
-    """Partition to [from, to), and which of them were read to their end."""
+    """The ranges [from, to) by partition, and the partitions whose range was read to its end."""
 
     def __init__(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
-        """Begin with nothing read."""
+        """Begin with no range read."""
         self.bounds = dict(bounds)
         self._finished: set[Partition] = set()
 
@@ -26,8 +26,8 @@ class FixedRanges:
         """Whether every range was read to its end."""
         return self._finished >= set(self.bounds)
 
-    def cut(self, records: Mapping[Partition, Sequence[Record]]) -> dict[Partition, Sequence[Record]]:
-        """Return the records within their partition's range."""
+    def within(self, records: Mapping[Partition, Sequence[Record]]) -> dict[Partition, Sequence[Record]]:
+        """Return the records within the range of their partition."""
         return {
             partition: kept
             for partition, batch in records.items()
@@ -38,8 +38,8 @@ class FixedRanges:
             )
         }
 
-    def reach(self, partition: Partition, position: int) -> int:
-        """Take note of how far a partition was read, and return that, but no more than its range's end."""
+    def note_position(self, partition: Partition, position: int) -> int:
+        """Note the position of a partition, and return it, or the end of its range if that is lower."""
         until = self.bounds[partition][1]
         if position < until:
             return position
@@ -47,12 +47,12 @@ class FixedRanges:
         return until
 
     def reopen(self, partition: Partition) -> bool:
-        """Take note that a partition is read from an earlier offset again, and say whether it was at its end."""
+        """Note that a partition is read from an earlier offset, and return whether it was at the end of its range."""
         was_finished = partition in self._finished
         self._finished.discard(partition)
         return was_finished
 
     def lag(self, partition: Partition, position: int | None) -> int:
-        """Return how many offsets are left to read. No position: reading has not begun."""
+        """Return the number of offsets left to read. Without a position the whole range is left."""
         start, until = self.bounds[partition]
         return max(0, until - (position if position is not None else start))

@@ -22,7 +22,7 @@ def _split(servers: Any) -> Any:
 
 
 class SecuritySettings(BaseModel):
-    """How to reach the brokers: in clear, under TLS, with SASL."""
+    """How the brokers are reached: with or without TLS, with or without SASL."""
 
     model_config = _STRICT
 
@@ -58,7 +58,7 @@ class SecuritySettings(BaseModel):
     ] = True
 
     @model_validator(mode="after")
-    def _sasl_is_whole(self) -> Self:
+    def _sasl_is_complete(self) -> Self:
         if self.protocol.startswith("SASL") and not (self.mechanism and self.username and self.password):
             raise ValueError("SASL without mechanism, username and password; expected all three")
         if not self.protocol.startswith("SASL") and (self.mechanism or self.username or self.password):
@@ -70,7 +70,7 @@ class SecuritySettings(BaseModel):
     @model_validator(mode="after")
     def _files_are_for_tls(self) -> Self:
         if not self.protocol.endswith("SSL") and (self.ca_file or self.certificate_file or self.key_file):
-            raise ValueError("files of certificates without TLS; expected protocol SSL or SASL_SSL")
+            raise ValueError("certificate files without TLS; expected protocol SSL or SASL_SSL")
         if self.key_file and not self.certificate_file:
             raise ValueError("key_file without certificate_file; expected both")
         if self.key_password and not self.certificate_file:

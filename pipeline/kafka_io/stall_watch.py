@@ -1,8 +1,8 @@
-"""Whether a partition stands still though there is more to read, told from its position at regular looks.
+"""Finds partitions that stand still although they have records to read, from their positions at regular looks.
 
-A client that does not read a partition raises nothing: the lag stays, and that is all. Why it does not is not asked here, so that stalls
-which nobody knows yet end too. Each suspicion is confirmed by the brokers before anything is done about it: a partition whose leader does
-not answer, and one that has nothing to read (a quiet one, or one whose latest transaction is open), does not stall.
+A client that does not read a partition raises nothing: only the lag stays. The watch does not ask for the cause, so it also finds stalls of
+unknown causes. The brokers must confirm each suspicion first: a partition does not stall if its leader does not answer, or if it has nothing to
+read (a quiet partition, or one whose latest transaction is open).
 """
 
 from __future__ import annotations
@@ -15,39 +15,41 @@ from typing import NamedTuple
 from pipeline.contracts.values import Partition
 
 MOST_REBUILD_AGAIN_S = 3_600.0
-"""The wait between two new clients does not grow beyond this."""
+"""The longest time between two new clients."""
 
 FULL_POLL_WEIGHT = 0.1
-"""What time counts for while all polls are full: what a partition has may then wait in the client's queue, behind the records of others."""
+"""The weight of time while all polls are full: the records of a partition may then wait in the client's queue, behind records of other partitions."""
 
 
 @dataclass(frozen=True, slots=True)
 class StallTimes:
-    """How long a partition may stand still, in seconds."""
+    """The times of a stall, in seconds."""
 
     look_every_s: float = 1.0
+    """The time between two looks at the positions."""
+
     ask_after_s: float = 5.0
-    """Until the brokers are asked whether it has more to read, and how often they are asked at most."""
+    """The time without progress after which the brokers are asked for the end, and the least time between two such questions."""
 
     seek_after_s: float = 10.0
-    """From that answer until its position is sought."""
+    """The time from that answer to the seek to the position."""
 
     rebuild_after_s: float = 35.0
-    """From there until a new client is made. More than a fetch may take (kafka-python's `request_timeout_ms` is 30 s), as that of a large record on a slow line."""
+    """The time from the seek to a new client. More than one fetch may take (kafka-python's `request_timeout_ms` is 30 s), as a large record on a slow line needs."""
 
     rebuild_again_s: float = 300.0
-    """Until the next new client; twice as long each time while that does not help."""
+    """The time to the next new client. It doubles each time while a new client does not help."""
 
 
 class Remedy(Enum):
-    """What is to be done about a partition that stands still."""
+    """The action against a stall."""
 
     SEEK = "seek"
     REBUILD = "rebuild"
 
 
 class Stall(NamedTuple):
-    """A partition that has returned nothing for `for_s` seconds though it has records from `position` up to, not including, `end`."""
+    """A partition that has returned no record for `for_s` seconds although it has records from `position` up to, not including, `end`."""
 
     partition: Partition
     position: int
@@ -57,13 +59,15 @@ class Stall(NamedTuple):
 
 
 class _Step(Enum):
-    QUIET = "nothing to read, as far as is known"
-    BEHIND = "something to read"
-    SOUGHT = "something to read, and its position was sought"
+    """What is known of a partition whose position does not move."""
+
+    QUIET = "no record to read is known"
+    BEHIND = "the brokers have records to read"
+    SOUGHT = "the brokers have records to read, and its position was sought"
 
 
-class _Still:
-    """A partition since its position was last seen to move."""
+class _StandingStill:
+    """One partition since its position last moved."""
 
     __slots__ = ("for_s", "position", "since_s", "step")
 
@@ -74,11 +78,11 @@ class _Still:
 
     def enter(self, step: _Step) -> None:
         self.step = step
-        self.for_s = 0.0  # time in this step during which it could have returned something
+        self.for_s = 0.0  # time in this step during which the partition could have returned a record
 
 
 class StallWatch:
-    """The clocks of all partitions. All times are seconds of one monotonic clock, given by the caller."""
+    """The clocks of all partitions. The caller gives all times, in seconds of one monotonic clock."""
 
     def __init__(self, now_s: float, times: StallTimes) -> None:
         self._times = times
@@ -87,7 +91,7 @@ class StallWatch:
             _Step.BEHIND: times.seek_after_s,
             _Step.SOUGHT: times.rebuild_after_s,
         }
-        self._partitions: dict[Partition, _Still] = {}
+        self._partitions: dict[Partition, _StandingStill] = {}
         self._had_room = False
         self._looked_s = now_s
         self._asked_s = now_s
@@ -95,14 +99,15 @@ class StallWatch:
         self._rebuild_again_s = times.rebuild_again_s
 
     def look_due(self, now_s: float, *, is_full: bool) -> bool:
-        """Take note of a poll, and say whether it is time for a look. `is_full`: it returned as many records as it may."""
+        """Note a poll, and return whether it is time for a look. `is_full` says that the poll returned as many records as it may."""
         self._had_room = self._had_room or not is_full
         return now_s - self._looked_s >= self._times.look_every_s
 
     def look(self, now_s: float, positions: Mapping[Partition, int], paused: Collection[Partition]) -> list[Partition]:
-        """Compare the positions of the partitions that are read with those of the last look, and return those whose ends must be asked for.
+        """Compare the positions with those of the last look, and return the partitions whose ends must be asked for.
 
-        Whatever answers come must then be given to `learn`. The clock of a paused partition stops. A pause of the process counts as little.
+        The caller then passes the answers to `learn`. The clock of a paused partition stops. A time in which the process was suspended counts as
+        at most two looks.
         """
         elapsed_s = min(now_s - self._looked_s, 2 * self._times.look_every_s)
         if not self._had_room:
@@ -112,7 +117,7 @@ class StallWatch:
         for partition, position in positions.items():
             still = before.get(partition)
             if still is None or still.position != position:
-                still = _Still(position, now_s)
+                still = _StandingStill(position, now_s)
             elif partition not in paused:
                 still.for_s += elapsed_s
             self._partitions[partition] = still
@@ -124,7 +129,7 @@ class StallWatch:
         return asked
 
     def learn(self, now_s: float, asked: Collection[Partition], ends: Mapping[Partition, int]) -> list[Stall]:
-        """Take the brokers' answers in, and return what must be done. A partition that is not in `ends` got no answer."""
+        """Apply the answers of the brokers, and return the stalls to act on. A partition that is not in `ends` got no answer."""
         stalls = []
         for partition in asked:
             still, end = self._partitions[partition], ends.get(partition)
@@ -140,14 +145,14 @@ class StallWatch:
         return stalls
 
     def rebuilt(self, now_s: float) -> None:
-        """Take note that a new client was made, or tried to be. It stands still nowhere yet."""
-        if now_s > self._rebuild_from_s + self._rebuild_again_s:  # the last one did help, for a while
+        """Note an attempt to make a new client, and begin anew with all partitions."""
+        if now_s > self._rebuild_from_s + self._rebuild_again_s:  # the last new client helped for a while
             self._rebuild_again_s = self._times.rebuild_again_s
         self._rebuild_from_s = now_s + self._rebuild_again_s
         self._rebuild_again_s = min(2 * self._rebuild_again_s, MOST_REBUILD_AGAIN_S)
         self.forget(now_s)
 
     def forget(self, now_s: float) -> None:
-        """Begin anew with all partitions: nothing could be returned, as in an outage."""
+        """Begin anew with all partitions, as after an outage, in which no record could be returned."""
         self._partitions = {}
         self._looked_s = now_s

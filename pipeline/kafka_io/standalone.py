@@ -9,20 +9,20 @@ from typing import Any, Self
 
 from kafka import KafkaConsumer, errors
 
-from pipeline.kafka_io.client import opened, unavailable
+from pipeline.kafka_io.client import open_client, unavailable
 from pipeline.kafka_io.settings import KafkaSettings
 
 CLOSE_LIMIT_MS = 2_000
 
 
 class UngroupedConsumer:
-    """A context manager over one connection. Every method raises `SourceUnavailable` where the brokers do not answer."""
+    """A context manager over one consumer. Every method raises `SourceUnavailable` if the brokers do not answer."""
 
     def __init__(self, settings: KafkaSettings, common: Mapping[str, Any], **options: Any) -> None:
-        """Connect with what `client_settings` gives, and with further options of kafka-python."""
+        """Connect. `common` is what `client_settings` returns, `options` are further settings of kafka-python."""
         self._settings = settings
         with self._asking("connecting"):
-            self._consumer = opened(
+            self._consumer = open_client(
                 KafkaConsumer,
                 **common,
                 group_id=None,
@@ -46,8 +46,8 @@ class UngroupedConsumer:
             self._consumer.close(autocommit=False, timeout_ms=CLOSE_LIMIT_MS)
 
     @contextmanager
-    def _asking(self, doing: str) -> Iterator[None]:
+    def _asking(self, action: str) -> Iterator[None]:
         try:
             yield
         except errors.KafkaError as error:
-            raise unavailable(self._settings, error, doing) from None
+            raise unavailable(self._settings, error, action) from None

@@ -1,4 +1,4 @@
-"""Reading along with a topic, without a group: nothing is committed, and no group's offsets are touched."""
+"""A reader of topics without a consumer group. It commits nothing, so no group's offsets change."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from kafka import TopicPartition
 
 from pipeline.contracts.values import Partition
 from pipeline.kafka_io.client import client_settings
+from pipeline.kafka_io.offset_lookup import end_offsets
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.standalone import UngroupedConsumer
 from schemas.log import Record
@@ -16,12 +17,12 @@ MOST_AT_ONCE = 500
 
 
 class Tail(UngroupedConsumer):
-    """Reads on from where it is told to begin."""
+    """Reads the partitions given, each from the offset given."""
 
     def __init__(
         self, settings: KafkaSettings, environment: Mapping[str, str], starts: Mapping[Partition, int]
     ) -> None:
-        """Read each partition from the offset given. Where retention removes records before they are read, reading goes on behind them."""
+        """Connect. `starts` are the first offsets by partition. Where retention removed records before they were read, reading goes on at the oldest left."""
         self._partitions = [TopicPartition(*each) for each in starts]
         super().__init__(
             settings,
@@ -37,29 +38,29 @@ class Tail(UngroupedConsumer):
                 self._consumer.seek(TopicPartition(*partition), offset)
 
     def poll(self, wait_ms: int) -> list[Record]:
-        """Return the next records, at most 500; none where none came within `wait_ms`."""
+        """Return the next records, at most 500, or an empty list if none came within `wait_ms`."""
         with self._asking("reading"):
             return [record for records in self._consumer.poll(timeout_ms=wait_ms).values() for record in records]
 
     def ask(self) -> None:
-        """Ask the brokers for a sign of life: `poll` says nothing of their absence."""
+        """Ask the brokers a question: `poll` does not raise while no broker answers."""
         with self._asking("reading"):
-            self._consumer.end_offsets(self._partitions)
+            end_offsets(self._consumer, [Partition(*each) for each in self._partitions])
 
     def behind(self) -> int:
-        """Return how many offsets lie between here and the end, as far as the last answer of the brokers knows it."""
-        return sum(end - position for position, end in self._places().values())
+        """Return the number of offsets between the positions and the ends, by the last answer of the brokers."""
+        return sum(end - position for position, end in self._positions_and_ends().values())
 
     def skip_to_end(self) -> int:
-        """Go on at the end, and return how many offsets are passed over."""
-        passed = 0
-        for partition, (position, end) in self._places().items():
+        """Seek to the ends, and return the number of offsets skipped."""
+        skipped = 0
+        for partition, (position, end) in self._positions_and_ends().items():
             if end > position:
                 self._consumer.seek(partition, end)
-                passed += end - position
-        return passed
+                skipped += end - position
+        return skipped
 
-    def _places(self) -> dict[TopicPartition, tuple[int, int]]:
+    def _positions_and_ends(self) -> dict[TopicPartition, tuple[int, int]]:
         with self._asking("reading"):
             return {
                 each: (position, max(position, self._consumer.highwater(each) or 0))

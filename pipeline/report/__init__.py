@@ -1,1 +1,1 @@
-"""Quick Audience: payload, signature, client, sender pool, and what an answer means. It knows no record and no offset."""
+"""The client of Quick Audience: payload, signature, HTTP call, verdict on an answer, sender pool. It does not know records and offsets."""

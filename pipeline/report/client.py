@@ -1,4 +1,4 @@
-"""One sender thread's client: a batch in, one signed HTTP call, an outcome out. The only importer of httpx for reports."""
+"""The HTTP client of one sender thread: it reports a batch with one signed call. Of this room only this file imports httpx."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from schemas.result import workspaces_of
 from transforms.base import Kind
 
 MOST_ANSWER_BYTES = 1 << 20
-"""An answer is a few hundred bytes. What is beyond this and twice the request is not read.
+"""The most bytes that are read of an answer, in addition to twice the request. An answer has a few hundred bytes.
 
-Twice, because the answer to a wrong signature repeats the request, encoded once more.
+The answer to a wrong signature repeats the request, encoded once more.
 """
 
 KEEP_ALIVE_S = 10.0
-"""An idle connection is dropped by us before the far side drops it, so that few calls meet a connection just closed."""
+"""The time after which the client closes an idle connection, before the server does. So few calls find that the server just closed the connection."""
 
 
 class ReporterClient:
@@ -42,12 +42,12 @@ class ReporterClient:
         nonce: Callable[[], str] = new_nonce,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make a client with one kept-alive connection.
+        """Create a client with one kept-alive connection.
 
         `clock` gives Unix seconds, `monotonic` seconds that never go back.
 
         Raises:
-            UsageError: the endpoint may not be sent to, or `report.ca_file` cannot be read as certificates.
+            UsageError: the endpoint is not allowed, or `report.ca_file` cannot be read as certificates.
         """
         self._credentials = credentials
         self._clock = clock
@@ -57,17 +57,17 @@ class ReporterClient:
         self._read_s = read_s
         self._url = httpx.URL(f"{settings.url}/") if settings.proxy is None else None
         self._extensions = {"timeout": {"connect": connect_s, "read": read_s, "write": read_s, "pool": connect_s}}
-        trust = _trust(settings)
+        context = _tls_context(settings)
         self._transport = httpx.HTTPTransport(
-            verify=trust,
+            verify=context,
             trust_env=False,
             http2=False,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_S),
-            proxy=None if settings.proxy is None else _proxy(settings.proxy, trust),
+            proxy=None if settings.proxy is None else _proxy(settings.proxy, context),
         )
 
     def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:
-        """Report the messages as one call."""
+        """Report the messages with one call, and return its outcome."""
         request = self._signer(kind, messages, self._credentials.current())
         try:
             outcome = self._call(request)
@@ -78,7 +78,7 @@ class ReporterClient:
         return outcome
 
     def workspaces(self) -> Mapping[str, str] | Retry | Refused | Halt:
-        """Ask for the organisation's workspaces, name by ID; or say why there is no answer. Changes nothing there."""
+        """Return the names of the organisation's workspaces by ID, or the outcome of a call that failed. The call changes nothing."""
         request = self._signer.workspaces(self._credentials.current())
         try:
             answer = self._exchange(request)
@@ -95,27 +95,30 @@ class ReporterClient:
         return judge(*self._exchange(request), request.signed, now_s=self._clock())
 
     def _exchange(self, request: SignedRequest) -> tuple[int, Mapping[str, str], bytes]:
-        """Send a request; return status, headers with lower-case names, and body."""
+        """Send a request, and return the status, the headers with lower-case names, and the body."""
         url, extensions = self._address(request)
         sent = httpx.Request(request.method, url, headers=request.headers, content=request.body, extensions=extensions)
         response = self._transport.handle_request(sent)
         try:
-            until_s = self._monotonic() + self._read_s
-            body = read_within(response, MOST_ANSWER_BYTES + 2 * len(request.body), until_s, self._monotonic)
+            deadline_s = self._monotonic() + self._read_s
+            body = read_within(response, MOST_ANSWER_BYTES + 2 * len(request.body), deadline_s, self._monotonic)
         finally:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return response.status_code, headers, body
 
     def _address(self, request: SignedRequest) -> tuple[httpx.URL | str, dict[str, Any]]:
-        """Hand the target over as it is signed: httpx would parse it, which takes longer than to sign it. A proxy needs the whole."""
+        """Return the URL and the extensions of a request. A proxy needs the whole URL.
+
+        Without a proxy the target is passed as it was signed: parsing it in httpx would take longer than to sign it.
+        """
         if self._url is None:
             return request.url, self._extensions
         return self._url, {**self._extensions, "target": request.target.encode("ascii")}
 
 
 def _failure(error: httpx.HTTPError) -> Retry | Halt:
-    """Say what a call without an answer means: may the request have arrived, and may it mend itself?"""
+    """Return the outcome of a call without an answer: whether to try again, and whether the request may have arrived."""
     name = type(error).__name__
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
@@ -123,43 +126,46 @@ def _failure(error: httpx.HTTPError) -> Retry | Halt:
         case httpx.ConnectError():
             return _connect_failure(error)
         case httpx.ProxyError():
-            return Retry(name, "the proxy does not let the call through; see report.proxy")
+            return Retry(name, "the proxy refuses the call; see report.proxy")
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-            return Halt(name, "the request cannot be put into HTTP; see report.endpoint and the credentials")
+            return Halt(name, "the request is not valid HTTP; see report.endpoint and the credentials")
         case httpx.TimeoutException():
             return Retry(name, "no answer within report.read_timeout", in_doubt=True)
         case _:
-            return Retry(name, "the connection broke before the answer was whole", in_doubt=True)
+            return Retry(name, "the connection broke before the answer was complete", in_doubt=True)
 
 
 def _connect_failure(error: BaseException) -> Retry:
-    """Tell the failures to connect apart. Nothing was sent in any of them."""
+    """Return the outcome of a failed connection, by its cause. No request was sent."""
     cause: BaseException | None = error
     while cause is not None:
         match cause:
             case ssl.SSLCertVerificationError():
-                # It may be a sign-in page of the network, gone in a moment; if it stays, a person must look.
+                # It may be the sign-in page of a network, for a moment. If it lasts, a person must check.
                 return Retry(
                     "BadCertificate", "the endpoint's certificate cannot be verified; see report.ca_file", limit=3
                 )
             case ssl.SSLError():
-                return Retry("TlsFailed", "the endpoint does not speak TLS as it should; see report.endpoint")
+                return Retry("TlsFailed", "the TLS handshake with the endpoint failed; see report.endpoint")
             case socket.gaierror():
-                return Retry("UnknownHost", "the endpoint's name is not known; see report.endpoint, or the DNS is away")
+                return Retry(
+                    "UnknownHost",
+                    "the name of the endpoint is not known; see report.endpoint, or the DNS does not answer",
+                )
             case _:
                 cause = cause.__cause__ or cause.__context__
     return Retry("ConnectError", "the endpoint cannot be reached")
 
 
-def _proxy(url: str, trust: ssl.SSLContext) -> httpx.Proxy:
-    return httpx.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
+def _proxy(url: str, context: ssl.SSLContext) -> httpx.Proxy:
+    return httpx.Proxy(url, ssl_context=context if url.startswith("https:") else None)
 
 
-def _trust(settings: ReportSettings) -> ssl.SSLContext:
-    """Return what connections trust; reading the well-known certificates takes some 15 ms, which plain HTTP to loopback need not cost every sender."""
+def _tls_context(settings: ReportSettings) -> ssl.SSLContext:
+    """Return the TLS context of the connections. Reading the certificates of the machine takes 15 ms a sender, so plain HTTP does without them."""
     if (
         all(url is None or url.startswith("http:") for url in (settings.url, settings.proxy))
         and settings.ca_file is None
     ):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts no certificate
     return trusted(settings.ca_file, "report.ca_file")

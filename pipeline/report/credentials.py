@@ -1,4 +1,4 @@
-"""The AccessKey: from the environment the vendor's page names, or from a file that is read again when it changes."""
+"""The AccessKey, from the environment variables of the vendor's page or from a file. The file is read again when it changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_BYTES = 64 << 10
 _NAMES = ("access_key_id", "access_key_secret", "security_token")
 _ENVIRONMENT_NAMES = (ENVIRONMENT_ID, ENVIRONMENT_SECRET, ENVIRONMENT_TOKEN)
 _PRINTABLE = re.compile(r"[!-~]{1,8192}")
-"""What a header and a query can carry unharmed: visible ASCII."""
+"""The characters that are valid in a header and in a query: visible ASCII."""
 
 _Stamp = tuple[int, int, int]
 
@@ -31,7 +31,7 @@ _log = logging.getLogger("log2mq.report")
 
 
 class Credentials(NamedTuple):
-    """An AccessKey, with a token where it is a temporary one (STS)."""
+    """An AccessKey. A temporary one (STS) has a security token."""
 
     access_key_id: str
     secret: Secret
@@ -39,13 +39,13 @@ class Credentials(NamedTuple):
 
 
 class CredentialsSource:
-    """Gives the credentials in force. May be shared by sender threads: a change is one assignment of a frozen value."""
+    """Holds the current credentials. Sender threads may share it: a change is one assignment of a frozen value."""
 
     def __init__(self, settings: CredentialsSettings | None, environment: Mapping[str, str]) -> None:
-        """Read them once.
+        """Read the credentials once.
 
         Raises:
-            UsageError: they are missing, empty or unreadable; the message names the variable or file, never a value.
+            UsageError: the credentials are missing, empty or unreadable. The message names the variable or the file, never a value.
         """
         self._path = Path(settings.file) if settings is not None else None
         self._environment = environment
@@ -53,38 +53,38 @@ class CredentialsSource:
         self._current = self._read()
 
     def current(self) -> Credentials:
-        """Return the credentials, read again if the file has changed. A file that is gone leaves those known."""
+        """Return the credentials. They are read again if the file has changed, and stay if the file was removed."""
         if self._path is not None and _stamp_of(self._path) not in {self._stamp, None}:
             return self.refresh()
         return self._current
 
     def refresh(self) -> Credentials:
-        """Read them again, as when the token has expired. If that fails, it warns, and those known stay."""
+        """Read the credentials again, for example after the token expired, and return them. If reading fails, log a warning and keep the former ones."""
         try:
             self._current = self._read()
         except UsageError as error:
-            _log.warning("the credentials stay as they were: %s", error)
+            _log.warning("the former credentials stay in use: %s", error)
         return self._current
 
     def _read(self) -> Credentials:
         if self._path is None:
             found = {key: self._environment.get(name, "") for name, key in zip(_ENVIRONMENT_NAMES, _NAMES, strict=True)}
-            names, where = _ENVIRONMENT_NAMES, "the environment"
+            names, place = _ENVIRONMENT_NAMES, "the environment"
             hint = f"export {ENVIRONMENT_ID} and {ENVIRONMENT_SECRET}, or set report.credentials.file"
         else:
-            # Taken before the file is read: what is written meanwhile is read the next time.
+            # Before the file is read: a change while it is read is then found the next time.
             self._stamp = _stamp_of(self._path)
             found = _parse(self._path)
-            names, where = _NAMES, f"the file {self._path}"
+            names, place = _NAMES, f"the file {self._path}"
             hint = "expected JSON, or lines NAME=VALUE, with access_key_id and access_key_secret"
         values = [found.get(key, "").strip() for key in _NAMES]
         missing = [name for name, value in zip(names[:2], values[:2], strict=True) if not value]
         if missing:
-            raise UsageError(f"credentials: {' and '.join(missing)} missing or empty in {where}; {hint}")
+            raise UsageError(f"credentials: {' and '.join(missing)} missing or empty in {place}; {hint}")
         for name, value in zip(names, values, strict=True):
             if value and _PRINTABLE.fullmatch(value) is None:
                 raise UsageError(
-                    f"credentials: {name} in {where} holds a space or a character that no AccessKey has; copy it again"
+                    f"credentials: {name} in {place} contains a space or a character that no AccessKey has; copy it again"
                 )
         key_id, secret, token = values
         return Credentials(key_id, Secret(secret), Secret(token) if token else None)
@@ -108,18 +108,18 @@ def _parse(path: Path) -> dict[str, str]:
             f"credentials: the file {path} cannot be read ({type(error).__name__}); expected UTF-8 text"
         ) from None
     if mode & (stat.S_IRGRP | stat.S_IROTH):
-        _log.warning("%s can be read by others on this machine; `chmod 600` keeps the secret", path)
+        _log.warning("other users of this machine can read %s; protect it with `chmod 600`", path)
     if not text.lstrip().startswith("{"):
         return _parse_lines(text)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        raise UsageError(f"credentials: the file {path} begins like JSON, but is none") from None
+        raise UsageError(f"credentials: the file {path} begins like JSON, but is not valid JSON") from None
     return {name.lower(): value for name, value in document.items() if isinstance(value, str)}
 
 
 def _parse_lines(text: str) -> dict[str, str]:
-    """Read lines NAME=VALUE as a shell would: `export` before, quotes around the value, `#` comments."""
+    """Return the values of lines NAME=VALUE by lower-case name. As in a shell, `export`, quotes around a value, and `#` comments are allowed."""
     found = {}
     for line in text.splitlines():
         name, equals, value = line.strip().removeprefix("export ").partition("=")

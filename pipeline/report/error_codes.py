@@ -1,4 +1,4 @@
-"""The verdict table of the reference (section 4.2) as data: the class of each code, and how to go on with it."""
+"""The verdict table of the reference (section 4.2): the class of each code, and the outcome of each class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.contracts.values import Exhausted, Halt, Refused, Retry
 
 
 class Verdict(StrEnum):
-    """The classes of answers, each with one way to go on."""
+    """The classes of answers. Each has one outcome."""
 
     THROTTLED = "throttled"
     AWAY = "away"
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 
 class Row(NamedTuple):
-    """One row of the table: a code, or with a trailing `*` all that begin so, and its class. Case does not count."""
+    """One row of the table: a code and its class. A code with a trailing `*` stands for all codes that begin with it. Case does not count."""
 
     code: str
     verdict: Verdict
@@ -88,10 +88,10 @@ TABLE: tuple[Row, ...] = (
     Row("Missing*", Verdict.CONTENT),
     Row("Invalid*", Verdict.CONTENT),
 )
-"""Read from the top; the first row that fits decides.
+"""The rows in order: the first row that matches decides.
 
-Beyond the reference's rows, whatever names a parameter that is the same in every call (version, region, organisation,
-signature) is no fault of the content: were it taken for one, a wrong setting would empty the topic into dead letters.
+The reference does not have all rows. A code that names a parameter which is the same in every call (version, region, organisation, signature) is
+not a fault of the content: otherwise a wrong setting would turn all records into dead letters.
 """
 
 STATUSES: Mapping[int, Verdict] = MappingProxyType(
@@ -99,24 +99,24 @@ STATUSES: Mapping[int, Verdict] = MappingProxyType(
     | dict.fromkeys(range(300, 400), Verdict.REDIRECT)
     | dict.fromkeys(range(500, 600), Verdict.AWAY)
 )
-"""What decides where the answer holds no code of the table. A status that is not here is UNKNOWN."""
+"""The class of an answer without a code of the table, by HTTP status. Any other status is UNKNOWN."""
 
 STATUSES_IN_DOUBT = frozenset({502, 504})
-"""Without a code: a gateway lost the answer of what stands behind it, which may have taken the batch."""
+"""Statuses of a gateway that lost the answer of the service: without a code, the service may have taken the batch."""
 
-WAYS: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
+OUTCOMES: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
     {
         Verdict.THROTTLED: Retry("", "too many calls for now"),
-        Verdict.AWAY: Retry("", "the service is away for the moment"),
+        Verdict.AWAY: Retry("", "the service is not available for the moment"),
         Verdict.INTERNAL: Retry("", "an error inside the service", limit=8, exhausted=Exhausted.ISOLATE_OR_RETRY),
-        # A proxy or a sign-in page said 200. Whether the request went on behind it, nobody knows.
+        # A proxy or a sign-in page answered 200. Nobody knows whether it forwarded the request.
         Verdict.NOT_AN_ANSWER: Retry(
-            "", "the answer is not from the API; something between answers in its place", in_doubt=True
+            "", "the answer is not from the API; a proxy or a sign-in page answers instead", in_doubt=True
         ),
-        # Ours are never used twice, so something between sent the request twice; the first may have been taken.
-        Verdict.NONCE: Retry("", "the nonce was seen before", in_doubt=True, outage=False, limit=3),
+        # log2mq uses no nonce twice, so a proxy sent the request twice. The service may have taken the first one.
+        Verdict.NONCE: Retry("", "the service has seen the nonce before", in_doubt=True, outage=False, limit=3),
         Verdict.CLOCK: Retry(
-            "", "this machine's time and the service's are more than 15 minutes apart; set the clock", limit=2
+            "", "the times of this machine and of the service are more than 15 minutes apart; set the clock", limit=2
         ),
         Verdict.TOKEN_EXPIRED: Retry("", "the security token has expired; renew it in the credentials file", limit=5),
         Verdict.CREDENTIALS: Halt("", "the AccessKey, its secret or its security token is wrong"),
@@ -131,7 +131,7 @@ WAYS: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
         ),
         Verdict.REDIRECT: Halt(
             "",
-            "the endpoint points elsewhere, where signed requests are not sent; see report.endpoint and report.proxy",
+            "the endpoint redirects to another address, to which signed requests are not sent; see report.endpoint and report.proxy",
         ),
         Verdict.CONTENT: Refused("", "the content is refused"),
         Verdict.UNKNOWN: Retry(
@@ -139,11 +139,11 @@ WAYS: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
         ),
     }
 )
-"""How to go on with each class. The sentences are fixed: the service's own text may repeat what was sent."""
+"""The outcome of each class. Its reason is a fixed text: the text of the service may repeat the content of the request."""
 
 
 def verdict_of(status: int, code: str) -> Verdict:
-    """Look an answer up: by code, and where that is unknown by status."""
+    """Return the class of an answer, by its code, or by its status if the table does not have the code."""
     if code:
         folded = code.lower()
         for row in TABLE:

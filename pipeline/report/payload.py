@@ -1,8 +1,7 @@
-"""A batch as the form body of one call, encoded once for both the wire and the signature.
+"""The form body of one call. A batch is encoded once, for the body and for the signature.
 
-The body is form-encoded with the strict RFC 3986 encoding, which every form decoder reads back the same. So the text
-that V2 signs needs no second look at the content: its second encoding is `%` to `%25`, and nothing else (reference,
-section 2.2, steps 3 to 5).
+The body has the strict RFC 3986 encoding, which every form decoder decodes to the same text. So the text that V2 signs is computed from the encoded
+content: the second encoding only replaces `%` by `%25` (reference, section 2.2, steps 3 to 5).
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ LIST_FIELDS: Mapping[Kind, str] = MappingProxyType(
 """The form field that holds the JSON array, by operation."""
 
 LIST_WORKSPACES = "ListWorkspace"
-"""Reads, and changes nothing: a GET that proves credentials and endpoint (reference, section 1.5). It calls the organisation `TenantId`."""
+"""The operation that lists workspaces: a GET that changes nothing and proves credentials and endpoint (reference, section 1.5). Its parameter for the
+organisation is `TenantId`."""
 
 VERSION = "2020-05-15"
 
@@ -30,18 +30,18 @@ _REPLACEMENTS = {byte: (bytes((byte,)), b"%%%02X" % byte) for byte in range(256)
 _PERCENT, _BACKSLASH, _LAST_OF_ASCII = ord("%"), ord("\\"), 0x7F
 
 _MOST_REPLACEMENTS = 30
-"""With more different bytes beyond ASCII than this, the pass that does them all at once is faster than one for each (measured)."""
+"""Up to this number of different bytes beyond ASCII, one pass for each byte is faster than the pass that encodes all of them (measured)."""
 
 
 def json_array(messages: Sequence[bytes]) -> bytes:
-    """Join JSON objects to one JSON array."""
+    """Return a JSON array of JSON objects."""
     return b"[" + b",".join(messages) + b"]"
 
 
 def encode_bytes(content: bytes) -> bytes:
-    """Percent-encode as `signing.percent_encode` does, but fast: a JSON text has few different bytes of ASCII that need it."""
+    """Return the same encoding as `signing.percent_encode`, faster: few different ASCII bytes of a JSON text need encoding."""
     needed = set(content.translate(None, _KEPT))
-    if _PERCENT in needed:  # first, so that no code is encoded again
+    if _PERCENT in needed:  # first, so that the `%` of a code is not encoded again
         needed.remove(_PERCENT)
         content = content.replace(b"%", b"%25")
     beyond = [byte for byte in needed if byte > _LAST_OF_ASCII]
@@ -55,10 +55,10 @@ def encode_bytes(content: bytes) -> bytes:
 
 
 def _encode_beyond_ascii(content: bytes) -> bytes:
-    r"""Encode all bytes beyond ASCII of a text without backslashes, in a few passes of the interpreter's own C.
+    r"""Return a text without backslashes with all bytes beyond ASCII encoded, in a few passes of the interpreter's own C code.
 
-    Python escapes what is not ASCII as `\xe7`: two hex digits, but small ones. With the case of the whole text turned around before
-    and after, the text is as it was and the escapes are `\XE7`.
+    Python escapes a byte beyond ASCII as `\xe7`, with lower-case hex digits. Swapping the case of the whole text before and after leaves the text
+    as it was and makes the escapes `\XE7`.
     """
     escaped = content.swapcase().decode("latin-1").encode("ascii", "backslashreplace")
     return escaped.swapcase().replace(rb"\X", b"%")
@@ -70,9 +70,9 @@ def form_body(kind: Kind, encoded_list: bytes) -> bytes:
 
 
 def string_to_sign(kind: Kind, encoded_list: bytes, encoded_query: Mapping[str, str]) -> bytes:
-    """Return what V2 signs for a POST of this body under this query: `string_to_sign_v2` of both in ASCII, only faster.
+    """Return the text that V2 signs for a POST of this body with this query: `string_to_sign_v2` in ASCII, faster.
 
-    The values of the query are percent-encoded once already. None of its names may be the list's field.
+    The values of the query are already percent-encoded once. No name in it may be the field of the list.
     """
     twice = {name: value.replace("%", "%25").encode() for name, value in encoded_query.items()}
     twice[LIST_FIELDS[kind]] = encoded_list.replace(b"%", b"%25")

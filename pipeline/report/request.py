@@ -1,4 +1,4 @@
-"""One batch as one signed request: a new nonce, timestamp and signature every time (reference, sections 2 and 3)."""
+"""The signed request of one batch, with a new nonce, timestamp and signature each time (reference, sections 2 and 3)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class SignedRequest(NamedTuple):
-    """One call, ready to be sent. `signed` is the string to sign in ASCII, to compare with the service's."""
+    """One signed call. `signed` is its string to sign in ASCII, to compare with that of the service."""
 
     origin: str
     target: str
@@ -50,12 +50,12 @@ class SignedRequest(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Return the whole address."""
+        """The whole URL."""
         return self.origin + self.target
 
 
 def new_nonce() -> str:
-    """Return 128 random bits in hex, never given twice (reference, section 4.5)."""
+    """Return 128 random bits in hex, a value that is never returned twice (reference, section 4.5)."""
     return secrets.token_hex(16)
 
 
@@ -68,13 +68,13 @@ def user_agent() -> str:
 
 
 class RequestSigner:
-    """Makes signed requests. The secret and the token are revealed here and nowhere else."""
+    """Creates signed requests. Only this class reveals the secret and the token."""
 
     def __init__(self, settings: ReportSettings, clock: Callable[[], float], nonce: Callable[[], str]) -> None:
-        """`clock` gives Unix seconds; `nonce` a text that is never given twice.
+        """Prepare the constant parts. `clock` gives Unix seconds, `nonce` a text that it never gives twice.
 
         Raises:
-            UsageError: the endpoint is plain HTTP to another machine, however it came into the settings.
+            UsageError: the endpoint is plain HTTP to another machine.
         """
         try:
             self._url = checked_endpoint(settings.url)
@@ -104,11 +104,11 @@ class RequestSigner:
         self._headers = self._common | {"content-type": FORM}
 
     def __call__(self, kind: Kind, messages: Sequence[bytes], credentials: Credentials) -> SignedRequest:
-        """Sign a batch under these credentials."""
+        """Return the signed request of a batch under these credentials."""
         return self._sign(kind, encode_bytes(json_array(messages)), credentials)
 
     def workspaces(self, credentials: Credentials) -> SignedRequest:
-        """Sign the call that lists the organisation's workspaces: a GET, which changes nothing."""
+        """Return the signed request that lists the organisation's workspaces: a GET, which changes nothing."""
         settings = self._settings
         query = {"AccessId": settings.access_id, "TenantId": settings.organization_id}
         if settings.signature != "v2":

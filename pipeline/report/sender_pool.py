@@ -1,4 +1,4 @@
-"""The sender threads: each with a client of its own, handed one batch at a time, giving back outcomes as values."""
+"""The sender threads. Each has a client of its own, sends one batch at a time, and returns the outcome as a value."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from transforms.base import Kind
 
 
 class _Work(NamedTuple):
-    ticket: object
+    batch: object
     kind: Kind
     messages: Sequence[bytes]
 
 
 _Inbox = SimpleQueue[_Work | None]
-"""What one thread is handed; None is to end."""
+"""The queue of one thread's batches. None ends the thread."""
 
 
 class _Done(NamedTuple):
-    ticket: object
+    batch: object
     outcome: Outcome | BaseException
     inbox: _Inbox
 
 
 class _Caught:
-    """Keeps whatever is raised inside it, for another thread to raise."""
+    """A context manager that catches any exception, so that another thread can raise it."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
@@ -48,18 +48,18 @@ class _Caught:
 
 
 class SenderThreads:
-    """A small pool of threads. Everything but the call itself happens on the owner's thread, methods included."""
+    """A small pool of threads. Only the calls run on them; the owner thread runs all methods."""
 
     def __init__(self, make_reporter: Callable[[], Reporter], threads: int) -> None:
-        """`make_reporter` is called here, in the owner's thread, once for each of the `threads`."""
-        # Whoever finished last is handed the next batch: its stack and its connection are still warm.
+        """Start `threads` threads. `make_reporter` is called here, on the owner thread, once for each."""
+        # The thread that finished last gets the next batch: its connection is the least likely to be closed.
         self._idle: list[_Inbox] = [SimpleQueue() for _ in range(threads)]
         self._inboxes = tuple(self._idle)
         self._done: SimpleQueue[_Done] = SimpleQueue()
         self._ready: list[_Done] = []
         with ExitStack() as stack:
-            reporters = [self._made(make_reporter, stack) for _ in range(threads)]
-            stack.pop_all()  # from here on each thread closes its own
+            reporters = [self._new_reporter(make_reporter, stack) for _ in range(threads)]
+            stack.pop_all()  # from here on each thread closes its own reporter
         self._threads = [
             threading.Thread(target=self._send, args=(reporter, inbox), name=f"sender-{number}", daemon=True)
             for number, (reporter, inbox) in enumerate(zip(reporters, self._inboxes, strict=True))
@@ -69,21 +69,21 @@ class SenderThreads:
 
     @property
     def idle(self) -> int:
-        """How many threads have nothing to do. An outcome that was not collected yet still occupies its thread."""
+        """The number of threads without a batch. A thread counts as busy until its outcome is collected."""
         return len(self._idle)
 
-    def submit(self, ticket: object, kind: Kind, messages: Sequence[bytes]) -> None:
-        """Hand a batch to an idle thread; its outcome comes back with `ticket`.
+    def submit(self, batch: object, kind: Kind, messages: Sequence[bytes]) -> None:
+        """Give a batch to an idle thread; `collect` returns its outcome with `batch`.
 
         Raises:
-            RuntimeError: no thread is idle; the caller asks `idle` first.
+            RuntimeError: no thread is idle. The caller must check `idle` first.
         """
         if not self._idle:
             raise RuntimeError("no sender thread is idle")
-        self._idle.pop().put(_Work(ticket, kind, messages))
+        self._idle.pop().put(_Work(batch, kind, messages))
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for an outcome, and return whether there is one to collect. Returns at once when no batch is out."""
+        """Wait for an outcome, and return whether there is one to collect. Returns at once if no batch is being sent."""
         if len(self._idle) < len(self._inboxes) and not self._ready:
             try:
                 self._ready.append(self._done.get(timeout=max(0.0, timeout_s)))
@@ -92,11 +92,10 @@ class SenderThreads:
         return bool(self._ready)
 
     def collect(self) -> list[tuple[object, Outcome]]:
-        """Return the outcomes that came in, without waiting.
+        """Return the outcomes since the last call with their batches, without waiting.
 
         Raises:
-            BaseException: what a reporter raised, which it promised not to: a fault that must not vanish.
-                The other outcomes stay to be collected.
+            BaseException: an exception that a reporter raised, against its contract. The next call returns the other outcomes.
         """
         try:
             while True:
@@ -108,33 +107,32 @@ class SenderThreads:
                 del self._ready[place]
                 self._idle.append(done.inbox)
                 raise done.outcome
-        collected = [(done.ticket, done.outcome) for done in self._ready if not isinstance(done.outcome, BaseException)]
+        collected = [(done.batch, done.outcome) for done in self._ready if not isinstance(done.outcome, BaseException)]
         self._idle += [done.inbox for done in self._ready]
         self._ready.clear()
         return collected
 
     def close(self, timeout_s: float) -> None:
-        """Let each thread finish the call it is in, for at most so many seconds in all, and close its client.
+        """Wait up to `timeout_s` seconds in all until each thread has finished its call and closed its client.
 
-        Outcomes that came in can still be collected. A thread that does not finish in time is left; it does not keep
-        the process alive.
+        Their outcomes can still be collected. A thread that does not finish in time goes on; it does not keep the process alive.
         """
-        until_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + timeout_s
         for inbox in self._inboxes:
             inbox.put(None)
         for thread in self._threads:
-            thread.join(max(0.0, until_s - time.monotonic()))
+            thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _send(self, reporter: Reporter, inbox: _Inbox) -> None:
         while (work := inbox.get()) is not None:
             outcome: Outcome | None = None
             with _Caught() as caught:
                 outcome = reporter.report(work.kind, work.messages)
-            self._done.put(_Done(work.ticket, outcome if outcome is not None else _error_of(caught), inbox))
+            self._done.put(_Done(work.batch, outcome if outcome is not None else _error_of(caught), inbox))
         reporter.close()
 
     @staticmethod
-    def _made(make_reporter: Callable[[], Reporter], stack: ExitStack) -> Reporter:
+    def _new_reporter(make_reporter: Callable[[], Reporter], stack: ExitStack) -> Reporter:
         reporter = make_reporter()
         stack.callback(reporter.close)
         return reporter

@@ -22,17 +22,17 @@ REGIONS: Mapping[str, str] = MappingProxyType(
 """The three endpoints of the vendor's page (reference, section 1.1)."""
 
 DEFAULT_REGION = "cn-shanghai"
-"""`RegionId` where an endpoint is given that is none of the three."""
+"""The `RegionId` for an endpoint that is none of the three."""
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
-"""An identifier that goes into the query of every call."""
+"""An identifier in the query of every call."""
 
 
 class BatchSettings(BaseModel):
-    """How messages are gathered. `bytes` counts their JSON, before form encoding."""
+    """How messages are collected to batches. `bytes` counts their JSON, before form encoding."""
 
     model_config = _STRICT
 
@@ -53,7 +53,7 @@ class BatchSettings(BaseModel):
 
 
 class BackoffSettings(BaseModel):
-    """How long to wait before trying again: the first wait, doubled up to the most."""
+    """The wait before a failed call is sent again. It doubles with each failure, up to `most`."""
 
     model_config = _STRICT
 
@@ -88,7 +88,7 @@ class CredentialsSettings(BaseModel):
 
 
 class ReportSettings(BaseModel):
-    """Where and how to report."""
+    """Where messages are reported, and how."""
 
     model_config = ConfigDict(
         **_STRICT, json_schema_extra={"oneOf": [{"required": ["region"]}, {"required": ["endpoint"]}]}
@@ -147,21 +147,21 @@ class ReportSettings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _no_plain_text_through_another_machine(self) -> Self:
+    def _no_plain_http_through_a_remote_proxy(self) -> Self:
         if self.proxy is not None and self.url.startswith("http:") and not is_loopback(host_of(self.proxy)):
             raise ValueError(
-                "an http endpoint is reached without a proxy on another machine, which would read everything"
+                "an http endpoint with a proxy on another machine, which could read the messages; expected https, or no proxy"
             )
         return self
 
     @property
     def url(self) -> str:
-        """Return the endpoint, without a trailing slash."""
+        """The endpoint without a trailing slash."""
         return self.endpoint if self.endpoint is not None else REGIONS[self.region or DEFAULT_REGION]
 
     @property
     def region_id(self) -> str:
-        """Return what goes into `RegionId`: the region, or the one whose endpoint is given."""
+        """The value of `RegionId`: the region, or the region of the endpoint."""
         if self.region is not None:
             return self.region
         return next((region for region, url in REGIONS.items() if url == self.endpoint), DEFAULT_REGION)

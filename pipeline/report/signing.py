@@ -12,22 +12,22 @@ ALGORITHM_V3 = "ACS3-HMAC-SHA256"
 
 
 def percent_encode(text: str) -> str:
-    """Encode as RFC 3986 has it: all but letters, digits and `-_.~` becomes %XX (section 2.2, step 3)."""
+    """Return the RFC 3986 encoding: every byte except letters, digits and `-_.~` becomes %XX (section 2.2, step 3)."""
     return quote(text, safe="~")
 
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
-    """Sort by name in code-point order, encode, and join; an empty value keeps its `=` (section 2.2, steps 2 to 4)."""
+    """Return the encoded parameters, sorted by name in code-point order and joined. An empty value keeps its `=` (section 2.2, steps 2 to 4)."""
     return "&".join(f"{percent_encode(name)}={percent_encode(parameters[name])}" for name in sorted(parameters))
 
 
 def string_to_sign_v2(method: str, parameters: Mapping[str, str]) -> str:
-    """Return what V2 signs, from all query and form parameters but `Signature` (section 2.2, step 5)."""
+    """Return the text that V2 signs, from all query and form parameters except `Signature` (section 2.2, step 5)."""
     return f"{method}&%2F&{percent_encode(canonical_query(parameters))}"
 
 
 def hmac_sha1(text: str | bytes, key: str) -> str:
-    """Return the Base64 HMAC-SHA1 of a text under a key as it is."""
+    """Return the Base64 HMAC-SHA1 of a text under an unchanged key."""
     content = text if isinstance(text, bytes) else text.encode()
     return base64.b64encode(hmac.digest(key.encode(), content, hashlib.sha1)).decode()
 
@@ -45,7 +45,7 @@ def canonical_request_v3(
     signed_headers: str,
     payload_sha256: str,
 ) -> str:
-    """Return the six parts that ACS3 signs; several values of one header are joined by a comma (section 3)."""
+    """Return the text of six parts that ACS3 signs. Several values of one header are joined by a comma (section 3)."""
     values: dict[str, list[str]] = {}
     for name, value in headers:
         values.setdefault(name.lower(), []).append(value.strip())
@@ -54,10 +54,10 @@ def canonical_request_v3(
 
 
 def string_to_sign_v3(canonical_request: str) -> str:
-    """Return the algorithm's name and the hash of the canonical request."""
+    """Return the text that ACS3 signs: the name of the algorithm and the hash of the canonical request."""
     return f"{ALGORITHM_V3}\n{hashlib.sha256(canonical_request.encode()).hexdigest()}"
 
 
 def signature_v3(string_to_sign: str, secret: str) -> str:
-    """Return the lower-case hex HMAC-SHA256, under the secret as it is."""
+    """Return the lower-case hex HMAC-SHA256, under the unchanged secret."""
     return hmac.digest(secret.encode(), string_to_sign.encode(), hashlib.sha256).hex()

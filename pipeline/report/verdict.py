@@ -1,4 +1,4 @@
-"""What an answer means: by code first, status second, and a 200 that says no is a no (reference, sections 1.4, 4)."""
+"""The outcome of an answer, by its code first and its status second. A 200 may hold an error (reference, sections 1.4, 4)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from pipeline.contracts.values import Delivered, Halt, Outcome, Retry
-from pipeline.report.error_codes import STATUSES_IN_DOUBT, WAYS, Verdict, verdict_of
+from pipeline.report.error_codes import OUTCOMES, STATUSES_IN_DOUBT, Verdict, verdict_of
 from pipeline.report.signing import string_to_sign_v3
 from schemas.result import GatewayError, ReportResult, parse_object
 
 MOST_AFTER_MS = 86_400_000
-"""A longer hint of the server's is read as one day; who waits decides how much of it to believe."""
+"""The longest wait that is taken from the server: one day. The caller may wait less."""
 
 _SIGNED_BY_SERVER = "server string to sign is:"
 _QUOTA = re.compile(r"(Remain|TimeLeft)\s{0,2}:\s{0,2}(-?[0-9]{1,12})")
@@ -21,16 +21,16 @@ _DIGITS = re.compile(r"[0-9]{1,12}")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,79}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.\-]{1,80}")
 _XML_FIELD = re.compile(rb"<(Success|Code|ErrorCode|RequestId|TraceId)>([^<]{0,256})</\1>")
-"""Enough of XML for a flat answer, which the gateway gives when the wish for JSON is lost on the way.
+"""The fields of a flat XML answer, which the gateway sends when the request for JSON was lost on the way.
 
-No parser, so no entity can expand.
+This is not an XML parser, so no entity can expand.
 """
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, signed: bytes = b"", *, now_s: float = 0.0) -> Outcome:
-    """Say what an answer means. Never raises, whatever the answer.
+    """Return the outcome of an answer. It never raises, for any answer.
 
-    `headers` have lower-case names. `signed` is our string to sign, to compare with the service's own. `now_s` is the
+    `headers` have lower-case names. `signed` is the string to sign of the request, to compare with that of the service. `now_s` is the
     time in Unix seconds, for a `Retry-After` that is a date.
     """
     document = _fields(body)
@@ -46,17 +46,17 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, signed: bytes = 
     else:
         verdict = verdict_of(status, code)
         shown = code or ("NoErrorCode" if is_ok else f"HTTP{status}")
-    way = WAYS[verdict]._replace(code=shown, request_id=request_id, trace_id=trace_id)
-    if isinstance(way, Retry):
-        in_doubt = way.in_doubt or (not code and status in STATUSES_IN_DOUBT)
-        return way._replace(after_ms=after_ms(headers, now_s), in_doubt=in_doubt)
-    if isinstance(way, Halt) and code == "SignatureDoesNotMatch" and signed:
-        return way._replace(reason=_signature_reason(_message(document, error), signed.decode(), way.reason))
-    return way
+    outcome = OUTCOMES[verdict]._replace(code=shown, request_id=request_id, trace_id=trace_id)
+    if isinstance(outcome, Retry):
+        in_doubt = outcome.in_doubt or (not code and status in STATUSES_IN_DOUBT)
+        return outcome._replace(after_ms=after_ms(headers, now_s), in_doubt=in_doubt)
+    if isinstance(outcome, Halt) and code == "SignatureDoesNotMatch" and signed:
+        return outcome._replace(reason=_signature_reason(_message(document, error), signed.decode(), outcome.reason))
+    return outcome
 
 
 def after_ms(headers: Mapping[str, str], now_s: float) -> int | None:
-    """Return the server's own hint how long to wait, in ms (reference, section 4.4).
+    """Return the wait in ms that the server asks for, or None (reference, section 4.4).
 
     In this order: x-acs-retry-after, Retry-After, X-RateLimit-User-API, X-RateLimit-User.
     """
@@ -75,7 +75,7 @@ def after_ms(headers: Mapping[str, str], now_s: float) -> int | None:
 
 
 def _date_s(text: str) -> float | None:
-    """Read an HTTP date (RFC 9110, section 5.6.7)."""
+    """Return the Unix seconds of an HTTP date (RFC 9110, section 5.6.7), or None for any other text."""
     try:
         return parsedate_to_datetime(text[:64]).timestamp()
     except (ValueError, OverflowError, OSError):
@@ -91,29 +91,27 @@ def _fields(body: bytes) -> Mapping[str, object]:
 
 
 def _message(document: Mapping[str, object], error: GatewayError) -> str:
-    """Return the whole of the message: the string to sign in it is as long as the batch."""
+    """Return the whole message: the string to sign in it is as long as the batch."""
     whole = document.get("Message", document.get("message"))
     return whole if isinstance(whole, str) else error.message
 
 
 def _signature_reason(message: str, signed: str, otherwise: str) -> str:
-    """Compare with the service's string to sign: the same means a wrong secret, another an encoding (section 4.1)."""
+    """Return the reason from the service's string to sign: the same text means a wrong secret, another text another encoding (section 4.1)."""
     _, found, theirs = message.partition(_SIGNED_BY_SERVER)
     if not found:
         return otherwise
     theirs = theirs.strip()
     if theirs != signed and signed.startswith(theirs):
-        return otherwise  # cut short, so it tells nothing
-    # Under ACS3 the string to sign is the hash of the canonical request: the one or the other may be shown.
+        return otherwise  # the text was truncated, so it proves nothing
+    # Under ACS3 the service may show the string to sign or the canonical request, whose hash is in it.
     if signed in {theirs, string_to_sign_v3(theirs)}:
         return "the AccessKey secret is wrong (the service signed the same text)"
-    return (
-        "the service signed another text: something between changes the request, or its encoding differs from log2mq's"
-    )
+    return "the service signed another text: a proxy changes the request, or the encoding of the service differs from that of log2mq"
 
 
 def _code(text: str) -> str:
-    """Keep a code only where it looks like one: it could as well repeat what was sent."""
+    """Return a text that looks like a code, or else "": it could repeat the content of the request."""
     return text if _CODE.fullmatch(text) else ""
 
 

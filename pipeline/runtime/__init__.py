@@ -1,1 +1,1 @@
-"""From a source file to running processes: the composition root, worker, supervisor and replay."""
+"""From a source file to running processes: composition root, worker, supervisor and replay."""

@@ -1,4 +1,4 @@
-"""The composition root: a validated source file becomes a running job. The one place that knows every room."""
+"""The composition root: it builds a running job from a validated source file. Only this file knows all rooms of a job."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from pipeline.runtime.cpu_affinity import CpuAffinity
 from transforms.base import Kind
 
 COLLECT_AFTER = (10_000, 20, 20)
-"""A record's many small values are in no cycle and die young. Python looks for cycles among them so much less often: it saves 6 % of the job's CPU."""
+"""The thresholds of `gc`. The values made for a record form no reference cycles, so collecting less often is safe; it saves 6 % of the job's CPU."""
 
 
 def now_ms() -> int:
@@ -44,13 +44,13 @@ def now_ms() -> int:
 
 
 def process_name(source: SourceFile, slot: int) -> str:
-    """Return a name for this process that no other process has: client id, and owner of its claims."""
+    """Return a name that no other process has. It is the Kafka client ID and the owner of the claims."""
     return f"log2mq-{source.source}-{socket.gethostname()}-{os.getpid()}-{slot}-{secrets.token_hex(3)}"
 
 
 @dataclass(slots=True)
 class Hooks:
-    """What the surroundings want to hear of a running job."""
+    """The functions that a running job calls: with each status, with each loss of offsets, and to ask whether the input has ended."""
 
     on_status: Callable[[Status], None] = lambda _: None
     on_lost: Callable[[LostToRetention], None] = lambda _: None
@@ -58,7 +58,7 @@ class Hooks:
 
 
 class Job:
-    """One process's job: opened as a context manager, run once, and closed in the reverse order of opening."""
+    """The job of one process. The context manager opens its parts, and closes them in the reverse order."""
 
     def __init__(self, source: SourceFile, environment: Mapping[str, str], hooks: Hooks, *, slot: int = 0) -> None:
         self._file = source
@@ -74,7 +74,7 @@ class Job:
             gc.set_threshold(*COLLECT_AFTER)
             if self._file.limits.cpu == "one":
                 stack.enter_context(CpuAffinity())
-            make_reporter = self.make_reporter()  # first: without credentials nothing needs to be opened
+            make_reporter = self.make_reporter()  # first: without credentials no other part needs to be opened
             store = self.open_store()
             stack.callback(store.close)
             source = self.open_source()
@@ -95,40 +95,40 @@ class Job:
     @property
     def runner(self) -> Runner:
         """The loop, once the job is open."""
-        assert self._runner is not None  # noqa: S101 - asked for inside the `with` block
+        assert self._runner is not None  # noqa: S101 - used only inside the `with` block
         return self._runner
 
     def stop(self) -> None:
-        """Stop in good order. For a signal handler.
+        """Stop the loop, which finishes the records in flight. Safe in a signal handler.
 
         Raises:
-            KeyboardInterrupt: the job is not open yet: it waits for Kafka, and has nothing to finish.
+            KeyboardInterrupt: the job still waits for Kafka, so no record is in flight.
         """
         if self._runner is None:
             raise KeyboardInterrupt
         self._runner.stop()
 
     def open_store(self) -> DedupStore:
-        """Open the dedup store under a name of this process's own."""
+        """Return the opened dedup store. This process is its owner."""
         return open_store(self._file.dedup, self._name, now_ms(), self._environment)
 
     def open_source(self) -> Source:
-        """Join the consumer group."""
+        """Return the source, which joins the consumer group."""
         return KafkaSource(self._file.kafka, client_id=self._name, environment=self._environment)
 
     def open_dead_letters(self) -> DeadLetters:
-        """Open the dead-letter topic."""
-        envelope = DeadLetterHeaders(self._file.source, now_ms)
+        """Return the writer of dead letters."""
+        make_headers = DeadLetterHeaders(self._file.source, now_ms)
         return KafkaDeadLetters(
             self._file.kafka,
             self._file.dead_letters.topic,
-            envelope,
+            make_headers,
             client_id=f"{self._name}-dead",
             environment=self._environment,
         )
 
     def make_reporter(self) -> Callable[[], Reporter]:
-        """Return what makes a client for one sender thread."""
+        """Return the function that creates the client of one sender thread."""
         report = self._file.report
         credentials = CredentialsSource(report.credentials, self._environment)
         return lambda: ReporterClient(report, credentials, clock=time.time, nonce=lambda: secrets.token_hex(16))

@@ -1,4 +1,4 @@
-"""The pure part of a job, made from its source file: decoders, transform, and the check against the event catalogue."""
+"""Builds the part of a job that does no I/O: decoders, transform, and the check against the event catalogue."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from transforms.plugins.plugin import load_plugin
 
 
 def build_transform(source: SourceFile, environment: Mapping[str, str]) -> Transform:
-    """Make the transform that a source file asks for: its declarative mapping, with the secrets that it names, or its plug-in.
+    """Return the transform of a source file: its mapping, with the secrets that the mapping names, or its plug-in.
 
     Raises:
-        UsageError: a secret is not there.
+        UsageError: a secret is missing.
     """
     if source.transform is not None:
-        chosen = source.transform
-        return load_plugin(chosen.plugin, chosen.options, file=source.plugin_file, most_ms=chosen.timeout)
+        plugin = source.transform
+        return load_plugin(plugin.plugin, plugin.options, file=source.plugin_file, most_ms=plugin.timeout)
     return compile_mapping(source.mapping, {name: _key(source, name, environment) for name in source.keys})
 
 
@@ -39,9 +39,9 @@ def build_converter(
     schemas: Mapping[int, str] | None = None,
     give_up_after_ms: int | None = None,
 ) -> Converter:
-    """Make the pure part of the job: record to claimed messages. Raises as `build_transform` does.
+    """Return the converter of records to messages. Raises the errors of `build_transform`.
 
-    With `schemas`, the texts of Avro schemas by their ID, no registry is asked. `give_up_after_ms` is for callers of `wait.wait_for_answer`.
+    `schemas` are the texts of Avro schemas by ID; with them no registry is asked. `give_up_after_ms` is for callers that wait with `wait.wait_for_answer`.
     """
     written = source.limits
     limits = DecodeLimits(depth=written.depth, digits=written.digits, unpacked=written.record, entries=written.entries)

@@ -1,7 +1,7 @@
 """Keeps the threads of a process on one CPU.
 
-They take turns anyway, since Python runs one at a time. Taking turns on several CPUs moves everything they share from one cache to the
-other at each turn, which costs a tenth of the job's CPU time.
+Python runs one thread at a time. Threads on several CPUs move their shared data from one cache to another at each switch, which costs a tenth of
+the job's CPU time.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ CHOOSE_S = 0.1
 
 _TASKS = Path("/proc/self/task")
 _CPU_FIELD = 36
-"""Of what follows the command in `stat`: the CPU that a thread ran on last (proc_pid_stat(5), field 39)."""
+"""The index of the CPU that a thread last ran on, among the fields of `stat` after the command (proc_pid_stat(5), field 39)."""
 
 
 class CpuAffinity:
-    """From `with` to its end: all threads stay on the CPU of the thread that entered.
+    """A context manager: inside it all threads stay on the CPU of the thread that entered.
 
-    Every few seconds the system may move that thread anywhere for a moment, since its CPU may have become busy and another idle. Does nothing
-    on a system without such a call, or on one CPU; and no more, once somebody else says where the threads may run.
+    Every few seconds the system may move the threads to any CPU for a moment, since their CPU may have become busy and another one idle. It does
+    nothing on a system without `sched_setaffinity`, or with one CPU. It stops once another program sets the affinity.
     """
 
     def __init__(self, stay_s: float = STAY_S, choose_s: float = CHOOSE_S) -> None:
-        """`stay_s` is how long they stay before the system may choose anew, `choose_s` how long it may."""
+        """The threads stay for `stay_s` seconds, and then for `choose_s` seconds the system may choose another CPU."""
         self._stay_s = stay_s
         self._choose_s = choose_s
         self._ended = threading.Event()
@@ -50,15 +50,15 @@ class CpuAffinity:
             self._thread.join()
 
     def _keep(self, leader: int, allowed: set[int]) -> None:
-        is_over = self._ended.wait(self._choose_s)
-        while not is_over:
-            here = {_cpu_of(leader)}
-            _place(here)
-            is_over = self._ended.wait(self._stay_s)
-            if os.sched_getaffinity(leader) != here:
-                return  # somebody else has decided
-            _place(allowed)
-            is_over = is_over or self._ended.wait(self._choose_s)
+        has_ended = self._ended.wait(self._choose_s)
+        while not has_ended:
+            chosen = {_cpu_of(leader)}
+            _set_affinity(chosen)
+            has_ended = self._ended.wait(self._stay_s)
+            if os.sched_getaffinity(leader) != chosen:
+                return  # another program set the affinity
+            _set_affinity(allowed)
+            has_ended = has_ended or self._ended.wait(self._choose_s)
 
 
 def _cpu_of(thread: int) -> int:
@@ -66,7 +66,7 @@ def _cpu_of(thread: int) -> int:
     return int(fields[_CPU_FIELD])
 
 
-def _place(cpus: set[int]) -> None:
+def _set_affinity(cpus: set[int]) -> None:
     for task in _TASKS.iterdir():
-        with suppress(OSError):  # it has ended, or a container forbids the call
+        with suppress(OSError):  # the thread has ended, or the container forbids the call
             os.sched_setaffinity(int(task.name), cpus)

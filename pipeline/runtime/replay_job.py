@@ -1,4 +1,4 @@
-"""A replay as a job: the same loop over a range, with or without sending."""
+"""The job of a replay: the same loop over a range of offsets, with or without sending."""
 
 from __future__ import annotations
 
@@ -17,94 +17,96 @@ from transforms.base import Kind
 
 
 class ReplayJob(Job):
-    """Reads a range once and ends by itself. What was reported before is recognised; the live job's offsets are left alone."""
+    """Reads a range once, and ends. Messages reported before are recognised. The offsets of the running job do not change."""
 
-    def __init__(self, source: SourceFile, environment: Mapping[str, str], hooks: Hooks, todo: ReplayRange) -> None:
+    def __init__(
+        self, source: SourceFile, environment: Mapping[str, str], hooks: Hooks, replay_range: ReplayRange
+    ) -> None:
         super().__init__(source, environment, hooks)
         self.hooks = hooks
-        self._todo = todo
+        self._replay_range = replay_range
         self._range_source: KafkaSource | None = None
         hooks.has_ended = self._has_ended
 
     def open_source(self) -> Source:
-        """Take the range's partitions, without joining the live job's group."""
-        kafka = self._file.kafka.model_copy(update={"group": self._todo.group})
+        """Return a source over the range, which does not join the group of the running job."""
+        kafka = self._file.kafka.model_copy(update={"group": self._replay_range.group})
         self._range_source = KafkaSource(
-            kafka, client_id=self._name, environment=self._environment, ranges=self._todo.bounds
+            kafka, client_id=self._name, environment=self._environment, ranges=self._replay_range.bounds
         )
-        self._begin(self._range_source)
+        self._commit_range(self._range_source)
         return self._range_source
 
-    def _begin(self, source: Source) -> None:
-        """Write the range down before the first record, so that it stays what it is if the replay is interrupted."""
-        source.commit(self._todo.first_commits())
+    def _commit_range(self, source: Source) -> None:
+        """Commit the range before the first record, so that an interrupted replay goes on with the same range."""
+        source.commit(self._replay_range.first_commits())
 
     def remaining(self) -> int:
-        """Return how many offsets are still to be read."""
-        return sum(self._range_source.lag().values()) if self._range_source is not None else self._todo.records
+        """Return the number of offsets that are not read yet."""
+        return sum(self._range_source.lag().values()) if self._range_source is not None else self._replay_range.records
 
     def _has_ended(self) -> bool:
         return self._range_source is not None and self._range_source.ended()
 
 
 class DryReplayJob(ReplayJob):
-    """Reads a range and says what would be sent: sends nothing, remembers nothing, commits nothing, dead-letters nothing."""
+    """Reads a range and counts what a replay would send. It sends, confirms, commits and dead-letters nothing."""
 
     def open_store(self) -> DedupStore:
-        """Ask the real store, and remember what would be reported in memory only."""
+        """Return the dedup store with an overlay in memory, so that nothing in it changes."""
         return open_dry_run(self._file.dedup, self._name, now_ms(), self._environment)
 
     def open_dead_letters(self) -> DeadLetters:
-        """Count the dead letters only."""
+        """Return dead letters that are only counted."""
         return NoDeadLetters()
 
     def make_reporter(self) -> Callable[[], Reporter]:
-        """Take every batch as if it had been delivered."""
+        """Return the function that creates a reporter which sends nothing."""
         return NoReporter
 
-    def _begin(self, source: Source) -> None:
-        """Write nothing down."""
+    def _commit_range(self, source: Source) -> None:
+        """Commit nothing."""
 
     def open_source(self) -> Source:
-        """Read the range, but commit nothing."""
+        """Return a source over the range that commits nothing."""
         return _NoCommits(super().open_source())
 
 
 class NoReporter:
-    """A `Reporter` that sends nothing and says yes, for a dry run."""
+    """The `Reporter` of a dry run: it sends nothing, and every batch counts as delivered."""
 
     def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:  # noqa: ARG002 - the contract's arguments
-        """Say yes."""
+        """Return `Delivered`."""
         return Delivered()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class NoDeadLetters:
-    """`DeadLetters` that keep nothing, for a dry run."""
+    """The `DeadLetters` of a dry run: they write nothing."""
 
     def __init__(self) -> None:
         self._records: list[Record] = []
 
     def send(self, record: Record, refusal: Refusal) -> None:  # noqa: ARG002 - the contract's arguments
-        """Take note of the record only."""
+        """Note the record."""
         self._records.append(record)
 
     def durable(self) -> list[Record]:
-        """Return what was taken note of."""
+        """Return the records since the last call."""
         records, self._records = self._records, []
         return records
 
     def forget(self, partitions: Collection[Partition]) -> None:
-        """Nothing waits."""
+        """Do nothing: no dead letter waits."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class _NoCommits:
-    """A source whose offsets stay where they are."""
+    """A source that commits nothing."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -118,5 +120,5 @@ class _NoCommits:
         )
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:  # noqa: ARG002 - the contract's argument
-        """Commit nothing and say yes."""
+        """Commit nothing, and return True."""
         return True

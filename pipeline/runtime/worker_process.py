@@ -1,4 +1,4 @@
-"""What runs inside one worker process, and how a run reacts to signals."""
+"""The code of one worker process, and the signal handlers of a run."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.build import Hooks, Job
 from pipeline.runtime.supervisor import WorkerMessage
 
-SAME_WISH_S = 0.2
+SAME_SIGNAL_S = 0.2
+"""The time in which several signals count as one."""
 
 
 def on_stop_signals(
     stop: Callable[[], None], leave: Callable[[], None] = lambda: None, monotonic: Callable[[], float] = time.monotonic
 ) -> None:
-    """SIGTERM and Ctrl-C ask for a stop; a second one leaves at once, after `leave`, with exit code 130.
+    """Call `stop` at the first SIGTERM or SIGINT. At the second one call `leave` and end the process at once, with exit code 130.
 
-    What comes with the first one is the same wish: some tools send their signal to the process and to its group. `monotonic` is a
-    clock in seconds.
+    Signals within 0.2 s count as one: some tools send a signal to the process and to its group. `monotonic` is a clock in seconds.
     """
-    asked_s: list[float] = []
+    signalled_s: list[float] = []
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         now_s = monotonic()
-        if asked_s and now_s - asked_s[0] < SAME_WISH_S:
+        if signalled_s and now_s - signalled_s[0] < SAME_SIGNAL_S:
             return
-        if asked_s:
+        if signalled_s:
             leave()
-            # Not sys.exit: whatever is being waited for must not be waited for.
-            os.write(2, b"log2mq: left at once; what was unfinished will be read again\n")
+            # Not sys.exit: it would wait for threads and for open parts.
+            os.write(2, b"log2mq: ended at once; unfinished records will be redelivered\n")
             os._exit(EXIT_INTERRUPTED)
-        asked_s.append(now_s)
+        signalled_s.append(now_s)
         stop()
 
     signal.signal(signal.SIGTERM, handle)
@@ -50,55 +50,57 @@ def on_stop_signals(
 
 @dataclass(frozen=True, slots=True)
 class WorkerMain:
-    """The entry of a worker process. Holds only what can be passed to a spawned process: paths and settings, no open thing."""
+    """The target of a worker process. It has only values that can be passed to a spawned process: a path and settings."""
 
     path: Path
     log_format: str
     log_level: str
 
     def __call__(self, slot: int, pipe: Connection) -> None:
-        """Run one job to its end, telling the supervisor where it stands. Never raises for what a user can cause."""
-        told = SupervisorPipe(pipe)
-        set_up_logging(self.log_format, self.log_level, told)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+        """Run one job to its end, and send its status to the supervisor. A `Log2mqError` is sent too, and ends the process with its exit code."""
+        supervisor = SupervisorPipe(pipe)
+        set_up_logging(self.log_format, self.log_level, supervisor)
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # Ctrl-C reaches the whole process group; the supervisor reacts to it
         environment: Mapping[str, str] = os.environ
         try:
             job = Job(
                 load_source(self.path, environment),
                 environment,
-                Hooks(on_status=lambda each: told(WorkerMessage(each))),
+                Hooks(on_status=lambda each: supervisor(WorkerMessage(each))),
                 slot=slot,
             )
             with job:
                 signal.signal(signal.SIGTERM, lambda _number, _frame: job.runner.stop())
                 job.runner.run()
-            told(WorkerMessage(None, 0))
+            supervisor(WorkerMessage(None, 0))
         except Log2mqError as error:
-            told(WorkerMessage(None, error.exit_code, str(error)))
+            supervisor(WorkerMessage(None, error.exit_code, str(error)))
             sys.exit(error.exit_code)
 
 
 class SupervisorPipe:
-    """What a worker says to its supervisor: snapshots, its end, and its log lines, which the supervisor writes, so that one process has the terminal.
+    """Sends the messages of a worker to its supervisor: its status, its end, and its log lines. Only the supervisor writes to the terminal.
 
-    If the supervisor is gone, it leaves: nobody would restart, stop or count this worker.
+    If the supervisor has ended, the worker stops: nothing would restart, stop or count it.
     """
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()  # Kafka's threads log too
 
-    def __call__(self, told: WorkerMessage) -> None:
-        """Tell, and wait until the pipe has taken it."""
+    def __call__(self, message: WorkerMessage) -> None:
+        """Send a message, and wait until the pipe has taken it."""
         with self._lock:
             try:
-                self._pipe.send(told)
+                self._pipe.send(message)
             except OSError:
                 signal.raise_signal(signal.SIGTERM)
 
     def write(self, text: str, /) -> None:
-        """Hand on one log line."""
+        """Send one log line."""
         self(WorkerMessage(None, line=text))
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no line is buffered."""

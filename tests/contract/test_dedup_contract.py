@@ -171,7 +171,7 @@ def test_confirming_after_the_lease_lapsed_counts_although_another_holds_the_cla
     b.renew(late)
     assert b.claim([claim(1, origin=1)], late) == [GRANTED]
     a.confirm([claim(1)], late)
-    assert a.claim([claim(1, origin=2)], late) == [HELD]  # b is not done yet
+    assert a.claim([claim(1, origin=2)], late) == [HELD]  # b has not finished
     b.release([claim(1, origin=1)])
     assert a.claim([claim(1, origin=2)], late) == [DUPLICATE]
 
@@ -250,14 +250,14 @@ def test_sweeping_says_how_many_it_forgot(stores):
 
 @dataclass
 class Model:
-    """What a store means, in the plainest words."""
+    """The rules of a store in their simplest form."""
 
     confirmed: dict = field(default_factory=dict)  # key -> (until, digest, origin)
     claims: dict = field(default_factory=dict)  # key -> owner
     leases: dict = field(default_factory=dict)  # owner -> until
     lapsed: set = field(
         default_factory=set
-    )  # (key, owner) whose lease lapsed once: a renewal may or may not revive the claim
+    )  # (key, owner) whose lease ended once: a renewal may or may not renew the claim
 
     def lives(self, owner, now_ms):
         return self.leases.get(owner, 0) > now_ms
@@ -266,7 +266,7 @@ class Model:
         self.lapsed |= {(key, owner) for key, owner in self.claims.items() if not self.lives(owner, now_ms)}
 
     def expect(self, asked, now_ms):
-        """The standings that are right for one claim."""
+        """Return the results that are right for one claim."""
         holder = self.claims.get(asked.key)
         if holder is not None and self.lives(holder, now_ms):
             return {HELD, self._unheld(asked, now_ms)} if (asked.key, holder) in self.lapsed else {HELD}
@@ -282,7 +282,7 @@ class Model:
         self.lapsed = {(key, holder) for key, holder in self.lapsed if key != asked.key}
         self.claims[asked.key] = owner
 
-    def let_go(self, owner, asked):
+    def release(self, owner, asked):
         if self.claims.get(asked.key) == owner:
             del self.claims[asked.key]
             self.lapsed.discard((asked.key, owner))
@@ -295,7 +295,7 @@ OWNERS = st.sampled_from(["a", "b"])
 
 
 class TwoOwners(RuleBasedStateMachine):
-    """Two owners, a moving clock, and whatever order of verbs."""
+    """Two owners, a clock that moves, and the methods in any order."""
 
     stores = None
 
@@ -316,16 +316,16 @@ class TwoOwners(RuleBasedStateMachine):
 
     @rule(owner=OWNERS, claims=CLAIMS)
     def claim(self, owner, claims):
-        standings = self.opened[owner].claim(claims, self.now_ms)
-        assert len(standings) == len(claims)
+        results = self.opened[owner].claim(claims, self.now_ms)
+        assert len(results) == len(claims)
         granted = set()
-        for asked, standing in zip(claims, standings, strict=True):
+        for asked, result in zip(claims, results, strict=True):
             right = {HELD} if asked.key in granted else self.model.expect(asked, self.now_ms)
-            assert standing in right, (asked, standing)
-            if standing is GRANTED:
+            assert result in right, (asked, result)
+            if result is GRANTED:
                 granted.add(asked.key)
                 self.model.grant(self.names[owner], asked)
-        self.model.lapse(self.now_ms)  # a claim made under a lease that has lapsed already
+        self.model.lapse(self.now_ms)  # the claim may have been made after the end of its lease
 
     @rule(owner=OWNERS, claims=CLAIMS)
     def confirm(self, owner, claims):
@@ -333,13 +333,13 @@ class TwoOwners(RuleBasedStateMachine):
         self.opened[owner].confirm(claims, self.now_ms)
         for asked in claims:
             self.model.confirmed[asked.key] = self.now_ms + KEEP, asked.digest, asked.origin
-            self.model.let_go(self.names[owner], asked)
+            self.model.release(self.names[owner], asked)
 
     @rule(owner=OWNERS, claims=CLAIMS)
     def release(self, owner, claims):
         self.opened[owner].release(claims)
         for asked in claims:
-            self.model.let_go(self.names[owner], asked)
+            self.model.release(self.names[owner], asked)
 
     @rule(owner=OWNERS)
     def renew(self, owner):

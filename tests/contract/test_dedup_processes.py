@@ -1,4 +1,4 @@
-"""Several processes, one LMDB store: each key is granted to exactly one living owner, and the dead let go with their lease."""
+"""Several processes, one LMDB store: each key is granted to exactly one living owner, and the claims of a dead owner end with its lease."""
 
 import contextlib
 import multiprocessing
@@ -23,7 +23,7 @@ def open_store(folder, name):
 
 
 class Marks:
-    """Who was granted a key, written down outside the store: a file that only one can make."""
+    """The owner of each granted key, kept outside the store: a file that only one process can create."""
 
     def __init__(self, folder, name):
         self._folder, self._name = folder / "marks", name
@@ -40,12 +40,12 @@ class Marks:
             assert self._dead.exists(), f"{number} was granted to {self._name} while the victim lives"
             path.write_text(self._name)
 
-    def give_back(self, number):
+    def remove(self, number):
         (self._folder / str(number)).unlink()
 
 
 def survive(folder, name, seed):
-    """Claim everything, in batches of chance; confirm most, give some back; end when everything is confirmed."""
+    """Claim all keys, in random batches. Confirm most of them and release the others, until all keys are confirmed."""
     store, marks, chance = open_store(folder, name), Marks(folder, name), random.Random(seed)
     left = set(range(VICTIMS_KEYS.stop))
     while left:
@@ -53,16 +53,16 @@ def survive(folder, name, seed):
         store.renew(moment)
         numbers = chance.sample(sorted(left), min(len(left), chance.randint(1, 60)))
         claims = [claim(number, origin=seed) for number in numbers]
-        kept, returned = [], []
-        for number, asked, standing in zip(numbers, claims, store.claim(claims, moment), strict=True):
-            if standing is ClaimResult.GRANTED:
+        kept, released = [], []
+        for number, asked, result in zip(numbers, claims, store.claim(claims, moment), strict=True):
+            if result is ClaimResult.GRANTED:
                 marks.take(number)
-                (kept if chance.random() < 0.8 else returned).append(asked)
-            elif standing is not ClaimResult.HELD:
+                (kept if chance.random() < 0.8 else released).append(asked)
+            elif result is not ClaimResult.HELD:
                 left.discard(number)
-        for asked in returned:
-            marks.give_back(int.from_bytes(asked.key))
-        store.release(returned)
+        for asked in released:
+            marks.remove(int.from_bytes(asked.key))
+        store.release(released)
         store.confirm(kept, moment)
         store.sync()
         store.sweep(moment)
@@ -73,7 +73,7 @@ def survive(folder, name, seed):
 
 
 def be_killed(folder):
-    """Hold keys and write without pause, so that the kill hits in the middle of something."""
+    """Hold keys and write without pause, so that the kill interrupts a write."""
     store, marks = open_store(folder, "victim"), Marks(folder, "victim")
     held = [claim(number) for number in VICTIMS_KEYS]
     assert set(store.claim(held, now_ms())) == {ClaimResult.GRANTED}

@@ -1,4 +1,4 @@
-"""What only the Redis store has: a server that goes away, forgets, evicts, or asks for a password."""
+"""The Redis store alone: a server that stops, loses its keys, evicts, or asks for a password."""
 
 import socket
 import sys
@@ -22,7 +22,7 @@ GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
 
 @pytest.fixture
 def servers():
-    """Start servers with options of their own."""
+    """Start servers with the options given."""
     started = []
 
     def start(*options):
@@ -56,7 +56,7 @@ def client_of(server):
 
 
 class AnswerLoser:
-    """A proxy that passes a request on and then, once told to, cuts the connection instead of passing on the answer."""
+    """A proxy that forwards requests. On demand it closes the connection after a request, instead of forwarding the answer."""
 
     def __init__(self, port):
         self._port = port
@@ -108,7 +108,7 @@ def test_a_claim_whose_answer_was_lost_is_still_granted_and_held_against_others(
 
 def test_a_server_that_does_not_answer_is_named_and_its_password_is_not():
     with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        bound.bind(("127.0.0.1", 0))  # a bound port without a listener
         with pytest.raises(StoreUnavailable) as raised:
             open_redis(f"redis://:topsecret@127.0.0.1:{bound.getsockname()[1]}/0")
     assert "127.0.0.1" in str(raised.value)
@@ -135,7 +135,7 @@ def test_a_server_that_lost_its_memory_is_not_taken_for_an_empty_one(servers):
         store.confirm([claim(1)], NOW)
         server.stop()
         server.start()
-        with pytest.raises(StoreUnavailable, match="has lost what it remembered"):
+        with pytest.raises(StoreUnavailable, match="has lost its entries"):
             store.claim([claim(1)], NOW)
 
 
@@ -209,20 +209,20 @@ def test_the_missing_client_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("settings", "message"),
     [
         ({"store": "redis"}, "expected url with store: redis"),
         ({"store": "lmdb", "url": "redis://localhost"}, "expected url with store: redis"),
-        ({"store": "redis", "url": "redis://:topsecret@localhost"}, "a password is never written here"),
-        ({"store": "redis", "url": "redis://localhost?password=topsecret"}, "a password is never written here"),
+        ({"store": "redis", "url": "redis://:topsecret@localhost"}, "found a password in the URL"),
+        ({"store": "redis", "url": "redis://localhost?password=topsecret"}, "found a password in the URL"),
         ({"store": "redis", "url": "http://localhost"}, "expected a URL such as redis://"),
         ({"store": "redis", "url": "redis://[::1"}, "expected a URL such as redis://"),
     ],
 )
-def test_a_faulty_url_is_refused_without_repeating_it(written, said):
+def test_a_faulty_url_is_refused_without_repeating_it(settings, message):
     with pytest.raises(ValidationError) as raised:
-        DedupSettings.model_validate(written)
-    assert said in str(raised.value)
+        DedupSettings.model_validate(settings)
+    assert message in str(raised.value)
     assert "topsecret" not in str(raised.value)
 
 
@@ -237,4 +237,4 @@ def test_sync_waits_for_the_servers_disk_where_the_server_can_say(servers):
         store.sync()
         waits = client.info("commandstats").get("cmdstat_waitaof", {"calls": 0})["calls"]
         version = tuple(int(part) for part in client.info("server")["redis_version"].split("."))
-        assert waits == (2 if version >= (7, 2) else 0)  # once at the start, to see whether it can
+        assert waits == (2 if version >= (7, 2) else 0)  # the first is the check at the start

@@ -1,4 +1,4 @@
-"""The contract of a `Reporter`: one suite against everything that a batch can be handed to."""
+"""The contract of a `Reporter`: one suite against every class that reports a batch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def client(stand_in, signature, token, **changed):
 
 @pytest.fixture(params=[*SENDING, "dry run"], ids=str)
 def destination(request):
-    """Something to report to, and the ledger of what it took, if it takes anything."""
+    """A reporter, and the ledger of the messages that it took, if it takes any."""
     if request.param == "dry run":
         yield NoReporter(), None
         return
@@ -65,7 +65,7 @@ def destination(request):
 
 @pytest.fixture(params=SENDING, ids=str)
 def sending(request):
-    """A client, and the stand-in that it reports to."""
+    """A client, and its stand-in."""
     signature, token = request.param
     with StandIn(StandInSettings(security_token=token)) as stand_in:
         reporter = client(stand_in, signature, token)
@@ -99,7 +99,7 @@ def test_closing_ends_it(destination):
 
 @pytest.mark.parametrize(("code", "kind"), [("InvalidParameter", Refused), ("ES0110000400", Retry)])
 def test_content_that_is_refused_says_what_support_needs(sending, code, kind):
-    """A code that nobody knows is no verdict on the content yet: it is tried again, then looked for in halves."""
+    """An unknown code does not prove that the content is wrong: the batch is sent again, and then halved."""
     reporter, stand_in = sending
     stand_in.set_faults({"name": "poison", "do": "refuse", "refuse": {"containing": "poison", "error_code": code}})
     outcome = reporter.report(Kind.EVENT, [event(1), event(2, title="poison")])

@@ -1,4 +1,4 @@
-"""The call that proves credentials and endpoint, over real HTTP: against the stand-in under both signatures, and against servers that answer otherwise."""
+"""The call that proves credentials and endpoint, over real HTTP: to the stand-in with both signatures, and to servers with other answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.errors import DestinationHalt
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
-from pipeline.report.healthcheck import MOST_WAIT_MS, probe
+from pipeline.report.healthcheck import MOST_WAIT_MS, check_health
 from pipeline.report.settings import ReportSettings
 from schemas.result import workspaces_of
 
@@ -26,7 +26,7 @@ def asked(url, environment=ENVIRONMENT, waits=None, **changed):
     written = {"endpoint": url, "organization_id": "org-0001", "access_id": "retailadvqa-cn-test", **changed}
     client = ReporterClient(ReportSettings.model_validate(written), CredentialsSource(None, environment))
     try:
-        return probe(client, (waits if waits is not None else []).append)
+        return check_health(client, (waits if waits is not None else []).append)
     finally:
         client.close()
 
@@ -69,7 +69,7 @@ def test_a_wrong_clock_is_an_error(stand_in, signature):
     stand_in.desk.clock_offset_s = 1_000.0
     with pytest.raises(
         DestinationHalt,
-        match=r"InvalidTimeStamp\.Expired: this machine's time and the service's are more than 15 minutes apart",
+        match=r"InvalidTimeStamp\.Expired: the times of this machine and of the service are more than 15 minutes apart",
     ):
         asked(stand_in.url, signature=signature)
 
@@ -85,7 +85,7 @@ def test_a_key_that_may_only_report_is_no_error(signature):
 
 @contextmanager
 def answering(*answers):
-    """A server that gives these answers in turn, each a status and a body; the last for ever."""
+    """A server that gives these answers in order, each a status and a body. It repeats the last one."""
     left = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -99,7 +99,7 @@ def answering(*answers):
             self.wfile.write(content)
 
         def log_message(self, *_arguments):
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -139,7 +139,7 @@ def test_an_answer_about_this_operation_alone_leaves_a_doubt(status, answer, dou
     [
         (200, {"RequestId": "R-1", "Success": False, "ErrorCode": "ES0110000002"}, "ES0110000002: organisation, instance"),
         (400, error("NoSuchVersion"), "NoSuchVersion: the endpoint does not offer this operation"),
-        (302, b"", "HTTP302: the endpoint points elsewhere"),
+        (302, b"", "HTTP302: the endpoint redirects to another address"),
         (403, b"<html>a proxy's own page</html>", "HTTP403: an error that log2mq does not know"),
         (400, error("InvalidSecurityToken.Expired"), "InvalidSecurityToken.Expired: the security token has expired"),
     ],
@@ -156,7 +156,10 @@ def test_a_service_that_is_away_for_a_moment_is_asked_again():
     with answering(away, (200, b"<html>"), (200, YES)) as url:
         assert asked(url, waits=waits).workspaces == {"w1": "one"}
     assert waits == [1, 2]
-    with answering(away) as url, pytest.raises(DestinationHalt, match="ServiceUnavailable: the service is away"):
+    with (
+        answering(away) as url,
+        pytest.raises(DestinationHalt, match="ServiceUnavailable: the service is not available"),
+    ):
         asked(url, waits=waits)
     assert max(waits) <= MOST_WAIT_MS / 1000
 

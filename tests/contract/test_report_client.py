@@ -32,7 +32,7 @@ from pipeline.report.signing import (
 from transforms.base import Kind
 
 ENVIRONMENT = {"SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
-NOW = 1_704_164_645.9  # 2024-01-02T03:04:05Z and a bit
+NOW = 1_704_164_645.9  # 2024-01-02T03:04:05.9Z
 EVENT = (
     '{"organizationId":"org-0001","customerId":"customer001","eventCode":"pay_order","eventTime":1651114368518,'
     '"extendAttributes":{"outBizId":"biz-0001","title":"红色 T恤*~/&=%+"},"v":1}'
@@ -64,7 +64,7 @@ Z08fBdmgqV7tiFUVv4EPBEj5B0maSUXqMT9WodIcn83BIgU2rIHRcvhf
 
 
 class Seen(NamedTuple):
-    """One request as it arrived."""
+    """One request as the server received it."""
 
     connection: int
     target: str
@@ -81,7 +81,7 @@ class Seen(NamedTuple):
 
 
 class Connection(socketserver.StreamRequestHandler):
-    """Reads requests and lets the server's behaviour answer each."""
+    """Reads requests, and answers each by the behaviour of the server."""
 
     def handle(self):
         with self.server.lock:
@@ -128,7 +128,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.closed.set()
 
     def handle_error(self, _request, _address):
-        """A client that hung up is no news."""
+        """Ignore a client that closed its connection."""
 
     @property
     def url(self):
@@ -165,7 +165,7 @@ def well(connection, _seen):
 
 
 def call(behave, **changes):
-    """One call to a server that behaves so."""
+    """Return the outcome of one call to a server with this behaviour."""
     with serving(behave) as server, client(server.url, **changes) as reporter:
         return reporter.report(Kind.EVENT, [EVENT])
 
@@ -408,7 +408,7 @@ def test_no_answer_within_the_read_timeout_is_in_doubt():
 
 def test_an_answer_that_drips_is_cut_off_at_the_read_timeout():
     done = threading.Event()
-    ticks = iter(range(0, 1_000_000, 4))  # each look at the clock is four seconds later
+    ticks = iter(range(0, 1_000_000, 4))  # each reading of the clock is four seconds later
 
     def drip(connection, _seen):
         connection.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
@@ -453,7 +453,7 @@ def test_after_a_cut_the_client_goes_on_with_a_new_connection():
 
 @pytest.fixture
 def tls(tmp_path):
-    """A server's context, and the path of its certificate."""
+    """The TLS context of a server, and the path of its certificate."""
     (tmp_path / "both.pem").write_text(KEY + CERTIFICATE)
     (tmp_path / "certificate.pem").write_text(CERTIFICATE)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -463,7 +463,7 @@ def tls(tmp_path):
 
 def test_a_certificate_nobody_vouches_for_is_tried_three_times_and_nothing_is_sent(tls, monkeypatch):
     context, certificate = tls
-    monkeypatch.setenv("SSL_CERT_FILE", certificate)  # the environment does not decide whom to trust
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)  # the environment does not decide which certificates to trust
     with serving(well, context) as server, client(server.url) as reporter:
         outcome = reporter.report(Kind.EVENT, [EVENT])
     assert (type(outcome), outcome.code, outcome.limit, outcome.exhausted) == (
@@ -593,7 +593,7 @@ def test_the_stand_ins_faults_are_told_apart(fault, code, in_doubt):
         stand_in.set_faults(fault)
         outcome = reporter.report(Kind.EVENT, [EVENT])
         assert (type(outcome), outcome.in_doubt) == (Retry, in_doubt)
-        # A connection that is aborted is seen as closed or as reset, as the kernel has it.
+        # The kernel shows an aborted connection as closed or as reset.
         assert outcome.code == code or (fault["do"].startswith("cut") and outcome.code == "ReadError")
         stand_in.set_faults()
         assert isinstance(reporter.report(Kind.EVENT, [EVENT]), Delivered)

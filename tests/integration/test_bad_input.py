@@ -39,7 +39,7 @@ def test_a_missing_dead_letter_topic(source):
     made = source()
     code, text = command("run", made.save())
     assert code == 6
-    assert f"the dead-letter topic {made.dead} is not there; waiting for it up to 30 s" in text
+    assert f"the dead-letter topic {made.dead} does not exist yet; waiting for it for up to 30 s" in text
     assert f"the dead-letter topic {made.dead} does not exist" in text
     assert "no broker answers" not in text
 

@@ -190,7 +190,7 @@ def test_a_terminal_shows_one_live_line_with_log_lines_above_it(source, kafka, s
     job.says(r"read 0 \(0/s\) · reported 0 · duplicate 0 · filtered 0 · dead 0 · in flight 0 · lag 0")
     assert job.stop() == 0
     (line,) = [each for each in job.drawn().splitlines() if "waiting for one" in each]
-    assert re.fullmatch(r"\S+Z WARNING log2mq\.kafka: no topic fits kafka\.topic_pattern yet; waiting for one", line)
+    assert re.fullmatch(r"\S+Z WARNING log2mq\.kafka: no topic matches kafka\.topic_pattern yet; waiting for one", line)
     assert "the books of this run" in job.drawn()
 
 
@@ -373,7 +373,7 @@ def test_explain_says_why_there_is_nothing_to_report(explained):
         (("--line", "9"), "--record: - has no line 9"),
         (("--record", "{topic}:0:7"), "{topic}:0 has offsets 0 to 2, not 7"),
         (("--record", "{topic}:9:0"), "{topic} has partitions 0 to 0; expected one of these, found 9"),
-        (("--record", "no-{topic}:0:0"), "found no topic no-{topic}; expected one of the brokers'"),
+        (("--record", "no-{topic}:0:0"), "found no topic no-{topic}; expected a topic of the brokers"),
         (("--line", "none"), "'none' is not a valid integer"),
     ],
 )

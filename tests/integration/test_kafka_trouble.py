@@ -1,11 +1,11 @@
-"""What a Kafka can do to its consumers: topics made anew, brokers that stay away, records that kafka-python refuses."""
+"""What a Kafka can do to its consumers: topics created again, brokers that stay away, records that kafka-python refuses."""
 
 from __future__ import annotations
 
 import time
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition, errors
 
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
@@ -18,9 +18,9 @@ def values(word, count):
     return [b"%s-%d" % (word, number) for number in range(count)]
 
 
-def open_source(kafka, topic, **more):
+def open_source(kafka, topic, ranges=None, **more):
     settings = kafka.settings(topic, **{"group": f"{topic}-g", "session_timeout": "6s", **more})
-    return KafkaSource(settings, client_id="member", environment={})
+    return KafkaSource(settings, client_id="member", environment={}, ranges=ranges)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_topic_made_anew_while_the_job_was_down_is_told_by_its_id(kafka, opene
     plain.assign([TopicPartition(*here)])
     plain.commit({TopicPartition(*here): OffsetAndMetadata(20, note.metadata, -1)})
     plain.close()
-    with pytest.raises(SourceUnavailable, match=f"the topic {topic} was deleted and made anew"):
+    with pytest.raises(SourceUnavailable, match=f"the topic {topic} was deleted and created again"):
         poll_until(second := opened(topic), lambda *_: False)
     second.close()
     events, records = poll_until(opened(topic, on_lost_offsets="continue"), lambda _, records: len(records) == 50)
@@ -108,7 +108,7 @@ def test_a_topic_made_anew_while_it_is_read_halts_by_default(kafka, opened):
     poll_until(source, lambda _, records: len(records) == 20)
     make_anew(kafka, topic)
     kafka.write(topic, values(b"new", 50))
-    with pytest.raises(SourceUnavailable, match=r"deleted and made anew, .*set kafka\.on_lost_offsets to continue"):
+    with pytest.raises(SourceUnavailable, match=r"deleted and created again, .*set kafka\.on_lost_offsets to continue"):
         poll_until(source, lambda *_: False)
 
 
@@ -151,6 +151,86 @@ def test_brokers_that_go_away_while_the_latest_records_are_read_are_noticed(kafk
             monkeypatch.setattr(topics._consumer, "seek", lambda *place: (broker.halt(), seek(*place)))
             with pytest.raises(SourceUnavailable, match="reading the latest records: no broker answers"):
                 list(topics.latest_records(10))
+
+
+def hide_leader(monkeypatch, consumer, lost, when=lambda: True):
+    """Take the leader of one partition from what a client knows: the only broker leads all partitions."""
+    cluster = consumer._cluster
+    find = cluster.leader_for_partition
+    monkeypatch.setattr(cluster, "leader_for_partition", lambda key: -1 if key == lost and when() else find(key))
+
+
+def test_a_partition_without_a_leader_is_waited_for(kafka, opened, caplog):
+    topic = kafka.topic(2)
+    for number in range(2):
+        kafka.write(topic, values(b"v", 5), partition=number)
+    source = opened(topic)
+    with pytest.MonkeyPatch.context() as patch:
+        hide_leader(patch, source._client._consumer, TopicPartition(topic, 1))
+        for _ in range(100):
+            source.poll(100, {})
+            if "reading fails" in caplog.text:
+                break
+        assert "reading fails (LeaderNotAvailableError)" in caplog.text
+    _, records = poll_until(source, lambda _, records: len(records) == 10)
+    assert {each.partition for each in records} == {0, 1}
+
+
+@pytest.mark.parametrize("ask", [KafkaAdmin.beginning_offsets, KafkaAdmin.end_offsets])
+def test_offsets_of_a_partition_without_a_leader_are_unavailable(kafka, monkeypatch, ask):
+    topic = kafka.topic(2)
+    with KafkaAdmin(kafka.settings(topic), {}) as admin:
+        partitions = admin.partitions()
+        hide_leader(monkeypatch, admin._consumer, TopicPartition(topic, 1))
+        with pytest.raises(SourceUnavailable, match="looking up offsets: a partition has no leader"):
+            ask(admin, partitions)
+
+
+def test_a_partition_without_a_leader_for_a_moment_has_its_offset_for_a_time(kafka, monkeypatch):
+    """Its end instead would leave all its records out of a replay."""
+    topic = kafka.topic(2)
+    for number in range(2):
+        kafka.write(topic, values(b"v", 5), partition=number)
+    with KafkaAdmin(kafka.settings(topic), {}) as admin:
+        partitions = admin.partitions()
+        by_time, is_asked = admin._consumer.offsets_for_times, iter([True])
+        asking = []
+        monkeypatch.setattr(
+            admin._consumer, "offsets_for_times", lambda places: (asking.append(places), by_time(places))[1]
+        )
+        hide_leader(
+            monkeypatch, admin._consumer, TopicPartition(topic, 1), lambda: bool(asking) and next(is_asked, False)
+        )
+        assert admin.offsets_for_time(partitions, 0) == dict.fromkeys(partitions, 0)
+
+
+@pytest.mark.parametrize("question", ["beginning_offsets", "committed"])
+def test_lost_offsets_are_found_again_where_the_brokers_did_not_answer_at_first(
+    kafka, opened, monkeypatch, caplog, question
+):
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    kafka.write(topic, values(b"v", 20))
+    source = opened(topic, ranges={here: (0, 20)}, on_lost_offsets="continue")  # without rebalances
+    poll_until(source, lambda _, records: len(records) == 20)
+    assert source.commit({here: Commit(3, "books")})
+    consumer = source._client._consumer
+    ask, outcomes = getattr(consumer, question), iter([errors.KafkaTimeoutError()])
+
+    def fail_once(*places, **options):
+        if (error := next(outcomes, None)) is not None:
+            raise error
+        return ask(*places, **options)
+
+    monkeypatch.setattr(consumer, question, fail_once)
+    asking = KafkaAdminClient(bootstrap_servers=kafka.servers)
+    asking.delete_records({TopicPartition(topic, 0): 7})
+    asking.close()
+    source.seek(here, 5)
+    events, records = poll_until(source, lambda _, records: len(records) == 13)
+    assert "reading fails (KafkaTimeoutError)" in caplog.text
+    assert events == [Assigned({here: Commit(7, "books")}), LostToRetention(here, 5, 6, 7)]
+    assert [each.offset for each in records] == list(range(7, 20))
 
 
 class _Raw(str):

@@ -1,4 +1,4 @@
-"""Offsets on a real Kafka: rebalances, the fence, gaps, retention, topics made anew, restarts."""
+"""Offsets on a real Kafka: rebalances, the fence, gaps, retention, topics created again, restarts."""
 
 from __future__ import annotations
 

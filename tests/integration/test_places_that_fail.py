@@ -132,7 +132,7 @@ def begin_without_dead_letter_topic(made, run):
     for each in BROKEN:  # the first finds the topic missing, the others do not find it any more
         made.kafka.write(made.topic, [each])
         time.sleep(0.05)
-    wait_for(lambda: "dead letters are not taken" in process.text, "the warning")
+    wait_for(lambda: "the dead-letter topic takes no records" in process.text, "the warning")
     return process
 
 
@@ -146,7 +146,7 @@ def test_a_dead_letter_topic_that_is_away_holds_up_nothing_else(source, kafka, r
     kafka.topic(name=made.dead)
     wait_for(lambda: made.committed() == 26, "the dead letters", limit_s=150)
     assert sorted(each.value for each in kafka.read(made.dead)) == sorted(BROKEN)
-    wait_for(lambda: "dead letters are taken again" in process.text, "the news")
+    wait_for(lambda: "the dead-letter topic takes records again" in process.text, "the news")
     process.process.terminate()
     assert process.wait()[0] == 0
     assert sorted(each.value for each in kafka.read(made.dead)) == sorted(BROKEN)
@@ -167,7 +167,7 @@ def test_a_job_stops_within_its_grace_while_the_dead_letter_topic_is_away(source
     process.process.terminate()
     code, text = process.wait(limit_s=15)
     assert code == 0
-    assert "20 dead letters were not written; their records are read again" in text
+    assert "20 dead letters were not written; their records are redelivered" in text
     assert made.committed() == 1
     made.run_to_end()  # which makes the topic
     assert sorted(each.value for each in kafka.read(made.dead)) == sorted(BROKEN)
@@ -200,7 +200,7 @@ def test_a_dead_letter_topic_that_stays_away_halts(source, kafka, run, here):
     kafka.write(made.topic, [b"broken as well"])
     code, text = process.wait()
     assert code == 6
-    assert "dead letters are not taken; the job holds their records for 8 s" in text
+    assert "the dead-letter topic takes no records; the job keeps them for up to 8 s" in text
     assert f"the dead-letter topic {made.dead} has taken no record for 8 s" in text
     assert kafka.committed(made.group)[here(made)].offset == 1
 

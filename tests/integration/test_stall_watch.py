@@ -1,4 +1,4 @@
-"""The watchdog on a real Kafka: `take_up_parked` is taken away, so that kafka-python's own stall stands for those nobody knows yet."""
+"""The watchdog on a real Kafka: without `take_up_parked`, so that kafka-python's own stall stands for unknown stalls."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import replace
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
-from test_stalls import paid, park, read_until, trickle
 
-from pipeline.contracts.values import Assigned, Partition, Revoked, Stalled
-from pipeline.kafka_io import source as kafka_source
+from pipeline.contracts.values import Assigned, Commit, Partition, Revoked, Stalled
+from pipeline.kafka_io import source_client, stall_recovery
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.kafka_io.stall_watch import StallTimes, StallWatch
+from tests.integration.test_stalls import paid, park, read_until, trickle
 
 SOON = StallTimes(look_every_s=0.05, ask_after_s=0.2, seek_after_s=0.2, rebuild_after_s=0.4, rebuild_again_s=2)
 
 
 @pytest.fixture
 def opened(kafka, monkeypatch):
-    """Open sources without the mend; all are closed at the end."""
-    monkeypatch.setattr(kafka_source, "take_up_parked", lambda _: None)
+    """Open sources without the workaround. All are closed at the end."""
+    monkeypatch.setattr(source_client, "take_up_parked", lambda _: None)
     made = []
 
     def make(topic, ranges=None, stall_times=SOON, **more):
@@ -46,8 +46,8 @@ def test_a_new_client_frees_a_partition_that_seeking_does_not(kafka, opened, cap
     assert [type(each) for each in after if not isinstance(each, Stalled)][:2] == [Revoked, Assigned]
     first = next(each.offset for each in records if each.partition == 0)
     assert first == 0  # nothing was committed
-    said = rf"{topic}:0 has stood at offset \d+ for \d+ s though there are records up to 99; "
-    assert re.search(rf"{said}it is read anew from there\n(.*\n)*.*{said}a new client is made", caplog.text)
+    said = rf"{topic}:0 has stood at offset \d+ for \d+ s although it has records up to 99; "
+    assert re.search(rf"{said}seeking to this offset\n(.*\n)*.*{said}making a new client", caplog.text)
 
 
 def test_what_may_be_committed_is_not_read_again_after_a_new_client(kafka, opened):
@@ -55,7 +55,7 @@ def test_what_may_be_committed_is_not_read_again_after_a_new_client(kafka, opene
     kafka.write(topic, [b"v"] * 100, partition=0)
     source = opened(topic, max_poll_records=10)
     park(source, topic, kafka)
-    committable = {Partition(topic, 0): kafka_source.Commit(10, ""), Partition(topic, 1): kafka_source.Commit(1, "")}
+    committable = {Partition(topic, 0): Commit(10, ""), Partition(topic, 1): Commit(1, "")}
     records, until = [], time.monotonic() + 60
     while {each.offset for each in records if not each.partition} < set(range(10, 100)):
         assert time.monotonic() < until
@@ -85,12 +85,12 @@ def test_seeking_frees_what_it_can(kafka, opened, caplog):
     source = opened(topic, ranges={Partition(topic, 0): (0, 25)}, stall_times=no_rebuild)
     read_until(source, lambda _, records: len(records) == 5)
     source.seek(Partition(topic, 0), 5)
-    source._consumer._subscription.assignment[TopicPartition(topic, 0)]._awaiting_validation = True
+    source._client._consumer._subscription.assignment[TopicPartition(topic, 0)]._awaiting_validation = True
     kafka.write(topic, [b"v"] * 20)
     events, records = read_until(source, lambda _, records: len(records) == 20)
     assert Stalled(Partition(topic, 0)) in events
     assert [each.offset for each in records] == list(range(5, 25))
-    assert "it is read anew from there" in caplog.text
+    assert "seeking to this offset" in caplog.text
 
 
 def test_a_partition_that_only_the_client_takes_for_paused_is_freed(kafka, opened):
@@ -98,7 +98,7 @@ def test_a_partition_that_only_the_client_takes_for_paused_is_freed(kafka, opene
     kafka.write(topic, [b"v"] * 5)
     source = opened(topic, ranges={Partition(topic, 0): (0, 25)})
     read_until(source, lambda _, records: len(records) == 5)
-    source._consumer.pause(TopicPartition(topic, 0))
+    source._client._consumer.pause(TopicPartition(topic, 0))
     kafka.write(topic, [b"v"] * 20)
     events, _ = read_until(source, lambda _, records: len(records) == 20)
     assert Stalled(Partition(topic, 0)) in events
@@ -145,8 +145,8 @@ def test_an_open_transaction_is_no_stall(kafka, opened, caplog):
 
 
 def test_a_job_that_stalls_again_and_again_reports_everything_once(source, kafka, monkeypatch):
-    monkeypatch.setattr(kafka_source, "take_up_parked", lambda _: None)
-    monkeypatch.setattr(kafka_source, "StallWatch", lambda now_s, _times: StallWatch(now_s, SOON))
+    monkeypatch.setattr(source_client, "take_up_parked", lambda _: None)
+    monkeypatch.setattr(stall_recovery, "StallWatch", lambda now_s, _times: StallWatch(now_s, SOON))
     made = source(2, limits={"unfinished": 300})
     busy = Partition(made.topic, 0)
     kafka.write(made.topic, [paid(number) for number in range(2_000)], partition=0)

@@ -58,7 +58,7 @@ def park(source, topic, kafka):
         kafka.write(topic, [b"trickle"], partition=1)
         _, quiet = read_until(source, is_of(1))
         source.resume([here])
-        if TopicPartition(*here) in source._consumer._fetcher._paused_partition_records:
+        if TopicPartition(*here) in source._client._consumer._fetcher._paused_partition_records:
             return [*busy, *quiet]
         source.seek(here, 0)  # the group was rebalanced meanwhile
     raise AssertionError("its records are not parked")
@@ -160,10 +160,12 @@ def test_a_truncation_is_not_lost_to_the_one_who_asks_for_the_lag(kafka, opened)
     topic = kafka.topic(1)
     here = Partition(topic, 0)
     kafka.write(topic, [b"v"] * 20)
-    source = opened(topic, on_lost_offsets="continue")
+    source = opened(topic, ranges={here: (0, 20)}, on_lost_offsets="continue")  # without rebalances
     read_until(source, lambda _, records: len(records) == 20)
     key = TopicPartition(*here)
-    source._consumer._fetcher._cached_log_truncation = errors.LogTruncationError({key: OffsetAndMetadata(15, "", 0)})
+    source._client._consumer._fetcher._cached_log_truncation = errors.LogTruncationError(
+        {key: OffsetAndMetadata(15, "", 0)}
+    )
     assert source.lag() == {here: 0}
     events, _ = read_until(source, lambda _, records: len(records) == 5)
     assert LostToRetention(here, 15, 14, 15) in events
@@ -174,10 +176,12 @@ def test_a_paused_partition_that_was_truncated_begins_anew_without_the_pause(kaf
     topic = kafka.topic(1)
     here = Partition(topic, 0)
     kafka.write(topic, [b"v"] * 20)
-    source = opened(topic, on_lost_offsets="continue")
+    source = opened(topic, ranges={here: (0, 25)}, on_lost_offsets="continue")  # without rebalances
     read_until(source, lambda _, records: len(records) == 20)
     source.pause([here])
     key = TopicPartition(*here)
-    source._consumer._fetcher._cached_log_truncation = errors.LogTruncationError({key: OffsetAndMetadata(15, "", 0)})
+    source._client._consumer._fetcher._cached_log_truncation = errors.LogTruncationError(
+        {key: OffsetAndMetadata(15, "", 0)}
+    )
     _, records = read_until(source, lambda _, records: len(records) == 5)
     assert [each.offset for each in records] == list(range(15, 20))

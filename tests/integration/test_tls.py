@@ -114,7 +114,10 @@ def test_what_does_not_fit_is_said(secured, made, wrong):
         source.sections["kafka"]["bootstrap_servers"] = at.replace("localhost", "127.0.0.1")
     code, text = run(source)
     assert code == 3
-    assert "its certificate is not trusted (ca_file, check_hostname) or ours not taken" in text
+    assert (
+        "the certificate of the broker is not trusted (ca_file, check_hostname) or that of the client is refused"
+        in text
+    )
 
 
 @pytest.mark.kafka

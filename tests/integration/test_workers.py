@@ -147,7 +147,7 @@ def test_a_second_signal_leaves_at_once(source, kafka, run, stand_in):
     assert command.process.poll() is None  # it waits for what is in flight
     command.process.send_signal(signal.SIGINT)
     assert command.process.wait(timeout=120) == 130
-    assert "left at once" in command.text()
+    assert "ended at once" in command.text()
 
 
 def test_a_worker_that_starts_while_brokers_are_away_waits_for_them(source, kafka, run, stand_in, tmp_path):

@@ -1,4 +1,4 @@
-"""The dedup stores as the tests meet them: each kind opened for several owners, and a Redis server of our own."""
+"""The dedup stores of the tests: each kind opened for several owners, and a Redis server of the tests."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def open_lmdb(folder: Path, owner: str = "a", now_ms: int = NOW, **more: Any) ->
 
 
 def serve_lmdb(pipe: Connection) -> None:
-    """A process with one LMDB store: LMDB allows one opening a process, so every second owner lives in one of these."""
+    """A process with one LMDB store. LMDB allows a process to open a store once, so every other owner has a process of its own."""
     round_mover.LEAST_SLICE = 2  # so that a few keys are moved in many steps
     store: LmdbStore | None = None
     while (request := pipe.recv()) is not None:
@@ -76,7 +76,7 @@ class MemoryStores:
 
 
 class LmdbStores:
-    """One folder; owner "a" in this process, every other in a process of its own."""
+    """One folder. Owner "a" is in this process, every other owner in a process of its own."""
 
     def __init__(self, folder: Path, pipe: Connection) -> None:
         self._base, self._pipe, self._turn = folder, pipe, 0
@@ -113,7 +113,7 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A redis-server or valkey-server of our own, on loopback, in a temporary folder."""
+    """A redis-server or valkey-server of the tests, on loopback, in a temporary folder."""
 
     def __init__(self, *options: str) -> None:
         program = shutil.which("redis-server") or shutil.which("valkey-server")

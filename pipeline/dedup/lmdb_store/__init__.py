@@ -1,1 +1,1 @@
-"""The embedded dedup store: one folder that the worker processes of a host share."""
+"""The embedded dedup store: a folder that the worker processes of one host share."""

@@ -1,4 +1,4 @@
-"""LMDB environments: how one is opened, and one whose memory map grows with what is in it."""
+"""LMDB environments: how one is opened, and one whose memory map grows with its content."""
 
 from __future__ import annotations
 
@@ -10,49 +10,56 @@ from typing import Any
 import lmdb
 
 from pipeline.dedup.lmdb_store.faults import damaged
-from pipeline.dedup.lmdb_store.folder import set_aside
+from pipeline.dedup.lmdb_store.folder import allocate
 from pipeline.errors import StoreUnavailable
 
+Transaction = Any
+"""An `lmdb.Transaction`; the package has no types."""
+
 FIRST_BYTES = 16 << 20
-"""Size of a growing map at first; doubled whenever it is full, up to `dedup.max_size`."""
+"""The first size of a growing map. The size doubles each time the map is full, up to `dedup.max_size`."""
 
 LOCK_BYTES = 64 << 10
-"""Size of LMDB's lock file: slots for a thousand processes."""
+"""The size of LMDB's lock file: slots for a thousand processes."""
 
 
 def open_environment(path: Path, **options: Any) -> Any:
-    """Open the environment in a folder. Raises what LMDB raises, and OSError."""
-    # The lock file is mapped as well. Never opened later: closing any file of it would end the locks that this process holds on it.
+    """Return the opened environment of a folder.
+
+    Raises:
+        lmdb.Error, OSError: the environment cannot be opened.
+    """
+    # The lock file is mapped too. It is not opened later: closing a file descriptor of it would end the locks that this process holds on it.
     if not (lock := path / "lock.mdb").exists():
-        set_aside(lock, LOCK_BYTES)
+        allocate(lock, LOCK_BYTES)
     return lmdb.open(str(path), mode=0o600, **options)
 
 
 def first_map_bytes(max_bytes: int) -> int:
-    """Return the size at which a map begins that may grow to `max_bytes`."""
+    """Return the first size of a map that may grow to `max_bytes`."""
     return min(FIRST_BYTES, max_bytes)
 
 
 class GrowingEnvironment:
-    """An open environment whose map is doubled when it is full, by whichever process finds it so."""
+    """An open environment. The process that finds the map full doubles it."""
 
     def __init__(self, environment: Any, store: Path, folder: Path, max_bytes: int) -> None:
-        """Take the environment in `folder`, of the store that messages name.
+        """Wrap the environment of `folder`. Error messages name `store`.
 
         Raises:
-            StoreUnavailable: its file is shorter than it says.
+            StoreUnavailable: its file is shorter than its header says.
         """
         self._environment = environment
         self._store = store
         self._max_bytes = max_bytes
-        # A page beyond the file's end could not be read without being killed by the kernel.
+        # The kernel kills a process that reads a page beyond the end of the file.
         stored_bytes = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
         if stored_bytes > (folder / "data.mdb").stat().st_size:
             raise damaged(store, "its file is cut short")
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
-        """Begin a transaction that reads."""
+        """Yield a read transaction."""
         try:
             transaction = self._environment.begin()
         except lmdb.MapResizedError:  # another process has made the map larger
@@ -62,10 +69,10 @@ class GrowingEnvironment:
             yield transaction
 
     def change(self, work: Callable[[Any], int]) -> int:
-        """Do the work in a transaction that writes, again from the start where the map had to grow, and return its result.
+        """Run `work` in a write transaction, and return its result. If the map must grow, `work` runs again from the start.
 
         Raises:
-            StoreUnavailable: the map is as large as it may be.
+            StoreUnavailable: the map is full and has its largest size.
         """
         while True:
             try:

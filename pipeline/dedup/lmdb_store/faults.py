@@ -1,4 +1,4 @@
-"""What LMDB and the file system say of a store, as a sentence that names its folder and what to do."""
+"""Errors of LMDB and of the file system, as messages that name the folder and the remedy."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _DAMAGED = (
 
 
 @contextmanager
-def explained(store: Path, verb: str) -> Iterator[None]:
-    """Turn what LMDB and the file system raise into `StoreUnavailable`. `verb` is what was done: "opened", "written"."""
+def store_errors(store: Path, verb: str) -> Iterator[None]:
+    """Raise `StoreUnavailable` for the errors of LMDB and of the file system. `verb` names the action in the message: "opened" or "written"."""
     try:
         yield
     except lmdb.MapFullError:
@@ -35,21 +35,21 @@ def explained(store: Path, verb: str) -> Iterator[None]:
         ) from None
     except (lmdb.ReadonlyError, lmdb.LockError, PermissionError) as error:
         raise StoreUnavailable(
-            f"the dedup store in {store} cannot be {verb}: {_text(error)}; it must be writable for this user"
+            f"the dedup store in {store} cannot be {verb}: {_text(error)}; this user must be able to write to it"
         ) from None
     except _DAMAGED as error:
         raise damaged(store, _text(error)) from None
     except (lmdb.Error, OSError) as error:
         raise StoreUnavailable(
-            f"the dedup store in {store} cannot be {verb}: {_text(error)}; is the disk full, or dedup.path no folder?"
+            f"the dedup store in {store} cannot be {verb}: {_text(error)}; check that the disk has room and that dedup.path is a folder"
         ) from None
 
 
 def damaged(store: Path, found: str) -> StoreUnavailable:
-    """Make the error for a store that cannot be read."""
+    """Return the error for a store that cannot be read. `found` says what is wrong with it."""
     return StoreUnavailable(
-        f"the dedup store in {store} is damaged or no dedup store: {found}; restore it, or point dedup.path at an empty folder "
-        "(what was reported is then no longer known)"
+        f"the dedup store in {store} is damaged, or is not a dedup store: {found}; restore it, or set dedup.path to an empty folder "
+        "(the store then no longer knows which messages were reported)"
     )
 
 

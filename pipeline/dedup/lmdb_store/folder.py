@@ -1,7 +1,7 @@
-"""The folder of an LMDB store: what lies where, who opens it, and what a crash of the machine leaves behind.
+"""The folder of an LMDB store: its files, who opens it, and the files that a crash of the machine leaves.
 
 <folder>/opening.lock   held while a process opens the store
-<folder>/confirmed/     the durable table of what was reported
+<folder>/confirmed/     the durable table of confirmed entries
 <folder>/boot-<id>-2/   claims, leases, recent confirmations and journals of one boot of the machine
 """
 
@@ -19,21 +19,21 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _UNKNOWN_BOOT = "unknown"
 
 LAYOUT = 2
-"""Of the tables of a boot. What another version left is taken in as a former boot's: the journals of all are the same."""
+"""The version of the tables of one boot. Tables of another version count as those of a former boot: all versions have the same journals."""
 
 _open_here: set[Path] = set()
-"""Folders open in this process. LMDB's locks belong to the process, so opening one twice would break them."""
+"""The folders that are open in this process. LMDB's locks belong to the process: opening a folder twice would break them."""
 
 
 class StoreFolder:
-    """One store's folder, made if it is missing. One at a time in a process, until `close`."""
+    """The folder of one store, created if it is missing. A process may have it open once, until `close`."""
 
     def __init__(self, path: Path) -> None:
-        """Make the folder.
+        """Create the folder, if it is missing.
 
         Raises:
-            StoreUnavailable: it is open in this process already.
-            OSError: it cannot be made.
+            StoreUnavailable: the folder is open in this process already.
+            OSError: the folder cannot be created.
         """
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path.resolve()
@@ -44,13 +44,13 @@ class StoreFolder:
         _open_here.add(self.path)
         boot = _boot_id()
         self.survives_only_this_boot = boot != _UNKNOWN_BOOT
-        """Whether what lies in `recent` is told apart from what another boot left. If not, it must be written through to the disk."""
+        """Whether `recent` belongs to this boot only. If the boot is unknown, `recent` must be flushed to the disk."""
         self.confirmed = self.path / "confirmed"
         self.recent = self.path / f"boot-{boot}-{LAYOUT}"
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Keep other processes from opening the store meanwhile. Ends with the process, too."""
+        """Lock the store against other processes that open it. The lock also ends with the process."""
         lock = os.open(self.path / "opening.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -60,25 +60,29 @@ class StoreFolder:
         finally:
             os.close(lock)
 
-    def demand_room(self, size: int) -> None:
-        """Raise OSError unless the disk has `size` bytes left: a process that finds out by writing to a mapped file is killed."""
+    def require_room(self, size: int) -> None:
+        """Check that the disk has `size` bytes left: the kernel kills a process that writes to a mapped file without room.
+
+        Raises:
+            OSError: the disk has less room.
+        """
         probe = self.path / "room.probe"
         try:
-            set_aside(probe, size)
+            allocate(probe, size)
         finally:
             probe.unlink(missing_ok=True)
 
     def former_boots(self) -> list[Path]:
-        """Return the folders that former boots of the machine left. Nothing runs in them any more."""
+        """Return the folders of former boots of the machine. No process uses them any more."""
         return sorted(path for path in self.path.glob("boot-*") if path != self.recent and path.is_dir())
 
     def close(self) -> None:
-        """Let this process open the folder again."""
+        """Allow this process to open the folder again."""
         _open_here.discard(self.path)
 
 
-def set_aside(path: Path, size: int) -> None:
-    """Give a file, made if it is missing, its `size` bytes on the disk, where the system can. What is in it stays.
+def allocate(path: Path, size: int) -> None:
+    """Allocate `size` bytes on the disk for a file, where the system can. A missing file is created; the content of an existing one stays.
 
     Raises:
         OSError: the disk is full.

@@ -1,8 +1,8 @@
-"""The journal of confirmations: what makes them durable at the price of one sequential write.
+"""The journal of confirmations. It makes them durable with one sequential write.
 
-Each process appends to a file of its own. The file belongs to a round (see `lmdb_store`); once everything of a round is in the durable
-table, its files go. A file is read only after a crash of the machine. It is a row of frames, each with a checksum, so that a tail that
-never reached the disk is recognised.
+Each process appends to a file of its own. A file belongs to one round (see `recent_tables`). It is removed once all entries of the round are in
+the durable table. It is read only after a crash of the machine. A file is a sequence of frames, each with a checksum, so that a last frame that
+did not reach the disk is recognised.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _MAGIC = b"L2MJ"
 _HEADER = struct.Struct(">4sII")  # magic, entries, CRC-32 of the entries
 _ENTRY_BYTES = KEY_BYTES + LAYOUT.size
 _SUFFIX = ".journal"
-_flush = getattr(os, "fdatasync", os.fsync)  # not every POSIX system has the first
+_flush = getattr(os, "fdatasync", os.fsync)  # not every POSIX system has fdatasync
 
 
 class Journal:
-    """One process's journal. Not open until the first append."""
+    """The journal of one process. The first append opens it."""
 
     def __init__(self, folder: Path, owner: bytes) -> None:
         self._folder = folder
@@ -35,7 +35,7 @@ class Journal:
         self._unsynced = False
 
     def append(self, round_number: int, entries: bytes) -> None:
-        """Write entries, key and value in a row, to the file of a round. Durable at the next `sync`.
+        """Write entries (key and value, one after the other) to the file of a round. They are durable after the next `sync`.
 
         Raises:
             OSError: the disk is full or broken; the file then ends before these entries.
@@ -54,13 +54,13 @@ class Journal:
         self._end += len(frame)
 
     def sync(self) -> None:
-        """Return once everything appended survives a crash of the machine."""
+        """Flush the appended entries to the disk: they then survive a crash of the machine."""
         if self._unsynced:
             _flush(self._file)
             self._unsynced = False
 
     def close(self) -> None:
-        """Make durable what was appended, and close. Safe to call twice."""
+        """Flush the appended entries, and close. Safe to call twice."""
         if self._file >= 0:
             try:
                 self.sync()
@@ -76,20 +76,20 @@ class Journal:
         self._end = os.fstat(self._file).st_size
         folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.fsync(folder)  # or the file's name might not survive
+            os.fsync(folder)  # without it the name of the file might not survive a crash
         finally:
             os.close(folder)
 
 
 def forget_rounds(folder: Path, before: int) -> None:
-    """Remove the files of all rounds before one."""
+    """Remove the files of all rounds before `before`."""
     for path in _files(folder):
         if _round_of(path) < before:
             path.unlink(missing_ok=True)
 
 
 def read_journals(folder: Path, at_once: int) -> Iterator[dict[bytes, bytes]]:
-    """Yield the entries of every intact frame, in the order of rounds, about `at_once` at a time; of equal keys the one that ends last.
+    """Yield the entries of all intact frames, in the order of rounds, about `at_once` at a time. Of equal keys the entry that expires last counts.
 
     Raises:
         OSError: a file cannot be read.
@@ -102,7 +102,7 @@ def read_journals(folder: Path, at_once: int) -> Iterator[dict[bytes, bytes]]:
                     key, value = body[at : at + KEY_BYTES], body[at + KEY_BYTES : at + _ENTRY_BYTES]
                     if (
                         value[:8] >= entries.get(key, NEVER)[:8]
-                    ):  # another process may have been later in the same round
+                    ):  # another process may have confirmed the key later in the same round
                         entries[key] = value
                 if len(entries) >= at_once:
                     yield entries

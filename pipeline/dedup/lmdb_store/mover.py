@@ -1,4 +1,4 @@
-"""Moves recent confirmations to the durable table, a slice at a time, whichever process's turn it is."""
+"""Moves recent confirmations to the durable table, one slice at a time. Any process of the host may move the next slice."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ ROUND_MS = 10_000
 ROUND_ENTRIES = 50_000
 
 MOST_RECENT = 150_000
-"""Confirmations of one round beyond which `confirm` itself moves the round before, if sweeping does not keep up. The more, the fewer pages of
-the durable table are written; but every process keeps two rounds in memory, at about 180 bytes an entry."""
+"""The largest number of confirmations in one round. Beyond it `confirm` itself moves the round before, if sweeping does not keep up. A larger
+number writes fewer pages of the durable table, but every process keeps two rounds in memory, at about 180 bytes an entry."""
 
 SLICES = 16
 LEAST_SLICE = 4_000
-"""A frozen round is moved in so many slices, unless it is small or the current one fills faster. A slice is a range of keys, so it touches
-few pages of the durable table."""
+"""The least number of entries in a slice. A frozen round is moved in `SLICES` slices, or fewer if it is small or the current round fills faster.
+A slice is a range of keys, so it changes few pages of the durable table."""
 
 
 class ChangeDurable(Protocol):
-    """Runs work in one durable transaction, again if the map had to grow."""
+    """Runs work in one transaction of the durable table. If the map must grow, the work runs again."""
 
     def __call__(self, work: Callable[[Any], int]) -> int:
-        """Return what the work returned, once it is on the disk."""
+        """Return the result of the work, once its changes are on the disk."""
         ...
 
 
 class RoundMover:
-    """Ends rounds and moves what is frozen."""
+    """Ends rounds, and moves the frozen round to the durable table."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class RoundMover:
         change: ChangeDurable,
         journals: Path,
     ) -> None:
-        """`environment` holds `tables`; `change` writes to `confirmed`; `journals` is the folder of this boot's journals."""
+        """Begin. `environment` holds `tables`, `change` writes to `confirmed`, and `journals` is the folder of the journals of this boot."""
         self._environment = environment
         self._tables = tables
         self._entries = entries
@@ -55,19 +55,19 @@ class RoundMover:
         self._journals = journals
 
     def move_if_due(self, now_ms: int) -> int:
-        """Take one step, unless a process did so less than `EVERY_MS` ago. Returns how many entries were left behind as expired."""
+        """Move a slice or begin a round, unless a process did so less than `EVERY_MS` ago. Return the number of entries not moved since they expired."""
         state = self._look()
-        gathered = len(self._entries)
+        current = len(self._entries)
         if 0 <= now_ms - state.moved_ms < EVERY_MS:
             return 0
         if state.is_moved:
-            if gathered >= ROUND_ENTRIES or (gathered and not 0 <= now_ms - state.began_ms < ROUND_MS):
+            if current >= ROUND_ENTRIES or (current and not 0 <= now_ms - state.began_ms < ROUND_MS):
                 self._begin_round(state, now_ms)
             return 0
         return self._move_slice(now_ms)
 
     def move_if_full(self, now_ms: int) -> None:
-        """Freeze the current round if it holds too much, once what was frozen before is moved."""
+        """Move the frozen round and freeze the current one, if the current one has more than `MOST_RECENT` entries."""
         if len(self._entries) <= MOST_RECENT:
             return
         target = self._look().number + 1
@@ -91,7 +91,7 @@ class RoundMover:
         forget_rounds(self._journals, following.number - 1)
 
     def _slice_size(self, state: Round) -> int:
-        """A frozen round is moved by the time the current one is full."""
+        """Return the size of the next slice: the frozen round must be moved by the time the current one is full."""
         frozen, unmoved = self._entries.frozen, self._entries.unmoved(state)
         due = int(frozen * len(self._entries) / MOST_RECENT) - (frozen - unmoved)
         return max(LEAST_SLICE, frozen // SLICES, due)
@@ -100,7 +100,7 @@ class RoundMover:
         steps: list[tuple[Round, Round]] = []
 
         def move(changing: Any) -> int:
-            # Looked up under the durable table's lock: no process can put an older round's entries over a newer's.
+            # This runs under the lock of the durable table, so that no process can write entries of an older round over those of a newer one.
             state = self._look()
             entries = [] if state.is_moved else self._entries.next_unmoved(state, self._slice_size(state))
             ended = end_of(now_ms)

@@ -1,6 +1,6 @@
-"""What was confirmed lately on this host, by whichever process, in this one's memory: a copy of the logs of the current and the frozen round.
+"""The recent confirmations of all processes of this host, in the memory of this process: a copy of the logs of the current and the frozen round.
 
-A look-up here costs a fraction of one in a tree on disk. Each process reads what the others wrote since it looked last.
+A look-up here costs a fraction of a look-up in a tree on disk. Each process reads the parts that other processes wrote since its last look.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from pipeline.dedup.entry import KEY_BYTES
-from pipeline.dedup.lmdb_store.recent_tables import ENTRY, RecentTables, Round, Transaction
+from pipeline.dedup.lmdb_store.environment import Transaction
+from pipeline.dedup.lmdb_store.recent_tables import ENTRY, RecentTables, Round
 
 
 class RecentEntries:
-    """Key to entry, by round. True for a transaction once `catch_up` was called in it."""
+    """Key to entry, by round. It is up to date for a transaction once `catch_up` was called in it."""
 
     def __init__(self, tables: RecentTables) -> None:
         self._tables = tables
@@ -21,20 +22,20 @@ class RecentEntries:
         self._last = 0  # the last part read of the current round's log
         self._current: dict[bytes, bytes] = {}
         self._frozen: dict[bytes, bytes] = {}
-        # The frozen entries in a row by key, made when first asked for: moving them goes through memory once.
+        # The frozen entries as one block sorted by key, made at the first request: each move then reads one range of it.
         self._sorted = b""
 
     def __len__(self) -> int:
-        """Count the keys of the current round."""
+        """Return the number of keys in the current round."""
         return len(self._current)
 
     @property
     def frozen(self) -> int:
-        """How many keys the frozen round holds."""
+        """The number of keys in the frozen round."""
         return len(self._frozen)
 
     def catch_up(self, transaction: Transaction, state: Round) -> None:
-        """Read what was confirmed since, by this process or another."""
+        """Read the confirmations since the last call, of all processes."""
         if state.number != self._round:
             before, read_to = (self._current, self._last) if state.number == self._round + 1 else ({}, 0)
             self._tables.read_log(transaction, state.number - 1, read_to, before)
@@ -43,23 +44,23 @@ class RecentEntries:
         self._last = self._tables.read_log(transaction, state.number, self._last, self._current)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the entries under those of the keys that were confirmed in the two rounds; of two entries the newer."""
+        """Return the entries of the keys that were confirmed in the two rounds. Of two entries the newer one counts."""
         frozen, current = self._frozen, self._current
         found = {key: frozen[key] for key in frozen.keys() & keys}
         found.update([(key, current[key]) for key in current.keys() & keys])
         return found
 
     def add(self, part: int, entries: Mapping[bytes, bytes]) -> None:
-        """Take in what this process has written as that part of the log, which is the one after the last it read."""
+        """Add the entries that this process wrote as part `part` of the log, which is the part after the last one read."""
         self._current.update(entries)
         self._last = part
 
     def unmoved(self, state: Round) -> int:
-        """Count the frozen entries that are still to be moved."""
+        """Return the number of frozen entries that are not moved yet."""
         return len(self._frozen) - self._moved(state)
 
     def next_unmoved(self, state: Round, most: int) -> list[tuple[bytes, bytes]]:
-        """Return the next of them, sorted, at most so many."""
+        """Return the next frozen entries that are not moved yet, sorted by key, at most `most`."""
         moved = self._moved(state)
         return list(ENTRY.iter_unpack(self._sorted[moved * ENTRY.size : (moved + most) * ENTRY.size]))
 

@@ -1,12 +1,13 @@
 """The embedded dedup store: one folder, shared by all processes of one host.
 
-What must survive the machine is in the durable table and the journals; what need only survive a process is in the tables of this boot
-(`recent_tables`). `confirm` appends to the log there and to the journal, `sync` flushes the journal: small sequential writes, whatever
-the size of the store. `sweep` moves recent confirmations to the durable table in large sorted slices, since writing single
-batches there costs a page, and waits for the disk, for each key. After a crash of the machine, opening the store reads the journals.
+Confirmations must survive a crash of the machine: they are in the durable table and in the journals. Claims and leases must only survive a
+process: they are in the tables of this boot (`recent_tables`). `confirm` appends to a log there and to the journal, and `sync` flushes the
+journal: both are small sequential writes, whatever the size of the store. `sweep` moves recent confirmations to the durable table in large sorted
+slices: writing each batch there would write one page, and wait for the disk, for each key. After a crash of the machine, opening the store reads
+the journals.
 
-The durable table is opened with LMDB's full flushing, which keeps it intact through any crash. The tables of this boot are written
-through a memory map without flushing: the death of a process leaves them intact, and after the machine's they are not read.
+LMDB flushes each change of the durable table, so a crash leaves it intact. The tables of this boot are written through a memory map without
+flushing: a process that dies leaves them intact, and after a crash of the machine they are not read.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contracts.values import Claim, ClaimResult
-from pipeline.dedup.entry import answer, confirmed_entries, owner_number
+from pipeline.dedup.entry import confirmed_entries, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
 from pipeline.dedup.lmdb_store import recent_tables
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
 from pipeline.dedup.lmdb_store.environment import GrowingEnvironment, first_map_bytes, open_environment
-from pipeline.dedup.lmdb_store.faults import explained
-from pipeline.dedup.lmdb_store.folder import StoreFolder, set_aside
+from pipeline.dedup.lmdb_store.faults import store_errors
+from pipeline.dedup.lmdb_store.folder import StoreFolder, allocate
 from pipeline.dedup.lmdb_store.journal import Journal, read_journals
 from pipeline.dedup.lmdb_store.mover import RoundMover
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
@@ -33,24 +34,24 @@ from pipeline.dedup.lmdb_store.recent_tables import RecentTables
 from pipeline.errors import StoreUnavailable
 
 RECENT_BYTES = 128 << 20
-"""Room for the tables of one boot. The same in every process, since a smaller map would cut the others' file; and set aside on the disk at
-once, since the kernel kills a process that writes to a map for which the disk has no room."""
+"""The size of the tables of one boot. It is the same in every process, since a smaller map would shorten the file of the others. It is allocated
+on the disk at once, since the kernel kills a process that writes to a map for which the disk has no room."""
 
 OPENING_BYTES = 1 << 20
-"""Room demanded for the small files."""
+"""The free disk space that the small files need."""
 
 SWEPT_AT_ONCE = 2_000
 RECOVERED_AT_ONCE = 50_000
 
 
 class LmdbStore:
-    """A `DedupStore` in a folder of a local disk. Open it once a process, and not across a fork."""
+    """A `DedupStore` in a folder of a local disk. A process may open it once, and must not use it after a fork."""
 
     def __init__(self, folder: Path, owner: str, *, keep_ms: int, lease_ms: int, max_bytes: int, now_ms: int) -> None:
-        """Open the store, or make it. Waits while another process opens it.
+        """Open the store, or create it. Waits while another process opens it.
 
         Raises:
-            StoreUnavailable: the folder cannot be made, read or written, is open in this process, or holds something else.
+            StoreUnavailable: the folder cannot be created, read or written, is open in this process, or is not a dedup store.
         """
         self._path = folder
         self._owner = owner_number(owner)
@@ -58,20 +59,20 @@ class LmdbStore:
         self._lease_ms = lease_ms
         self._max_bytes = max(max_bytes // mmap.PAGESIZE, 16) * mmap.PAGESIZE
         self._environments: list[Any] = []
-        self._round = 0  # what was current when `claim` asked last
+        self._round = 0  # the current round at the last `claim`
         self._is_open = True
-        with explained(self._path, "opened"):
+        with store_errors(self._path, "opened"):
             self._folder = StoreFolder(folder)
             self._journal = Journal(self._folder.recent, self._owner)
             try:
                 with self._folder.opening():
                     is_new = not (self._folder.recent / "data.mdb").exists()
-                    self._folder.demand_room(OPENING_BYTES + RECENT_BYTES * is_new)
+                    self._folder.require_room(OPENING_BYTES + RECENT_BYTES * is_new)
                     self._open_durable()
                     self._recover()
                     self._open_recent()
                     if is_new:
-                        set_aside(self._folder.recent / "data.mdb", RECENT_BYTES)
+                        allocate(self._folder.recent / "data.mdb", RECENT_BYTES)
                 self.renew(now_ms)
             except BaseException:
                 self._close_files()
@@ -80,74 +81,74 @@ class LmdbStore:
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
-        """Answer each claim, in order. The lock on the tables of this boot keeps other processes out until all are answered."""
+        """Return the answers to the claims, in order. The lock on the tables of this boot stops other processes until all claims have an answer."""
         if not claims:
             return []
         keys = sorted({claim.key for claim in claims})
-        with explained(self._path, "written"):
-            confirmed = self._look_up(keys)  # before the lock, since it is the longest part
+        with store_errors(self._path, "written"):
+            confirmed = self._look_up(keys)  # before the lock, since this takes the longest
             with self._recent.begin(write=True) as changing:
                 state = self._tables.round(changing)
                 if state.number != self._round:
-                    # A round has ended, perhaps since `confirmed` was read: what it held is in the durable table only now.
+                    # A round was moved to the durable table, perhaps after `confirmed` was read: its entries are only there now.
                     confirmed = self._look_up(keys)
                     self._round = state.number
                 self._entries.catch_up(changing, state)
                 confirmed.update(self._entries.get(keys))
-                results, granted = answer(claims, self._tables.held(changing, keys, now_ms), confirmed, now_ms)
+                results, granted = resolve_claims(claims, self._tables.held(changing, keys, now_ms), confirmed, now_ms)
                 self._tables.hold(changing, granted, self._owner)
         return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Mark as reported. The claims end in the same transaction, so that at every moment one of the two is there."""
+        """Mark the messages as reported. The same transaction ends their claims, so that at every moment the claim or the confirmation exists."""
         if not claims:
             return
         entries = confirmed_entries(claims, now_ms + self._keep_ms)
-        with explained(self._path, "written"):
+        with store_errors(self._path, "written"):
             with self._recent.begin(write=True) as changing:
                 state = self._tables.round(changing)
                 self._entries.catch_up(changing, state)
                 written = b"".join([key + value for key, value in entries.items()])
                 self._journal.append(state.number, written)
                 part = self._tables.append(changing, state, written)
-                self._tables.let_go(changing, entries, self._owner)
+                self._tables.release(changing, entries, self._owner)
             self._entries.add(part, entries)
             self._mover.move_if_full(now_ms)
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Give claims back."""
+        """Release the claims without a report."""
         if claims:
-            with explained(self._path, "written"), self._recent.begin(write=True) as changing:
-                self._tables.let_go(changing, {claim.key for claim in claims}, self._owner)
+            with store_errors(self._path, "written"), self._recent.begin(write=True) as changing:
+                self._tables.release(changing, {claim.key for claim in claims}, self._owner)
 
     def renew(self, now_ms: int) -> None:
-        """Keep the lease: one write, whatever the number of claims."""
-        with explained(self._path, "written"), self._recent.begin(write=True) as changing:
+        """Renew the lease. This is one write, whatever the number of claims."""
+        with store_errors(self._path, "written"), self._recent.begin(write=True) as changing:
             self._tables.renew(changing, self._owner, now_ms + self._lease_ms)
 
     def sync(self) -> None:
         """Flush the journal."""
-        with explained(self._path, "written"):
+        with store_errors(self._path, "written"):
             self._journal.sync()
 
     def sweep(self, now_ms: int) -> int:
-        """Move a slice of the recent confirmations, and forget what expired or lapsed in a bounded stretch of the tables."""
-        with explained(self._path, "written"):
+        """Move a slice of the recent confirmations, and delete expired entries and orphaned claims, at most 2,000 of each. Return the number of entries deleted."""
+        with store_errors(self._path, "written"):
             for environment in self._environments:
-                environment.reader_check()  # slots of processes that died keep old pages from being used again
+                environment.reader_check()  # free the slots of dead processes, which keep LMDB from using old pages again
             forgotten = self._mover.move_if_due(now_ms) + self._forget_expired(now_ms)
             with self._recent.begin() as reading:
-                lapsed, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
-            if lapsed or orphans:
+                ended, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
+            if ended or orphans:
                 with self._recent.begin(write=True) as changing:
-                    self._tables.bury(changing, lapsed, orphans, now_ms)
+                    self._tables.delete_orphans(changing, ended, orphans, now_ms)
         return forgotten
 
     def close(self) -> None:
-        """End the lease, which releases every claim still held, and close."""
+        """End the lease, which releases all claims of this owner, and close."""
         if not self._is_open:
             return
-        with explained(self._path, "written"):
+        with store_errors(self._path, "written"):
             try:
                 with self._recent.begin(write=True) as changing:
                     self._tables.end_lease(changing, self._owner)
@@ -188,12 +189,12 @@ class LmdbStore:
         if found != confirmed_table.FORMAT:
             raise StoreUnavailable(
                 f"the dedup store in {self._path} has the format {found[:40]!r}, and this version of log2mq writes "
-                f"{confirmed_table.FORMAT!r}; point dedup.path at an empty folder, or run the version that made it"
+                f"{confirmed_table.FORMAT!r}; set dedup.path to an empty folder, or run the version that created it"
             )
         return 0
 
     def _recover(self) -> None:
-        """Take in what former boots of the machine confirmed and had not moved yet."""
+        """Write confirmations of former boots that were not moved yet to the durable table."""
         for boot in self._folder.former_boots():
             for entries in read_journals(boot, RECOVERED_AT_ONCE):
                 self._durable.change(partial(self._confirmed.put_unless_newer, entries=entries))

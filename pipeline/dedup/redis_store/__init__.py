@@ -1,1 +1,1 @@
-"""The shared dedup store: Redis or Valkey, for several hosts."""
+"""The dedup store on a Redis or Valkey server, for jobs on several hosts."""

@@ -1,8 +1,8 @@
-"""What the Redis store asks of the server, a script for each verb: the server runs one at a time, so each is atomic for its whole batch.
+"""The Lua scripts of the Redis store, one for each verb. The server runs one script at a time, so a script is atomic for its whole batch.
 
 Keys, all under one prefix: `:k:<key>` is a confirmed entry (digest, origin, end in Unix ms as text), `:c:<key>` a claim (owner, call),
-`:o:<owner>` a lease (its end in Unix ms as text), `:format` the store's format. Every script first sees that the format is there: if it
-is gone, so is what was remembered.
+`:o:<owner>` a lease (its end in Unix ms as text), `:format` the store's format. Every script first checks that the format key
+exists: without it, the entries are lost too.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 FORMAT = b"log2mq dedup 1"
 
 LOST = "LOG2MQLOST"
-"""Begins the server's answer when the format key is gone."""
+"""The first word of the server's error when the format key is missing."""
 
 _GUARD = f"""
 local prefix = KEYS[1]
-if redis.call('EXISTS', prefix .. ':format') == 0 then return redis.error_reply('{LOST} the store has vanished') end
+if redis.call('EXISTS', prefix .. ':format') == 0 then return redis.error_reply('{LOST} the format key is missing') end
 """
 
 CLAIM = (
@@ -37,7 +37,7 @@ local function lives(other)
 end
 for place = 1, #known do
   local key, result, claim, entry = ARGV[2 + 3 * place], 0, claims[place], confirmed[place]
-  local mine = claim and claim == owner .. call  -- this very call, asked a second time because its answer was lost
+  local mine = claim and claim == owner .. call  -- the same call, sent again because its answer was lost
   if granted[key] or (claim and not mine and lives(string.sub(claim, 1, 8))) then
     result = 1
   elseif entry and tonumber(string.sub(entry, 17)) > now and string.sub(entry, 1, 8) == ARGV[3 + 3 * place] then
@@ -52,8 +52,8 @@ return table.concat(results)
 """
 )
 
-_LET_GO = """
-local function let_go(key, owner)
+_RELEASE_ONE = """
+local function release_one(key, owner)
   local claim = redis.call('GET', prefix .. ':c:' .. key)
   if claim and string.sub(claim, 1, 8) == owner then redis.call('DEL', prefix .. ':c:' .. key) end
 end
@@ -61,21 +61,21 @@ end
 
 CONFIRM = (
     _GUARD
-    + _LET_GO
+    + _RELEASE_ONE
     + """
 local owner, until_ms, keep = ARGV[1], ARGV[2], ARGV[3]
 for at = 4, #ARGV, 2 do
   redis.call('SET', prefix .. ':k:' .. ARGV[at], ARGV[at + 1] .. until_ms, 'PX', keep)
-  let_go(ARGV[at], owner)
+  release_one(ARGV[at], owner)
 end
 """
 )
 
 RELEASE = (
     _GUARD
-    + _LET_GO
+    + _RELEASE_ONE
     + """
-for at = 2, #ARGV do let_go(ARGV[at], ARGV[1]) end
+for at = 2, #ARGV do release_one(ARGV[at], ARGV[1]) end
 """
 )
 

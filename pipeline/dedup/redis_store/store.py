@@ -1,9 +1,9 @@
 """The shared dedup store: a Redis or Valkey server, for jobs on several hosts. The only importer of redis (extra `redis`).
 
-All times compared are the caller's, so the hosts' clocks must agree to well under a lease. The server's own expiry only frees memory.
+The callers give all times, so the clocks of the hosts must differ by much less than a lease. The server's own expiry only frees memory.
 
-The server must keep what it is given: one that may evict keys is refused. With its append-only file on, `sync` waits until the file is
-on the server's disk (Redis or Valkey 7.2 or later); otherwise what the server promises is what there is (docs/dedup.md).
+The server must not evict keys: a server that may do so is refused. With an append-only file, `sync` waits until the file is on the server's disk
+(Redis or Valkey 7.2 or later). Without one, confirmations are as durable as the server's settings make them (docs/dedup.md).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from pipeline.errors import StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
 
 PREFIX = b"{log2mq}"
-"""Begins every key. The braces keep all keys on one node where a proxy stands before several."""
+"""The prefix of every key. The braces keep all keys on one node if a proxy connects to several nodes."""
 
 AT_ONCE = 1_000
-"""Claims a script call; Lua takes less than 8,000 arguments of a function."""
+"""The most claims in one script call. A Lua function takes less than 8,000 arguments."""
 
 CLAIM_MS = 7 * 86_400_000
-"""How long the server keeps a claim that nobody ends: longer than any outage that a job sits out, so that a dead owner's does not stay for ever."""
+"""The time after which the server deletes a claim: longer than any outage that a job waits out. So claims of dead owners do not stay for ever."""
 
 RETRIES = 3
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 FLUSH_MS = 4_000
-"""How long one wait for the server's disk may take; below `ANSWER_SECONDS`."""
+"""The longest wait for the server's disk, less than `ANSWER_SECONDS`."""
 
 _RESULTS = {ord(str(int(result))): result for result in ClaimResult}
 
@@ -46,18 +46,18 @@ class RedisStore:
     """A `DedupStore` on a server."""
 
     def __init__(self, url: Secret, owner: str, *, keep_ms: int, lease_ms: int, now_ms: int) -> None:
-        """Connect, and make the store if it is not there. `url` may hold a password.
+        """Connect, and create the store if the server has none. `url` may hold a password.
 
         Raises:
-            StoreUnavailable: the server does not answer, refuses, may evict keys, or holds another format.
-            UsageError: the URL is none.
+            StoreUnavailable: the server does not answer, refuses, may evict keys, or has a store of another format.
+            UsageError: the URL is not a Redis URL.
         """
         self._owner = owner_number(owner)
         self._keep_ms = keep_ms
         self._lease_ms = lease_ms
         self._calls = 0
         self._is_open = True
-        self._place = _place(url)
+        self._address = _address(url)
         try:
             self._client: Any = redis.Redis.from_url(
                 url.reveal(),
@@ -66,15 +66,15 @@ class RedisStore:
                 retry=Retry(ExponentialWithJitterBackoff(cap=0.5, base=0.05), RETRIES),
             )
         except (ValueError, TypeError):
-            raise UsageError("dedup.url is no Redis URL; expected such as rediss://host:6380/0") from None
+            raise UsageError("dedup.url is not a Redis URL; expected a URL such as rediss://host:6380/0") from None
         self._claim, self._confirm, self._release, self._renew = map(
             self._client.register_script, (scripts.CLAIM, scripts.CONFIRM, scripts.RELEASE, scripts.RENEW)
         )
         try:
-            with self._explained():
+            with self._store_errors():
                 self._check_eviction()
                 self._check_format()
-                self._can_wait_for_disk = self._has_journal()
+                self._waits_for_disk = self._has_append_only_file()
             self.renew(now_ms)
         except BaseException:
             self._client.close()
@@ -83,10 +83,10 @@ class RedisStore:
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
-        """Answer each claim, in order."""
+        """Return the answers to the claims, in order."""
         results: list[ClaimResult] = []
         for part in _parts(claims):
-            # Numbers the call, so that asking again after a lost answer is not taken for a second claim.
+            # The number of the call: a call that is sent again after a lost answer is not a second claim.
             self._calls += 1
             call = self._calls.to_bytes(8)
             arguments: list[bytes | int] = [now_ms, self._owner, call, CLAIM_MS, *chain.from_iterable(part)]
@@ -94,56 +94,56 @@ class RedisStore:
         return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Mark as reported."""
+        """Mark the messages as reported."""
         for part in _parts(claims):
             entries = chain.from_iterable((key, digest + origin) for key, digest, origin in part)
             self._run(self._confirm, (self._owner, now_ms + self._keep_ms, self._keep_ms, *entries))
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Give claims back."""
+        """Release the claims without a report."""
         for part in _parts(claims):
             self._run(self._release, (self._owner, *(claim.key for claim in part)))
 
     def renew(self, now_ms: int) -> None:
-        """Keep the lease: one write, whatever the number of claims."""
+        """Renew the lease. This is one write, whatever the number of claims."""
         self._run(self._renew, (self._owner, now_ms + self._lease_ms, self._lease_ms))
 
     def sync(self) -> None:
-        """Wait until the server's append-only file is on its disk, if it has one and can say so."""
-        if not self._can_wait_for_disk:
+        """Wait until the server's append-only file is on its disk, if the server has one and knows `WAITAOF`."""
+        if not self._waits_for_disk:
             return
-        with self._explained():
+        with self._store_errors():
             for _ in range(RETRIES):
                 if self._wait_for_disk():
                     return
         raise StoreUnavailable(
-            f"the dedup store at {self._place} does not get its append-only file onto its disk; look at the server"
+            f"the dedup store at {self._address} does not write its append-only file to its disk; check the server"
         )
 
-    def sweep(self, now_ms: int) -> int:  # noqa: ARG002 - the server forgets by itself
-        """Do nothing: the server forgets expired keys by itself."""
+    def sweep(self, now_ms: int) -> int:  # noqa: ARG002 - the server deletes expired keys
+        """Do nothing: the server deletes expired keys."""
         return 0
 
     def close(self) -> None:
-        """End the lease, which releases every claim still held, and close. A server that is away ends it by itself."""
+        """End the lease, which releases all claims of this owner, and close. If the server does not answer, the lease ends by itself."""
         if self._is_open:
             self._is_open = False
             with suppress(redis.RedisError, OSError):
                 self._client.delete(PREFIX + b":o:" + self._owner)
             self._client.close()
 
-    # --- what the server is ----------------------------------------------------------------------------------------------------
+    # --- checks of the server ----------------------------------------------------------------------------------------------------
 
     def _check_eviction(self) -> None:
         try:
             memory = self._client.info("memory")
         except redis.exceptions.NoPermissionError:
-            return  # a server that does not say is taken at its operator's word (docs/dedup.md)
+            return  # the operator must make sure that a server without the right to INFO evicts nothing (docs/dedup.md)
         policy, limit = memory.get("maxmemory_policy", "noeviction"), memory.get("maxmemory", 0)
         if limit and policy != "noeviction":
             raise StoreUnavailable(
-                f"the dedup store at {self._place} may evict keys: maxmemory is {limit} bytes and maxmemory-policy {policy}; what it evicts "
-                "would be reported again: set maxmemory-policy noeviction, or use a server of its own"
+                f"the dedup store at {self._address} may evict keys: maxmemory is {limit} bytes and maxmemory-policy {policy}; a message whose "
+                "key is evicted would be reported again: set maxmemory-policy noeviction, or use another server"
             )
 
     def _check_format(self) -> None:
@@ -151,54 +151,54 @@ class RedisStore:
         found = self._client.get(PREFIX + b":format")
         if found != scripts.FORMAT:
             raise StoreUnavailable(
-                f"the dedup store at {self._place} has the format {found!r:.60}, and this version of log2mq writes {scripts.FORMAT!r}; "
-                "point dedup.url at another database, or run the version that made it"
+                f"the dedup store at {self._address} has the format {found!r:.60}, and this version of log2mq writes {scripts.FORMAT!r}; "
+                "set dedup.url to another database, or run the version that created it"
             )
         self._client.set(PREFIX + b":keep_ms", self._keep_ms)
 
-    def _has_journal(self) -> bool:
+    def _has_append_only_file(self) -> bool:
         try:
             if not self._client.info("persistence").get("aof_enabled"):
                 return False
             self._wait_for_disk()
-        except redis.ResponseError:  # a server before 7.2 does not know the command, or does not allow it
+        except redis.ResponseError:  # a server before 7.2 does not know WAITAOF, or access rules deny it
             return False
         return True
 
     def _wait_for_disk(self) -> bool:
-        # The server waits for this connection's last write, and the connection may be new: so one is made here.
+        # WAITAOF waits for the last write of this connection. The connection may be new, so write once.
         pipeline = self._client.pipeline(transaction=False)
         pipeline.set(PREFIX + b":sync", b"")
         pipeline.execute_command("WAITAOF", 1, 0, FLUSH_MS)
         return bool(pipeline.execute()[1][0])
 
-    # --- what goes wrong -------------------------------------------------------------------------------------------------------
+    # --- errors -------------------------------------------------------------------------------------------------------
 
     def _run(self, script: Any, arguments: Sequence[bytes | int]) -> Any:
-        with self._explained():
+        with self._store_errors():
             return script(keys=(PREFIX,), args=arguments)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what the client raises into a sentence that names the server and what to do. Never the URL: it may hold a password."""
+    def _store_errors(self) -> Iterator[None]:
+        """Raise `StoreUnavailable` for the errors of the client. The message names the server and the remedy, never the URL: it may hold a password."""
         try:
             yield
         except redis.AuthenticationError:
             raise StoreUnavailable(
-                f"the dedup store at {self._place} refuses the user or password; expected those in dedup.url to be the server's"
+                f"the dedup store at {self._address} refuses the user or password; correct them in dedup.url"
             ) from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             raise StoreUnavailable(
-                f"the dedup store at {self._place} does not answer ({type(error).__name__}, asked {RETRIES + 1} times); start the server, or mend dedup.url"
+                f"the dedup store at {self._address} does not answer ({type(error).__name__}, asked {RETRIES + 1} times); start the server, or correct dedup.url"
             ) from None
         except redis.RedisError as error:
             if scripts.LOST in str(error):
                 raise StoreUnavailable(
-                    f"the dedup store at {self._place} has lost what it remembered: it was flushed, or restarted without persistence; "
-                    "the next start makes a new one, and what was reported before is then no longer known"
+                    f"the dedup store at {self._address} has lost its entries: it was flushed, or restarted without persistence; "
+                    "the next start creates a new store, which does not know the messages reported before"
                 ) from None
             raise StoreUnavailable(
-                f"the dedup store at {self._place} refuses: {str(error)[:200]}; look at the server (memory, replica, access rules)"
+                f"the dedup store at {self._address} refuses: {str(error)[:200]}; check the server (memory, replica, access rules)"
             ) from None
 
 
@@ -206,10 +206,10 @@ def _parts(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
     return (claims[at : at + AT_ONCE] for at in range(0, len(claims), AT_ONCE))
 
 
-def _place(url: Secret) -> str:
+def _address(url: Secret) -> str:
     try:
         parts = urlsplit(url.reveal())
         port = parts.port or 6379
     except ValueError:
-        raise UsageError("dedup.url is no Redis URL; expected such as rediss://host:6380/0") from None
+        raise UsageError("dedup.url is not a Redis URL; expected a URL such as rediss://host:6380/0") from None
     return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{port}{parts.path}"

@@ -1,4 +1,4 @@
-"""A dry run's view of the dedup store: what the run itself would do, and no trace of it."""
+"""The dedup store of a dry run: it answers as the real store, and changes nothing in it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def opened(table, owner="a"):
 
 
 def report(store, claims):
-    """Report each message that may be, and return the answers."""
+    """Report each message whose claim is granted, and return the answers."""
     answers = []
     for each in claims:
-        (standing,) = store.claim([each], NOW)
-        if standing is ClaimResult.GRANTED:
+        (result,) = store.claim([each], NOW)
+        if result is ClaimResult.GRANTED:
             store.confirm([each], NOW)
-        answers.append(standing)
+        answers.append(result)
     return answers
 
 

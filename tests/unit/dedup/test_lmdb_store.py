@@ -1,4 +1,4 @@
-"""The LMDB store against the disk: growth, limits, permissions, damage, and what a crash of the machine leaves."""
+"""The LMDB store against the disk: growth, limits, permissions, damage, and the files that a crash of the machine leaves."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ def claims_of(numbers, digest=0):
 
 @pytest.fixture
 def opened():
-    """Open stores that are closed in the end, whatever became of them."""
+    """Open stores. All are closed at the end, also after a failure."""
     stores = []
 
     def open_(folder, owner="a", now_ms=NOW, **more):
@@ -44,14 +44,14 @@ def opened():
 
 
 def sweep_for(store, seconds, start_ms=NOW):
-    """Sweep every second. Returns the moment after."""
+    """Sweep every second, and return the time of the last sweep."""
     for second in range(1, seconds + 1):
         store.sweep(start_ms + second * 1_000)
     return start_ms + seconds * 1_000
 
 
 def durable_keys(folder):
-    """How many keys the durable table of a closed store has."""
+    """Return the number of keys in the durable table of a closed store."""
     with lmdb.open(str(folder / "confirmed"), max_dbs=2) as environment:
         table = environment.open_db(b"confirmed")
         with environment.begin() as reading:
@@ -59,7 +59,7 @@ def durable_keys(folder):
 
 
 def in_a_process(target, *arguments):
-    """Run in a spawned process, and return what it says."""
+    """Run a function in a spawned process, and return its answer."""
     spawn = multiprocessing.get_context("spawn")
     answers, far_end = spawn.Pipe(duplex=False)
     process = spawn.Process(target=answer_through, args=(far_end, target, arguments))
@@ -176,7 +176,7 @@ def test_more_claims_than_there_is_room_for_are_refused(opened, tmp_path, monkey
 
 
 def fill_a_disk_of(folder, limit):
-    """A file that may not grow is to a store what a full disk is."""
+    """A file that may not grow has the effect of a full disk."""
     store = LmdbStore(folder, "a", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     done = 0
@@ -192,9 +192,9 @@ def fill_a_disk_of(folder, limit):
 
 
 def test_a_full_disk_is_said_and_what_was_confirmed_is_known(tmp_path):
-    said, done, known = in_a_process(fill_a_disk_of, tmp_path, 1 << 20)
-    assert "cannot be written" in said
-    assert "disk full" in said
+    message, done, known = in_a_process(fill_a_disk_of, tmp_path, 1 << 20)
+    assert "cannot be written" in message
+    assert "the disk has room" in message
     assert 0 < done == known
 
 
@@ -208,14 +208,14 @@ def test_a_disk_too_full_to_open_on_is_said(tmp_path):
     assert "cannot be opened" in in_a_process(open_on_a_disk_of, tmp_path, 1 << 20)
 
 
-# --- what cannot be a store --------------------------------------------------------------------------------------------------
+# --- folders that are not a store --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_a_path_that_is_a_file_is_refused(opened, tmp_path, below):
     path = tmp_path / "file"
     path.write_text("something")
-    with pytest.raises(StoreUnavailable, match="no folder") as raised:
+    with pytest.raises(StoreUnavailable, match=r"dedup\.path is a folder") as raised:
         opened(path / below)
     assert str(path) in str(raised.value)
 
@@ -235,9 +235,9 @@ def test_a_read_only_folder_is_refused(opened, made_before):
             opened(folder).close()
         for path in [folder, *folder.rglob("*")]:
             path.chmod(0o555 if path.is_dir() else 0o444)
-        said = in_a_process(open_unprivileged, folder)
-        assert "must be writable for this user" in said
-        assert str(folder) in said
+        message = in_a_process(open_unprivileged, folder)
+        assert "this user must be able to write to it" in message
+        assert str(folder) in message
     finally:
         for path in [folder, *folder.rglob("*")]:
             path.chmod(0o700)
@@ -251,7 +251,7 @@ def test_a_file_that_is_no_database_is_refused_or_made_anew_if_empty(opened, tmp
     if not content:
         assert opened(tmp_path).claim(claims_of([1]), NOW) == [GRANTED]
         return
-    with pytest.raises(StoreUnavailable, match="damaged or no dedup store") as raised:
+    with pytest.raises(StoreUnavailable, match="damaged, or is not a dedup store") as raised:
         opened(tmp_path)
     assert str(tmp_path) in str(raised.value)
     assert (tmp_path / "confirmed" / "data.mdb").read_bytes() == content
@@ -337,7 +337,7 @@ def test_the_settings_name_the_store(tmp_path):
 
 
 def crash_machine(folder, into):
-    """What the disk holds after a crash of the machine: the durable table and journals; the boot's own tables are of no use."""
+    """Copy what a crash of the machine leaves on the disk: the durable table and the journals, without the tables of the boot."""
     shutil.copytree(folder, into)
     (boot,) = into.glob("boot-*")
     for name in ("data.mdb", "lock.mdb"):

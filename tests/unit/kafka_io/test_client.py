@@ -1,4 +1,4 @@
-"""The first connection of a running job: how long it is tried for, and what ends that early."""
+"""The first connection of a running job: how long the job tries, and which errors end it early."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kafka import errors
 
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io import client as kafka_client
-from pipeline.kafka_io.client import connected, unavailable
+from pipeline.kafka_io.client import connect_with_retries, unavailable
 from pipeline.kafka_io.consumer import open_consumer
 from pipeline.kafka_io.producer import open_producer
 from pipeline.kafka_io.settings import KafkaSettings
@@ -23,7 +23,7 @@ def settings(**more):
 
 
 class Clock:
-    """What `kafka_client` takes for the time: connecting and sleeping are all that takes any."""
+    """The time as `kafka_client` sees it: only connecting and sleeping take any."""
 
     def __init__(self):
         self.now_s = 100.0
@@ -66,10 +66,10 @@ def test_a_job_connects_once_a_broker_is_back_or_gives_up_in_time(connect_ms, gi
 
         asked = settings(connect_timeout=f"{connect_ms}ms", give_up_after=f"{give_up_ms}ms")
         try:
-            outcome = connected(asked, connect)
+            outcome = connect_with_retries(asked, connect)
         except SourceUnavailable:
             outcome = "given up"
-    took_s, give_up_s, slack_s = clock.now_s - 100, give_up_ms / 1000, kafka_client.TRY_AGAIN_S + 0.01
+    took_s, give_up_s, slack_s = clock.now_s - 100, give_up_ms / 1000, kafka_client.RETRY_PAUSE_S + 0.01
     assert took_s <= give_up_s + slack_s
     assert max(limits) <= connect_ms
     if outcome == "connected":
@@ -87,7 +87,7 @@ def test_what_waiting_does_not_mend_ends_it_at_once(clock):
         raise unavailable(settings(), errors.SaslAuthenticationFailedError(), "connecting")
 
     with pytest.raises(SourceUnavailable, match="the login is refused"):
-        connected(settings(), connect)
+        connect_with_retries(settings(), connect)
     assert (len(tries), clock.now_s) == (1, 100.0)
 
 
@@ -96,7 +96,7 @@ def test_a_topic_that_is_not_there_ends_it_at_once(clock):
         raise SourceUnavailable("the topic log does not exist")
 
     with pytest.raises(SourceUnavailable, match="does not exist"):
-        connected(settings(), connect)
+        connect_with_retries(settings(), connect)
     assert clock.now_s == 100.0
 
 
@@ -109,7 +109,7 @@ def test_why_and_for_how_long_it_is_tried_is_said_and_when_it_is_over(clock, cap
         return "connected"
 
     with caplog.at_level(logging.WARNING):
-        assert connected(settings(give_up_after="2m"), connect) == "connected"
+        assert connect_with_retries(settings(give_up_after="2m"), connect) == "connected"
     assert [record.getMessage() for record in caplog.records] == [
         "Kafka at 127.0.0.1:1, connecting: no broker answers; see kafka.bootstrap_servers and kafka.security; trying for 120 s",
         "Kafka at 127.0.0.1:1, looking for the topics: NotCoordinatorError; trying for 120 s",
@@ -118,10 +118,10 @@ def test_why_and_for_how_long_it_is_tried_is_said_and_when_it_is_over(clock, cap
 
 
 def test_a_first_try_that_takes_long_is_said_while_it_lasts(caplog, monkeypatch):
-    monkeypatch.setattr(kafka_client, "SAY_AFTER_S", 0.01)
+    monkeypatch.setattr(kafka_client, "LOG_AFTER_S", 0.01)
     said = threading.Event()
     monkeypatch.setattr(kafka_client._log, "warning", lambda *_: said.set())
-    assert connected(settings(), lambda _limit_ms: said.wait(30)) is True
+    assert connect_with_retries(settings(), lambda _limit_ms: said.wait(30)) is True
 
 
 @pytest.mark.parametrize("open_client", [open_consumer, open_producer])

@@ -1,4 +1,4 @@
-"""Dead letters over a producer that takes them when it likes. What a real topic does is in `integration/test_places_that_fail.py`."""
+"""Dead letters over a producer that takes them at some times only. `integration/test_places_that_fail.py` tests them on a real topic."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Future:
 
 
 class Producer:
-    """kafka-python's producer as far as it is used, over a topic that is there or not."""
+    """The part of kafka-python's producer that is used, over a topic that exists or does not."""
 
     def __init__(self):
         self.is_there = True
-        self.sent = []  # (future, value, headers) not answered
+        self.sent = []  # (future, value, headers) without an answer
         self.written = []  # (value, headers)
         self.closed = None
 
@@ -52,7 +52,7 @@ class Producer:
         return future
 
     def answer(self, error=None):
-        """Acknowledge the oldest, or let it fail."""
+        """Acknowledge the oldest record, or let it fail."""
         future, value, headers = self.sent.pop(0)
         if error is None:
             self.written.append((value, headers))
@@ -137,13 +137,13 @@ def test_a_topic_that_is_away_is_said_and_so_is_its_return(topic, caplog):
     assert caplog.text == ""
     assert topic.later(5) == []
     assert topic.later(5) == []
-    assert caplog.text.count("dead letters are not taken; the job holds their records for 60 s") == 1
+    assert caplog.text.count("the dead-letter topic takes no records; the job keeps them for up to 60 s") == 1
     topic.producer.is_there = True
     assert topic.later() == []
     topic.producer.answer()
     topic.producer.answer()
     assert topic.later() == [1, 2]
-    assert caplog.text.count("dead letters are taken again") == 1
+    assert caplog.text.count("the dead-letter topic takes records again") == 1
 
 
 def test_a_topic_that_stays_away_is_given_up(topic):
@@ -188,7 +188,7 @@ def test_what_was_not_handed_over_goes_with_its_partition(topic):
     topic.producer.answer()
     assert topic.later() == [2]
     assert [value for value, _ in topic.producer.written] == [b"2"]
-    assert topic.later(1_000) == []  # nothing is missed
+    assert topic.later(1_000) == []  # no dead letter counts as missing
 
 
 def test_closing_waits_only_while_the_topic_takes_something(topic, caplog):
@@ -199,7 +199,7 @@ def test_closing_waits_only_while_the_topic_takes_something(topic, caplog):
     topic.letters.close()
     assert 5 <= topic.clock.now_s - began_s < 5.1
     assert topic.producer.closed == "at once"
-    assert "1 dead letters were not written; their records are read again" in caplog.text
+    assert "1 dead letters were not written; their records are redelivered" in caplog.text
 
 
 def test_closing_writes_what_was_begun(topic):

@@ -1,4 +1,4 @@
-"""When a partition counts as standing still, with a clock of the test's own."""
+"""When a partition counts as standing still. The test sets the clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ A, B = Partition("t", 0), Partition("t", 1)
 
 
 class Reading:
-    """A client seen by the watch: what stands where, what is paused, what the brokers answer."""
+    """A client as the watch sees it: positions, paused partitions, and the ends that the brokers answer."""
 
     def __init__(self):
         self.now_s = 1_000.0
@@ -29,7 +29,7 @@ class Reading:
         self.stalls = []
 
     def poll(self, pause_s=1.0):
-        """Let time pass and poll; a new client is made where that is asked for."""
+        """Let time pass and poll. Make a new client if the watch asks for one."""
         self.now_s += pause_s
         if not self.watch.look_due(self.now_s, is_full=self.is_full):
             return
@@ -108,7 +108,7 @@ def test_quiet_partitions_are_asked_about_now_and_then(reading):
 
 
 def test_full_polls_make_the_clock_slow_but_do_not_stop_it(reading):
-    """What the partition has may wait in the client's queue behind the records of others."""
+    """The records of the partition may wait in the client's queue behind records of other partitions."""
     reading.ends, reading.is_full = {A: 20}, True
     reading.poll_for(140)
     assert not reading.stalls
@@ -117,7 +117,7 @@ def test_full_polls_make_the_clock_slow_but_do_not_stop_it(reading):
 
 
 def test_the_clock_of_what_is_paused_stops_and_goes_on(reading):
-    """All partitions are paused and resumed again and again while the destination is slow; one that stands still meanwhile is seen all the same."""
+    """All partitions are paused and resumed many times while the destination is slow. The watch still finds a partition that stands still."""
     reading.ends = {A: 20}
     for number in range(600):
         reading.paused = {A} if number % 3 else set()

@@ -1,4 +1,4 @@
-"""Where the AccessKey comes from, and that it does not show."""
+"""Where the AccessKey comes from, and that no text shows it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_file_that_turns_bad_leaves_the_known_credentials_and_warns(tmp_path, 
     write(tmp_path / "key", "half-writ")
     with caplog.at_level(logging.WARNING):
         assert source.current().access_key_id == "one"
-    assert "stay as they were" in caplog.text
+    assert "stay in use" in caplog.text
     write(tmp_path / "key", "access_key_id=two\naccess_key_secret=other\n")
     assert source.current().access_key_id == "two"
     (tmp_path / "key").unlink()

@@ -1,4 +1,4 @@
-"""The fast encoding and string to sign equal the plain ones."""
+"""The fast encoding and the fast string to sign equal the simple ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sender threads: outcomes come back, faults come back, nothing waits for ever."""
+"""The sender threads: they return outcomes and exceptions, and no call waits for ever."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transforms.base import Kind
 
 
 class Gated:
-    """A reporter that answers when it is let."""
+    """A reporter that answers when the test allows it."""
 
     def __init__(self, gate=None):
         self.gate = gate
@@ -91,7 +91,7 @@ def test_collect_and_wait_do_not_block_when_there_is_nothing():
 
 
 def test_each_thread_has_a_reporter_of_its_own():
-    everyone = threading.Barrier(4)  # passed only when four threads are calling at the same time
+    everyone = threading.Barrier(4)  # four threads must call at the same time to pass it
     reporters = [Gated(everyone) for _ in range(4)]
     with senders_of(*reporters) as senders:
         for ticket in range(4):

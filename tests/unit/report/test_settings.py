@@ -1,4 +1,4 @@
-"""`report:` of a source file: what is taken, and what is refused before anything connects."""
+"""`report:` of a source file: the values that are accepted, and those that are refused before any connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every row of the verdict table, the hints to wait, and what never leaves the service's answer."""
+"""Every row of the verdict table, the hints to wait, and the texts of the service that no outcome repeats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
-from pipeline.report.error_codes import STATUSES, TABLE, WAYS, Verdict, verdict_of
+from pipeline.report.error_codes import OUTCOMES, STATUSES, TABLE, Verdict, verdict_of
 from pipeline.report.verdict import MOST_AFTER_MS, after_ms, judge
 from tests.support.paths import ROOT
 
@@ -29,7 +29,7 @@ def answer(success=None, code=None, desc="", **more):
 
 
 def summary(outcome):
-    """The outcome without its sentence."""
+    """Return the outcome without its reason."""
     if isinstance(outcome, Retry):
         return ("retry", outcome.outage, outcome.in_doubt, outcome.limit, outcome.exhausted)
     return type(outcome).__name__.lower()
@@ -112,7 +112,7 @@ def test_a_gateway_code_decides(code, status, expected):
 def test_every_row_of_the_table_is_reached_by_its_own_code(row):
     code = row.code.removesuffix("*") + (".Any" if row.code.endswith("*") else "")
     assert verdict_of(400, code) is row.verdict
-    assert judge(400, {}, error(code))[1] == WAYS[row.verdict].reason
+    assert judge(400, {}, error(code))[1] == OUTCOMES[row.verdict].reason
 
 
 @pytest.mark.parametrize("code", [code for code, status, _ in CODES if status < 500 and not code.startswith("Some")])
@@ -259,7 +259,7 @@ def test_another_string_to_sign_means_another_encoding():
 @pytest.mark.parametrize("message", ["", "no string here", SAYS + SIGNED[:500]])
 def test_without_the_whole_string_nothing_is_concluded(message):
     outcome = judge(400, {}, error("SignatureDoesNotMatch", message), SIGNED.encode())
-    assert outcome.reason == WAYS[Verdict.CREDENTIALS].reason
+    assert outcome.reason == OUTCOMES[Verdict.CREDENTIALS].reason
 
 
 # --- what never leaves the answer ---
@@ -304,7 +304,7 @@ def test_any_answer_has_an_outcome_and_only_a_plain_yes_is_delivered(status, bod
         assert b"true" in body.lower()
     else:
         assert outcome.code
-        assert outcome.reason in {way.reason for way in WAYS.values()} or outcome.code == "SignatureDoesNotMatch"
+        assert outcome.reason in {each.reason for each in OUTCOMES.values()} or outcome.code == "SignatureDoesNotMatch"
 
 
 # --- the page ---
@@ -334,10 +334,10 @@ def test_the_page_shows_the_statuses():
 def test_the_page_shows_how_it_goes_on_with_each_class():
     shown = {cells[0]: cells[1:5] for cells in page_rows("### Classes")}
     assert set(shown) == {verdict.value for verdict in Verdict}
-    for verdict, way in WAYS.items():
+    for verdict, expected in OUTCOMES.items():
         outcome, limit, exhausted, rests = shown[verdict.value]
-        assert outcome == type(way).__name__
-        if isinstance(way, Retry):
-            assert limit == ("no limit" if way.limit is None else str(way.limit))
-            assert exhausted == ("" if way.limit is None else way.exhausted.value.replace("_", " "))
-            assert rests == ("yes" if way.outage else "no")
+        assert outcome == type(expected).__name__
+        if isinstance(expected, Retry):
+            assert limit == ("no limit" if expected.limit is None else str(expected.limit))
+            assert exhausted == ("" if expected.limit is None else expected.exhausted.value.replace("_", " "))
+            assert rests == ("yes" if expected.outage else "no")

@@ -1,4 +1,4 @@
-"""A process's threads on one CPU: kept there, moved on together, and let go."""
+"""The threads of a process on one CPU: they stay there, move together, and are released at the end."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def test_what_somebody_else_decides_is_left_alone(allowed):
         until(lambda: len(os.sched_getaffinity(0)) == 1)
         decided = allowed - os.sched_getaffinity(0)
         os.sched_setaffinity(0, decided)
-        keeping._thread.join(30)  # it has seen that, and ended
+        keeping._thread.join(30)  # the thread saw the change, and ended
         assert os.sched_getaffinity(0) == decided
     assert os.sched_getaffinity(0) == decided

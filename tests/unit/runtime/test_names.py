@@ -1,4 +1,4 @@
-"""Names that a source file leaves to log2mq: no two sources, processes or replays share one."""
+"""The names that log2mq chooses: no two sources, processes or replays share one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def test_sources_over_one_topic_share_neither_group_nor_store_nor_dead_letters(t
 
 def test_no_two_processes_have_one_name(tmp_path):
     source = load(tmp_path, "shop")
-    assert len({process_name(source, slot) for slot in (0, 0, 0, 1, 1)}) == 5  # a worker started again is another one
+    assert (
+        len({process_name(source, slot) for slot in (0, 0, 0, 1, 1)}) == 5
+    )  # a worker that is started again has another name
 
 
 @given(names, st.sampled_from(["0", "90m", "earliest"]), st.sampled_from(["now", "100"]))

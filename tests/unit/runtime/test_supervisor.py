@@ -1,4 +1,4 @@
-"""The supervisor with real processes: who dies is started again, who keeps dying ends all, and the dead keep their place in the books."""
+"""The supervisor with real processes: dead workers are started again, a worker that keeps dying ends all, and dead workers stay in the books."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def status(**columns):
 
 @dataclass
 class Worker:
-    """A worker process by a script: slot 0 dies `deaths` times and then leaves well; any other waits for SIGTERM.
+    """A scripted worker: slot 0 dies `deaths` times and then ends without an error. Any other slot waits for SIGTERM.
 
-    Slot 0 begins once the `others` can answer SIGTERM, however slowly they started.
+    Slot 0 begins once the `others` can answer SIGTERM, at any speed of their start.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class Worker:
 
 @dataclass
 class Heir:
-    """A worker that counts how often it has the parent's file open."""
+    """A worker that counts its open handles of the parent's file."""
 
     file: tuple[int, int]
 
@@ -74,9 +74,9 @@ class Heir:
         pipe.send(WorkerMessage(status(read=found, reported=found), 0))
 
 
-def supervise(worker, count, patience=QUICK):
+def supervise(worker, count, policy=QUICK):
     notes, shown = [], []
-    supervisor = Supervisor(worker, count, shown.append, notes.append, patience)
+    supervisor = Supervisor(worker, count, shown.append, notes.append, policy)
     error = None
     try:
         supervisor.run()

@@ -1,4 +1,4 @@
-"""What runs inside a worker process, and what it says to its supervisor."""
+"""The code of a worker process, and its messages to the supervisor."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.slow  # each worker is a process
 
 
 class Talker:
-    """A worker that logs from two threads at a time, in lines longer than a pipe takes at once."""
+    """A worker that logs from two threads at the same time, in lines longer than a pipe takes at once."""
 
     def __call__(self, slot, pipe):
-        voice = SupervisorPipe(pipe)
-        set_up_logging("text", "info", voice)
+        supervisor = SupervisorPipe(pipe)
+        set_up_logging("text", "info", supervisor)
 
         def talk(word):
             for number in range(20):
@@ -35,7 +35,7 @@ class Talker:
         other.start()
         talk("one")
         other.join()
-        voice(WorkerMessage(Status(1, {Partition("log", 0): Books()}), 0))
+        supervisor(WorkerMessage(Status(1, {Partition("log", 0): Books()}), 0))
 
 
 def test_log_lines_of_workers_are_written_whole_by_the_supervisor():
@@ -55,7 +55,7 @@ def test_a_signal_sent_to_process_and_group_is_one_wish_and_a_later_one_another(
         "worker_process.on_stop_signals(lambda: stops.append(1), leave, lambda: now[0])\n"
         "for _ in range(3): signal.raise_signal(signal.SIGTERM)\n"
         "print('asked', len(stops), flush=True)\n"
-        "now[0] += worker_process.SAME_WISH_S\n"
+        "now[0] += worker_process.SAME_SIGNAL_S\n"
         "signal.raise_signal(signal.SIGINT)\n"
         "print('not reached', flush=True)\n"
     )

@@ -1,0 +1,210 @@
+"""The Kafka client of one source. After an outage or a stall a new client replaces it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
+
+from pipeline.contracts.values import Commit, Partition
+from pipeline.kafka_io.client import LASTING_ERRORS, connect_with_retries, unavailable
+from pipeline.kafka_io.consumer import (
+    Rebalance,
+    Rebalances,
+    discard,
+    keep_joining,
+    known_position,
+    open_consumer,
+    take_up_parked,
+)
+from pipeline.kafka_io.offset_lookup import end_offsets, end_offsets_of_leaders
+from pipeline.kafka_io.ranges import FixedRanges
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.kafka_io.start_offsets import KnownTopic, StartOffsets, encode_commits, topic_id
+from schemas.log import Record
+
+COMMIT_LIMIT_MS = 5_000
+CLOSE_LIMIT_MS = 5_000
+ASK_LIMIT_MS = 1_000
+
+_log = logging.getLogger("log2mq.kafka")
+
+
+class SourceClient:
+    """One `KafkaConsumer` and its rebalances. `rebuild` replaces both.
+
+    What outlives one consumer is kept here: the partitions that the source owns, those that the job paused, the ends of partitions, and the
+    IDs of topics.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, client_id: str, environment: Mapping[str, str], ranges: FixedRanges | None
+    ) -> None:
+        """Connect. With `ranges` only these are read, and the group only keeps their commits.
+
+        Raises:
+            SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
+        """
+        self.settings = settings
+        self.ranges = ranges
+        self.owned: set[Partition] = set()
+        self.paused: set[Partition] = set()  # by the job; kafka-python may pause further partitions
+        self.known_topics: dict[str, KnownTopic] = {}
+        self._client_id = client_id
+        self._environment = environment
+        self._ends: dict[Partition, int] = {}
+        self._consumer, self.rebalances = connect_with_retries(settings, self._connect)
+        if ranges is not None:
+            self.rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(ranges.bounds)))
+
+    def poll(self, timeout_ms: int) -> Mapping[Any, Sequence[Record]]:
+        """Return the next records by kafka-python's `TopicPartition`.
+
+        Raises:
+            kafka.errors.KafkaError: see `KafkaConsumer.poll`.
+        """
+        keep_joining(self._consumer)
+        take_up_parked(self._consumer)
+        return self._consumer.poll(timeout_ms=timeout_ms, max_records=self.settings.max_poll_records)  # type: ignore[no-any-return]
+
+    def position(self, partition: Partition) -> int | None:
+        """Return the offset that is read next, or None where there is none. Asks no broker."""
+        return known_position(self._consumer, partition)
+
+    def newest(self, partition: Partition) -> int:
+        """Return the end of a partition from the last fetch or the last `learn_ends`. Asks no broker."""
+        return max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
+
+    def topic_id(self, topic: str) -> str:
+        """Return the broker's ID of a topic; see `start_offsets.topic_id`."""
+        return topic_id(self._consumer, topic)
+
+    def start_offsets(self) -> StartOffsets:
+        """Return a `StartOffsets` over the current consumer."""
+        return StartOffsets(self._consumer, self.settings, self.known_topics, self._ends)
+
+    # --- questions to the brokers ----------------------------------------------------------------------------------------------
+
+    def ask(self) -> None:
+        """Ask a broker for the end of one partition.
+
+        Raises:
+            kafka.errors.KafkaError: no broker answers within a second.
+        """
+        partition = next(iter(self.owned), None)
+        if partition is None:  # another member owns all partitions, or no topic matches the pattern yet
+            topic = next(iter(self._consumer.subscription() or self.settings.topics or ()), None)
+            partition = Partition(topic, 0) if topic is not None else None
+        if partition is not None:
+            end_offsets(self._consumer, [partition], ASK_LIMIT_MS)
+
+    def learn_ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Ask for the ends of partitions, and return those that the brokers answered with.
+
+        A paused partition is not fetched, so only this keeps its lag up to date in a long outage.
+        """
+        ends = end_offsets_of_leaders(self._consumer, partitions, ASK_LIMIT_MS)
+        self._ends.update(ends)
+        return ends
+
+    def commit(self, offsets: Mapping[Partition, Commit]) -> bool:
+        """Commit, and return whether the brokers took it.
+
+        Raises:
+            SourceUnavailable: an error that does not pass, such as a denied access.
+        """
+        if not offsets:
+            return True
+        try:
+            self._consumer.commit(self._encode(offsets), timeout_ms=COMMIT_LIMIT_MS)
+        except LASTING_ERRORS as error:
+            raise unavailable(self.settings, error, "committing") from None
+        except errors.KafkaError as error:
+            _log.info("a commit failed (%s); it is tried again", type(error).__name__)
+            return False
+        return True
+
+    # --- what is read next -----------------------------------------------------------------------------------------------------
+
+    def start_reading(self, partition: Partition, offset: int) -> None:
+        """Read a partition from `offset` next, and end its pause."""
+        self.paused.discard(partition)
+        if self.ranges is not None:
+            self.ranges.reopen(partition)
+        self._consumer.seek(TopicPartition(*partition), offset)
+        self._consumer.resume(TopicPartition(*partition))
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Read a partition from `offset` next. It stays paused if the job paused it."""
+        self._consumer.seek(TopicPartition(*partition), offset)
+        if self.ranges is not None and self.ranges.reopen(partition):
+            self._consumer.resume(TopicPartition(*partition))
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Return no records of these partitions until they are resumed."""
+        owned = self.owned.intersection(partitions)
+        self.paused |= owned
+        self._consumer.pause(*[TopicPartition(*each) for each in owned])
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        """End a pause. A range that was read to its end stays paused."""
+        self.paused.difference_update(partitions)
+        self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self.owned - self.finished()])
+
+    def finished(self) -> frozenset[Partition]:
+        """Return the partitions whose range was read to its end."""
+        return self.ranges.finished if self.ranges is not None else frozenset()
+
+    def pause_finished(self) -> None:
+        """Fetch nothing more of ranges that were read to their end."""
+        if finished := self.finished():
+            self._consumer.pause(*[TopicPartition(*each) for each in finished])
+
+    # --- connecting ------------------------------------------------------------------------------------------------------------
+
+    def rebuild(self, limit_ms: int) -> None:
+        """Replace the consumer by a new one.
+
+        A member of a group joins it as a new member, and reads its partitions from the committed offsets. A replay has its partitions for
+        itself: it reads on at its positions, and what is in flight stays in flight.
+
+        Raises:
+            SourceUnavailable: no broker answers within `limit_ms`. The old consumer stays.
+        """
+        consumer, rebalances = self._connect(limit_ms)
+        if self.ranges is not None:
+            rebalances.noted = self.rebalances.noted
+            for partition in self.owned:
+                if (position := self.position(partition)) is not None:
+                    consumer.seek(TopicPartition(*partition), position)
+            consumer.pause(*[TopicPartition(*each) for each in self.paused | self.ranges.finished])
+        else:
+            rebalances.noted.append(Rebalance(gained=False, partitions=frozenset(self.owned)))
+        old, self._consumer = self._consumer, consumer
+        self.rebalances.is_retired = True
+        self.rebalances = rebalances
+        discard(old)
+
+    def close(self) -> None:
+        """Leave the group. Commits nothing."""
+        self.rebalances.is_retired = True
+        discard(self._consumer, CLOSE_LIMIT_MS)
+
+    def _connect(self, limit_ms: int) -> tuple[KafkaConsumer, Rebalances]:
+        settings = self.settings
+        consumer = open_consumer(settings, self._environment, self._client_id, limit_ms)
+        rebalances = Rebalances(consumer, self._encode)
+        if self.ranges is not None:
+            consumer.assign([TopicPartition(*each) for each in self.ranges.bounds])
+            return consumer, rebalances
+        try:
+            consumer.subscribe(topics=list(settings.topics or ()), pattern=settings.topic_pattern, listener=rebalances)
+        except errors.KafkaError as error:
+            discard(consumer)
+            raise unavailable(settings, error, "subscribing") from None
+        return consumer, rebalances
+
+    def _encode(self, commits: Mapping[Partition, Commit]) -> dict[TopicPartition, OffsetAndMetadata]:
+        return encode_commits(commits, self.known_topics, self._consumer)
