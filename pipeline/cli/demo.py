@@ -72,7 +72,7 @@ def show(console: Console, result: DemoResult) -> None:
         "source",
         "expected",
         "job: reported",
-        "job: re-read",
+        "job: redelivered",
         "stand-in: distinct",
         "more than once",
         "lost",
@@ -93,8 +93,8 @@ def show(console: Console, result: DemoResult) -> None:
         )
         console.print(f"dead letters of {kind}: {reasons}", markup=False)
     console.print(
-        "\nre-read: reported just before the worker was killed; read again by its successor and recognised; their records count as reported. "
-        "more than once: sent again because the killed worker could not say whether they had arrived (same outBizId).",
+        "\nredelivered: reported just before the worker was killed; its successor read their records again and recognised them; the records count as reported. "
+        "more than once: sent again because nobody knew whether the call of the killed worker had arrived (same outBizId).",
         markup=False,
     )
     verdict = "nothing lost, nothing unexplained" if not result.lost and not result.unknown else "NOT balanced"

@@ -85,7 +85,7 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
     """Make the closing summary. `would` is for a dry run, which sent nothing."""
     total = status.total
     verb = "would be reported" if would else "reported"
-    again = f"already reported {total.events_duplicate:,} (of these re-read {total.events_redelivered:,})"
+    again = f"already reported {total.events_duplicate:,} (of these redelivered {total.events_redelivered:,})"
     lines = [
         f"events {verb} {total.events_reported:,}, {again}, refused {total.events_refused:,}",
         f"users  {verb} {total.users_reported:,}, already reported {total.users_duplicate:,}, refused {total.users_refused:,}",

@@ -146,6 +146,13 @@ def test_the_summary_has_a_row_a_partition_and_a_total(would):
     assert "stood still" not in shown
 
 
+def test_the_summary_says_how_many_events_were_redelivered():
+    console = Console(file=io.StringIO(), width=100)
+    books = Books(read=10, duplicate=10, events_duplicate=10, events_redelivered=7)
+    console.print(summary("shop", Status(1_000, {ONE: books})))
+    assert "already reported 10 (of these redelivered 7)" in console.file.getvalue()
+
+
 def test_the_summary_says_how_often_partitions_stood_still():
     console = Console(file=io.StringIO(), width=100)
     console.print(summary("shop", status(read=10, reported=10, stalls=1_200)))
