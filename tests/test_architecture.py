@@ -67,8 +67,6 @@ STILL_LONG = {
 """To be split, each by a second noun."""
 
 STILL_SEVERAL = {
-    "EventKey",
-    "Fault",
     "Fields",
     "Transaction",
     "WorkerMain",
