@@ -1,4 +1,4 @@
-"""What people see while the job runs and at its end: progress lines, the summary, and text without identifiers."""
+"""The output while the job runs and at its end: progress lines, the summary, and text without identifiers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_plain_lines_come_now_and_then_with_the_books(caplog):
 
 @pytest.fixture
 def logs_as_before():
-    """Logging belongs to the whole process: put it back."""
+    """Restore the logging of the process after the test."""
     loggers = [logging.getLogger(name) for name in (None, "log2mq", *QUIET)]
     levels, handlers = [each.level for each in loggers], logging.getLogger().handlers[:]
     yield
@@ -96,7 +96,7 @@ def logs_as_before():
 
 def test_log_lines_stand_above_the_live_line(capsys, logs_as_before):
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    set_up_logging("text", "info")  # before the live line is there, as the commands do
+    set_up_logging("text", "info")  # before the live line exists, as the commands do
     with Progress(console, live=True) as shown:
         shown.show(status(read=5, reported=5))
         logging.getLogger("log2mq.kafka").warning("reading fails [red](Some)[/red]")
