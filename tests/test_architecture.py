@@ -70,9 +70,6 @@ STILL_SEVERAL = {
     "Fields",
     "Transaction",
     "WorkerMain",
-    "add_channel",
-    "delete_channel",
-    "edit_channel",
     "show",
 }
 """Names that stand for several things yet."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema
 
-from pipeline.catalogue.settings import CatalogueSettings, file_alone
+from pipeline.catalogue.settings import CatalogueSettings, as_catalogue_settings
 from pipeline.config.fragments import Fragment, Origins, RuleOfFragments, placed_at
 from pipeline.config.sections import (
     CommitSettings,
@@ -107,7 +107,7 @@ class SourceFile(BaseModel):
     catalogue: Annotated[
         CatalogueSettings | None,
         BeforeValidator(
-            file_alone, json_schema_input_type=Annotated[str, Field(min_length=1)] | CatalogueSettings | None
+            as_catalogue_settings, json_schema_input_type=Annotated[str, Field(min_length=1)] | CatalogueSettings | None
         ),
         Field(
             description="The [event catalogue](catalogue.md) that events are checked against: the name of its file, or a mapping with settings."

@@ -1,4 +1,4 @@
-"""The catalogue file: every rule of the page, each fault with its line and key."""
+"""The catalogue file: every rule of the vendor's page, and each fault with its line and key."""
 
 from __future__ import annotations
 

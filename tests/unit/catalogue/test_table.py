@@ -1,4 +1,4 @@
-"""The catalogue from and to other forms: CSV there and back, and what a mapping uses."""
+"""The catalogue in other forms: written to CSV and read again, and made from a mapping."""
 
 from __future__ import annotations
 
