@@ -136,7 +136,7 @@ def _tasks(old: Catalogue, new: Catalogue) -> Iterator[Change]:
         if more := sorted(after[name] - codes):
             yield Change(ChangeKind.EDITED, f"task {name!r}: uses {_shortened_list(more)}")
         if less := sorted(codes - after[name]):
-            yield Change(ChangeKind.EDITED, f"task {name!r}: uses {_shortened_list(less)} no more")
+            yield Change(ChangeKind.EDITED, f"task {name!r}: no longer uses {_shortened_list(less)}")
     yield from (Change(ChangeKind.ADDED, f"task {name!r} added") for name in after if name not in before)
 
 

@@ -150,7 +150,7 @@ def _global_faults(events: Placed[EventDefinition]) -> list[Finding]:
                 found.append(((*place, "properties"), what, "expected it on every event of the channel"))
             elif there != one:
                 number = event.properties.index(there)
-                what = f"found {property_id!r} otherwise than on {first}, whose global property it is"
+                what = f"found {property_id!r} with other values than on {first}, whose global property it is"
                 found.append(((*place, "properties", number), what, f"expected {{{_shown(one)}}}, the same on every event of the channel"))  # fmt: skip
     return found
 

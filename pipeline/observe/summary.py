@@ -98,13 +98,12 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
         )
     if attempts.codes:
         lines.append(
-            "answers other than yes: "
-            + ", ".join(f"{code} x{count:,}" for code, count in sorted(attempts.codes.items()))
+            "failed calls by code: " + ", ".join(f"{code} x{count:,}" for code, count in sorted(attempts.codes.items()))
         )
     if total.lost_to_retention:
         lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
     if status.stalls:
-        lines.append(f"partitions that stood still and were read anew: {status.stalls:,} times, see the log")
+        lines.append(f"partitions that stood still and were read again: {status.stalls:,} times, see the log")
     lines += _warning_lines(status.warnings)
     return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))
 
@@ -117,7 +116,7 @@ def _warning_lines(warnings: Mapping[tuple[str, str], int]) -> list[str]:
     lines = [f"  {code} {event} x{count:,}" for (code, event), count in by_count[:MOST_WARNINGS]]
     if rest := by_count[MOST_WARNINGS:]:
         lines.append(f"  {len(rest):,} more kinds, x{sum(count for _, count in rest):,}")
-    return ["not as the event catalogue has it, and let pass:", *lines]
+    return ["reported although they differ from the event catalogue:", *lines]
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def read_text(path: Path, kind: FileKind) -> str:
             content = stream.read(kind.most_bytes + 1)
     except IsADirectoryError:
         raise _unreadable(path, 0, "", "a folder", kind.name) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+    except (OSError, ValueError) as error:  # ValueError: the file name has a NUL
         raise _unreadable(path, 0, "", f"a file that cannot be opened ({reason(error)})", kind.name) from None
     if len(content) > kind.most_bytes:
         raise _unreadable(path, 0, "", f"more than {kind.most_bytes >> 20} MiB", f"{kind.name} of a few kilobytes")

@@ -245,7 +245,7 @@ def test_what_tasks_use_is_a_difference_that_nobody_refuses(tmp_path):
     after = parse_catalogue(tmp_path / "new", text).catalogue
     said = [
         "~ task 'Thanks': uses app_start, follow",
-        "~ task 'Thanks': uses pay_order no more",
+        "~ task 'Thanks': no longer uses pay_order",
         "+ task 'Later' added",
     ]
     assert [f"{each.kind} {each}" for each in changes(before, after)] == said

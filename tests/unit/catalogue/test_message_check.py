@@ -312,7 +312,7 @@ def test_warnings_of_several_processes_add_up_and_are_shown(load):
     assert "warnings 6" in Progress(Console(file=io.StringIO()), live=False).line(both)
     console = Console(file=io.StringIO(), width=80)
     console.print(summary("shop", both))
-    assert "let pass:\n  A x x5\n  B x x1\n" in console.file.getvalue()
+    assert "differ from the event catalogue:\n  A x x5\n  B x x1\n" in console.file.getvalue()
     many = Status(1, {}, warnings={("A", f"e{number}"): 1 for number in range(MOST_WARNINGS + 5)})
     console.print(summary("shop", many))
     assert "  5 more kinds, x5\n" in console.file.getvalue()

@@ -156,7 +156,7 @@ def test_the_summary_says_how_many_events_were_redelivered():
 def test_the_summary_says_how_often_partitions_stood_still():
     console = Console(file=io.StringIO(), width=100)
     console.print(summary("shop", status(read=10, reported=10, stalls=1_200)))
-    assert "partitions that stood still and were read anew: 1,200 times, see the log" in console.file.getvalue()
+    assert "partitions that stood still and were read again: 1,200 times, see the log" in console.file.getvalue()
 
 
 @pytest.mark.parametrize(
