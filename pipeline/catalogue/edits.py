@@ -1,4 +1,4 @@
-"""Edits of a catalogue, each a catalogue to another. What the console would refuse is refused here."""
+"""Edits of a catalogue. Each returns a new catalogue, and refuses an edit that the console would refuse."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pipeline.errors import UsageError
 from schemas.catalogue import Catalogue, Channel, EventDefinition, EventProperty, PropertyScope
 
 
-def add_channel(catalogue: Catalogue, channel: Channel) -> Catalogue:
-    """Add a channel."""
+def with_channel(catalogue: Catalogue, channel: Channel) -> Catalogue:
+    """Return the catalogue with one more channel."""
     return with_fields(catalogue, channels=[*catalogue.channels, channel])
 
 
-def edit_channel(catalogue: Catalogue, name: str, new_name: str) -> Catalogue:
-    """Rename a channel; its events stay under it.
+def with_channel_renamed(catalogue: Catalogue, name: str, new_name: str) -> Catalogue:
+    """Return the catalogue with a channel renamed. Its events keep the channel.
 
     Raises:
-        UsageError: there is none of that name, or the console would refuse the edit.
+        UsageError: there is no channel of that name, or the console would refuse the edit.
     """
     if known_channel(catalogue, name).quick_tracking:
         raise UsageError(f"channel {name!r}: the console would refuse this: {KEPT_ELSEWHERE}")
@@ -29,19 +29,19 @@ def edit_channel(catalogue: Catalogue, name: str, new_name: str) -> Catalogue:
     return _allowed(catalogue, with_fields(catalogue, channels=channels, events=events))
 
 
-def delete_channel(catalogue: Catalogue, name: str) -> Catalogue:
-    """Delete a channel. Raises as `edit_channel` does."""
+def without_channel(catalogue: Catalogue, name: str) -> Catalogue:
+    """Return the catalogue without a channel. Raises as `with_channel_renamed` does."""
     gone = known_channel(catalogue, name)
     return _allowed(
         catalogue, with_fields(catalogue, channels=[each for each in catalogue.channels if each is not gone])
     )
 
 
-def add_event(catalogue: Catalogue, event: EventDefinition) -> Catalogue:
-    """Add an event. It gets the global properties of its channel, and the other events of the channel get its own global ones.
+def with_event(catalogue: Catalogue, event: EventDefinition) -> Catalogue:
+    """Return the catalogue with one more event. It gets the global properties of its channel; the channel's other events get its global properties.
 
     Raises:
-        UsageError: there is one of that code.
+        UsageError: there is already an event of that code.
     """
     if event.code in catalogue.events_by_code:
         raise UsageError(f"event {event.code!r}: found one of that code; expected each event code once in a workspace")
@@ -50,7 +50,7 @@ def add_event(catalogue: Catalogue, event: EventDefinition) -> Catalogue:
     return _spread(with_fields(catalogue, events=[*catalogue.events, event]), event)
 
 
-def edit_event(
+def with_event_edited(
     catalogue: Catalogue,
     code: str,
     *,
@@ -58,10 +58,12 @@ def edit_event(
     property_names: Mapping[str, str] | None = None,
     new_properties: Sequence[EventProperty] = (),
 ) -> Catalogue:
-    """Change an event's name and names of its properties, and add properties. The name of a global property changes on all events of the channel.
+    """Return the catalogue with an event edited: its name, the names of properties, and new properties.
+
+    The name of a global property changes on all events of the channel.
 
     Raises:
-        UsageError: there is no such event or property, there is a property that is to be added, or the console would refuse the edit.
+        UsageError: there is no such event or property, a new property exists already, or the console would refuse the edit.
     """
     event, renamed = known_event(catalogue, code), dict(property_names or {})
     ids = [each.id for each in event.properties]
@@ -80,8 +82,8 @@ def edit_event(
     return _allowed(catalogue, _spread(new, new.events_by_code[code]))
 
 
-def delete_event(catalogue: Catalogue, code: str) -> Catalogue:
-    """Delete an event. Raises as `edit_event` does."""
+def without_event(catalogue: Catalogue, code: str) -> Catalogue:
+    """Return the catalogue without an event. Raises as `with_event_edited` does."""
     gone = known_event(catalogue, code)
     return _allowed(catalogue, with_fields(catalogue, events=[each for each in catalogue.events if each is not gone]))
 
@@ -90,7 +92,7 @@ def known_event(catalogue: Catalogue, code: str) -> EventDefinition:
     """Return the event of a code.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no event of that code.
     """
     if (event := catalogue.events_by_code.get(code)) is None:
         near = did_you_mean(code, catalogue.events_by_code)
@@ -102,7 +104,7 @@ def known_channel(catalogue: Catalogue, name: str) -> Channel:
     """Return the channel of a name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no channel of that name.
     """
     channel = catalogue.channels_by_name.get(name)
     if channel is None:
@@ -120,7 +122,7 @@ def _allowed(old: Catalogue, new: Catalogue) -> Catalogue:
 
 
 def _renamed(each: EventDefinition, event: EventDefinition, names: Mapping[str, str]) -> EventDefinition:
-    """Rename properties of the event, and of another one of its channel those that they share."""
+    """Return an event with its properties renamed. On another event of the channel, only the shared global properties are renamed."""
     shared = {
         one.id: names[one.id]
         for one in event.properties
@@ -134,7 +136,7 @@ def _renamed(each: EventDefinition, event: EventDefinition, names: Mapping[str, 
 
 
 def _spread(catalogue: Catalogue, event: EventDefinition) -> Catalogue:
-    """Give the global properties of an event to all events of its channel, as the console does by itself."""
+    """Return the catalogue with the global properties of an event on all events of its channel, as the console adds them."""
     shared = _global(event.properties)
     events = [_with_properties(each, shared) if each.channel == event.channel else each for each in catalogue.events]
     return with_fields(catalogue, events=events) if shared else catalogue
@@ -150,5 +152,5 @@ def _with_properties(event: EventDefinition, more: Iterable[EventProperty]) -> E
 
 
 def with_fields(model: Model, **changed: Any) -> Model:
-    """Return a model with some fields changed, built anew: what it has worked out of its fields is not kept."""
+    """Return a model with some fields changed. It is constructed again, because a copy would keep the cached values of the old fields."""
     return model.__class__(**{**{name: getattr(model, name) for name in model.__class__.model_fields}, **changed})

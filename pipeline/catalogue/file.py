@@ -1,4 +1,4 @@
-"""One catalogue file: read whole, with every fault at once, and written back with what was not edited left as it is."""
+"""One catalogue file. Reading reports every fault at once; writing changes only the edited parts of the text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CATALOGUE_FILE = FileKind("a catalogue file", "one mapping that begins with `cha
 
 EMPTY = """\
 # The channels and events of one workspace of Quick Audience, as its Event Management has them.
-# `log2mq events --help` lists what can be done with this file; it may as well be written by hand.
+# `log2mq events --help` lists the commands for this file. You can also edit it by hand.
 channels: []
 events: []
 """
@@ -34,7 +34,7 @@ _OTHER_KINDS = {"source": "a source file", "kafka": "a source file", "cases": "t
 
 @dataclass(frozen=True, slots=True)
 class CatalogueFile:
-    """A catalogue that is right, and the text that it was read from; `is_new` where that text is in no file yet."""
+    """A valid catalogue, and the text that it was read from. With `is_new`, the text is in no file yet."""
 
     path: Path
     catalogue: Catalogue
@@ -42,11 +42,11 @@ class CatalogueFile:
     is_new: bool = False
 
     def save(self, new: Catalogue) -> None:
-        """Write another catalogue into the file: comments, order and whatever did not change stay. All of it is written, or nothing.
+        """Write another catalogue into the file, whole or not at all. Comments, order and every part that did not change stay.
 
         Raises:
-            UsageError: the new catalogue breaks a rule, the file is written in a way that cannot be edited in place, was changed since it was read,
-                or cannot be written.
+            UsageError: the new catalogue breaks a rule, the text cannot be edited in place, the file was changed since it was read, or it cannot be
+                written.
         """
         channels, events, tasks = new.channels, new.events, new.tasks
         broken = rule_faults(
@@ -83,7 +83,7 @@ def read_catalogue(path: Path) -> CatalogueFile:
 
 
 def read_or_new(path: Path) -> CatalogueFile:
-    """Read a catalogue, or begin one where there is none. Raises as `read_catalogue` does."""
+    """Read a catalogue, or return an empty one if there is no file. Raises as `read_catalogue` does."""
     if os.path.lexists(path):
         return read_catalogue(path)
     return replace(parse_catalogue(path, EMPTY), is_new=True)
@@ -98,10 +98,10 @@ def parse_catalogue(path: Path, text: str) -> CatalogueFile:
 
 
 def read_as_far_as_valid(path: Path) -> tuple[Catalogue, list[str]]:
-    """Read a catalogue that may break rules between its parts, and return those faults too, a line each.
+    """Read a catalogue that may break rules between its parts. Return it and these faults, a line for each.
 
     Raises:
-        UsageError: it is no catalogue file, or a part is wrong by itself.
+        UsageError: the file is no catalogue file, or one of its parts is wrong by itself.
     """
     try:
         written = read_yaml(path, CATALOGUE_FILE)
@@ -121,7 +121,7 @@ def _checked(written: YamlFile) -> CatalogueFile:
 
 
 def catalogue_faults(written: YamlFile) -> list[Diagnostic]:
-    """Return every fault of a catalogue, in the file's order; one only where it is another kind of file, such as lie beside it."""
+    """Return every fault of a catalogue, in the order of the file. For another kind of file of log2mq, return only that one fault."""
     if "channels" not in written.content:
         for key, kind in _OTHER_KINDS.items():
             if key in written.content:
@@ -132,7 +132,7 @@ def catalogue_faults(written: YamlFile) -> list[Diagnostic]:
 
 
 def content_faults(content: Any) -> list[Finding]:
-    """Return every fault of what a catalogue file holds. What is wrong by itself does not hide what is wrong between the others."""
+    """Return every fault of a catalogue's content. A part that is wrong by itself does not hide broken rules between the other parts."""
     try:
         Catalogue.model_validate(content)
         found = []
@@ -152,7 +152,7 @@ def _placed(key: str, listed: Sequence[Model]) -> Placed[Model]:
 
 
 def _named(found: Finding, catalogue: Catalogue) -> str:
-    """Say a fault of what is in no file yet: by names, where one in a file has line and key."""
+    """Return the text of a fault in a catalogue that is in no file yet. It has names instead of line and key."""
     (kind, place, *rest), what, expected = found
     if kind == "events":
         event = catalogue.events[int(place)]

@@ -1,4 +1,4 @@
-"""The mapping against the event catalogue, before anything runs: what its rules would report that the catalogue does not have."""
+"""Checks the mapping against the event catalogue before the job runs: events, channels and properties that the catalogue does not have."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def mapping_findings(
     catalogue: Catalogue,
     settings: CatalogueSettings,
 ) -> tuple[list[Finding], list[Finding]]:
-    """Return the faults, and what is only doubtful by the settings. What a path will give is checked when it does.
+    """Return the faults, and the warnings; the settings decide between the two. Only constants are checked: the value of a path is known at run time.
 
-    `tables` are those that the rules look up.
+    `tables` are the lookup tables of the rules.
     """
     faults: list[Finding] = []
     warnings: list[Finding] = []

@@ -1,4 +1,4 @@
-"""Which channel of one catalogue is which of another."""
+"""Pairs the channels of two catalogues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.catalogue import Channel
 
 
 def pair_channels(old: Sequence[Channel], new: Sequence[Channel]) -> Mapping[int, Channel]:
-    """Return, by its place in `old`, the channel in `new` that it has become: that of the same APP_KEY, or else of the same name."""
+    """Return the channel in `new` for each channel in `old`, by its index in `old`. It has the same APP_KEY, or else the same name."""
     pairs: dict[int, Channel] = {}
     left = list(new)
     for is_same in (_same_app_key, _same_name):

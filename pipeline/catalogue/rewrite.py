@@ -1,4 +1,4 @@
-"""One catalogue's text turned into another's: names replaced, elements added behind the last, elements taken out; all else stays as it is."""
+"""Changes the text of one catalogue to that of another: replaces names, appends elements and removes elements. The rest of the text stays as it is."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from transforms.fault import KeyPath
 
 
 def rewritten(text: str, old: Catalogue, new: Catalogue) -> str:
-    """Return the text of `new`, made from that of `old`, which it is read from. New elements stand behind those that there were.
+    """Return the text of `new`, made from `text`, which is that of `old`. New elements come after the existing ones.
 
     Raises:
-        NotEditable: what is to be changed is written with anchors or aliases.
+        NotEditable: a part to be changed is written with anchors or aliases.
     """
     editor = YamlEditor(text)
     pairs = pair_channels(old.channels, new.channels)
@@ -59,5 +59,5 @@ def _rename(editor: YamlEditor, here: KeyPath, names: list[tuple[str, str | None
 
 
 def _written(model: BaseModel) -> Mapping[str, Any]:
-    """Return what a person would write: nothing that holds without being written."""
+    """Return a model as a person would write it, without defaults."""
     return model.model_dump(mode="json", exclude_defaults=True)

@@ -1,4 +1,4 @@
-"""What must hold between the channels, events and tasks of a catalogue. Each rule is one of the vendor's page, except where it says otherwise."""
+"""The rules between the channels, events and tasks of a catalogue. They are from the vendor's page, unless a comment names another source."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from transforms.fault import KeyPath
 
 Model = TypeVar("Model", bound=BaseModel)
 Placed = Sequence[tuple[KeyPath, Model]]
-"""Models with the place that each has in its file."""
+"""Models, each with its location in the file."""
 
 
 def rule_faults(
     channels: Placed[Channel], events: Placed[EventDefinition], tasks: Placed[MarketingTask], names: Iterable[str]
 ) -> list[Finding]:
-    """Return every fault between them. `names` are those of all channels of the file, of those too that are wrong by themselves."""
+    """Return every broken rule. `names` are the names of all channels of the file, including channels that are wrong by themselves."""
     found = _repeated([((*place, "app_key"), each.app_key) for place, each in channels if each.app_key], "APP_KEY")
-    # Events name their channel by its name: a rule of the file. The console lets a name be picked from a list.
+    # A rule of this file: events refer to a channel by its name. In the console a person selects it from a list.
     found += _repeated([((*place, "name"), each.name) for place, each in channels], "name of a channel")
-    # Within the workspace (reference, section 6: a clash may make Quick Audience not accept the data).
+    # Once in the workspace (reference, section 6: Quick Audience may refuse the data of a code that occurs twice).
     found += _repeated([((*place, "code"), each.code) for place, each in events], "event code")
     for place, channel in channels:
         found += [((*place, *key), what, expected) for key, what, expected in _dialog_faults(channel)]
@@ -62,7 +62,7 @@ def rule_faults(
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Name the nearest that there is, in whichever case, in brackets; nothing where none is near."""
+    """Return the most similar known name, in brackets; "" if none is similar. Upper and lower case are alike."""
     by_case = {each.casefold(): each for each in known}
     near = difflib.get_close_matches(name.casefold(), by_case, n=1, cutoff=0.5)
     return f" (did you mean {by_case[near[0]]!r}?)" if near else ""
@@ -79,7 +79,7 @@ def _repeated(named: Sequence[tuple[KeyPath, str]], what: str) -> list[Finding]:
 
 
 def _dialog_faults(channel: Channel) -> list[Finding]:
-    """Say which parameters the console's dialog does not offer for such a channel, or asks for."""
+    """Return the parameters that the console's dialog does not offer for such a channel, and the missing ones that it requires."""
     found: list[Finding] = []
     kind, collects = channel.application_type, channel.quick_tracking
     if kind is ApplicationType.THIRD_PARTY_SYSTEM and collects:
@@ -122,7 +122,7 @@ def _channel_faults(
 
 
 def _scope_faults(event: EventDefinition, place: KeyPath) -> list[Finding]:
-    """Without Quick Tracking there are no global properties."""
+    """Return the global properties of an event, each as a fault: without Quick Tracking there are none."""
     return [
         (
             (*place, "properties", number, "scope"),
@@ -135,22 +135,22 @@ def _scope_faults(event: EventDefinition, place: KeyPath) -> list[Finding]:
 
 
 def _global_faults(events: Placed[EventDefinition]) -> list[Finding]:
-    """A global property of one event is there, the same, on all events of the channel."""
-    meant: dict[str, tuple[str, EventProperty]] = {}
+    """Return the events of a channel that lack a global property of another event, or have a different one."""
+    global_properties: dict[str, tuple[str, EventProperty]] = {}
     for _, event in events:
         for each in event.properties:
             if each.scope is PropertyScope.GLOBAL:
-                meant.setdefault(each.id, (event.code, each))
+                global_properties.setdefault(each.id, (event.code, each))
     found: list[Finding] = []
     for place, event in events:
-        for property_id, (first, one) in meant.items():
+        for property_id, (first, one) in global_properties.items():
             there = event.property_of(property_id)
             if there is None:
                 what = f"found no property {property_id!r}, which is global on the channel {event.channel!r} ({first} has it)"
                 found.append(((*place, "properties"), what, "expected it on every event of the channel"))
             elif there != one:
                 number = event.properties.index(there)
-                what = f"found {property_id!r} otherwise than on {first}, whose global property it is"
+                what = f"found {property_id!r} with other values than on {first}, whose global property it is"
                 found.append(((*place, "properties", number), what, f"expected {{{_shown(one)}}}, the same on every event of the channel"))  # fmt: skip
     return found
 

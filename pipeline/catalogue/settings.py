@@ -1,4 +1,4 @@
-"""The key `catalogue` of a source file: the event catalogue that its messages are checked against, and what follows from each finding."""
+"""The key `catalogue` of a source file: the event catalogue that messages are checked against, and the action for each finding."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from schemas.refusal import ReasonCode
 
 
 class Action(StrEnum):
-    """What follows from a finding: the record is refused, the message is reported and counted, or nothing."""
+    """The action for a finding: refuse the record, report the message and count a warning, or ignore the finding."""
 
     REFUSE = "refuse"
     WARN = "warn"
     IGNORE = "ignore"
 
 
-def file_alone(written: Any) -> Any:
-    """Take the name of a file for settings with that file and all defaults."""
+def as_catalogue_settings(written: Any) -> Any:
+    """Return settings with this file and all defaults, if only the name of a file is given."""
     return {"file": written} if isinstance(written, str) else written
 
 
 class CatalogueSettings(BaseModel):
-    """Refused by default is what would be lost or wrong at Quick Audience; where only a property is amiss the event is worth more than it."""
+    """By default a record is refused if Quick Audience would lose the event or store it wrongly. An event with only a missing or unknown property is reported."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +52,7 @@ class CatalogueSettings(BaseModel):
     not_numeric: Annotated[Action, Field(description="A numeric property whose value is no number.")] = Action.REFUSE
 
     def action(self, code: ReasonCode) -> Action:
-        """Return what follows from a finding. Reporting an event a second time is never allowed."""
+        """Return the action for a finding. A finding without a setting is refused: an event must never be reported a second time."""
         key = SETTING_OF.get(code)
         return Action.REFUSE if key is None else getattr(self, key)
 

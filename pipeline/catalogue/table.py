@@ -1,4 +1,4 @@
-"""The catalogue as a table: CSV, a row a property, for spreadsheets. Tasks are not in it."""
+"""Writes the catalogue as a CSV table for spreadsheets, with a row for each property. Tasks are not in it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PROPERTY_COLUMNS = {
     "property_scope": "scope",
 }
 COLUMNS = (*CHANNEL_COLUMNS, *EVENT_COLUMNS, *PROPERTY_COLUMNS)
-"""Every column, with the key of the catalogue file that it is."""
+"""All columns of the table."""
 
 
 def table_text(catalogue: Catalogue) -> str:
-    """Write the channels and events as CSV, with a line of column names: channels without events too."""
+    """Return the channels and events as CSV with a header line. Channels without events have a row too."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()

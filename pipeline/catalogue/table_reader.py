@@ -1,4 +1,4 @@
-"""Reading a catalogue from a table: every fault at once, with file, line and column, as in a catalogue file."""
+"""Reads a catalogue from a table. It reports every fault at once, with file, line and column."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from transforms.fault import KeyPath
 MOST_BYTES = 16 << 20
 
 DELIMITERS = (",", "\t", ";")
-"""What may stand between cells: the first line shows which. No column's name has one of them."""
+"""The possible delimiters. The first line shows which one a file has, since no column name contains one."""
 
-_WORDS_OF: Mapping[str, type[StrEnum]] = {
+_ENUM_COLUMNS: Mapping[str, type[StrEnum]] = {
     "application_type": ApplicationType,
     "origin": Origin,
     "property_type": PropertyType,
     "property_scope": PropertyScope,
 }
-_OF_CONSOLE = {
+_CONSOLE_WORDS = {
     "collected_by_quick_tracking": "quick_tracking",
     "custom_event": "custom",
     "system_default_event": "system",
@@ -41,36 +41,36 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 
 def read_table(path: Path, charset: str, known: Sequence[Channel] = ()) -> Catalogue:
-    """Read a CSV, or cells with tabs or semicolons between.
+    """Read a table with commas, tabs or semicolons between its cells.
 
-    Rows may leave out what another row of the same channel or event has, and of `known` channels all but the name.
+    A row may leave out values that another row of the same channel or event has. A row of a `known` channel needs only its name.
 
     Raises:
         UsageError: its message has a line for every fault there is.
     """
-    reading = _Reading(path, known)
+    parser = _TableParser(path, known)
     text = _read_text(path, charset)
     first_line = text.partition("\n")[0]
     delimiter = next((each for each in DELIMITERS if each in first_line), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        names = _without_empty_end(next(reader, []))
-        reading.header(names)
-        for cells in reader if not reading.faults else ():
-            reading.row(names, _without_empty_end(cells), reader.line_num)
+        names = _without_trailing_blanks(next(reader, []))
+        parser.header(names)
+        for cells in reader if not parser.faults else ():
+            parser.row(names, _without_trailing_blanks(cells), reader.line_num)
     except csv.Error as error:
         expected = "expected cells with commas, tabs or semicolons between"
-        reading.fault(reader.line_num, "", f"found text that is no CSV ({error})", expected)
-    listed = {each["name"] for each in reading.channels if "name" in each}
+        parser.fault(reader.line_num, "", f"found text that is no CSV ({error})", expected)
+    listed = {each["name"] for each in parser.channels if "name" in each}
     others = [each.model_dump(mode="json") for each in known if each.name not in listed]
-    content = {"channels": [*reading.channels, *others], "events": reading.events}
+    content = {"channels": [*parser.channels, *others], "events": parser.events}
     _spread(content)
-    if faults := reading.all_faults(content):
+    if faults := parser.all_faults(content):
         raise UsageError("\n".join(map(str, faults)))
     read = Catalogue.model_validate(content)
-    # An origin that the channel says is not written into the file.
+    # An origin that follows from the channel is not written into the file.
     events = [each if each.origin is Origin.SYSTEM else with_fields(each, origin=None) for each in read.events]
-    return Catalogue(channels=read.channels[: len(reading.channels)], events=events)
+    return Catalogue(channels=read.channels[: len(parser.channels)], events=events)
 
 
 def _read_text(path: Path, charset: str) -> str:
@@ -89,7 +89,7 @@ def _read_text(path: Path, charset: str) -> str:
 
 
 def _spread(content: Mapping[str, list[dict[str, Any]]]) -> None:
-    """Give a global property that one event has to all of its channel, as the console does by itself."""
+    """Add the global properties of each event to all events of its channel, as the console does."""
     tracked = {each.get("name") for each in content["channels"] if each.get("quick_tracking") is True}
     events = [each for each in content["events"] if each.get("channel") in tracked]
     shared: dict[tuple[str, str], dict[str, Any]] = {}
@@ -104,16 +104,16 @@ def _spread(content: Mapping[str, list[dict[str, Any]]]) -> None:
         ]
 
 
-def _without_empty_end(cells: Sequence[str]) -> list[str]:
-    """Drop the empty cells at the end, which spreadsheets write."""
+def _without_trailing_blanks(cells: Sequence[str]) -> list[str]:
+    """Return the cells without the empty ones at the end, which spreadsheets write."""
     texts = [each.strip() for each in cells]
     while texts and not texts[-1]:
         texts.pop()
     return texts
 
 
-class _Reading:
-    """Turns rows into what a catalogue file would hold, and notes the line of each value."""
+class _TableParser:
+    """Converts rows to the content of a catalogue file, and notes the line of each value."""
 
     def __init__(self, path: Path, known: Sequence[Channel]) -> None:
         self._path = path
@@ -130,7 +130,7 @@ class _Reading:
         self.faults.append(Diagnostic(str(self._path), line, column, found, expected))
 
     def all_faults(self, content: Any) -> list[Diagnostic]:
-        """Return the faults of the table, and of the catalogue that it makes, each with the line and column that it comes from."""
+        """Return the faults of the table and of the resulting catalogue, each with its line and column."""
         faults = {
             Diagnostic(str(self._path), line_of(location, self._lines), _column(location), what, expected)
             for location, what, expected in content_faults(content)
@@ -138,7 +138,7 @@ class _Reading:
         return sorted(faults.union(self.faults), key=lambda fault: (fault.line, fault.key, fault.found))
 
     def header(self, names: Sequence[str]) -> None:
-        """Take the names of the columns in."""
+        """Check the names of the columns."""
         for name in dict.fromkeys(names):
             if not name:
                 self.fault(1, "", "found a column without a name", f"expected some of {', '.join(COLUMNS)}")
@@ -151,8 +151,8 @@ class _Reading:
             self.fault(1, "", "found no column `channel`", "expected the channel of each event")
 
     def row(self, names: Sequence[str], written: Sequence[str], line: int) -> None:
-        """Take a row in; one without any text counts for nothing."""
-        cells = {name: _meant(name, each) for name, each in zip(names, written, strict=False) if each}
+        """Read a row. A row without any text is ignored."""
+        cells = {name: _file_word(name, each) for name, each in zip(names, written, strict=False) if each}
         if len(written) > len(names):
             self.fault(line, "", f"found {len(written)} cells", f"expected {len(names)}, as many as there are columns")
         elif cells:
@@ -209,17 +209,17 @@ def _values(cells: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, A
     return values
 
 
-def _meant(column: str, written: str) -> str:
-    """Return the word of a catalogue file that a word of the console stands for; other texts as they are."""
-    if column not in _WORDS_OF:
+def _file_word(column: str, written: str) -> str:
+    """Return the catalogue file's word for a word of the console. Another text is returned as it is."""
+    if column not in _ENUM_COLUMNS:
         return written
     word = re.sub(r"[ _-]+", "_", written.lower())
-    word = _OF_CONSOLE.get(word, word)
-    return word if word in set(_WORDS_OF[column]) else written
+    word = _CONSOLE_WORDS.get(word, word)
+    return word if word in set(_ENUM_COLUMNS[column]) else written
 
 
 def _column(location: KeyPath) -> str:
-    """Return the column of a key of a catalogue file."""
+    """Return the column of a catalogue file's key; "" if no column has it."""
     match location:
         case ("channels", _, key):
             columns = CHANNEL_COLUMNS

@@ -40,14 +40,14 @@ def demo(folder: Path | None) -> None:
     result = Demo(
         place, EXAMPLES, lambda text: console.print(f"[{time.monotonic() - begun_s:5.1f} s] {text}", markup=False)
     ).run()
-    show(console, result)
+    show_accounts(console, result)
     if folder is None:
         shutil.rmtree(place, ignore_errors=True)
     if result.lost or result.unknown:
         raise Log2mqError(f"lost {result.lost}, unknown {result.unknown}: please report this")
 
 
-def show(console: Console, result: DemoResult) -> None:
+def show_accounts(console: Console, result: DemoResult) -> None:
     """Print the three accounts side by side, and where to look next."""
     console.print()
     table = Table(
@@ -73,7 +73,7 @@ def show(console: Console, result: DemoResult) -> None:
         "source",
         "expected",
         "job: reported",
-        "job: re-read",
+        "job: redelivered",
         "stand-in: distinct",
         "more than once",
         "lost",
@@ -94,8 +94,8 @@ def show(console: Console, result: DemoResult) -> None:
         )
         console.print(f"dead letters of {kind}: {reasons}", markup=False)
     console.print(
-        "\nre-read: reported just before the worker was killed; read again by its successor and recognised; their records count as reported. "
-        "more than once: sent again because the killed worker could not say whether they had arrived (same outBizId).",
+        "\nredelivered: reported just before the worker was killed; its successor read their records again and recognised them; the records count as reported. "
+        "more than once: sent again because nobody knew whether the call of the killed worker had arrived (same outBizId).",
         markup=False,
     )
     verdict = "nothing lost, nothing unexplained" if not result.lost and not result.unknown else "NOT balanced"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from pipeline.editor_schema.json_schema import SCHEMAS, shipped
+from pipeline.editor_schema.json_schema import SCHEMAS, shipped_schema
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(list(SCHEMAS)))
 def schema(kind: str) -> None:
     """Print the JSON Schema (2020-12) of a KIND of file: an editor completes keys, explains them, and marks what is wrong."""
-    click.echo(shipped(kind), nl=False)
+    click.echo(shipped_schema(kind), nl=False)

@@ -1,1 +1,1 @@
-"""The source file: models, loading, cross checks and warnings. It connects to nothing and knows no running job."""
+"""The source file: models, loading, cross checks and warnings. It opens no connection and imports no running job."""

@@ -1,4 +1,4 @@
-"""What is wrong under `decode:` beyond its shape: formats and options that do not exist, and steps that do not fit together."""
+"""Checks `decode:` beyond its shape: formats and options that do not exist, and steps that do not fit together."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ STEP_KEYS = tuple(field.alias or name for name, field in DecodeStep.model_fields
 
 
 def decode_faults(written: Any, folder: Path = Path()) -> list[Finding]:
-    """Say every fault of the steps, as far as the shape of each is right; what is wrong with that is said elsewhere.
+    """Return every fault of the steps with a valid shape; the models report a wrong shape.
 
-    Paths are relative to `folder`. Nothing is connected to.
+    Paths are relative to `folder`. No connection is opened.
     """
     found: list[Finding] = []
     context = DecodeContext(folder)
@@ -32,7 +32,7 @@ def decode_faults(written: Any, folder: Path = Path()) -> list[Finding]:
 
 
 def _as_far_as_valid(written: Any) -> DecodeStep | None:
-    """Leave out the keys whose values are wrong, so that the others' faults are said too."""
+    """Return a step without the keys whose values are wrong, so that the faults of its other keys are found; None if the format is wrong."""
     try:
         return DecodeStep.model_validate(written)
     except ValidationError as error:

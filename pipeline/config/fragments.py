@@ -1,4 +1,4 @@
-"""Shared parts of rules: what stands under `fragments:` once, and is put into each rule that names it with `use:`."""
+"""Shared parts of rules. A fragment stands once under `fragments:`; each rule that names it with `use:` gets its keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOST_USED = 20
 
 
 class Fragment(BaseModel):
-    """A part of rules: any of their keys, none of them required."""
+    """A part of rules. It may have any key of a rule, and no key is required."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,7 +47,7 @@ class Fragment(BaseModel):
 
 
 class RuleOfFragments:
-    """Extends the JSON Schema of a rule by `use`: fragments may hold the keys that a rule must have."""
+    """Extends the JSON Schema of a rule by `use`. With `use`, no key is required, because a fragment may have it."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler(core)
@@ -63,15 +63,15 @@ class RuleOfFragments:
 
 
 Origins = Mapping[KeyPath, KeyPath]
-"""Where a part of a rule really stands in the file, by where it was put."""
+"""The location in the file of each part of an expanded rule, by its location in that rule."""
 
 _RULES: Mapping[str, type[BaseModel]] = {"events": EventRule, "users": UserRule}
 _JOINED = ("identities", "attributes")
-"""Of these a rule keeps every key, its own and those of its fragments; of any other its own takes the fragment's place."""
+"""In these mappings, the keys of a rule and of its fragments are joined. For any other key, the value of the rule replaces that of the fragment."""
 
 
-def put_in(content: Mapping[str, Any], faults: list[Finding]) -> tuple[dict[str, Any], Origins]:
-    """Return the file with every rule whole, without `use`, and where what was put in stands. Faults of `use` itself go to `faults`."""
+def expand_fragments(content: Mapping[str, Any], faults: list[Finding]) -> tuple[dict[str, Any], Origins]:
+    """Return the file with its rules expanded, without `use`, and the origins of their parts. Faults of `use` are added to `faults`."""
     fragments = content.get("fragments")
     known = fragments if isinstance(fragments, dict) else {}
     origins: dict[KeyPath, KeyPath] = {}
@@ -82,7 +82,7 @@ def put_in(content: Mapping[str, Any], faults: list[Finding]) -> tuple[dict[str,
         rules = content.get(kind)
         if isinstance(rules, list):
             whole[kind] = [
-                _whole(rule, (kind, place), known, frozenset(model.model_fields), origins, faults)
+                _expanded_rule(rule, (kind, place), known, frozenset(model.model_fields), origins, faults)
                 if isinstance(rule, dict) and USE in rule
                 else rule
                 for place, rule in enumerate(rules)
@@ -90,15 +90,15 @@ def put_in(content: Mapping[str, Any], faults: list[Finding]) -> tuple[dict[str,
     return whole, origins
 
 
-def placed_at(location: KeyPath, origins: Origins) -> KeyPath:
-    """Return where in the file a location of a whole rule really stands."""
+def location_in_file(location: KeyPath, origins: Origins) -> KeyPath:
+    """Return the location in the file for a location in an expanded rule."""
     for length in range(len(location), 2, -1):
         if (origin := origins.get(location[:length])) is not None:
             return (*origin, *location[length:])
     return location
 
 
-def _whole(
+def _expanded_rule(
     rule: dict[str, Any],
     here: KeyPath,
     fragments: Mapping[str, Any],
@@ -106,10 +106,10 @@ def _whole(
     origins: dict[KeyPath, KeyPath],
     faults: list[Finding],
 ) -> dict[str, Any]:
-    """Put a rule together: its fragments in their order, and then itself. A user rule takes of a fragment what user rules have."""
+    """Return a rule with the keys of its fragments, in their order, and then its own. A user rule ignores keys that only event rules have."""
     parts: list[tuple[KeyPath, dict[str, Any]]] = [
         (("fragments", name), {key: value for key, value in fragments[name].items() if key in keys})
-        for name in _names(rule[USE], here, fragments, faults)
+        for name in _used_names(rule[USE], here, fragments, faults)
         if isinstance(fragments[name], dict)
     ]
     parts.append((here, {key: value for key, value in rule.items() if key != USE}))
@@ -146,7 +146,7 @@ def _without_use(name: str, fragment: Any, faults: list[Finding]) -> Any:
 def _all_of(
     conditions: list[tuple[KeyPath, dict[str, Any]]], here: KeyPath, origins: dict[KeyPath, KeyPath]
 ) -> dict[str, Any]:
-    """Let every condition hold: in one mapping where no two of them name the same key, which is how one would write it."""
+    """Return a condition that requires all of these. It is one mapping if no key repeats, as a person would write it; otherwise it is `all`."""
     joined: dict[str, Any] = {}
     for _, condition in conditions:
         joined |= condition
@@ -158,7 +158,7 @@ def _all_of(
     return {"all": [condition for _, condition in conditions]}
 
 
-def _names(written: Any, here: KeyPath, fragments: Mapping[str, Any], faults: list[Finding]) -> list[str]:
+def _used_names(written: Any, here: KeyPath, fragments: Mapping[str, Any], faults: list[Finding]) -> list[str]:
     named = [written] if isinstance(written, str) else written
     if (
         not isinstance(named, list)
@@ -166,7 +166,13 @@ def _names(written: Any, here: KeyPath, fragments: Mapping[str, Any], faults: li
         or len(named) > MOST_USED
         or not all(isinstance(each, str) for each in named)
     ):
-        faults.append(((*here, USE), "found something else", "expected the name of a fragment, or a list of names"))
+        faults.append(
+            (
+                (*here, USE),
+                "found neither a name nor a list of names",
+                "expected the name of a fragment, or a list of names",
+            )
+        )
         return []
     for name in named:
         if name not in fragments:

@@ -1,4 +1,4 @@
-"""Reading one source file: every fault at once, each with file, line and key, before anything connects."""
+"""Reads one source file. It reports every fault at once, each with file, line and key, before any connection is opened."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pipeline.catalogue.file import read_catalogue
 from pipeline.catalogue.mapping_check import mapping_findings
 from pipeline.config.decode_check import decode_faults
-from pipeline.config.fragments import placed_at, put_in
+from pipeline.config.fragments import expand_fragments, location_in_file
 from pipeline.config.source_file import SourceFile
 from pipeline.config.table_files import tables_of
 from pipeline.config.transform_check import transform_faults
@@ -29,13 +29,13 @@ from transforms.fault import KeyPath
 def load_source(
     path: Path, environment: Mapping[str, str], *, with_credentials: bool = False, with_catalogue: bool = True
 ) -> SourceFile:
-    """Read, fill in and validate a source file; nothing is connected to.
+    """Read a source file, replace its variables and validate it. No connection is opened.
 
-    `with_credentials`: the file that `report.credentials` names is read too. Otherwise only who reports needs it.
-    Without its catalogue, neither that nor what the mapping has that it lacks is looked at.
+    `with_credentials`: the file of `report.credentials` is read too; only a command that reports needs it.
+    `with_catalogue`: the event catalogue is read, and the mapping is checked against it.
 
     Raises:
-        UsageError: its message has a line for every fault there is.
+        UsageError: its message has a line for every fault.
     """
     try:
         written = read_yaml(path)
@@ -44,7 +44,7 @@ def load_source(
     if (other := _another_kind(written.content)) is not None:
         raise UsageError(str(Diagnostic(str(path), 1, "", *other)))
     found: list[Finding] = []
-    content, origins = put_in(interpolate(written.content, environment, found), found)
+    content, origins = expand_fragments(interpolate(written.content, environment, found), found)
     without_value = {location for location, _, _ in found}
     source = _validate(content, found, without_value)
     tables = tables_of(content, path.parent, found)
@@ -60,7 +60,7 @@ def load_source(
             faults, warnings = mapping_findings(source.events, tables, catalogue, source.catalogue)
             found += faults
     if found or elsewhere or source is None:
-        found = [(placed_at(location, origins), what, expected) for location, what, expected in found]
+        found = [(location_in_file(location, origins), what, expected) for location, what, expected in found]
         raise UsageError("\n".join([*map(str, written.placed(found)), *elsewhere]))
     source = source.model_copy(update={"tables": tables}).read_from(path, written.lines, origins)
     if catalogue is not None:
@@ -69,7 +69,7 @@ def load_source(
 
 
 def _another_kind(content: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Say what was found, and what would be right, where this is no source file but one that lies beside it."""
+    """Return what was found and expected if this is another kind of file of log2mq; None if it is a source file."""
     if "kafka" in content or "source" in content:
         return None
     if "channels" in content:
@@ -80,7 +80,7 @@ def _another_kind(content: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _validate(content: Any, found: list[Finding], without_value: set[KeyPath]) -> SourceFile | None:
-    """`without_value`: where a variable has no value, what was put in for it is wrong because of that, which is said already."""
+    """Return the validated file; None if it has faults. A fault at a location in `without_value` is left out: the missing variable there is already a fault."""
     try:
         return SourceFile.model_validate(content)
     except ValidationError as error:
@@ -101,7 +101,7 @@ def _credentials_faults(source: SourceFile, environment: Mapping[str, str]) -> l
 
 
 def _catalogue(content: dict[str, Any], folder: Path, found: list[Finding]) -> tuple[Catalogue | None, list[str]]:
-    """Read the event catalogue that the file names, and return what is wrong in it, a line each."""
+    """Return the event catalogue that the file names, and the faults in the catalogue, a line for each."""
     written = content.get("catalogue")
     name = written.get("file") if isinstance(written, dict) else written
     if not isinstance(name, str) or not name:
@@ -118,7 +118,7 @@ def _catalogue(content: dict[str, Any], folder: Path, found: list[Finding]) -> t
 
 
 def _cross_check(content: Mapping[str, Any]) -> list[Finding]:
-    """Find what does not go together, as far as the keys concerned are right by themselves."""
+    """Return faults between several keys. A key that is wrong by itself is not considered."""
     kafka, letters = (each if isinstance(each := content.get(key), dict) else {} for key in ("kafka", "dead_letters"))
     dead = letters.get("topic") or f"{content.get('source')}-dead"
     topics, pattern = kafka.get("topics"), kafka.get("topic_pattern")
@@ -141,7 +141,7 @@ def _fits(pattern: Any, topic: Any) -> bool:
 
 
 def _with_defaults(source: SourceFile, environment: Mapping[str, str]) -> SourceFile:
-    """Fill in what depends on the source's name or the environment."""
+    """Return the file with the defaults that depend on the source's name or the environment."""
     state = Path(environment.get("XDG_STATE_HOME") or Path(environment.get("HOME") or Path.home()) / ".local" / "state")
     path = source.dedup.path or str(state / "log2mq" / source.source)
     return source.model_copy(

@@ -1,4 +1,4 @@
-"""The sections of a source file that no other room reads by itself: plug-in, event times, dead letters, limits, commits, stop."""
+"""The sections of a source file that have no room of their own: plug-in, event times, dead letters, limits, commits, stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TransformSettings(BaseModel):
 
 
 class FarOffSettings(BaseModel):
-    """How far an event's time may lie from Kafka's time of its record: what lies further is refused."""
+    """How far an event's time may be from Kafka's time of its record. An event further away is refused."""
 
     model_config = _STRICT
 
@@ -50,7 +50,7 @@ class FarOffSettings(BaseModel):
 
 
 class DeadLetterSettings(BaseModel):
-    """Where refused records go, and how many are too many."""
+    """The topic of refused records, and the share of refused records at which the job stops."""
 
     model_config = _STRICT
 
@@ -74,7 +74,7 @@ class DeadLetterSettings(BaseModel):
 
 
 class LimitSettings(BaseModel):
-    """What bounds one record, all unfinished ones, and a process."""
+    """The limits of one record, of all unfinished records, and of a process."""
 
     model_config = _STRICT
 
@@ -118,7 +118,7 @@ class LimitSettings(BaseModel):
 
 
 class CommitSettings(BaseModel):
-    """How often offsets are committed: after so many records, or so much time, whichever comes first."""
+    """How often offsets are committed: after a number of records or a time, whichever comes first."""
 
     model_config = _STRICT
 
@@ -139,7 +139,7 @@ class CommitSettings(BaseModel):
 
 
 class StopSettings(BaseModel):
-    """How long a stop may take to finish what is in flight."""
+    """How long a stop may take to finish the records in flight."""
 
     model_config = _STRICT
 

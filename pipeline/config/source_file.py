@@ -1,4 +1,4 @@
-"""The whole source file as validated models. The tables of `docs/source-file.md` are made from them."""
+"""The source file as validated models. The tables of `docs/source-file.md` are made from these models."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema
 
-from pipeline.catalogue.settings import CatalogueSettings, file_alone
-from pipeline.config.fragments import Fragment, Origins, RuleOfFragments, placed_at
+from pipeline.catalogue.settings import CatalogueSettings, as_catalogue_settings
+from pipeline.config.fragments import Fragment, Origins, RuleOfFragments, location_in_file
 from pipeline.config.sections import (
     CommitSettings,
     DeadLetterSettings,
@@ -42,7 +42,7 @@ def _name(source: str) -> str:
 
 
 class SourceFile(BaseModel):
-    """One log source: where its records are, how they become events, and where those go."""
+    """One log source: the topics of its records, the mapping of records to events, and the destination of the events."""
 
     model_config = ConfigDict(
         **_STRICT, json_schema_extra={"anyOf": [{"required": [key]} for key in ("events", "users", "transform")]}
@@ -107,7 +107,7 @@ class SourceFile(BaseModel):
     catalogue: Annotated[
         CatalogueSettings | None,
         BeforeValidator(
-            file_alone, json_schema_input_type=Annotated[str, Field(min_length=1)] | CatalogueSettings | None
+            as_catalogue_settings, json_schema_input_type=Annotated[str, Field(min_length=1)] | CatalogueSettings | None
         ),
         Field(
             description="The [event catalogue](catalogue.md) that events are checked against: the name of its file, or a mapping with settings."
@@ -128,29 +128,29 @@ class SourceFile(BaseModel):
 
     @property
     def folder(self) -> Path:
-        """The folder of the source file: what a path in the file is relative to, so that the two can be moved together."""
+        """The folder of the source file. Paths in the file are relative to it, so that file and folder can be moved together."""
         return self._path.parent
 
     @property
     def plugin_file(self) -> Path | None:
-        """The Python file that holds the plug-in; None where the plug-in is an installed one, or there is none."""
+        """The Python file of the plug-in; None if the plug-in is an installed one, or if there is no plug-in."""
         return self.folder / self.transform.file if self.transform is not None and self.transform.file else None
 
     def read_from(self, path: Path, lines: Mapping[KeyPath, int], origins: Origins) -> Self:
-        """Return the same file as one that was read from `path`, with the line of each key, and where parts of rules stand that fragments hold."""
+        """Return the same file with its path, the line of each key, and the origins of the parts that came from fragments."""
         placed = self.model_copy()
-        placed._path, placed._lines, placed._origins = path, lines, origins  # noqa: SLF001 - its own
+        placed._path, placed._lines, placed._origins = path, lines, origins  # noqa: SLF001 - a copy of itself
         return placed
 
     @property
     def used_fragments(self) -> frozenset[str]:
-        """The fragments of which some rule has a part."""
+        """The names of the fragments that at least one rule uses."""
         return frozenset(str(origin[1]) for origin in self._origins.values() if origin[0] == "fragments")
 
     def warning(self, location: KeyPath, text: str) -> str:
         """Return a warning with its place in the file: `shop.yaml:12: events[0].out_biz_id: ...`."""
-        here = placed_at(location, self._origins)
-        if here[:2] != location[:2]:  # in a fragment, which several rules may use
+        here = location_in_file(location, self._origins)
+        if here[:2] != location[:2]:  # it is in a fragment, which several rules may use: name the rule
             text = f"in {dotted(location[:2])}: {text}"
         return str(Diagnostic(str(self._path), line_of(here, self._lines), dotted(here), text, ""))
 
@@ -161,18 +161,18 @@ class SourceFile(BaseModel):
 
     @property
     def catalogue_warnings(self) -> tuple[Finding, ...]:
-        """What the catalogue lacks of the mapping, where that is no fault by its settings."""
+        """Differences between the mapping and the catalogue that the settings only warn of."""
         return self._catalogue_warnings
 
     def with_catalogue(self, catalogue: Catalogue, catalogue_warnings: Sequence[Finding]) -> Self:
         """Return the same file with its event catalogue."""
         known = self.model_copy()
-        known._events_known, known._catalogue_warnings = catalogue, tuple(catalogue_warnings)  # noqa: SLF001 - its own
+        known._events_known, known._catalogue_warnings = catalogue, tuple(catalogue_warnings)  # noqa: SLF001 - a copy of itself
         return known
 
     @property
     def mapping(self) -> MappingSettings:
-        """Return the declarative mapping's part of the file."""
+        """The part of the file that is the declarative mapping."""
         return MappingSettings(
             events=self.events,
             users=self.users,

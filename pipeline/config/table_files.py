@@ -1,4 +1,4 @@
-"""Lookup tables that stand in files of their own: CSV with a header, or a YAML mapping."""
+"""Lookup tables in files of their own: CSV with a header line, or a YAML mapping."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TABLE = FileKind("a table", "one mapping of keys to values", 1 << 20, 50_000)
 
 
 class TableFile(BaseModel):
-    """One lookup table in a file. `key` and `value` name columns of a CSV file; without them they are the first and the second."""
+    """One lookup table in a file. `key` and `value` name columns of a CSV file; the defaults are the first and the second column."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,8 +59,8 @@ class TableFile(BaseModel):
     ] = "utf-8"
 
 
-class _Wrong(Exception):
-    """A table that cannot be taken as it is: where in its file, what was found, what would be right."""
+class _TableFault(Exception):
+    """A fault of a table file: its line (0 for the whole file), what was found, and what was expected."""
 
     def __init__(self, line: int, found: str, expected: str) -> None:
         self.line = line
@@ -70,7 +70,7 @@ class _Wrong(Exception):
 
 
 def tables_of(content: dict[str, Any], folder: Path, found: list[Finding]) -> dict[str, Any]:
-    """Return the tables of the file and those that it names; those whose settings are wrong are left out, which is said elsewhere."""
+    """Return the tables in the source file and in its table files. A table file with wrong settings is left out; the models report its fault."""
     inline, files = content.get("tables"), content.get("table_files")
     inline = inline if isinstance(inline, dict) else {}
     named = {}
@@ -83,7 +83,7 @@ def tables_of(content: dict[str, Any], folder: Path, found: list[Finding]) -> di
 def read_tables(
     written: Mapping[str, TableFile], folder: Path, inline: Mapping[str, Any], faults: list[Finding]
 ) -> dict[str, dict[str, Any]]:
-    """Read the tables; paths are relative to `folder`. `inline` are the tables of the source file itself. What is wrong goes to `faults`."""
+    """Return the tables of the table files. Paths are relative to `folder`; `inline` are the tables in the source file. Faults are added to `faults`."""
     tables = {}
     for name, each in written.items():
         if name in inline:
@@ -92,10 +92,10 @@ def read_tables(
             )
         try:
             tables[name] = _read(each, folder / each.file)
-        except _Wrong as wrong:
-            place = f"{each.file}:{wrong.line}" if wrong.line else each.file
+        except _TableFault as fault:
+            place = f"{each.file}:{fault.line}" if fault.line else each.file
             faults.append(
-                (("table_files", name, "file"), f"found {place}: {wrong.found}", f"expected {wrong.expected}")
+                (("table_files", name, "file"), f"found {place}: {fault.found}", f"expected {fault.expected}")
             )
     return tables
 
@@ -103,74 +103,74 @@ def read_tables(
 def _read(table: TableFile, path: Path) -> dict[str, Any]:
     if path.suffix.lower() in _YAML:
         if table.key is not None or table.value is not None:
-            raise _Wrong(0, "a YAML file with key or value", "a mapping, whose keys are the table's")
+            raise _TableFault(0, "a YAML file with key or value", "a mapping, whose keys are the table's")
         try:
             return dict(read_yaml(path, _TABLE).content)
         except UnreadableYaml as unreadable:
             _, line, _, found, expected = unreadable.fault
-            raise _Wrong(line, found.removeprefix("found "), expected.removeprefix("expected ")) from None
+            raise _TableFault(line, found.removeprefix("found "), expected.removeprefix("expected ")) from None
     delimiter = _DELIMITERS.get(path.suffix.lower())
     if delimiter is None:
-        raise _Wrong(0, "a file of another kind", "its name to end in .csv, .tsv, .yaml or .yml")
+        raise _TableFault(0, "a file of another kind", "its name to end in .csv, .tsv, .yaml or .yml")
     rows = csv.reader(io.StringIO(_text(path, table.charset), newline=""), delimiter=delimiter, strict=True)
     try:
-        return _keyed(table, rows)
+        return _table_from_rows(table, rows)
     except csv.Error as error:
-        raise _Wrong(rows.line_num, f"a row that cannot be read ({error})", "CSV as RFC 4180 has it") from None
+        raise _TableFault(rows.line_num, f"a row that cannot be read ({error})", "CSV as RFC 4180 has it") from None
 
 
 def _text(path: Path, charset: str) -> str:
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
-        raise _Wrong(0, f"a file that cannot be read ({reason(error)})", "a CSV or YAML file") from None
+    except (OSError, ValueError) as error:  # ValueError: the file name has a NUL
+        raise _TableFault(0, f"a file that cannot be read ({reason(error)})", "a CSV or YAML file") from None
     if len(content) > MOST_BYTES:
-        raise _Wrong(0, f"more than {MOST_BYTES >> 20} MiB", "a smaller table")
+        raise _TableFault(0, f"more than {MOST_BYTES >> 20} MiB", "a smaller table")
     try:
         return content.decode("utf-8-sig" if charset == "utf-8" else charset)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise _Wrong(line, f"bytes that are no {charset}", "the charset that the file is written in") from None
+        raise _TableFault(line, f"bytes that are no {charset}", "the charset that the file is written in") from None
 
 
-def _keyed(table: TableFile, rows: Any) -> dict[str, Any]:
+def _table_from_rows(table: TableFile, rows: Any) -> dict[str, Any]:
     header: Sequence[str] = next(rows, [])
-    of_key, of_value = _column(table.key, 0, header), _column(table.value, 1, header)
+    key_column, value_column = _column(table.key, 0, header), _column(table.value, 1, header)
     found: dict[str, Any] = {}
-    for line, row in _filled(rows):
-        if len(row) <= max(of_key, of_value) or any(map(str.strip, row[len(header) :])):
+    for line, row in _nonempty_rows(rows):
+        if len(row) <= max(key_column, value_column) or any(map(str.strip, row[len(header) :])):
             expected = (
                 f"as many as the header has, {len(header)}; a text with a delimiter in it stands in double quotes"
             )
-            raise _Wrong(line, f"a row of {len(row)} columns", expected)
-        key, value = row[of_key].strip(), row[of_value].strip()
+            raise _TableFault(line, f"a row of {len(row)} columns", expected)
+        key, value = row[key_column].strip(), row[value_column].strip()
         if found.get(key, value) != value:
-            raise _Wrong(line, f"the key {key!r} a second time, with another value", "each key once")
+            raise _TableFault(line, f"the key {key!r} a second time, with another value", "each key once")
         found[key] = value
         if len(found) > MOST_ROWS:
-            raise _Wrong(line, f"more than {MOST_ROWS:,} rows", "a smaller table")
+            raise _TableFault(line, f"more than {MOST_ROWS:,} rows", "a smaller table")
     return found
 
 
-def _filled(rows: Any) -> Iterator[tuple[int, list[str]]]:
+def _nonempty_rows(rows: Any) -> Iterator[tuple[int, list[str]]]:
     for row in rows:
         if row:
             yield rows.line_num, row
 
 
-def _column(name: str | None, otherwise: int, header: Sequence[str]) -> int:
+def _column(name: str | None, default_column: int, header: Sequence[str]) -> int:
     names = [each.strip() for each in header]
     if len(names) == 1 and any(mark in names[0] for mark in _OTHER_DELIMITERS):
-        raise _Wrong(
+        raise _TableFault(
             1, f"one column, {names[0][:200]!r}", "columns parted by commas in a .csv file, by tabs in a .tsv file"
         )
     if name is None:
-        if len(names) <= otherwise:
-            raise _Wrong(1, f"{len(names)} columns", "a header line with at least two")
-        return otherwise
+        if len(names) <= default_column:
+            raise _TableFault(1, f"{len(names)} columns", "a header line with at least two")
+        return default_column
     if name not in names:
-        raise _Wrong(1, f"no column {name!r}", f"one of {', '.join(names)[:200]}" if names else "a header line")
+        raise _TableFault(1, f"no column {name!r}", f"one of {', '.join(names)[:200]}" if names else "a header line")
     if names.count(name) > 1:
-        raise _Wrong(1, f"{names.count(name)} columns {name!r}", "each name once")
+        raise _TableFault(1, f"{names.count(name)} columns {name!r}", "each name once")
     return names.index(name)

@@ -1,4 +1,4 @@
-"""What is wrong with the mapping of a source file, or with its plug-in, whatever else is wrong in the file."""
+"""Checks the mapping of a source file, or its plug-in, even if other parts of the file are wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_REPAIRS = 5
 
 
 def transform_faults(content: dict[str, Any], tables: dict[str, Any], folder: Path) -> list[Finding]:
-    """Compile the mapping or load the plug-in as far as their own keys are valid, whatever else is wrong in the file."""
+    """Return the faults found by compiling the mapping or loading the plug-in, as far as their own keys are valid."""
     plugin = content.get("transform")
     rules = [key for key in ("events", "users") if content.get(key)]
     if plugin is not None and rules:
@@ -37,14 +37,14 @@ def transform_faults(content: dict[str, Any], tables: dict[str, Any], folder: Pa
             compile_mapping(settings, dict.fromkeys(keys, b"") if isinstance(keys, dict) else {})
     except MappingFaults as faults:
         return [
-            (_of_a_file(each.location, content), f"found {each.found}", f"expected {each.expected}")
+            (_table_file_location(each.location, content), f"found {each.found}", f"expected {each.expected}")
             for each in faults.faults
         ]
     return []
 
 
-def _of_a_file(location: KeyPath, content: Mapping[str, Any]) -> KeyPath:
-    """Point at the file's name where what is wrong stands in the table that the file holds."""
+def _table_file_location(location: KeyPath, content: Mapping[str, Any]) -> KeyPath:
+    """Return the location of the table file's name if a fault is in a table of that file; otherwise the same location."""
     files = content.get("table_files")
     if location[0] == "tables" and isinstance(files, dict) and location[1] in files:
         return ("table_files", location[1], "file")
@@ -52,7 +52,7 @@ def _of_a_file(location: KeyPath, content: Mapping[str, Any]) -> KeyPath:
 
 
 def _plugin_faults(written: Any, folder: Path) -> list[Finding]:
-    """Import the plug-in and give it its options, as far as the keys that say which one have their shape."""
+    """Return the faults of the plug-in's options. The plug-in is imported; if its own keys are invalid, nothing is returned."""
     keys = ("plugin", "file", "options")
     try:
         chosen = TransformSettings.model_validate(
@@ -68,9 +68,9 @@ def _plugin_faults(written: Any, folder: Path) -> list[Finding]:
 
 
 def _option_fault(error: ErrorDetails, model: type[BaseModel], options: dict[str, Any]) -> Finding:
-    """Say what is wrong with an option of a plug-in; not its value where the plug-in's model takes it for a secret."""
+    """Return the fault of a plug-in's option, without its value if the plug-in's model declares it a secret."""
     location, found, expected = from_pydantic(error, model, options)
-    if error["type"] in {"value_error", "assertion_error"}:  # the author's own words may hold the value
+    if error["type"] in {"value_error", "assertion_error"}:  # the plug-in's own message may contain the value
         found, expected = masked(found, options), masked(expected, options)
     field = model.model_fields.get(str(error["loc"][0])) if error["loc"] else None
     if field is not None and "Secret" in repr(field.annotation):
@@ -79,7 +79,7 @@ def _option_fault(error: ErrorDetails, model: type[BaseModel], options: dict[str
 
 
 def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
-    """Leave out, or fill in, what breaks the models, so that the rest can be compiled and its faults said too."""
+    """Return settings without invalid values, and with placeholders for missing ones, so that the rest can be compiled; None if that fails."""
     written = deepcopy(written)
     for _ in range(MOST_REPAIRS):
         try:
@@ -87,8 +87,8 @@ def _as_far_as_valid(written: dict[str, Any]) -> MappingSettings | None:
         except ValidationError as error:
             for each in error.errors():
                 place: Any = written
-                *way, last = [step for step in each["loc"] if step != "[key]"]
-                for step in way:
+                *above, last = [step for step in each["loc"] if step != "[key]"]
+                for step in above:
                     inside = (isinstance(place, dict) and step in place) or (
                         isinstance(place, list) and isinstance(step, int)
                     )

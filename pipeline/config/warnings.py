@@ -1,4 +1,4 @@
-"""What a source file may say but is doubtful, and what the environment lacks that its job will want."""
+"""Warnings: valid but doubtful settings of a source file, and variables that the environment lacks."""
 
 from __future__ import annotations
 
@@ -16,37 +16,42 @@ ONE_DAY_MS = 86_400_000
 
 
 def warnings(source: SourceFile) -> list[str]:
-    """Say what is allowed but doubtful, a line each with file, line and key."""
+    """Return the valid but doubtful settings, a text for each with file, line and key."""
     return [source.warning(note.location, note.text) for note in _notes(source)]
 
 
 def _notes(source: SourceFile) -> list[Note]:
     notes = []
     if source.dedup.store == "memory":
-        text = "is memory: what was reported is forgotten when the process ends, and other workers do not see it"
+        text = (
+            "is memory: the keys of reported messages are lost when the process ends, and other workers do not see them"
+        )
         notes.append(Note(("dedup", "store"), text))
     if source.dedup.keep < ONE_DAY_MS:
         text = f"is {format_duration(source.dedup.keep)}: a record read again after that is reported again"
         notes.append(Note(("dedup", "keep"), text))
     if source.kafka.start == "latest":
-        text = "is latest: a new group passes over the records that are already there"
+        text = "is latest: a new group skips the records that are already in the topic"
         notes.append(Note(("kafka", "start"), text))
     if source.transform is None:
-        notes += sorted(_of_mapping(source), key=lambda note: note.location[:2])
+        notes += sorted(_mapping_notes(source), key=lambda note: note.location[:2])
     if (file := source.plugin_file) is not None and (file.stat().st_mode | file.parent.stat().st_mode) & stat.S_IWOTH:
-        text = f"is {file}, which everybody on this machine may write, it or its folder: the job runs what stands there"
+        text = f"is {file}: every user of this machine may write the file or its folder, and the job runs its code"
         notes.append(Note(("transform", "file"), text))
     return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.catalogue_warnings)]
 
 
-def _of_mapping(source: SourceFile) -> list[Note]:
+def _mapping_notes(source: SourceFile) -> list[Note]:
     mapping = source.mapping
     mistakes = [
         each._replace(location=("table_files", *each.location[1:])) if _is_a_table_file(each.location, source) else each
         for each in mistake_notes(mapping, source.keys)
     ]
     unused = [
-        Note(("fragments", name), "puts nothing into any rule: none names it under `use`, or none has its keys to take")
+        Note(
+            ("fragments", name),
+            "adds nothing to any rule: no rule names it under `use`, or the rules that do cannot have its keys",
+        )
         for name in source.fragments
         if name not in source.used_fragments
     ]
@@ -58,7 +63,7 @@ def _is_a_table_file(location: KeyPath, source: SourceFile) -> bool:
 
 
 def missing_credentials(source: SourceFile, environment: Mapping[str, str]) -> list[str]:
-    """Say that the environment has no AccessKey, where it is looked for there. That is no fault of the file."""
+    """Return a warning if the AccessKey must come from the environment and is not there. It is no fault of the file."""
     if source.report.credentials is None:
         try:
             CredentialsSource(None, environment)
@@ -68,11 +73,11 @@ def missing_credentials(source: SourceFile, environment: Mapping[str, str]) -> l
 
 
 def unset_keys(source: SourceFile, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables that `keys` names and that are not set, each with a warning. That is no fault of the file either."""
+    """Return the environment variables that `keys` names and that are not set, each with a warning. It is no fault of the file either."""
     return {
         each.env: source.warning(
             ("keys", name),
-            f"`run` would not start: {each.env} is missing or empty in the environment; what is hashed here is hashed with another key",
+            f"`run` would not start: {each.env} is missing or empty in the environment; values are hashed with another key here",
         )
         for name, each in source.keys.items()
         if each.env is not None and not environment.get(each.env)

@@ -1,1 +1,1 @@
-"""JSON Schemas for editors, made at build time from the models. No running job uses it."""
+"""JSON Schemas for editors, made at build time from the models. The running job does not use this room."""

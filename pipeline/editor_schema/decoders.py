@@ -1,4 +1,4 @@
-"""The decoding steps in a source file's JSON Schema: each decoder has options of its own."""
+"""The decoding steps in the JSON Schema of a source file. Each decoder has its own options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transforms.mapping.rule_schema import Schema, ref
 
 
 def decoder_steps() -> dict[str, Schema]:
-    """Return the definitions of decoding steps: a first and a further one for each decoder, each with that decoder's own options."""
+    """Return the definitions of decoding steps: for each decoder a first step and a further step, with the options of that decoder."""
     step = DecodeStep.model_json_schema(by_alias=True)["properties"]
     alone: Schema = {"anyOf": [ref("decoder_name"), ref("decode_first")]}
     several: Schema = {
@@ -61,6 +61,6 @@ def decoder_steps() -> dict[str, Schema]:
 
 
 def _options(model: type[BaseModel]) -> tuple[dict[str, Schema], list[str], dict[str, Schema]]:
-    """Return a decoder's own options, which of them it must have, and the models within them by name."""
+    """Return the options of a decoder, the names of the required ones, and the models that the options refer to, by name."""
     schema = model.model_json_schema(by_alias=True)
     return schema.get("properties", {}), schema.get("required", []), schema.get("$defs", {})

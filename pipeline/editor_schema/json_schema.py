@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that a person writes, for editors: what pydantic makes of the models, written as a person writes.
+"""JSON Schemas for editors: the schemas that pydantic makes of the models, changed to the form in which a person writes the files.
 
 They are made when log2mq is built (`make schemas`) and shipped in `schemas/json`; `log2mq schema` prints them.
 """
@@ -26,9 +26,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class SchemaKind(NamedTuple):
-    """One kind of file: its model, and what it is.
+    """One kind of file: its model and its title.
 
-    `definitions`: the schemas that types name by `{"definition": NAME}`. `variables`: a variable such as ${NAME} may stand for a value in it.
+    `definitions` are the schemas that types refer to by `{"definition": NAME}`. With `variables`, a variable such as ${NAME} may replace a value in the file.
     """
 
     model: type[BaseModel]
@@ -44,7 +44,7 @@ SCHEMAS: Mapping[str, SchemaKind] = {
     "catalogue": SchemaKind(Catalogue, "An event catalogue of log2mq"),
     "test": SchemaKind(TestCases, "Test cases of log2mq"),
 }
-"""A row for each kind of file."""
+"""The kinds of files, by name."""
 
 _VARIABLE: Schema = {
     "type": "string",
@@ -56,13 +56,13 @@ _HOLD_SCHEMAS = ("items", "prefixItems", "anyOf", "additionalProperties", "then"
 _OF_A_NUMBER = ("quantity", "minimum", "maximum", "ge", "le", "type")
 
 
-def shipped(kind: str) -> str:
-    """Return the schema of a kind of file as it was shipped."""
+def shipped_schema(kind: str) -> str:
+    """Return the shipped schema of a kind of file, as JSON text."""
     return (files("schemas") / "json" / f"{kind}.json").read_text(encoding="utf-8")
 
 
-def written(kind: str) -> str:
-    """Make the schema of a kind of file."""
+def built_schema(kind: str) -> str:
+    """Return the schema of a kind of file as JSON text, made from the models."""
     return json.dumps(json_schema(SCHEMAS[kind]), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -73,16 +73,16 @@ def json_schema(kind: SchemaKind) -> Schema:
     finish = _Finisher(variables=kind.variables).finished
     body = finish(root)
     used: dict[str, Schema] = {"variable": _VARIABLE} if kind.variables else {}
-    waiting = [body]
-    while waiting:
-        for name in sorted(set(_references(waiting.pop())) - used.keys()):
+    unfinished = [body]
+    while unfinished:
+        for name in sorted(set(_references(unfinished.pop())) - used.keys()):
             used[name] = finish(definitions[name])
-            waiting.append(used[name])
+            unfinished.append(used[name])
     return {"$schema": DIALECT, **body, "title": kind.title, "$defs": dict(sorted(used.items()))}
 
 
 def default_of(schema: Schema) -> Any:
-    """Return the default of a setting as it is written; None where there is none, or where words say it (`default_text`)."""
+    """Return the default of a setting as a person writes it. It is None if there is no default, or if `default_text` describes it."""
     default = schema.get("default")
     if default is None or "default_text" in schema:
         return None
@@ -90,7 +90,7 @@ def default_of(schema: Schema) -> Any:
 
 
 def limits_of(schema: Schema) -> str:
-    """Say what a number is at least and at most, as it is written; nothing where it has no limits."""
+    """Return the limits of a number in words, as a person writes them; "" if it has none."""
     write = FORMATS.get(schema.get("quantity", ""), str)
     return ", ".join(
         f"{words} {write(schema[name])}"
@@ -101,13 +101,13 @@ def limits_of(schema: Schema) -> str:
 
 
 class _Finisher:
-    """Makes of pydantic's schema one for a person's file: quantities and variables as they are written, no links, nothing that is noise."""
+    """Changes pydantic's schemas to schemas of a person's file: quantities and variables as a person writes them, no links, no titles."""
 
     def __init__(self, *, variables: bool) -> None:
         self._variables = variables
 
     def finished(self, schema: Any) -> Any:
-        """Return a schema, finished, with all below it."""
+        """Return a schema with these changes, also in the schemas inside it."""
         if isinstance(schema, list):
             return [self.finished(each) for each in schema]
         if not isinstance(schema, dict):
@@ -132,7 +132,7 @@ class _Finisher:
 
 
 def _described(schema: Schema) -> str:
-    """Return the description of a setting, without links, and what of it an editor would not show otherwise."""
+    """Return the description of a setting, without links, with the limits and the default that an editor does not show by itself."""
     limits = limits_of(schema) if "quantity" in schema else ""
     default = f"Default: {schema['default_text']}." if "default_text" in schema else ""
     parts = (_LINK.sub(r"\1", schema.get("description", "")), f"({limits})" if limits else "", default)
@@ -140,7 +140,7 @@ def _described(schema: Schema) -> str:
 
 
 def _or_variable(schema: Schema) -> Schema:
-    """Let a variable stand for what is no free text."""
+    """Return the schema, with a variable as an alternative where the value is no free text."""
     kind = schema.get("type")
     if kind not in ["integer", "number", "boolean"] and not (
         kind == "string" and ("enum" in schema or "pattern" in schema)
@@ -164,4 +164,4 @@ def _references(schema: Any) -> Iterator[str]:
 
 if __name__ == "__main__":
     for name in SCHEMAS:
-        (Path(sys.argv[1]) / f"{name}.json").write_text(written(name), encoding="utf-8")
+        (Path(sys.argv[1]) / f"{name}.json").write_text(built_schema(name), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The tables of settings in `docs/`, a row a key: `make schemas` puts them between the marks of cog, `make lint` compares them."""
+"""The tables of settings in `docs/`, with a row for each key. `make schemas` writes them between the marks of cog; `make lint` compares them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _CHARACTERS = {" ": "a space", "\t": "a tab"}
 
 
 def table(*parts: Iterator[str]) -> str:
-    """Return the table of these rows, in Markdown."""
+    """Return a table of these rows, in Markdown."""
     return "\n".join([_HEAD, *(row for part in parts for row in part)])
 
 
@@ -64,7 +64,7 @@ def rows(
 ) -> Iterator[str]:
     """Yield a row for each key of a model.
 
-    `only` and `but` choose among its keys. With `sections` a section's keys follow it; the section itself has a row where it is described.
+    `only` and `but` select keys. With `sections`, the keys of a section follow it; the section itself has a row if it has a description.
     """
     schema = model.model_json_schema(by_alias=True)
     chosen = [key for key in schema["properties"] if (not only or key in only) and key not in but]
@@ -86,7 +86,7 @@ def _rows(
 
 
 def _section(setting: Schema, definitions: dict[str, Schema]) -> Schema | None:
-    """Return the section that a setting is; None where it is a value, or a secret, whose two forms are values too."""
+    """Return the schema of a section; None if the setting is a value. A secret is a value, though its two forms are mappings."""
     for each in (setting, *setting.get("anyOf", ())):
         name = each.get("$ref", "").rpartition("/")[2]
         if name and name != "SecretSource" and "properties" in definitions[name]:
@@ -107,7 +107,7 @@ def _default(setting: Schema) -> str:
 
 
 def _values(schema: Schema, definitions: dict[str, Schema]) -> str:
-    """Say which values a setting takes."""
+    """Return the values that a setting accepts, in words."""
     limits = limits_of(schema)
     if "quantity" in schema:
         return f"{schema['quantity']}{f', {limits}' if limits else ''}"
@@ -130,7 +130,7 @@ def _values(schema: Schema, definitions: dict[str, Schema]) -> str:
 
 
 def _codes(values: Sequence[Any], title: str = "") -> str:
-    """Name the values of an enumeration; where they are many, what they are."""
+    """Return the values of an enumeration; if they are many, the name of the enumeration."""
     if len(values) > _MOST_VALUES:
         return "".join(f" {each.lower()}" if each.isupper() else each for each in title).strip()
     return ", ".join(f"`{each if isinstance(each, str) else json.dumps(each)}`" for each in values)

@@ -1,1 +1,1 @@
-"""What demo and tests run against: a stand-in for Quick Audience, an embedded Kafka, a Schema Registry, sample logs. The job never knows it."""
+"""What the demo and the tests run against: stand-ins for Quick Audience and a Schema Registry, an embedded Kafka, sample logs. The job never imports it."""

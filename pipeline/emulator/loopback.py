@@ -1,4 +1,4 @@
-"""An HTTP server on loopback: in a thread of this process, or in the command's own until a signal."""
+"""An HTTP server on loopback. It runs in a thread of its own, or in the calling thread until a signal."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ START_LIMIT_S = 10.0
 
 
 class LoopbackServer:
-    """Serves one application. As a context manager it does so in a thread."""
+    """Serves one application. As a context manager it serves in a thread of its own."""
 
     def __init__(self, application: ASGIApp, host: str, port: int, **more: Any) -> None:
-        """Take the port; 0 takes a free one. `more` are further settings of uvicorn's.
+        """Bind the port; 0 binds a free one. `more` are further settings of uvicorn.
 
         Raises:
             UsageError: the host is not loopback, or the port is taken.
@@ -31,7 +31,7 @@ class LoopbackServer:
             raise UsageError(f"--host: found {host}; expected a loopback address: the stand-in speaks plain HTTP")
         self._host = host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # Named as TCP, since asyncio switches Nagle's algorithm off only for what it knows to be TCP.
+        # The protocol is given because asyncio switches Nagle's algorithm off only for sockets with IPPROTO_TCP.
         self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -55,7 +55,7 @@ class LoopbackServer:
 
     @property
     def url(self) -> str:
-        """Return the address."""
+        """Return the base URL."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._socket.getsockname()[1]}"
 
@@ -77,7 +77,7 @@ class LoopbackServer:
     def serve(self) -> None:
         """Serve in this thread until a signal."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn stops on these, and raises them again once it has: this command then leaves in good order.
+            # uvicorn stops on these signals and raises them again afterwards. This handler then lets the command end in order.
             signal.signal(number, lambda _number, _frame: self.stop())
         try:
             self._server.run(sockets=[self._socket])

@@ -1,1 +1,1 @@
-"""What a person or a monitor sees of a running job; never a secret or an identifier. It changes nothing."""
+"""The output of a running job for a person or a monitor. It has no secret and no identifier. This room changes nothing in the job."""

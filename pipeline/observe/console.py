@@ -1,4 +1,4 @@
-"""Where tables and sentences are printed: as wide as the terminal, or wide enough for a file."""
+"""The console that tables and sentences are printed to. It is as wide as the terminal, or `FILE_COLUMNS` for a file or a pipe."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ FILE_COLUMNS = 160
 
 
 def output() -> Console:
-    """Return standard output. A file or a pipe has no width of its own, and nothing is cut for one that was made up.
+    """Return standard output as a console. A file or a pipe has no width; it gets `FILE_COLUMNS`, so that no text is cut.
 
-    Texts are printed as they are: names and codes of others may have brackets, which rich would take for its markup.
+    Texts are printed unchanged: names and codes may contain brackets, which rich would read as its markup.
     """
     console = partial(Console, highlight=False, markup=False, emoji=False)
     return on_terminal if (on_terminal := console()).is_terminal else console(width=FILE_COLUMNS)

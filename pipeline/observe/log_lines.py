@@ -16,22 +16,22 @@ QUIET = {
     "httpcore": logging.WARNING,
     "uvicorn.access": logging.WARNING,
 }
-"""Libraries whose own lines would drown the job's: what they warn of, the job says in its own words."""
+"""The lowest level at which a library's lines are logged. The job reports the same faults in lines of its own."""
 
 
 class PlainLines(logging.Formatter):
     """`2026-11-11T00:00:00.000Z INFO log2mq.run: text`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one line, without a traceback: what a person can mend is in the text."""
+        """Return one line, without a traceback: the text says what a person can correct."""
         return redact(f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}")
 
 
 class JsonLines(logging.Formatter):
-    """One object a line: time, level, logger, message, and `books` where the line has them."""
+    """One JSON object a line: time, level, logger, message, and `books` if the line has them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one object."""
+        """Return one JSON object."""
         line = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -44,26 +44,26 @@ class JsonLines(logging.Formatter):
 
 
 class LineSink(Protocol):
-    """Where log lines go: each is written whole, with its line end."""
+    """The destination of log lines. Each line is written whole, with its line end."""
 
     def write(self, text: str, /) -> object:
-        """Take one line."""
+        """Write one line."""
         ...
 
     def flush(self) -> None:
-        """Hold nothing back."""
+        """Write out buffered lines."""
         ...
 
 
 class _StandardError:
-    """Standard error as it is at the moment: while a live line is shown on the terminal, what is written stands above it."""
+    """The current `sys.stderr`. While a live line is shown on the terminal, rich replaces it, so that log lines appear above the live line."""
 
     def write(self, text: str, /) -> object:
         """Write one line."""
         return sys.stderr.write(text)
 
     def flush(self) -> None:
-        """Hold nothing back."""
+        """Write out buffered lines."""
         sys.stderr.flush()
 
 
@@ -71,7 +71,7 @@ STANDARD_ERROR = _StandardError()
 
 
 def set_up_logging(log_format: str, level: str, sink: LineSink = STANDARD_ERROR) -> None:
-    """Send the process's log lines to `sink`, as `text` or `json`, from `level` on."""
+    """Send the process's log lines of `level` and above to `sink`. `log_format` is `text` or `json`."""
     handler = logging.StreamHandler(sink)
     handler.setFormatter(JsonLines() if log_format == "json" else PlainLines())
     root = logging.getLogger()

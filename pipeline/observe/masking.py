@@ -1,4 +1,4 @@
-"""Records and messages as a person may see them: every identifier masked, and nothing in them that a terminal would obey."""
+"""Records and messages as a person may see them: identifiers are masked, and control characters for the terminal are escaped."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from urllib.parse import quote
 from pipeline.observe.redact import MASK, mask_tokens, redact
 
 IDENTIFYING_KEY = "customerId"
-"""Holds an identifier wherever it stands in a message."""
+"""The key whose value is always an identifier, at every level of a message."""
 
 LEAST_WITHIN = 5
-"""Characters that an identifier has at least to be looked for within longer texts: a shorter one is found everywhere, and only meant where it is a word."""
+"""The least number of characters of an identifier that is masked inside longer words. A shorter one would match by chance, so only whole words are masked."""
 
 LEAST_WORD = 2
 
 MOST_SHORT_CHARACTERS = 60
 
 MOST_RAW_BYTES = 1_000
-"""Shown of a record that cannot be decoded."""
+"""The number of bytes that are shown of a record that cannot be decoded."""
 
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What a terminal takes for a command, or for the other direction of writing. Tabs and ends of lines stay."""
+_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that a terminal reads as commands, or that change the direction of writing. Tabs and line ends are not among them."""
 
 
 def escaped(text: str) -> str:
-    r"""Write characters that a terminal would obey as JSON does: `\u001b`."""
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    r"""Return the text with control characters written as JSON escapes, such as `\u001b`."""
+    return _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Unmasked:
-    """Shows values as they are."""
+    """Shows values without masking."""
 
     def __call__(self, value: Any) -> str:
         """Return the value as JSON over several lines."""
@@ -49,7 +49,7 @@ class Unmasked:
         return value
 
     def text(self, text: str) -> str:
-        """Return a text that may hold identifiers."""
+        """Return the text itself."""
         return text
 
     def raw(self, value: bytes | None, charset: str) -> str:
@@ -62,18 +62,18 @@ class Masking(Unmasked):
     """Shows values with every identifier masked."""
 
     def __init__(self, hidden: Iterable[str]) -> None:
-        """`hidden` are the identifiers, beside those that are known by their looks."""
+        """`hidden` are the identifiers to mask, beside those that `redact` recognises by their form."""
         self._hidden = frozenset(hidden)
         written = {
             *self._hidden,
             *(quote(each, safe="", errors="replace") for each in self._hidden),
-        }  # as URLs have them
-        self._telling = sorted((each for each in written if len(each) >= LEAST_WITHIN), key=len, reverse=True)
+        }  # as they appear in URLs
+        self._long = sorted((each for each in written if len(each) >= LEAST_WITHIN), key=len, reverse=True)
         words = sorted(re.escape(each) for each in written if LEAST_WORD <= len(each) < LEAST_WITHIN)
-        self._words = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)") if words else None
+        self._short_words = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)") if words else None
 
     def value(self, value: Any) -> Any:
-        """Return the same value, masked."""
+        """Return the value with its identifiers masked."""
         if isinstance(value, Mapping):
             return {
                 self.text(str(key)): MASK
@@ -91,14 +91,14 @@ class Masking(Unmasked):
         return MASK if written in self._hidden or redact(written) != written else value
 
     def raw(self, value: bytes | None, charset: str) -> str:
-        """Return it masked: which part of it tells who the customer is, nobody knows."""
+        """Return the beginning of the record with every word masked that may be an identifier. Its fields are not known, so `mask_tokens` is used."""
         return mask_tokens(super().raw(value, charset))
 
     def text(self, text: str) -> str:
-        """Return the text, masked: first by its looks, since with its begin masked nothing looks like an identifier."""
+        """Return the text, masked. `redact` comes first: it could not recognise an identifier whose beginning is already masked."""
         if text in self._hidden:
             return MASK
         text = redact(text)
-        for each in self._telling:
+        for each in self._long:
             text = text.replace(each, MASK)
-        return text if self._words is None else self._words.sub(MASK, text)
+        return text if self._short_words is None else self._short_words.sub(MASK, text)

@@ -1,4 +1,4 @@
-"""Progress while the job runs: one live line on a terminal, a plain line now and then elsewhere."""
+"""Progress while the job runs: one live line on a terminal, otherwise a log line every ten seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("log2mq.progress")
 
 
 class Progress:
-    """Shows snapshots as they come. On a terminal it redraws one line; otherwise it logs a line every ten seconds."""
+    """Shows the latest snapshot. On a terminal it redraws one line; otherwise it logs a line every ten seconds."""
 
     def __init__(
         self,
@@ -30,15 +30,15 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
         remaining: Callable[[], int] | None = None,
     ) -> None:
-        """`remaining` gives the records still to be read where the end is known (a replay): then the time left is shown too."""
+        """`remaining` returns the number of records still to be read, if the end is known (a replay). Then the time left is shown too."""
         self._live = Live(Text("starting"), console=console, transient=True, auto_refresh=False) if live else None
         self._clock = clock
         self._remaining = remaining
-        self._begun_s = clock()
-        self._last_s = self._begun_s
+        self._started_s = clock()
+        self._last_s = self._started_s
         self._last_read = 0
         self._rate = 0.0
-        self._said_s = self._begun_s
+        self._logged_s = self._started_s
         self.latest: Status | None = None
 
     def __enter__(self) -> Self:
@@ -53,7 +53,7 @@ class Progress:
             self._live.stop()
 
     def show(self, status: Status) -> None:
-        """Take a snapshot in."""
+        """Show a snapshot."""
         self.latest = status
         now_s = self._clock()
         total = status.total
@@ -63,12 +63,12 @@ class Progress:
             self._last_s, self._last_read = now_s, total.read
         if self._live is not None:
             self._live.update(Text(self.line(status)), refresh=True)
-        elif now_s - self._said_s >= PLAIN_EVERY_S:
-            self._said_s = now_s
+        elif now_s - self._logged_s >= PLAIN_EVERY_S:
+            self._logged_s = now_s
             _log.info(self.line(status), extra={"books": total.as_dict()})
 
     def line(self, status: Status) -> str:
-        """Say where the job stands in one line."""
+        """Return the state of the job in one line."""
         total = status.total
         parts = [
             f"read {total.read:,} ({self._rate:,.0f}/s)",

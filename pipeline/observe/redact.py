@@ -1,15 +1,15 @@
-"""The last resort against identifiers and keys in log text: nothing should put them there, and this masks what did."""
+"""Masks identifiers and keys in log text. No code should log them; this is the last protection against a mistake."""
 
 from __future__ import annotations
 
 import re
 
 MOST_CHARACTERS = 10_000
-"""A longer log line is cut: no line of log2mq's own is that long."""
+"""A longer text is cut. No log line of log2mq is that long."""
 
 MASK = "***"
 
-# Each alternative is bounded, so the whole is linear in the text.
+# Each alternative is bounded, so the search takes linear time.
 _IDENTIFIERS = re.compile(
     r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,253}\.[A-Za-z]{2,24}"  # e-mail
     r"|(?<![\d.])(?:\+?86|0086)?1[3-9]\d{9}(?!\d)"  # mobile
@@ -19,13 +19,13 @@ _IDENTIFIERS = re.compile(
 
 _HEXADECIMAL = re.compile(r"(?<![^\W_])(?=\d*[A-Fa-f])[0-9A-Fa-f]{12,}(?![^\W_])")
 
-_TELLING = re.compile(r"[\w-]*\d[\w-]*")
-_LEAST_TELLING = 5
+_WORD_WITH_DIGIT = re.compile(r"[\w-]*\d[\w-]*")
+_LEAST_WORD = 5
 
 
 def mask_tokens(text: str) -> str:
-    """Mask what `redact` masks, and every word of at least 5 characters with a digit in it: for a text of which nobody knows where in it a person's ID stands."""
-    return _TELLING.sub(lambda found: MASK if len(found[0]) >= _LEAST_TELLING else found[0], redact(text))
+    """Mask the same as `redact`, and every word of at least 5 characters that has a digit. It is for a text whose fields are not known."""
+    return _WORD_WITH_DIGIT.sub(lambda found: MASK if len(found[0]) >= _LEAST_WORD else found[0], redact(text))
 
 
 def redact(text: str) -> str:
@@ -34,6 +34,6 @@ def redact(text: str) -> str:
 
 
 def holds_identifier(text: str) -> bool:
-    """Whether `redact` finds something in a text that is no chance: of random hexadecimal IDs one in a thousand has the digits of a mobile number within."""
+    """Return whether `redact` finds an identifier outside hexadecimal IDs. One in a thousand random IDs has the digits of a mobile number by chance."""
     plain = _HEXADECIMAL.sub(lambda found: "x" * len(found[0]), text[:MOST_CHARACTERS])
     return _IDENTIFIERS.search(plain) is not None

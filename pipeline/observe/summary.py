@@ -1,4 +1,4 @@
-"""The closing summary: the books, balanced, and what the calls came to."""
+"""The closing summary: the books of a run, and the counts of its calls."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ HEADINGS = ("read", "reported", "duplicate", "filtered", "dead-lettered", "in fl
 
 
 MOST_WARNINGS = 20
-"""Lines of the summary for what the event catalogue's check let pass."""
+"""The largest number of lines for warnings of the event catalogue's check."""
 
 
 def books_row(books: Books) -> tuple[str, ...]:
-    """Return a row of the books under `HEADINGS`, formatted for a person."""
+    """Return the cells of the books under `HEADINGS`, formatted for a person."""
     figures = (books.read, books.reported, books.duplicate, books.filtered, books.dead_lettered, books.in_flight)
     return tuple(f"{figure:,}" for figure in figures)
 
 
 def merge(statuses: Sequence[Status]) -> Status:
-    """Add up the last snapshots of several processes."""
+    """Return the sum of the last snapshots of several processes."""
     per_partition: dict[Partition, Books] = {}
     lifetime: dict[Partition, Books] = {}
     attempts = Attempts()
@@ -68,7 +68,7 @@ def merge(statuses: Sequence[Status]) -> Status:
 
 
 def books_table(title: str, per_partition: Mapping[Partition, Books]) -> Table:
-    """Lay the books out, a row a partition and a total."""
+    """Return a table of the books, with a row for each partition and a total."""
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, box=SIMPLE_HEAD, padding=0)
     table.add_column("partition", overflow="fold")
     for heading in HEADINGS:
@@ -82,10 +82,10 @@ def books_table(title: str, per_partition: Mapping[Partition, Books]) -> Table:
 
 
 def summary(source: str, status: Status, *, would: bool = False) -> RenderableType:
-    """Make the closing summary. `would` is for a dry run, which sent nothing."""
+    """Return the closing summary. `would` is for a dry run, which sent nothing."""
     total = status.total
     verb = "would be reported" if would else "reported"
-    again = f"already reported {total.events_duplicate:,} (of these re-read {total.events_redelivered:,})"
+    again = f"already reported {total.events_duplicate:,} (of these redelivered {total.events_redelivered:,})"
     lines = [
         f"events {verb} {total.events_reported:,}, {again}, refused {total.events_refused:,}",
         f"users  {verb} {total.users_reported:,}, already reported {total.users_duplicate:,}, refused {total.users_refused:,}",
@@ -98,31 +98,30 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
         )
     if attempts.codes:
         lines.append(
-            "answers other than yes: "
-            + ", ".join(f"{code} x{count:,}" for code, count in sorted(attempts.codes.items()))
+            "failed calls by code: " + ", ".join(f"{code} x{count:,}" for code, count in sorted(attempts.codes.items()))
         )
     if total.lost_to_retention:
         lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
     if status.stalls:
-        lines.append(f"partitions that stood still and were read anew: {status.stalls:,} times, see the log")
-    lines += _warned(status.warnings)
+        lines.append(f"partitions that stood still and were read again: {status.stalls:,} times, see the log")
+    lines += _warning_lines(status.warnings)
     return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))
 
 
-def _warned(warnings: Mapping[tuple[str, str], int]) -> list[str]:
-    """Say what the event catalogue's check let pass, a line a kind: the commonest first, and how many more there are."""
+def _warning_lines(warnings: Mapping[tuple[str, str], int]) -> list[str]:
+    """Return a line for each kind of warning of the event catalogue's check, the commonest first, and a line that counts the other kinds."""
     if not warnings:
         return []
-    often = sorted(warnings.items(), key=lambda each: (-each[1], each[0]))
-    lines = [f"  {code} {event} x{count:,}" for (code, event), count in often[:MOST_WARNINGS]]
-    if left := often[MOST_WARNINGS:]:
-        lines.append(f"  {len(left):,} more kinds, x{sum(count for _, count in left):,}")
-    return ["not as the event catalogue has it, and let pass:", *lines]
+    by_count = sorted(warnings.items(), key=lambda each: (-each[1], each[0]))
+    lines = [f"  {code} {event} x{count:,}" for (code, event), count in by_count[:MOST_WARNINGS]]
+    if rest := by_count[MOST_WARNINGS:]:
+        lines.append(f"  {len(rest):,} more kinds, x{sum(count for _, count in rest):,}")
+    return ["reported although they differ from the event catalogue:", *lines]
 
 
 @contextmanager
 def closing_summary(source: str, progress: Progress, *, would: bool = False) -> Iterator[None]:
-    """Show progress inside the block and print the summary after it; after an error that ends the job too, if anything had been read."""
+    """Show progress inside the block, and print the summary after it. After an error it is printed too, if a record had been read."""
     try:
         with progress:
             yield

@@ -1,1 +1,1 @@
-"""YAML as text: read with line numbers, diagnostics, variables, edits in place, atomic writes. It knows no source file."""
+"""YAML as text: reading with line numbers, diagnostics, variables, edits in place, atomic writes. It does not know the models of a source file."""

@@ -1,4 +1,4 @@
-"""Writing a file at once or not at all, and never over what somebody else has written meanwhile."""
+"""Atomic writes: a file is replaced whole or not at all, and only if nobody changed it since it was read."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from pathlib import Path
 from pipeline.errors import UsageError
 
 
-def replace_file(path: Path, text: str, was: str | None) -> None:
-    """Write beside the file and put that in its place, with its permissions; a link stays a link, and a byte order mark and ends of lines stay what they are.
+def replace_file(path: Path, text: str, original: str | None) -> None:
+    """Write the text to a temporary file and rename that to the file's name. Permissions, a link, a byte order mark and line ends stay as they are.
 
-    `was` is the text that the new one was made from, as it was read; None where there was no file.
+    `original` is the text of the file as it was read; None if there was no file.
 
     Raises:
-        UsageError: the file holds something else by now, or cannot be written.
+        UsageError: the file has another content now, or it cannot be written.
     """
     target = path.resolve()
     try:
-        with _alone_in(target.parent):
-            there = target.read_bytes() if target.exists() else None
-            if (None if there is None else there.removeprefix(BOM_UTF8)) != (None if was is None else was.encode()):
+        with _locked(target.parent):
+            current = target.read_bytes() if target.exists() else None
+            if (None if current is None else current.removeprefix(BOM_UTF8)) != (
+                None if original is None else original.encode()
+            ):
                 raise UsageError(
-                    f"{path}: found it changed by somebody else since it was read; expected the same command again, which starts from what is there now"
+                    f"{path}: found it changed by somebody else since it was read; expected the same command again, which starts from the new content"
                 )
-            if text != was:
-                mark = BOM_UTF8 if there is not None and there.startswith(BOM_UTF8) else b""
+            if text != original:
+                mark = BOM_UTF8 if current is not None and current.startswith(BOM_UTF8) else b""
                 _replace(target, mark + text.encode())
     except OSError as error:
         raise UsageError(
@@ -39,8 +41,8 @@ def replace_file(path: Path, text: str, was: str | None) -> None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other commands from writing in a folder meanwhile, where the file system knows locks."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other commands from writing in a folder meanwhile, if the file system supports locks."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):
@@ -52,14 +54,14 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _replace(target: Path, content: bytes) -> None:
     mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
-    descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     try:
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - of what mkstemp has opened
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - the descriptor that mkstemp opened
             stream.write(content)
             stream.flush()
             os.fsync(descriptor)
-        Path(beside).chmod(mode)
-        Path(beside).replace(target)
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""Faults of a source file as values, each a line for a person: `shop.yaml:12: report.batch.events: found 500; expected at most 100`."""
+"""Diagnostics: faults of a YAML file as values, each written as a line for a person: `shop.yaml:12: report.batch.events: found 500; expected at most 100`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic_core import ErrorDetails
 from transforms.fault import KeyPath
 
 Finding = tuple[KeyPath, str, str]
-"""A fault before it has its line: place, what was found, what would be right."""
+"""A fault without its file and line: the location of its key, what was found, and what was expected."""
 
 _SECRET_KEYS = ("password", "secret", "token", "credential", "proxy")
 
 
 class Diagnostic(NamedTuple):
-    """One fault. `line` is from 1, or 0 where the whole file is meant."""
+    """One fault. `line` counts from 1; it is 0 if the fault concerns the whole file."""
 
     file: str
     line: int
@@ -34,7 +34,7 @@ class Diagnostic(NamedTuple):
 
 
 def dotted(location: Sequence[str | int]) -> str:
-    """Write a location the way a person reads it: `events[0].attributes.title`."""
+    """Return a location as a person reads it: `events[0].attributes.title`."""
     text = ""
     for step in location:
         text += f"[{step}]" if isinstance(step, int) else (f".{step}" if text else str(step))
@@ -42,14 +42,14 @@ def dotted(location: Sequence[str | int]) -> str:
 
 
 def line_of(location: KeyPath, lines: Mapping[KeyPath, int]) -> int:
-    """Return the line of the nearest key that is there, from 1."""
+    """Return the line of a location, from 1. If it has none, return that of the nearest key around it."""
     while location and location not in lines:
         location = location[:-1]
     return lines.get(location, 1)
 
 
 def shown(location: KeyPath, value: Any) -> str:
-    """Write a value found, shortened, and not at all where it may be a secret."""
+    """Return a found value for a message, shortened. It is left out if it may be a secret."""
     if any(word in str(step).lower() for step in location for word in _SECRET_KEYS):
         return "a value"
     if isinstance(value, dict):
@@ -65,26 +65,30 @@ def shown(location: KeyPath, value: Any) -> str:
         if isinstance(value, bool)
         else str(value)
     )
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a line's worth
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - more would not fit on a line
 
 
 def errors_in(error: ValidationError) -> list[ErrorDetails]:
-    """Return what pydantic found, without what only follows from it: it calls a list too short of which an element is wrong."""
+    """Return the errors of pydantic, without consequences of others: pydantic also calls a list too short if one of its elements is wrong."""
     errors = error.errors()
     around = {each["loc"][:length] for each in errors for length in range(len(each["loc"]))}
     return [each for each in errors if each["type"] != "too_short" or each["loc"] not in around]
 
 
-def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, more_keys: Sequence[str] = ()) -> Finding:
-    """Translate one pydantic error: where, what was found, what would be right. No class names, no addresses.
+def from_pydantic(
+    error: ErrorDetails, model: type[BaseModel], content: Any, further_keys: Sequence[str] = ()
+) -> Finding:
+    """Return one pydantic error as a finding, without class names and links.
 
-    `more_keys` are right beside those of the model.
+    `further_keys` are valid keys beside those of the model.
     """
     kind, context = error["type"], error.get("ctx", {})
-    location = _in_file(error["loc"], content, keeps_last=kind == "missing")
+    location = _file_location(error["loc"], content, keeps_last=kind == "missing")
     found = f"found {shown(location, error['input'])}"
     if kind == "extra_forbidden":
-        return _unknown_key(location, [*keys_at(model, location[:-1]), *more_keys], places_of(model, str(location[-1])))
+        return _unknown_key(
+            location, [*keys_at(model, location[:-1]), *further_keys], places_of(model, str(location[-1]))
+        )
     if kind == "enum" and error["loc"][-1] == "[key]":
         return _unknown_key(location, _QUOTED.findall(context["expected"]))
     if kind == "missing":
@@ -99,7 +103,7 @@ def from_pydantic(error: ErrorDetails, model: type[BaseModel], content: Any, mor
 
 
 def _unknown_key(location: KeyPath, keys: Sequence[str], elsewhere: Sequence[str] = ()) -> Finding:
-    """`elsewhere` are the places where the same key is right: which counts for more than one that is only a little alike."""
+    """Return the finding for an unknown key. `elsewhere` are the places where the key is valid; these are better advice than a key that is only a little similar."""
     name = str(location[-1])
     near = difflib.get_close_matches(name, keys, n=1, cutoff=0.6 if elsewhere else 0.5)
     expected = (
@@ -139,13 +143,13 @@ _EXPECTED: Mapping[str, Any] = {
     "too_short": lambda c: f"at least {c['min_length']}",
     "too_long": lambda c: f"at most {c['max_length']}",
 }
-"""What would be right, by pydantic's type of error."""
+"""The expectation to show, by pydantic's type of error."""
 
 
-def _in_file(location: tuple[str | int, ...], content: Any, *, keeps_last: bool) -> KeyPath:
-    """Drop the steps that pydantic adds and that are not in the file: names of union members and of dictionary keys.
+def _file_location(location: tuple[str | int, ...], content: Any, *, keeps_last: bool) -> KeyPath:
+    """Return a location without the steps that pydantic adds: names of union members, and the mark of dictionary keys.
 
-    `keeps_last`: the last step is a key that is missing.
+    With `keeps_last`, the last step is a key that the file lacks.
     """
     steps: list[str | int] = []
     for place, step in enumerate(location):
@@ -163,37 +167,37 @@ def _in_file(location: tuple[str | int, ...], content: Any, *, keeps_last: bool)
 
 
 def keys_at(model: type[BaseModel], location: KeyPath) -> list[str]:
-    """Return the keys that a model knows at a location; none where any key may stand."""
+    """Return the valid keys of a model at a location; none if every key is valid."""
     current: Any = model
     for step in location:
-        current = _opened(current)
+        current = _unwrapped(current)
         if _is_model(current):
             field = current.model_fields.get(str(step))
             current = None if field is None else field.annotation
         else:
-            current = next(iter(get_args(current)[::-1]), None)  # of a dict the values, of a list the elements
-    current = _opened(current)
+            current = next(iter(get_args(current)[::-1]), None)  # the type of a dict's values or a list's elements
+    current = _unwrapped(current)
     return [field.alias or name for name, field in current.model_fields.items()] if _is_model(current) else []
 
 
 def places_of(model: type[BaseModel], name: str, at: str = "") -> list[str]:
-    """Return where a model has a key of this name, as in a file whose lines are indented otherwise."""
+    """Return the places where a model has a key of this name. A wrong indent puts a valid key at a wrong place."""
     found = []
     for field_name, field in model.model_fields.items():
         key = field.alias or field_name
         if key == name:
             found.append(f"{at}{key}")
-        inner = _opened(field.annotation)
+        inner = _unwrapped(field.annotation)
         if _is_model(inner):
             found += places_of(inner, name, f"{at}{key}.")
     return found
 
 
-def _opened(annotation: Any) -> Any:
-    """Return the model, mapping or list that an annotation allows, out of `Annotated` and unions."""
+def _unwrapped(annotation: Any) -> Any:
+    """Return the model, mapping or list inside `Annotated` and unions; None if there is none."""
     if _is_model(annotation) or get_origin(annotation) in {dict, list, tuple}:
         return annotation
-    return next((found for each in get_args(annotation) if (found := _opened(each)) is not None), None)
+    return next((found for each in get_args(annotation) if (found := _unwrapped(each)) is not None), None)
 
 
 def _is_model(annotation: Any) -> bool:

@@ -1,6 +1,6 @@
 """Variables in a source file: `${NAME}`, `${NAME:-default}`, and `$${` for a literal `${`.
 
-Put in after YAML was read, into text values only: what a variable holds can change a value, never the structure.
+Variables are replaced after YAML was read, and in text values only. So the value of a variable cannot change the structure of the file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]{0,100})(?::-([^}]{0,1
 def interpolate(
     content: Any, environment: Mapping[str, str], faults: list[tuple[KeyPath, str, str]], location: KeyPath = ()
 ) -> Any:
-    """Return the values with variables put in; what cannot be goes to `faults` as place, found, expected."""
+    """Return the content with its variables replaced. A variable that cannot be replaced is added to `faults` as location, found, expected."""
     if isinstance(content, dict):
         return {key: interpolate(value, environment, faults, (*location, key)) for key, value in content.items()}
     if isinstance(content, list):
@@ -59,7 +59,7 @@ def interpolate(
 
 
 def _is_text(value: str) -> bool:
-    """Whether a variable's value can be sent anywhere: bytes that are no UTF-8 come from the environment as half surrogate pairs."""
+    """Return whether a variable's value is valid Unicode. Python reads bytes of the environment that are no UTF-8 as half surrogate pairs (PEP 383)."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -68,7 +68,7 @@ def _is_text(value: str) -> bool:
 
 
 def required_variables(content: Any, location: KeyPath = ()) -> Iterator[tuple[str, KeyPath]]:
-    """Return the variables that have no default, each with the place where it stands."""
+    """Yield the variables without a default, each with its location."""
     if isinstance(content, dict):
         for key, value in content.items():
             yield from required_variables(value, (*location, key))

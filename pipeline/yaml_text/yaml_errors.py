@@ -1,4 +1,4 @@
-"""What is wrong with a text that is no YAML, for whoever does not know YAML well: the line to look at, and what would be right."""
+"""Explains a YAML syntax error to a person who does not know YAML well: the line to look at, and what was expected."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _EXPECTED: tuple[tuple[str, str], ...] = (
     (r"expected <block end>", "a key in the column of the others"),
     (r"expected ',' or '[]}]'|<stream end>", "a bracket or brace that closes"),
 )
-"""What would be right, by what ruamel.yaml says. A test has a text for each."""
+"""The expectation to show, by a pattern of ruamel.yaml's message. A test has a text for each."""
 
 
-class Explained(NamedTuple):
-    """`line` is from 1."""
+class SyntaxExplanation(NamedTuple):
+    """A syntax error for a person. `line` counts from 1."""
 
     line: int
     found: str
     expected: str
 
 
-def explained(error: MarkedYAMLError) -> Explained:
-    """Say what ruamel.yaml's error means. A quote that is not closed is said where it opens: the end of the file is where it was noticed."""
+def explain_syntax_error(error: MarkedYAMLError) -> SyntaxExplanation:
+    """Return an explanation of ruamel.yaml's error. An unclosed quote is placed where it opens; ruamel.yaml places it at the end of the file."""
     problem = str(error.problem or error.context)
     mark = error.problem_mark or error.context_mark
     if "quoted scalar" in str(error.context) and "end of stream" in problem:
         expected = "another one; a text with a comma, between braces or brackets, stands in quotes as a whole"
-        return Explained(error.context_mark.line + 1, "a quote that is not closed", expected)
+        return SyntaxExplanation(error.context_mark.line + 1, "a quote that is not closed", expected)
     expected = next((right for problem_pattern, right in _EXPECTED if re.search(problem_pattern, problem)), "YAML 1.2")
-    return Explained(mark.line + 1 if mark else 1, problem, expected)
+    return SyntaxExplanation(mark.line + 1 if mark else 1, problem, expected)

@@ -1,6 +1,6 @@
 """A YAML file as plain values, with the line of every key.
 
-Nothing of YAML's power reaches the job: no tags that make objects, no duplicate keys, one document, and a bounded number of values however aliases repeat them.
+Only a safe part of YAML is accepted: no tags that make objects, no duplicate keys, one document, and a bounded number of values after aliases are expanded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, line_of
-from pipeline.yaml_text.yaml_errors import explained
+from pipeline.yaml_text.yaml_errors import explain_syntax_error
 from transforms.fault import KeyPath
 
 MOST_DEPTH = 60
@@ -32,13 +32,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Constructor(RoundTripConstructor):
-    """Keeps as the text that is written what would lose something as a value.
+    """Reads some scalars as text where a typed value would lose a part of the text.
 
-    Every key: `010` and `1.10` are keys of a table, not the numbers 10 and 1.1. Numbers with leading zeros: `007` is a code. Times: YAML 1.2
-    knows none, and what ruamel.yaml makes of one has lost its zone.
+    Every key: `010` and `1.10` are keys of a table, not the numbers 10 and 1.1. Numbers with leading zeros: `007` is a code. Times: YAML 1.2 has no type for
+    them, and ruamel.yaml's value has lost the zone.
     """
 
-    def construct_mapping(self, node: MappingNode, maptyp: Any, deep: bool = False) -> Any:  # type: ignore[override]  # noqa: FBT001, FBT002 - as its parent's
+    def construct_mapping(self, node: MappingNode, maptyp: Any, deep: bool = False) -> Any:  # type: ignore[override]  # noqa: FBT001, FBT002 - the signature of the parent class
         for key, _ in node.value:
             if isinstance(key, ScalarNode) and key.tag != _MERGE:
                 key.tag = _TEXT
@@ -57,7 +57,7 @@ _Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.constru
 
 
 class FileKind(NamedTuple):
-    """What a file is to be, for its errors, and how much it may hold."""
+    """A kind of file: its name and content for error messages, and its limits."""
 
     name: str
     content: str
@@ -69,7 +69,7 @@ SOURCE_FILE = FileKind("a source file", "one mapping that begins with `source:`"
 
 
 class UnreadableYaml(Exception):
-    """The file is no YAML that a source file may be; `fault` says where and why."""
+    """The file is not valid YAML of its kind. `fault` says where and why."""
 
     def __init__(self, fault: Diagnostic) -> None:
         self.fault = fault
@@ -86,11 +86,11 @@ class YamlFile:
     lines: dict[KeyPath, int] = field(default_factory=dict)
 
     def line_of(self, location: KeyPath) -> int:
-        """Return the line of the nearest key that is there, from 1."""
+        """Return the line of a location, from 1. If it has none, return that of the nearest key around it."""
         return line_of(location, self.lines)
 
     def placed(self, found: Iterable[Finding]) -> list[Diagnostic]:
-        """Give each fault its line, in the file's order; the same place is not named twice for the same thing."""
+        """Return the findings as diagnostics with their lines, in the order of the file and without repetitions."""
         faults = {
             Diagnostic(str(self.path), self.line_of(location), dotted(location), what, expected)
             for location, what, expected in found
@@ -102,7 +102,7 @@ def read_yaml(path: Path, kind: FileKind = SOURCE_FILE) -> YamlFile:
     """Read a file.
 
     Raises:
-        UnreadableYaml: it is missing, too large, not UTF-8, or no YAML mapping.
+        UnreadableYaml: the file is missing, too large, not UTF-8, or no YAML mapping.
     """
     return parse_yaml(path, read_text(path, kind), kind)
 
@@ -119,7 +119,7 @@ def parse_yaml(path: Path, text: str, kind: FileKind = SOURCE_FILE) -> YamlFile:
         key = str(error.problem).partition('"')[2].partition('"')[0]
         raise _unreadable(path, line, key, "the same key a second time", "each key once") from None
     except MarkedYAMLError as error:
-        line, found, expected = explained(error)
+        line, found, expected = explain_syntax_error(error)
         raise _unreadable(path, line, "", f"YAML that cannot be read ({found})", expected) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -140,13 +140,13 @@ def parse_yaml(path: Path, text: str, kind: FileKind = SOURCE_FILE) -> YamlFile:
 
 
 def read_text(path: Path, kind: FileKind) -> str:
-    """Return a file's text. Raises `UnreadableYaml` where it is missing, too large or not UTF-8."""
+    """Return a file's text. Raises `UnreadableYaml` if the file is missing, too large or not UTF-8."""
     try:
         with path.open("rb") as stream:
             content = stream.read(kind.most_bytes + 1)
     except IsADirectoryError:
         raise _unreadable(path, 0, "", "a folder", kind.name) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+    except (OSError, ValueError) as error:  # ValueError: the file name has a NUL
         raise _unreadable(path, 0, "", f"a file that cannot be opened ({reason(error)})", kind.name) from None
     if len(content) > kind.most_bytes:
         raise _unreadable(path, 0, "", f"more than {kind.most_bytes >> 20} MiB", f"{kind.name} of a few kilobytes")
@@ -159,12 +159,15 @@ def read_text(path: Path, kind: FileKind) -> str:
 
 
 def reason(error: OSError | ValueError) -> str:
-    """Return why a file cannot be opened, in the words of the system."""
+    """Return the reason why a file cannot be opened, in the words of the operating system."""
     return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _plain(value: Any, location: KeyPath, read: YamlFile, left: list[int]) -> Any:
-    """Copy to plain types, noting lines. Aliases are copied out, so what is `left` of the values allowed bounds what they can grow to."""
+    """Return a copy in plain types, and note the line of each key.
+
+    Aliases are expanded. `left` counts down the values that are still allowed, so it bounds the size of the expansion.
+    """
     left[0] -= 1
     if left[0] < 0 or len(location) > MOST_DEPTH:
         raise _unreadable(
@@ -194,7 +197,7 @@ def _plain(value: Any, location: KeyPath, read: YamlFile, left: list[int]) -> An
         return _text(value.value, location, location, read)
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, ScalarBoolean):  # one with an anchor; an int to Python
+    if isinstance(value, ScalarBoolean):  # a boolean with an anchor: ruamel.yaml makes it a subclass of int
         return bool(value)
     for kind in (int, float):
         if isinstance(value, kind):
@@ -208,15 +211,15 @@ def _plain(value: Any, location: KeyPath, read: YamlFile, left: list[int]) -> An
 
 
 def _text(value: str, location: KeyPath, named: KeyPath, read: YamlFile) -> str:
-    """Return a plain text, which a fault calls `named`. Half a surrogate pair, which an escape can write, could be sent nowhere."""
-    text = _whole(str(value))
+    """Return a plain text. `named` is its location for a fault. An escape can write half a surrogate pair, which no encoding can send; it is refused."""
+    text = _joined_surrogates(str(value))
     if _SURROGATE.search(text):
         raise _unreadable(read.path, read.line_of(location), dotted(named), "half of a surrogate pair", "text")
     return text
 
 
-def _whole(text: str) -> str:
-    """Put the halves of a character together, which JSON writes as two escapes; ruamel.yaml leaves them apart."""
+def _joined_surrogates(text: str) -> str:
+    """Return the text with surrogate pairs joined. JSON writes such a character as two escapes, and ruamel.yaml does not join them."""
     if not _SURROGATE.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

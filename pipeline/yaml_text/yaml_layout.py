@@ -1,6 +1,6 @@
-"""Where the parts of a YAML text stand. ruamel.yaml finds them; what its marks leave open is settled here.
+"""The offsets of the parts of a YAML text. They come from the marks of ruamel.yaml's nodes, corrected in two cases.
 
-A block's end mark lies behind the comments that follow it, and an alias is the node that it stands for, with the marks of that one.
+The end mark of a block is after the comments that follow the block. An alias is the node of its anchor, with that node's marks.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ _ALIAS = re.compile(r"\s*:\s*\*[^\s,\[\]{}]+")
 _COLON = re.compile(r"\s*:")
 _COMMA = re.compile(r"(?:\s|#[^\n]*+)*+,")
 _BLANKS = re.compile(r"[ \t]*+(?!#)|")
-"""Spaces and tabs, but not what parts a comment from what it stands behind."""
+"""Spaces and tabs, but not the spaces before a comment."""
 
 
 class NotEditable(Exception):
-    """The place cannot be changed alone: mostly it is written with an anchor or an alias, so that changing it would change it elsewhere too.
+    """A location cannot be edited alone. Mostly it is written with an anchor or an alias, so that the edit would change another location too.
 
-    `line`, from 1, is where that stands which is in the way.
+    `line`, from 1, is the line of the obstacle.
     """
 
-    def __init__(self, node: Node, what: str) -> None:
+    def __init__(self, node: Node, obstacle: str) -> None:
         self.line = int(node.start_mark.line) + 1
-        super().__init__(what)
+        super().__init__(obstacle)
 
 
 class Span(NamedTuple):
-    """From where in the text to where."""
+    """A part of the text: the offsets of its beginning and its end."""
 
     begin: int
     end: int
 
 
 class YamlLayout:
-    """One text that can be read, and its nodes. Every method raises `NotEditable` for what is not written where it seems to be."""
+    """A text and its nodes. A method raises `NotEditable` if an anchor or an alias makes the offset of a node ambiguous."""
 
     def __init__(self, text: str) -> None:
-        """`text` is one document."""
+        """`text` is one valid document."""
         self.text = text
         self.root: Node = YAML(typ="rt", pure=True).compose(text)
         self._uses: Counter[int] = Counter()
@@ -52,12 +52,12 @@ class YamlLayout:
 
     @property
     def is_json(self) -> bool:
-        """Whether the text is JSON, as far as its first key shows."""
+        """Whether the text is JSON: its root is in braces, and its first key is in double quotes."""
         in_brackets = isinstance(self.root, MappingNode) and self.root.flow_style
         return in_brackets and len(self.root.value) > 0 and self.root.value[0][0].style == '"'
 
     def at(self, location: KeyPath) -> Node:
-        """Return the node at a location, which neither it nor what it is in share with another location."""
+        """Return the node at a location. It raises if the node, or one around it, is also at another location."""
         node = self.root
         for step in location:
             inner: Node | None = None
@@ -84,17 +84,17 @@ class YamlLayout:
             raise NotEditable(node, "no list")
         return node
 
-    def must_be_alone(self, node: Node) -> None:
-        """Refuse what cannot be taken out: it, or something in it, stands elsewhere too."""
+    def require_unshared(self, node: Node) -> None:
+        """Raise if the node, or one inside it, is also at another location: then it cannot be removed."""
         for shared in self._shared(node):
             raise NotEditable(shared, "an anchor whose alias stands elsewhere")
 
     def has_comment(self, node: Node) -> bool:
-        """Whether there is a comment in an empty collection in brackets."""
+        """Return whether an empty collection in brackets has a comment inside."""
         return "#" in self.text[self.opening(node) : node.end_mark.index]
 
     def parts(self, node: Node) -> list[Span]:
-        """Return where the pairs of a mapping, or the elements of a list, stand."""
+        """Return the spans of the pairs of a mapping, or of the elements of a list."""
         if isinstance(node, MappingNode):
             return [Span(key.start_mark.index, self.pair_end(key, value)) for key, value in node.value]
         if any(self._uses[id(each)] > 1 for each in node.value):
@@ -102,7 +102,7 @@ class YamlLayout:
         return [Span(each.start_mark.index, self.end(each)) for each in node.value]
 
     def end(self, node: Node) -> int:
-        """Return where a node's own text ends."""
+        """Return the offset where the text of a node ends, without the comments after it."""
         begin, end = int(node.start_mark.index), int(node.end_mark.index)
         if not isinstance(node, MappingNode | SequenceNode) or node.flow_style or not node.value:
             text = self.text[begin:end]
@@ -111,7 +111,7 @@ class YamlLayout:
                 and node.style in {"|", ">"}
                 and "+" in text.partition("\n")[0].partition("#")[0]
             ):
-                return begin + len(text.removesuffix("\n").removesuffix("\r"))  # blank lines are of the text
+                return begin + len(text.removesuffix("\n").removesuffix("\r"))  # `+` keeps blank lines at the end
             return begin + len(text.rstrip(" \t\r\n"))
         last = node.value[-1]
         ended = self.pair_end(*last) if isinstance(node, MappingNode) else self.end(last)
@@ -121,35 +121,35 @@ class YamlLayout:
         return ended
 
     def pair_end(self, key: Node, value: Node) -> int:
-        """Return where a key's value ends, or its colon where there is none."""
+        """Return the offset where the value of a key ends, or its colon if there is no value."""
         begin = int(key.end_mark.index)
         alias = _ALIAS.match(self.text, begin)
         if alias is not None:
             return alias.end()
         if value.start_mark.index < value.end_mark.index:
             return self.end(value)
-        colon = _COLON.match(self.text, begin)  # the mark of nothing is where something comes next, behind comments
+        colon = _COLON.match(self.text, begin)  # the mark of a missing value is at the next token, after comments
         return begin if colon is None else colon.end()
 
     def opening(self, node: Node) -> int:
-        """Return where a flow collection's bracket is, behind its anchor or tag; its begin where it has none, as the pair in `[a: 1]`."""
+        """Return the offset of a flow collection's bracket, after its anchor or tag. A pair such as in `[a: 1]` has no bracket: return its beginning."""
         begin = int(node.start_mark.index)
         if self.text[begin] in "&!":
             return self.text.index("{" if isinstance(node, MappingNode) else "[", begin)
         return begin
 
     def behind_comma(self, offset: int) -> int:
-        """Return the offset behind the comma that comes next, where one does."""
+        """Return the offset after the comma that follows; the same offset if no comma follows."""
         found = _COMMA.match(self.text, offset)
         return offset if found is None else found.end()
 
     def comma_behind(self, offset: int) -> Span:
-        """Return where the comma is that comes next, with the spaces behind it."""
+        """Return the span of the comma that follows, with the spaces after it."""
         end = self.behind_comma(offset)
         return Span(end - 1, self._behind_blanks(end))
 
     def element_extent(self, part: Span) -> Span:
-        """Return what goes with an element in brackets: its comma, and all of its lines where it has them for itself."""
+        """Return the span to remove for an element in brackets: the element with its comma, or its whole lines if nothing else is on them."""
         end = self.behind_comma(part.end)
         begin, next_line = self.line_begin(part.begin), self.next_line(end)
         rest = self.text[end:next_line].strip()
@@ -158,7 +158,7 @@ class YamlLayout:
         return Span(part.begin, end if end == part.end else self._behind_blanks(end))
 
     def indent_of_line_alone(self, part: Span) -> str | None:
-        """Return what stands before an element in brackets that begins a line and ends one; None of another."""
+        """Return the indent of an element in brackets that has its lines for itself; None for another element."""
         begin, end = self.line_begin(part.begin), self.behind_comma(part.end)
         before, rest = self.text[begin : part.begin], self.text[end : self.next_line(end)]
         return before if not before.strip() and not rest.strip() else None
@@ -176,7 +176,7 @@ class YamlLayout:
         return int(node.start_mark.column)
 
     def element_line(self, node: Node, place: int) -> int:
-        """Return where the line of an element's dash begins: the last dash in the list's column before the element."""
+        """Return the offset where the line of an element's dash begins. The dash is the last one in the list's column before the element."""
         offset, column = self.line_begin(node.value[place].start_mark.index), self.column(node)
         while self.text[offset + column : offset + column + 1] != "-" or self.text[offset : offset + column].strip():
             if offset <= node.start_mark.index:
@@ -185,27 +185,27 @@ class YamlLayout:
         return offset
 
     def comments_end(self, offset: int, column: int) -> int:
-        """Return the end of the line of an offset, or of the comments behind it that are indented deeper than a column and so belong to it."""
+        """Return the end of the line of an offset, or of the comments after it that are indented deeper than the column: they belong to it."""
         begin = self.next_line(offset)
         found = re.compile(rf"(?: {{{column + 1},}}#[^\n]*\n?)*").match(self.text, begin)
         return (begin if found is None else found.end()) - 1
 
     def line_begin(self, offset: int) -> int:
-        """Return where the line of an offset begins."""
+        """Return the offset where the line of an offset begins."""
         return self.text.rfind("\n", 0, max(offset, 0)) + 1
 
     def line_before(self, begin: int) -> str:
-        """Return the line before the one that begins there."""
+        """Return the text of the line before the one that begins at this offset."""
         return self.text[self.line_begin(begin - 1) : begin]
 
     def line_end(self, offset: int) -> int:
-        """Return where the line of an offset ends, before what ends it."""
+        """Return the offset where the line of an offset ends, before its line end."""
         found = self.text.find("\n", offset)
         end = len(self.text) if found < 0 else found
         return end - 1 if self.text[:end].endswith("\r") else end
 
     def next_line(self, offset: int) -> int:
-        """Return where the line after that of an offset begins."""
+        """Return the offset where the next line after an offset begins."""
         found = self.text.find("\n", offset)
         return len(self.text) if found < 0 else found + 1
 

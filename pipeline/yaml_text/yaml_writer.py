@@ -1,4 +1,4 @@
-"""How values are written in YAML, so that every reader of YAML reads the same: plain where a text cannot be mistaken, else as JSON."""
+"""Writes values as YAML that every reader of YAML reads alike: a text is plain where it is unambiguous, otherwise as JSON."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Mapping
 from typing import Any
 
 FLOW_COLUMNS = 100
-"""A mapping or list of plain values that fits within is written on one line."""
+"""A mapping or list of scalars is written on one line if it has at most so many characters."""
 
 _PLAIN = re.compile(r"[^\W\d_](?:[\w.\-]| (?=[\w.\-])){0,80}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?[+\-]\d\d:\d\d")
-"""What YAML 1.2 reads as a text without quotes: words, or a time."""
-_MEANT_OTHERWISE = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+"""Texts that YAML 1.2 reads as text without quotes: words, or a time."""
+_RESERVED_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_NOT_AS_IT_IS = re.compile(f"[\x00-\x1f]|{_UNPRINTABLE.pattern}")
+_NEEDS_ESCAPES = re.compile(f"[\x00-\x1f]|{_UNPRINTABLE.pattern}")
 
 
 def scalar_text(value: Any, quote: str | None = None) -> str:
-    """Write a text, a number, true, false or null. `quote`: in which quotes a text is to be, as far as it can."""
+    """Return a text, a number, true, false or null as YAML. `quote` is the preferred quote of a text."""
     if isinstance(value, str):
-        if quote == "'" and not _NOT_AS_IT_IS.search(value):
+        if quote == "'" and not _NEEDS_ESCAPES.search(value):
             return "'" + value.replace("'", "''") + "'"
-        if quote != '"' and _PLAIN.fullmatch(value) and value.lower() not in _MEANT_OTHERWISE:
+        if quote != '"' and _PLAIN.fullmatch(value) and value.lower() not in _RESERVED_WORDS:
             return value
     return json_text(value)
 
 
 def flow_text(value: Any) -> str:
-    """Write a value on one line."""
+    """Return a value as YAML on one line."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{scalar_text(key)}: {flow_text(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
@@ -37,12 +37,15 @@ def flow_text(value: Any) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Write a value as JSON, on one line."""
+    """Return a value as JSON on one line."""
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def block_lines(value: Mapping[str, Any], *, spread: bool = True) -> list[str]:
-    """Write a mapping's lines, a key each; what is short and holds nothing nested is on one line. `spread`: likewise of the elements of its lists."""
+    """Return the lines of a mapping. A value that is short and has no nested collection is on the line of its key.
+
+    With `spread`, each key of a list's element has a line of its own too.
+    """
     lines = []
     for key, each in value.items():
         name = scalar_text(key)
@@ -56,7 +59,7 @@ def block_lines(value: Mapping[str, Any], *, spread: bool = True) -> list[str]:
 
 
 def element_lines(item: Any, *, spread: bool) -> list[str]:
-    """Write the lines of a list's element, with its dash: a mapping a key a line where it is to be `spread`, or else is not short."""
+    """Return the lines of a list's element, with its dash. A mapping has a line for each key if `spread` is set or if the mapping is not short."""
     is_block = isinstance(item, Mapping) and len(item) > 0 and (spread or not _is_short(item))
     first, *rest = block_lines(item, spread=False) if is_block else [flow_text(item)]
     return [f"- {first}", *(f"  {line}" for line in rest)]

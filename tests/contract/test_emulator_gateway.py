@@ -1,4 +1,4 @@
-"""What the stand-in refuses, and how it says so."""
+"""The calls that the stand-in's gateway refuses, with status and code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVENT = {
 
 
 def call(url, *, secret="testsecret", messages=(EVENT,), in_body=False, spoil=None, **changed):
-    """Sign and send a call the way an SDK does; return status and answer. `changed` parameters of None are left out."""
+    """Sign and send a call as an SDK does. Return status and answer. A parameter that `changed` sets to None is left out."""
     query = {
         "Action": "RecieveEventMessage", "Version": "2020-05-15", "Format": "JSON", "AccessKeyId": "testid", "SignatureMethod": "HMAC-SHA1",
         "SignatureVersion": "1.0", "SignatureNonce": f"{time.monotonic_ns()}", "SignatureType": "", "RegionId": "cn-shanghai",

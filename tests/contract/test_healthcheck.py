@@ -66,7 +66,7 @@ def test_what_no_job_could_report_with_is_an_error(stand_in, signature, environm
 
 @SIGNATURES
 def test_a_wrong_clock_is_an_error(stand_in, signature):
-    stand_in.desk.clock_offset_s = 1_000.0
+    stand_in.service.clock_offset_s = 1_000.0
     with pytest.raises(
         DestinationHalt,
         match=r"InvalidTimeStamp\.Expired: the times of this machine and of the service are more than 15 minutes apart",

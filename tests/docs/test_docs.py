@@ -16,7 +16,7 @@ from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.dead_letters.headers import DeadLetterHeader
 from pipeline.decode import DecodeStep
-from pipeline.emulator.quick_audience.faults import Fault, FaultScript, read_faults
+from pipeline.emulator.quick_audience.faults import FaultScript, ScriptedFault, read_faults
 from pipeline.setting_types.quantity import format_bytes, format_duration
 from pipeline.setting_types.secret import SecretSource
 from schemas.catalogue import Channel, EventDefinition, EventProperty, MarketingTask
@@ -146,7 +146,7 @@ def test_every_column_of_a_table_is_documented(column):
     assert f"`{column}`" in PAGES["catalogue.md"].partition("## As a table")[2]
 
 
-@pytest.mark.parametrize("name", list(Fault.model_fields))
+@pytest.mark.parametrize("name", list(ScriptedFault.model_fields))
 def test_every_key_of_a_fault_is_documented(name):
     assert f"`{name}`" in PAGES["stand-in.md"]
 

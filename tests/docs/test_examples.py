@@ -16,7 +16,7 @@ from pipeline.authoring.infer.format import guess_format
 from pipeline.catalogue.file import read_catalogue
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
-from pipeline.editor_schema.json_schema import SCHEMAS, shipped
+from pipeline.editor_schema.json_schema import SCHEMAS, shipped_schema
 from pipeline.emulator.schema_registry.schemas import registry_of
 from pipeline.emulator.schema_registry.server import StandInRegistry
 from pipeline.errors import UsageError
@@ -228,7 +228,7 @@ def test_every_file_names_its_schema_and_is_valid_by_it(path, kind):
     first = path.read_text(encoding="utf-8").splitlines()[0]
     name = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)[1]
     assert (path.parent / name).resolve() == ROOT / "schemas" / "json" / f"{kind}.json"
-    found = Draft202012Validator(json.loads(shipped(kind))).iter_errors(read_yaml(path).content)
+    found = Draft202012Validator(json.loads(shipped_schema(kind))).iter_errors(read_yaml(path).content)
     assert [f"{each.json_path}: {each.message}" for each in found] == []
 
 

@@ -1,4 +1,4 @@
-"""The job with an event catalogue, on a real Kafka: what is refused, what is let pass and counted, over workers too."""
+"""The job with an event catalogue, on a real Kafka: refused records and counted warnings, with several workers too."""
 
 from __future__ import annotations
 

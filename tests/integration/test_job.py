@@ -216,7 +216,7 @@ def test_stopping_finishes_what_is_in_flight(source, kafka, stand_in):
     with made.job() as job:
 
         def stop_at_first_call():
-            wait_for(lambda: stand_in.desk.faults.calls, "the first call")
+            wait_for(lambda: stand_in.service.faults.calls, "the first call")
             job.runner.stop()
 
         stopping = threading.Thread(target=stop_at_first_call)

@@ -128,7 +128,7 @@ def test_brokers_that_stay_away_are_noticed_and_given_up(kafka, caplog):
         source.close()
         source = open_source(own, topic, give_up_after="8s")
         poll_until(source, lambda _, records: len(records) == 10)
-        broker.halt()
+        broker.stop_process()
         began = time.monotonic()
         with pytest.raises(SourceUnavailable, match="reading for 8 s: no broker answers"):
             poll_until(source, lambda *_: False)
@@ -148,7 +148,7 @@ def test_brokers_that_go_away_while_the_latest_records_are_read_are_noticed(kafk
         own.write(topic, values(b"v", 5))
         with KafkaAdmin(own.settings(topic), {}) as topics:
             seek = topics._consumer.seek
-            monkeypatch.setattr(topics._consumer, "seek", lambda *place: (broker.halt(), seek(*place)))
+            monkeypatch.setattr(topics._consumer, "seek", lambda *place: (broker.stop_process(), seek(*place)))
             with pytest.raises(SourceUnavailable, match="reading the latest records: no broker answers"):
                 list(topics.latest_records(10))
 

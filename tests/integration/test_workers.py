@@ -120,7 +120,7 @@ def test_a_worker_that_paused_past_its_lease_asks_again_before_it_sends(source, 
     kafka.topic(name=made.dead)
     kafka.write(made.topic, [paid(number) for number in range(200)])
     command = run(made)
-    wait_for(lambda: stand_in.desk.faults.calls > 1, "the first calls")
+    wait_for(lambda: stand_in.service.faults.calls > 1, "the first calls")
     time.sleep(1)  # they have failed, and the next is not due: nothing is on its way, which no claim could call back
     command.process.send_signal(signal.SIGSTOP)
     stand_in.set_faults()
@@ -141,7 +141,7 @@ def test_a_second_signal_leaves_at_once(source, kafka, run, stand_in):
     kafka.topic(name=made.dead)
     kafka.write(made.topic, [paid(1)])
     command = run(made)
-    wait_for(lambda: stand_in.desk.faults.calls > 0, "a first call")
+    wait_for(lambda: stand_in.service.faults.calls > 0, "a first call")
     command.process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert command.process.poll() is None  # it waits for what is in flight
@@ -163,7 +163,7 @@ def test_a_worker_that_starts_while_brokers_are_away_waits_for_them(source, kafk
         wait_for(lambda: len(made.events()) == 500, "the first events")
         ends = own.ends(made.topic)
         wait_for(lambda: made.is_committed(ends), "their commit")
-        broker.halt()
+        broker.stop_process()
         os.kill(command.workers()[0], signal.SIGKILL)
         # A first attempt has failed: the brokers have been away for longer than `connect_timeout`.
         wait_for(lambda: "connecting: no broker answers; see" in command.text(), "the successor's attempt")

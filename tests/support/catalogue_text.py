@@ -1,4 +1,4 @@
-"""Catalogue files as people write them: blocks and brackets, any quotes, comments, blank lines, ends of lines and anchors, in any mixture."""
+"""Generates catalogue files as people write them: any mixture of blocks, brackets, quotes, comments, blank lines, line ends and anchors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAIN = re.compile(r"(?!null\b)[A-Za-z订单][A-Za-z_订单]*( [A-Za-z订单]+)*
 
 
 class CatalogueText:
-    """One catalogue written in a style that `chance` chooses. `spans` says where each name and each element stands."""
+    """One catalogue in a style that `chance` selects. `spans` has the offsets of each name and each element."""
 
     def __init__(self, catalogue: Catalogue, chance: Random, *, anchors: bool = False) -> None:
         self.chance = chance
@@ -45,7 +45,7 @@ class CatalogueText:
         self.text = "".join(self.parts)
         if chance.random() < 0.1:
             self.text = self.text.rstrip("\r\n")
-        if self.newline not in self.text:  # one line: nothing in it says how lines end
+        if self.newline not in self.text:  # one line: it shows no line end
             self.newline = "\n"
 
     def put(self, text: str) -> None:
@@ -61,7 +61,7 @@ class CatalogueText:
         self.spans[location] = (begin, self.length)
 
     def comment(self, column: int) -> None:
-        """Perhaps a comment, or a blank line, before what comes next."""
+        """Write a comment, a blank line or nothing before the next part."""
         for _ in range(self.chance.choice([0, 0, 0, 1, 2])):
             if self.chance.random() < 0.3:
                 self.put(self.newline)
@@ -97,7 +97,7 @@ class CatalogueText:
             self.put(style)
 
     def sequence(self, location: Location, items: list[Any], column: int) -> None:
-        """Behind the colon of its key, up to the end of its last line."""
+        """Write a list, from the colon of its key to the end of its last line."""
         if not items:
             with self.span((*location, "empty")):
                 self.put(self.chance.choice(["", " []", " [ ]", " ~", f" [{self.newline}    # none{self.newline}  ]"]))
@@ -123,7 +123,7 @@ class CatalogueText:
                         self.block(here, each)
 
     def block(self, location: Location, mapping: dict[str, Any]) -> None:
-        """The keys of an element, the first of them behind its dash."""
+        """Write the keys of an element, the first one after the dash."""
         column = self.length - self.line_begin
         for place, (key, value) in enumerate(self.shuffled(mapping)):
             if place:
@@ -138,7 +138,7 @@ class CatalogueText:
                 self.end_line()
 
     def brackets(self, location: Location, items: list[Any], column: int) -> None:
-        """A list in brackets: on one line, or an element a line."""
+        """Write a list in brackets, on one line or with a line for each element."""
         lines = self.chance.random() < 0.5
         pad = self.chance.choice(["", " "])
         self.put("[" + ("" if lines else pad))

@@ -70,7 +70,7 @@ def add_channel(
         ),
         argument="name",
     )
-    written.save(edits.add_channel(written.catalogue, made))
+    written.save(edits.with_channel(written.catalogue, made))
     click.echo(f"{file}: channel {name!r} added")
 
 
@@ -81,7 +81,7 @@ def add_channel(
 def edit_channel(file: Path, name: str, new_name: str) -> None:
     """Rename the channel NAME of FILE; its events stay under it. The console allows nothing else, and not for one of Quick Tracking."""
     written = read_catalogue(file)
-    written.save(build(lambda: edits.edit_channel(written.catalogue, name, new_name)))
+    written.save(build(lambda: edits.with_channel_renamed(written.catalogue, name, new_name)))
     click.echo(f"{file}: channel {name!r} is now {new_name!r}")
 
 
@@ -91,5 +91,5 @@ def edit_channel(file: Path, name: str, new_name: str) -> None:
 def delete_channel(file: Path, name: str) -> None:
     """Delete the channel NAME from FILE, if there are no events under it."""
     written = read_catalogue(file)
-    written.save(edits.delete_channel(written.catalogue, name))
+    written.save(edits.without_channel(written.catalogue, name))
     click.echo(f"{file}: channel {name!r} deleted")

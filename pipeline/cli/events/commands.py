@@ -127,7 +127,7 @@ def add(
         argument="code",
     )
     written = read_or_new(file)
-    written.save(edits.add_event(written.catalogue, event))
+    written.save(edits.with_event(written.catalogue, event))
     click.echo(f"{file}: event {code!r} added")
 
 
@@ -156,7 +156,9 @@ def edit(
         raise UsageError("--property-name: found one property twice; expected each once")
     written.save(
         build(
-            lambda: edits.edit_event(written.catalogue, code, name=name, property_names=renamed, new_properties=added)
+            lambda: edits.with_event_edited(
+                written.catalogue, code, name=name, property_names=renamed, new_properties=added
+            )
         )
     )
     click.echo(f"{file}: event {code!r} edited")
@@ -168,7 +170,7 @@ def edit(
 def delete(file: Path, code: str) -> None:
     """Delete the event CODE from FILE. Not one that an automated marketing task uses."""
     written = read_catalogue(file)
-    written.save(edits.delete_event(written.catalogue, code))
+    written.save(edits.without_event(written.catalogue, code))
     click.echo(f"{file}: event {code!r} deleted")
 
 
@@ -187,7 +189,7 @@ def diff(old: Path, new: Path) -> None:
     after, faults = read_as_far_as_valid(new)
     found = changes(read_catalogue(old).catalogue, after)
     for each in found:
-        click.echo(f"{each.sort} {each.what}" + (" (refused)" if each.refused else ""))
+        click.echo(f"{each.kind} {each.what}" + (" (refused)" if each.refused else ""))
     if refused := [f"{new}: the console would refuse: {each}" for each in found if each.refused] + faults:
         raise UsageError("\n".join(refused))
     count = "1 change" if len(found) == 1 else f"{len(found):,} changes"

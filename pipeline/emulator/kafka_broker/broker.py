@@ -1,6 +1,6 @@
 """An embedded Apache Kafka: one real broker on loopback, without Docker, Maven or an installed Java.
 
-The broker runs in KRaft mode in one process and dies with its parent. `artifacts` has what it is made of, `properties` how it is set up.
+The broker runs in KRaft mode in one process, which is killed when its parent dies. `artifacts` finds its files, `properties` makes its configuration.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STOP_LIMIT_S = 20.0
 READY = "Kafka Server started"
 CLUSTER_ID = "bG9nMm1xLWVtYmVkZGVkLQ"  # 16 bytes in URL-safe Base64
 
-# Starts the command in its arguments, so that it is killed when this process's parent dies, however that happens (prctl(2), PR_SET_PDEATHSIG = 1).
+# Runs the command in its arguments. The kernel kills the command when the parent process dies in any way (prctl(2), PR_SET_PDEATHSIG = 1).
 _DIES_WITH_PARENT = (
     "import ctypes, os, signal, sys\n"
     "if sys.platform == 'linux': ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"
@@ -37,12 +37,12 @@ _DIES_WITH_PARENT = (
 
 
 def default_cache() -> Path:
-    """Return where the fetched artifacts are kept."""
+    """Return the folder that fetched artifacts are kept in."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "log2mq"
 
 
 class EmbeddedBroker:
-    """A real broker with a fresh or a given data folder. Use as a context manager, or `start` and `stop`."""
+    """A real broker with a new data folder or a given one. Use it as a context manager, or with `start` and `stop`."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class EmbeddedBroker:
         sasl_users: Mapping[str, str] | None = None,
         tls: TlsFiles | None = None,
     ) -> None:
-        """`settings` override the broker's properties; `sasl_users` (name to password) and `tls` open further listeners, see `address`."""
+        """`settings` override the broker's properties. `sasl_users` (name to password) and `tls` open further listeners, see `address`."""
         self._cache = cache or default_cache()
         self._given = data
         self._data: Path | None = None
@@ -78,16 +78,16 @@ class EmbeddedBroker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Return the address in clear."""
+        """Return the address of the plaintext listener."""
         return f"127.0.0.1:{self._port}"
 
     def address(self, protocol: str) -> str:
-        """Return the address that speaks `SASL_PLAINTEXT`, `SSL` or `SASL_SSL`; the last two for the name `localhost`."""
+        """Return the address of the listener for `SASL_PLAINTEXT`, `SSL` or `SASL_SSL`. The host of the last two is `localhost`, the name in the certificate."""
         return f"{'localhost' if protocol.endswith('SSL') else '127.0.0.1'}:{self._ports[protocol]}"
 
     @property
     def log_file(self) -> Path:
-        """Return the broker's own log."""
+        """Return the path of the broker's log."""
         return self._folder / "broker.log"
 
     @property
@@ -97,7 +97,7 @@ class EmbeddedBroker:
         return self._data
 
     def start(self) -> Self:
-        """Start, and return when the broker serves.
+        """Start the broker, and return when it serves.
 
         Raises:
             ComponentMissing: Java or the artifacts are missing, or the broker does not start; the message ends with its log's last lines.
@@ -119,26 +119,26 @@ class EmbeddedBroker:
         jvm = [f"-Xmx{self._heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
         command = [str(java), *jvm, *options, "kafka.Kafka", str(properties)]
         with self.log_file.open("ab") as log:
-            begun = log.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own shim and the Java found above
+            log_start = log.tell()
+            self._process = subprocess.Popen(  # noqa: S603 - the script above, and the Java that was found
                 [sys.executable, "-c", _DIES_WITH_PARENT, str(os.getpid()), *command],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C in the terminal is for us; the broker outlives the job it serves
+                start_new_session=True,  # Ctrl-C in the terminal must not reach the broker: it stops after the job
             )
-        self._wait_until_ready(begun)
+        self._wait_until_ready(log_start)
         return self
 
     def stop(self) -> None:
-        """Stop, and remove the data folder unless it was given."""
-        self.halt()
+        """Stop the broker, and remove the data folder unless it was given."""
+        self.stop_process()
         if self._given is None and self._data is not None:
             shutil.rmtree(self._data, ignore_errors=True)
             self._data = None
 
-    def halt(self, *, at_once: bool = False) -> None:
-        """Stop the process and keep the data; `at_once` is SIGKILL."""
+    def stop_process(self, *, at_once: bool = False) -> None:
+        """Stop the process and keep the data. `at_once` sends SIGKILL instead of SIGTERM."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -152,16 +152,16 @@ class EmbeddedBroker:
 
     def restart(self, *, at_once: bool = False) -> None:
         """Stop and start again with the same data and port."""
-        self.halt(at_once=at_once)
+        self.stop_process(at_once=at_once)
         self.start()
 
     def ask_to_stop(self) -> None:
-        """Ask the process to stop, without waiting for it. Safe in a signal handler."""
+        """Send SIGTERM to the process without waiting for its end. Safe in a signal handler."""
         if self._process is not None:
             self._process.terminate()
 
     def wait(self) -> int:
-        """Wait until the broker's process ends, and return its exit code."""
+        """Wait until the broker's process ends. Return its exit code."""
         return self._process.wait() if self._process is not None else 0
 
     def _format(self, java: Path, options: Sequence[str], properties: Path) -> None:
@@ -182,10 +182,10 @@ class EmbeddedBroker:
             str(properties),
             *scram,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the Java found above
-        if done.returncode:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the Java that was found
+        if result.returncode:
             raise ComponentMissing(
-                f"the embedded Kafka's data folder cannot be made:\n{(done.stdout + done.stderr)[-2000:]}"
+                f"the embedded Kafka's data folder cannot be created:\n{(result.stdout + result.stderr)[-2000:]}"
             )
 
     def _write_properties(self, controller_port: int) -> Path:
@@ -198,17 +198,17 @@ class EmbeddedBroker:
         path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         return path
 
-    def _wait_until_ready(self, begun: int) -> None:
+    def _wait_until_ready(self, log_start: int) -> None:
         until_s = time.monotonic() + START_LIMIT_S
         process = self._process
         while process is not None and process.poll() is None and time.monotonic() < until_s:
             with self.log_file.open("rb") as log:
-                log.seek(begun)
+                log.seek(log_start)
                 if READY.encode() in log.read():
                     return
             time.sleep(0.1)
         tail = self.log_file.read_text(errors="replace")[-2000:]
-        self.halt(at_once=True)
+        self.stop_process(at_once=True)
         raise ComponentMissing(f"the embedded Kafka did not start:\n{tail}")
 
 

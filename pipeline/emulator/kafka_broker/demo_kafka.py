@@ -1,4 +1,4 @@
-"""The Kafka that the demo runs on: the embedded broker, or what there is where that cannot be had."""
+"""The Kafka that the demo runs on: the embedded broker, or librdkafka's mock cluster where the broker cannot be fetched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.kafka_io.settings import KafkaSettings
 
 @dataclass(frozen=True, slots=True)
 class DemoKafka:
-    """Where it is, how a topic is made there (name, partitions), how it is spoken to, and how many workers it serves in one group."""
+    """A running Kafka. `create` makes a topic (name, partitions). `api_version` is the version to pin, if any. `workers` is how many may join one group."""
 
     bootstrap_servers: str
     create: Callable[[str, int], None]
@@ -33,7 +33,10 @@ class DemoKafka:
         )
 
     def adapt(self, source: Path, folder: Path) -> Path:
-        """Return a source file that runs here: the given one, or a copy of it in `folder` that pins the version, with what lies beside it."""
+        """Return a source file that runs on this Kafka.
+
+        It is the given file; or, where a version must be pinned, a copy in `folder`, together with the files that share its stem.
+        """
         if self.api_version is None:
             return source
         for beside in source.parent.glob(f"{source.stem}.*"):
@@ -47,19 +50,19 @@ class DemoKafka:
 
 
 @contextmanager
-def demo_kafka(data: Path, cache: Path, say: Callable[[str], None]) -> Iterator[DemoKafka]:
-    """Start a Kafka for the demo, and stop it at the end. What can be had is said.
+def demo_kafka(data: Path, cache: Path, report: Callable[[str], None]) -> Iterator[DemoKafka]:
+    """Start a Kafka for the demo, and stop it at the end. `report` gets a sentence that says which Kafka it is.
 
     Raises:
-        ComponentMissing: not even the mock cluster can.
+        ComponentMissing: neither the broker nor the mock cluster can be started.
     """
     with ExitStack() as stack:
         try:
             broker = stack.enter_context(EmbeddedBroker(data=data, cache=cache))
         except ComponentMissing as missing:
-            say(f"no real Kafka: {missing}")
+            report(f"no real Kafka: {missing}")
             cluster = stack.enter_context(MockCluster())
-            say(
+            report(
                 f"instead, the mock cluster of librdkafka is up at {cluster.bootstrap_servers}: the job is the real one, the broker is not"
             )
             yield DemoKafka(
@@ -69,11 +72,11 @@ def demo_kafka(data: Path, cache: Path, say: Callable[[str], None]) -> Iterator[
                 mock_cluster.MOST_MEMBERS,
             )
             return
-        say(f"a real Kafka is up at {broker.bootstrap_servers} (Apache Kafka 4.1, one broker)")
+        report(f"a real Kafka is up at {broker.bootstrap_servers} (Apache Kafka 4.1, one broker)")
 
         def create(topic: str, partitions: int) -> None:
-            with KafkaAdmin(here.settings(topic), os.environ) as topics:
+            with KafkaAdmin(kafka.settings(topic), os.environ) as topics:
                 topics.create(topic, partitions)
 
-        here = DemoKafka(broker.bootstrap_servers, create)
-        yield here
+        kafka = DemoKafka(broker.bootstrap_servers, create)
+        yield kafka

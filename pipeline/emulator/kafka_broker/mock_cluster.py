@@ -1,7 +1,7 @@
-"""What the demo runs on where a real Kafka cannot be fetched: the mock cluster in librdkafka.
+"""The mock cluster of librdkafka. The demo runs on it where a real Kafka cannot be fetched.
 
-It speaks enough of the protocol for producers and consumer groups, in this process and on loopback, and keeps records in memory. It is
-no Kafka: no admin calls, no retention, no transactions. It serves kafka-python only where that takes it for a broker of API_VERSION.
+It runs in this process, on loopback, and keeps records in memory. It implements the part of the protocol that producers and consumer groups need; admin
+calls, retention and transactions are missing. kafka-python works with it only if its `api_version` is API_VERSION.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pipeline.errors import ComponentMissing
 
 API_VERSION = "2.3"
 MOST_MEMBERS = 1
-"""Of a group that is sure to settle: the second one's SyncGroup is refused when the leader's came first."""
+"""The largest group whose rebalance surely ends: the cluster refuses the second member's SyncGroup if the leader's came first."""
 
 ANSWER_LIMIT_S = 10.0
 
 
 class MockCluster:
-    """A context manager; the cluster lives as long."""
+    """A context manager. The cluster exists inside the block."""
 
     def __init__(self) -> None:
         self._host: Any = None  # the client that holds the cluster
@@ -27,7 +27,7 @@ class MockCluster:
 
     def __enter__(self) -> Self:
         try:
-            from confluent_kafka import KafkaException, Producer  # noqa: PLC0415 - of the extra `demo`
+            from confluent_kafka import KafkaException, Producer  # noqa: PLC0415 - part of the extra `demo`
         except ImportError:
             raise ComponentMissing("confluent-kafka is not installed; pip install 'log2mq[demo]'") from None
         try:
@@ -44,5 +44,5 @@ class MockCluster:
         self._host = None
 
     def create(self, topic: str) -> None:
-        """Make a topic of four partitions: the cluster does at the first question for it."""
+        """Create a topic of four partitions. The cluster creates it when its metadata is requested."""
         self._host.list_topics(topic, timeout=ANSWER_LIMIT_S)

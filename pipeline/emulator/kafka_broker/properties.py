@@ -1,4 +1,4 @@
-"""The properties of the embedded broker: one small node that is its own controller, with the listeners that are asked for."""
+"""The properties of the embedded broker: one small node that is broker and controller, with the requested listeners."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 
 class TlsFiles(NamedTuple):
-    """What a TLS listener needs, as PEM: its own key (PKCS #8) with its certificates, and who signs those of its clients."""
+    """The PEM files of a TLS listener: its key (PKCS #8) with its certificates, and the authorities that sign the certificates of its clients."""
 
     key_and_certificate: Path
     clients: Path
 
 
 def further_protocols(sasl_users: Mapping[str, str], tls: TlsFiles | None) -> list[str]:
-    """Return the protocols of the listeners beside the plain one."""
+    """Return the protocols of the listeners beside the plaintext one."""
     names = ["SASL_PLAINTEXT"] if sasl_users else []
     if tls is not None:
         names += ["SSL"] + (["SASL_SSL"] if sasl_users else [])
@@ -31,7 +31,7 @@ def server_properties(
 ) -> dict[str, str]:
     """Return the broker's properties by name.
 
-    `folder` is for its topics. `listeners` are the addresses by protocol. `sasl_users` (name to password) may log in where the protocol has SASL.
+    `folder` holds its topics. `listeners` are the addresses by protocol. `sasl_users` (name to password) may log in at listeners with SASL.
     """
     addresses = ",".join(f"{protocol}://{address}" for protocol, address in listeners.items())
     properties = {

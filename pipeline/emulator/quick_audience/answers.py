@@ -11,16 +11,16 @@ from starlette.responses import Response
 
 HOST_ID = "stand-in.log2mq.invalid"
 MARK = {"x-log2mq": "stand-in"}
-"""On every answer, so that nobody takes it for the real service."""
+"""A header of every answer, so that nobody takes the stand-in for the real service."""
 
 
 def business(request_id: str, *, code: str = "", description: str = "", as_json: bool = True) -> Response:
-    """Answer with the six keys of a business result; without a code it is a yes. XML to who did not ask for JSON."""
+    """Return a business result with its six keys. Without a code it is a success. It is XML if the client did not ask for JSON."""
     return _result(request_id, None if code else "true", code, description, as_json=as_json)
 
 
 def workspaces(request_id: str, names: Mapping[str, str], *, as_json: bool = True) -> Response:
-    """Answer with workspaces, name by ID, in the shape that the vendor's Go SDK reads."""
+    """Return the list of workspaces, in the shape that the vendor's Go SDK reads. `names` has each name by its ID."""
     listed = [{"WorkspaceId": each, "WorkspaceName": name} for each, name in names.items()]
     return _result(request_id, listed, as_json=as_json)
 
@@ -40,7 +40,7 @@ def _result(request_id: str, content: Any, code: str = "", description: str = ""
 def gateway(
     status: int, code: str, message: str, request_id: str, *, as_json: bool, headers: dict[str, str] | None = None
 ) -> Response:
-    """Answer as the gateway does when it refuses: JSON, or XML to who did not ask for JSON."""
+    """Return a refusal of the gateway. It is XML if the client did not ask for JSON."""
     fields = {
         "Code": code,
         "Message": message,
@@ -59,7 +59,7 @@ def _response(root: str, fields: dict[str, Any], status: int, headers: dict[str,
 
 
 def _element(name: str, value: Any) -> str:
-    """Write an element; of an object its values are elements, of a list each element is one of the list's own name."""
+    """Write an XML element. The values of an object become inner elements; each item of a list becomes an element with the list's name."""
     if isinstance(value, Mapping):
         inner = "".join(_element(key, each) for key, each in value.items() if each is not None)
     elif isinstance(value, list):

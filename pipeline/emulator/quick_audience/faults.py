@@ -1,4 +1,4 @@
-"""Fault scripts: what the stand-in does wrong on purpose, and when."""
+"""Fault scripts: which faults the stand-in injects, and in which calls."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class Refuse(BaseModel):
-    """Which content is refused: any message with a value that holds this text; with `field`, only where that field does.
+    """Selects the content that is refused: a message with a value that contains this text. With `field`, only that field is searched.
 
-    `field` is a path of wire names, `extendAttributes.title` or `customerIdList.customerId`; it goes through lists.
+    `field` is a path of wire names, such as `extendAttributes.title` or `customerIdList.customerId`. It goes through lists.
     """
 
     model_config = _STRICT
@@ -32,13 +32,13 @@ class Refuse(BaseModel):
     error_description: str = "Invalid message!"
 
     def applies(self, messages: Sequence[Any]) -> bool:
-        """Say whether a batch has such a message."""
+        """Return whether a batch has a message with that text."""
         path = self.field.split(".") if self.field else None
         return any(self.containing in text for message in messages for text in _texts(message, path))
 
 
-class Fault(BaseModel):
-    """One fault: what happens, and in which calls. Without `seconds`, `calls` or `share` it is always on, unless `on` is false."""
+class ScriptedFault(BaseModel):
+    """One fault, and the calls in which it happens. Without `seconds`, `calls` or `share` it happens in every call, unless `on` is false."""
 
     model_config = _STRICT
 
@@ -70,13 +70,13 @@ class Fault(BaseModel):
         return window
 
     @model_validator(mode="after")
-    def _keys_fit_what_it_does(self) -> Self:
+    def _keys_fit_the_fault(self) -> Self:
         if (self.do == "refuse") != (self.refuse is not None):
             raise ValueError("`do: refuse` and the key `refuse` without each other; expected both or neither")
-        for key, doers in (("latency", {"delay"}), ("retry_after", {"throttle", "unavailable"})):
-            if key in self.model_fields_set and self.do not in doers:
+        for key, actions in (("latency", {"delay"}), ("retry_after", {"throttle", "unavailable"})):
+            if key in self.model_fields_set and self.do not in actions:
                 raise ValueError(
-                    f"`{key}` does nothing for `do: {self.do}`; expected it with {' or '.join(sorted(doers))}"
+                    f"`{key}` does nothing for `do: {self.do}`; expected it with {' or '.join(sorted(actions))}"
                 )
         return self
 
@@ -86,18 +86,18 @@ class Fault(BaseModel):
 
 
 class FaultScript(BaseModel):
-    """All faults, in order: the first one that applies to a call happens; delays add to it."""
+    """The faults, in order. The first fault that applies to a call happens; delays before it happen too."""
 
     model_config = _STRICT
 
-    faults: list[Fault] = Field(default_factory=list)
+    faults: list[ScriptedFault] = Field(default_factory=list)
 
 
 def read_faults(path: Path) -> FaultScript:
-    """Read a script.
+    """Read a script from a YAML file.
 
     Raises:
-        UsageError: it is no YAML, or has wrong keys; the message names file, line and key.
+        UsageError: the file is no YAML, or it has wrong keys; the message names file, line and key.
     """
     try:
         written = read_yaml(path)
@@ -111,10 +111,10 @@ def read_faults(path: Path) -> FaultScript:
 
 
 def parse_faults(text: bytes) -> FaultScript:
-    """Read a script that came as JSON.
+    """Read a script from JSON text.
 
     Raises:
-        UsageError: it is no JSON, or has wrong keys; the message names the key.
+        UsageError: the text is no JSON, or it has wrong keys; the message names the key.
     """
     try:
         content = orjson.loads(text)
@@ -129,74 +129,77 @@ def parse_faults(text: bytes) -> FaultScript:
 
 
 @dataclass(slots=True)
-class _Playing:
-    """A fault and where it stands: its windows count from when the script began, or from when it was switched on."""
+class _ActiveFault:
+    """A fault of a running script. Its windows count from the start of the script, or from the moment when the fault was switched on."""
 
-    fault: Fault
-    begun_s: float
-    begun_call: int = 0
+    fault: ScriptedFault
+    start_s: float
+    start_call: int = 0
     share: float = 0.0
 
-    def meets(self, now_s: float, call: int) -> bool:
-        fault, since_s, since_call = self.fault, now_s - self.begun_s, call - self.begun_call
+    def applies(self, now_s: float, call: int) -> bool:
+        fault, since_s, since_call = self.fault, now_s - self.start_s, call - self.start_call
         in_time = fault.seconds is None or fault.seconds[0] <= since_s < fault.seconds[1]
         in_calls = fault.calls is None or fault.calls[0] <= since_call < fault.calls[1]
         if not (fault.on and in_time and in_calls):
             return False
-        self.share += fault.share  # every 1/share-th call, without chance
+        self.share += fault.share  # deterministic: exactly every (1/share)-th call
         if self.share < 1 - 1e-9:
             return False
         self.share -= 1
         return True
 
 
-class _Run:
-    """One script's run."""
+class _ScriptRun:
+    """The state of one script from its start on."""
 
     def __init__(self, script: FaultScript, now_s: float) -> None:
-        self.faults = [_Playing(fault, now_s) for fault in script.faults]
+        self.faults = [_ActiveFault(fault, now_s) for fault in script.faults]
         self.calls = 0
 
 
 class FaultPlayer:
-    """Decides which faults a call meets. The script may be replaced from another thread: a call sees the old one or the new one."""
+    """Decides which faults happen in a call. Another thread may replace the script; a call sees either the old script or the new one."""
 
     def __init__(self, script: FaultScript, now_s: float) -> None:
-        self._run = _Run(script, now_s)
+        self._run = _ScriptRun(script, now_s)
 
     @property
     def calls(self) -> int:
-        """Return how many calls came since the script began."""
+        """Return the number of calls since the script started."""
         return self._run.calls
 
     def replace(self, script: FaultScript, now_s: float) -> None:
-        """Play another script from its beginning."""
-        self._run = _Run(script, now_s)
+        """Start another script."""
+        self._run = _ScriptRun(script, now_s)
 
     def switch(self, name: str, now_s: float, *, on: bool) -> bool:
-        """Switch the faults of a name, their windows beginning anew where they were off; return whether there are any."""
+        """Switch the faults of this name on or off. Return whether there is such a fault.
+
+        The windows of a fault that was off start again when it is switched on.
+        """
         run, found = self._run, False
-        for playing in run.faults:
-            if playing.fault.name == name:
+        for active in run.faults:
+            if active.fault.name == name:
                 found = True
-                if on and not playing.fault.on:
-                    playing.begun_s, playing.begun_call, playing.share = now_s, run.calls, 0.0
-                playing.fault = playing.fault.model_copy(update={"on": on})
+                if on and not active.fault.on:
+                    active.start_s, active.start_call, active.share = now_s, run.calls, 0.0
+                active.fault = active.fault.model_copy(update={"on": on})
         return found
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return the faults as they stand, in the shape of a script."""
-        return [playing.fault.model_dump(mode="json", exclude_unset=True) for playing in self._run.faults]
+        """Return the current faults, in the shape of a script."""
+        return [active.fault.model_dump(mode="json", exclude_unset=True) for active in self._run.faults]
 
-    def meets(self, now_s: float) -> list[Fault]:
-        """Return the faults of the next call."""
+    def next_call(self, now_s: float) -> list[ScriptedFault]:
+        """Return the faults of the next call, and count the call."""
         run = self._run
         call, run.calls = run.calls, run.calls + 1
-        return [playing.fault for playing in run.faults if playing.meets(now_s, call)]
+        return [active.fault for active in run.faults if active.applies(now_s, call)]
 
 
 def _texts(message: Any, path: Sequence[str] | None) -> Iterator[str]:
-    """Return every text and number in a message, at the path or anywhere; without recursion, since nothing bounds how deep it is."""
+    """Yield every text and number of a message, at the path or anywhere. It does not recurse, because the depth of a message has no limit."""
     waiting = [(message, 0)]
     while waiting:
         value, depth = waiting.pop()

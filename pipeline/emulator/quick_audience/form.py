@@ -1,4 +1,4 @@
-"""Reads an `application/x-www-form-urlencoded` body. A batch has some ten thousand percent codes, so the usual case is made fast."""
+"""Reads an `application/x-www-form-urlencoded` body. A batch has about ten thousand percent codes, so the usual case is fast."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ MOST_FIELDS = 100
 
 
 def read_form(body: bytes) -> dict[str, str]:
-    """Return the fields of a form, or of a query: what `urllib.parse.parse_qsl` returns, several times as fast on a batch.
+    """Return the fields of a form or of a query. It reads as `urllib.parse.parse_qsl` does, and is several times as fast on a batch.
 
     Raises:
-        ValueError: it is not UTF-8, or has more than `MOST_FIELDS` fields.
+        ValueError: the body is not UTF-8, or it has more than `MOST_FIELDS` fields.
     """
     fields = {}
     parts = body.split(b"&")
@@ -27,7 +27,7 @@ def read_form(body: bytes) -> dict[str, str]:
 
 
 def _decoded(text: bytes) -> str:
-    """Decode `+` and percent codes: `%41` becomes the JSON escape for the same byte, so that the JSON parser does the work in one pass."""
+    """Decode `+` and percent codes. `%41` becomes the JSON escape of the same byte, so that the JSON parser decodes all codes in one pass."""
     text = text.replace(b"+", b" ")
     if b"%" not in text:
         return text.decode()
@@ -35,5 +35,5 @@ def _decoded(text: bytes) -> str:
         try:
             return str(orjson.loads(b'"%b"' % text.replace(b"%", b"\\u00"))).encode("latin-1").decode()
         except ValueError:
-            pass  # a lone %, a control character, or codes that are no UTF-8: the standard library knows what they mean
+            pass  # a lone %, a control character, or codes that are no UTF-8: the standard library decodes these
     return unquote(text.decode())

@@ -1,4 +1,4 @@
-"""What the stand-in's gateway checks before anything else: who calls, what, when, and whether the signature fits (reference, sections 2 to 4)."""
+"""The gateway of the stand-in. It checks the caller, the operation, the timestamp and the signature of a call (reference, sections 2 to 4)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _METHODS = {**dict.fromkeys(ACTIONS.values(), "POST"), LIST_WORKSPACES: "GET"}
 
 
 class GatewayRefusal(Exception):
-    """The gateway's own refusal, with the status and code the real one gives."""
+    """A call that the gateway refuses, with the status and code of the real gateway."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         self.status = status
@@ -41,7 +41,7 @@ class GatewayRefusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP call, taken apart: query and form fields decoded, header names in lower case."""
+    """One HTTP call in its parts. Query and form fields are decoded; header names are in lower case."""
 
     method: str
     path: str
@@ -52,13 +52,13 @@ class Call:
     body: bytes
 
     def parameter(self, name: str) -> str:
-        """Return a parameter from wherever it stands: the SDKs disagree on query and body (reference, section 1)."""
+        """Return a parameter of the query or the form: some SDKs use the query, others the body (reference, section 1)."""
         return self.query.get(name) or self.form.get(name) or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The one account the stand-in knows. `permitted` are the operations that its key may call; none named is all."""
+    """The account of the stand-in. `permitted` are the operations that its key may call; empty permits all."""
 
     access_key_id: str
     access_key_secret: str
@@ -69,17 +69,17 @@ class Account:
 
 
 class Gateway:
-    """Checks calls under both signatures. Keeps the nonces it has seen."""
+    """Checks calls with either signature, and remembers their nonces."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._nonces: OrderedDict[str, float] = OrderedDict()
 
     def admit(self, call: Call, now_s: float) -> str:
-        """Return the name of the operation that a call is for.
+        """Return the name of the operation of a call.
 
         Raises:
-            GatewayRefusal: the gateway would not let it through.
+            GatewayRefusal: the real gateway would refuse the call.
         """
         is_v3 = call.headers.get("authorization", "").startswith("ACS3")
         action = call.headers.get("x-acs-action", "") if is_v3 else call.parameter("Action")
@@ -179,7 +179,7 @@ class Gateway:
             raise GatewayRefusal(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
 
     def _check_nonce(self, nonce: str, now_s: float) -> None:
-        """Last, so that a call refused for another reason does not use its nonce up."""
+        """Refuse a repeated nonce. This check is the last one, so that a call refused for another reason does not use up its nonce."""
         while self._nonces and (
             next(iter(self._nonces.values())) < now_s - WINDOW_S or len(self._nonces) > MOST_NONCES
         ):
@@ -190,7 +190,7 @@ class Gateway:
 
 
 def signed_text(method: str, parameters: Mapping[str, str]) -> str:
-    """Return what `signing.string_to_sign_v2` returns, in a tenth of the time on a batch: once encoded, only `%`, `=` and `&` are left to encode."""
+    """Return the same text as `signing.string_to_sign_v2`, in a tenth of the time on a batch: of encoded text, only `%`, `=` and `&` need encoding again."""
     encoded = sorted((name, encode_bytes(value.encode())) for name, value in parameters.items())
     canonical = b"&".join(encode_bytes(name.encode()) + b"=" + value for name, value in encoded)
     again = canonical.replace(b"%", b"%25").replace(b"=", b"%3D").replace(b"&", b"%26")
@@ -198,7 +198,7 @@ def signed_text(method: str, parameters: Mapping[str, str]) -> str:
 
 
 def _moment_s(text: str) -> float | None:
-    """Return Unix seconds; None where it is no time as the gateway wants it (`strptime` alone would let single digits through)."""
+    """Return Unix seconds; None if the text has not the gateway's format. `strptime` alone accepts single digits too."""
     if not _TIMESTAMP.fullmatch(text):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The stand-in's ledger: how often each message arrived and was accepted. What the job's own books are compared with."""
+"""The stand-in's ledger: how often each message was accepted. The books of the job are compared with it."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ import orjson
 
 from pipeline.errors import UsageError
 
-EventKey = tuple[str, str, str]
+LedgerEventKey = tuple[str, str, str]
 """Organisation, event code, outBizId."""
 
-UserKey = tuple[str, str]
+LedgerUserKey = tuple[str, str]
 """Organisation, customer."""
 
 
 class Ledger:
-    """Counts accepted messages in memory, and in a file of JSON lines where one is given: read again at the start.
+    """Counts accepted messages in memory. With a path, it also appends them to a file of JSON lines, and reads that file at the start.
 
-    One thread accepts; any may ask for the totals meanwhile, which cost the same however much there is.
+    One thread calls `accept`; any thread may call `totals`, whose cost does not grow with the number of messages.
 
     Raises:
-        UsageError: the file cannot be opened, or is no ledger.
+        UsageError: the file cannot be opened, or it is no ledger.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.events: Counter[EventKey] = Counter()
-        self.users: Counter[UserKey] = Counter()
+        self.events: Counter[LedgerEventKey] = Counter()
+        self.users: Counter[LedgerUserKey] = Counter()
         self.event_codes: Counter[str] = Counter()
-        self._forget()
-        self._file = _LedgerFile(path, self._enter) if path is not None else None
+        self._clear_counts()
+        self._file = _LedgerFile(path, self._count) if path is not None else None
 
     def accept(self, kind: str, organization_id: str, messages: Iterable[dict[str, Any]]) -> None:
-        """Enter one accepted batch: all of it or nothing. It is in the file before the call is answered.
+        """Count one accepted batch, all of it or nothing. The batch is in the file when this returns.
 
         Raises:
             ValueError: a message has no event code, outBizId or customer to count it under.
@@ -55,16 +55,16 @@ class Ledger:
         entry = {"kind": kind, "organization": organization_id, "keys": keys}
         if self._file is not None:
             self._file.append(entry)
-        self._enter(entry)
+        self._count(entry)
 
-    def _enter(self, entry: dict[str, Any]) -> None:
+    def _count(self, entry: dict[str, Any]) -> None:
         organization = entry["organization"]
         if entry["kind"] == "event":
             for code, biz in entry["keys"]:
                 key = (organization, code, biz)
                 count = self.events[key] = self.events[key] + 1
                 self.event_codes[code] += 1
-                if count == 2:  # noqa: PLR2004 - from now on it is one that came more than once
+                if count == 2:  # noqa: PLR2004 - its second arrival: it is a repeated event now
                     self._repeated_events += 1
             self._event_messages += len(entry["keys"])
         else:
@@ -74,7 +74,7 @@ class Ledger:
         self.calls += 1
 
     def totals(self) -> dict[str, int]:
-        """Return the sums: messages accepted, how many different ones, and how many arrived more than once."""
+        """Return the sums: accepted messages, distinct messages, and events that arrived more than once."""
         return {
             "calls": self.calls,
             "events": self._event_messages,
@@ -85,12 +85,12 @@ class Ledger:
         }
 
     def reset(self) -> None:
-        """Forget everything, in the file too."""
-        self._forget()
+        """Delete all counts, and empty the file."""
+        self._clear_counts()
         if self._file is not None:
             self._file.clear()
 
-    def _forget(self) -> None:
+    def _clear_counts(self) -> None:
         self.events.clear()
         self.users.clear()
         self.event_codes.clear()
@@ -103,9 +103,9 @@ class Ledger:
 
 
 class _LedgerFile:
-    """The ledger's file: whole lines only, whatever happens in between."""
+    """The ledger's file. It holds whole lines only: an incomplete line is removed after a failed write and at the start."""
 
-    def __init__(self, path: Path, enter: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, path: Path, count_entry: Callable[[dict[str, Any]], None]) -> None:
         try:
             self._stream = path.open("ab+", buffering=0)
         except OSError as error:
@@ -113,20 +113,20 @@ class _LedgerFile:
                 f"--ledger: {path} cannot be opened ({error.strerror}); expected a file that can be written"
             ) from None
         try:
-            self._size = self._read(path, enter)
+            self._size = self._read(path, count_entry)
         except UsageError:
             self._stream.close()
             raise
-        self._stream.truncate(self._size)  # a line that was cut short when the last process died
+        self._stream.truncate(self._size)  # removes an incomplete line of a process that was killed
 
-    def _read(self, path: Path, enter: Callable[[dict[str, Any]], None]) -> int:
+    def _read(self, path: Path, count_entry: Callable[[dict[str, Any]], None]) -> int:
         size = 0
         with path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    enter(orjson.loads(line))
+                    count_entry(orjson.loads(line))
                 except (ValueError, KeyError, TypeError):
                     raise UsageError(
                         f"--ledger: {path}:{number}: found a line that no stand-in wrote; expected its ledger or a new file"
@@ -135,14 +135,18 @@ class _LedgerFile:
         return size
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Write one line. Raises OSError, and then leaves the file as it was."""
+        """Append one line.
+
+        Raises:
+            OSError: the line cannot be written; the file is as it was.
+        """
         line = orjson.dumps(entry) + b"\n"
         try:
             written = self._stream.write(line)
         except OSError:
             self._stream.truncate(self._size)
             raise
-        if written != len(line):  # no room for the rest
+        if written != len(line):  # the disk is full
             self._stream.truncate(self._size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += len(line)

@@ -1,4 +1,4 @@
-"""The stand-in for Quick Audience: an HTTP server on loopback that answers its operations as the reference says, and keeps a ledger of what it took."""
+"""The stand-in for Quick Audience: an HTTP server on loopback. It answers the operations as the reference says, and counts the accepted messages in a ledger."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from pipeline.emulator.loopback import LoopbackServer
 from pipeline.emulator.quick_audience.faults import FaultScript
 from pipeline.emulator.quick_audience.ledger import Ledger
-from pipeline.emulator.quick_audience.pages import Pages, not_here
+from pipeline.emulator.quick_audience.pages import Pages, not_found
 from pipeline.emulator.quick_audience.service import Service
 from pipeline.emulator.quick_audience.settings import StandInSettings
 
 
-def application(desk: Service) -> Starlette:
+def application(service: Service) -> Starlette:
     """Return the web application."""
-    pages = Pages(desk)
+    pages = Pages(service)
 
     async def front(request: Request) -> Response:
-        """A browser asks for a page, a client for an operation."""
+        """Answer a client's call of an operation; show the page to a browser."""
         is_call = request.method == "POST" or "Action" in request.query_params or "x-acs-action" in request.headers
-        return await (desk.answer if is_call else pages.page)(request)
+        return await (service.answer if is_call else pages.page)(request)
 
     return Starlette(
         routes=[
@@ -44,12 +44,12 @@ def application(desk: Service) -> Starlette:
             Route("/_stand-in/faults/{name}/{state:str}", pages.fault_switch, methods=["POST"]),
             Route("/_stand-in/clock/{seconds}", pages.set_clock, methods=["POST"]),
         ],
-        exception_handlers={HTTPException: not_here},
+        exception_handlers={HTTPException: not_found},
     )
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1, with the connection in reach of the application, so that a fault can cut it."""
+    """HTTP/1.1. It passes the connection to the application, so that a fault can cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -57,32 +57,32 @@ class _Protocol(H11Protocol):
 
 
 class StandIn:
-    """The stand-in in a thread of this process; a context manager."""
+    """Runs the stand-in in a thread of this process. A context manager."""
 
     def __init__(self, settings: StandInSettings | None = None, clock: Callable[[], float] = time.time) -> None:
-        """Prepare to serve.
+        """Bind the port, and read the fault script.
 
         Raises:
             UsageError: the host is not loopback, the port is taken, or the fault script is wrong.
         """
         self.settings = settings or StandInSettings()
-        self.desk = Service(self.settings, clock)
-        self._server = LoopbackServer(application(self.desk), self.settings.host, self.settings.port, http=_Protocol)
+        self.service = Service(self.settings, clock)
+        self._server = LoopbackServer(application(self.service), self.settings.host, self.settings.port, http=_Protocol)
 
     @property
     def url(self) -> str:
-        """Return the address."""
+        """Return the base URL."""
         return self._server.url
 
     @property
     def ledger(self) -> Ledger:
         """Return the ledger."""
-        return self.desk.ledger
+        return self.service.ledger
 
     def set_faults(self, *faults: dict[str, Any]) -> None:
-        """Play these faults from now on."""
+        """Start a script of these faults."""
         script = FaultScript.model_validate({"faults": list(faults)})
-        self.desk.faults.replace(script, self.desk.clock())
+        self.service.faults.replace(script, self.service.clock())
 
     def __enter__(self) -> Self:
         self._server.__enter__()
@@ -92,18 +92,18 @@ class StandIn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.__exit__(kind, error, trace)
-        self.desk.ledger.close()
+        self.service.ledger.close()
 
     def serve(self) -> None:
         """Serve in this thread until a signal."""
         try:
             self._server.serve()
         finally:
-            self.desk.ledger.close()
+            self.service.ledger.close()
 
 
 def serve(settings: StandInSettings) -> None:
-    """Serve until stopped.
+    """Print the address and the settings for a job, and serve until a signal.
 
     Raises:
         UsageError: the host is not loopback, the port is taken, or the fault script is wrong.

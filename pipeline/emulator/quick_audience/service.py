@@ -1,4 +1,4 @@
-"""What the stand-in does with a report: plays the faults, asks the gateway, checks what only the service itself can, and enters the batch."""
+"""Answers the calls of the two APIs: plays the faults, checks the call at the gateway, checks the messages, and counts the batch in the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pipeline.emulator.quick_audience.answers import MARK, business, gateway, workspaces
-from pipeline.emulator.quick_audience.faults import Fault, FaultPlayer, FaultScript, read_faults
+from pipeline.emulator.quick_audience.faults import FaultPlayer, FaultScript, ScriptedFault, read_faults
 from pipeline.emulator.quick_audience.form import read_form
 from pipeline.emulator.quick_audience.gateway import Account, Call, Gateway, GatewayRefusal
 from pipeline.emulator.quick_audience.ledger import Ledger
@@ -28,11 +28,11 @@ MOST_MESSAGES = 100
 _KINDS = {action: kind for kind, action in ACTIONS.items()}
 
 INVALID_MESSAGE = "ES0110000400"
-"""The stand-in's own invention: the real code for a message that breaks the model is not published."""
+"""A code of the stand-in's own: the real code for a message that breaks the model is not published."""
 
 
 class Service:
-    """The state behind the routes. Everything happens on the server's one event loop."""
+    """The state of the stand-in. The server's event loop alone answers calls; other threads may read the ledger's totals and replace the fault script."""
 
     def __init__(self, settings: StandInSettings, clock: Callable[[], float]) -> None:
         self.settings = settings
@@ -56,11 +56,11 @@ class Service:
         }
 
     def now_s(self) -> float:
-        """Return the stand-in's time, which can be set apart from the machine's."""
+        """Return the stand-in's time in Unix seconds. It may differ from the machine's."""
         return self.clock() + self.clock_offset_s
 
     async def answer(self, request: Request) -> Response:
-        """Answer one call to an operation of the API."""
+        """Answer one call of an operation of the API."""
         request_id = str(uuid.uuid4()).upper()
         body = await self._body(request)
         as_json = "x-acs-action" in request.headers
@@ -71,7 +71,7 @@ class Service:
         as_json = as_json or query.get("Format", "").upper() == "JSON"
         if body is None:
             return gateway(413, "RequestEntityTooLarge", "The request body is too large.", request_id, as_json=as_json)
-        faults = self.faults.meets(self.clock())
+        faults = self.faults.next_call(self.clock())
         if (answer := await self._fault_before(faults, request, request_id, as_json=as_json)) is not None:
             return answer
         try:
@@ -84,7 +84,7 @@ class Service:
             action = self.gateway.admit(call, self.now_s())
             if action == LIST_WORKSPACES:
                 return self._workspaces(call, request_id, as_json=as_json)
-            code, description = self._take(_KINDS[action], call, faults)
+            code, description = self._accept(_KINDS[action], call, faults)
         except GatewayRefusal as refused:
             return gateway(refused.status, refused.code, refused.message, request_id, as_json=as_json)
         if any(fault.do == "cut_after" for fault in faults):
@@ -111,7 +111,7 @@ class Service:
         return bytes(body)
 
     async def _fault_before(
-        self, faults: list[Fault], request: Request, request_id: str, *, as_json: bool
+        self, faults: list[ScriptedFault], request: Request, request_id: str, *, as_json: bool
     ) -> Response | None:
         for fault in faults:
             hint = {"x-acs-retry-after": str(fault.retry_after)} if fault.retry_after else None
@@ -149,24 +149,24 @@ class Service:
                         413, "RequestEntityTooLarge", "The request body is too large.", request_id, as_json=as_json
                     )
                 case "garbage":
-                    return HTMLResponse("<html><body>A proxy's own page, said with 200.</body></html>", headers=MARK)
+                    return HTMLResponse("<html><body>A proxy's own page, sent with 200.</body></html>", headers=MARK)
                 case "cut_before":
                     _cut(request)
                     return Response()
         return None
 
-    def _take(self, kind: Kind, call: Call, faults: list[Fault]) -> tuple[str, str]:
-        """Check what only the service itself can check, enter the batch, and return code and description of a refusal, empty for a yes.
+    def _accept(self, kind: Kind, call: Call, faults: list[ScriptedFault]) -> tuple[str, str]:
+        """Check the messages of a call and count the batch in the ledger. Return code and description of a refusal; both are empty for a success.
 
         Raises:
-            GatewayRefusal: there is no list of messages, or the ledger cannot be written.
+            GatewayRefusal: the call has no list of messages, or the ledger cannot be written.
         """
         settings, field = self.settings, LIST_FIELDS[kind]
         text = call.parameter(field)
         if not text:
             raise GatewayRefusal(400, f"Missing{field}", f"{field} is mandatory for this action.")
-        asked = call.parameter("OrganizationId"), call.parameter("AccessId")
-        if asked != (settings.organization_id, settings.access_id):
+        found_account = call.parameter("OrganizationId"), call.parameter("AccessId")
+        if found_account != (settings.organization_id, settings.access_id):
             return "ES0110000002", "Authentication failed!"
         try:
             messages = orjson.loads(text)
@@ -189,7 +189,7 @@ class Service:
         return "", ""
 
     def _breach(self, kind: Kind, text: str, messages: list[Any]) -> str:
-        """Say which message breaks the model, where and how; "" where none does."""
+        """Return which message breaks the model, where and how; "" if none does."""
         try:
             self._models[kind].validate_json(text)
         except ValidationError as error:
@@ -202,10 +202,10 @@ class Service:
         return ""
 
 
-def _unreadable(what: str, request_id: str, *, as_json: bool) -> Response:
-    return gateway(400, "InvalidParameter", f"The {what} cannot be read.", request_id, as_json=as_json)
+def _unreadable(part: str, request_id: str, *, as_json: bool) -> Response:
+    return gateway(400, "InvalidParameter", f"The {part} cannot be read.", request_id, as_json=as_json)
 
 
 def _cut(request: Request) -> None:
-    """Close the connection under the answer: nothing of it arrives."""
+    """Close the connection, so that no byte of an answer arrives."""
     request.scope["state"]["transport"].abort()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class StandInSettings:
-    """The options of `log2mq emulator`. `check_messages` off leaves the models out, which a bench wants.
+    """The options of `log2mq emulator`.
 
-    `permitted` are the operations that the key may call; none named is all.
+    With `check_messages` off, messages are not checked against the models; a benchmark uses that.
+    `permitted` are the operations that the key may call; empty permits all.
     """
 
     host: str = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""The schemas of a stand-in for a Schema Registry: kept in memory, checked to be Avro, not checked for compatibility."""
+"""The schemas of the stand-in for a Schema Registry. They are kept in memory and checked to be Avro; their compatibility is not checked."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ class Reference(NamedTuple):
 
 
 class RegisteredSchema(NamedTuple):
-    """A schema as it was sent."""
+    """A schema as a client sent it."""
 
     kind: str
     text: str
     references: tuple[Reference, ...]
 
 
-class NotDoneError(Exception):
-    """An error of the API, and what it is about."""
+class RegistryApiError(Exception):
+    """An error that the API answers with."""
 
-    def __init__(self, error: tuple[int, int, str], what: object = "") -> None:
+    def __init__(self, error: tuple[int, int, str], subject: object = "") -> None:
+        """`error` is one of the constants above. `subject` fills the placeholder in its message."""
         super().__init__()
         self.status, self.code, message = error
-        self.message = message.format(what)
+        self.message = message.format(subject)
 
 
 class Registry:
-    """Schemas by ID, and subjects with their versions: a schema has one ID wherever it is registered."""
+    """Schemas by ID, and subjects with their versions. A schema has the same ID under every subject."""
 
     def __init__(self) -> None:
         self._ids: dict[RegisteredSchema, int] = {}
@@ -50,10 +51,10 @@ class Registry:
         self.subjects: dict[str, list[int]] = {}
 
     def register(self, subject: str, text: str, references: tuple[Reference, ...] = (), kind: str = "AVRO") -> int:
-        """Register a schema and return its ID; one that the subject has already keeps its own.
+        """Register a schema and return its ID. A schema that is already registered keeps its ID.
 
         Raises:
-            SchemaFault: it is no Avro schema, or refers to what is not there.
+            SchemaFault: the text is no Avro schema, or it refers to a version that is not registered.
         """
         schema = RegisteredSchema(kind, text, references)
         if kind == "AVRO":
@@ -66,6 +67,7 @@ class Registry:
         return number
 
     def _texts_of(self, references: tuple[Reference, ...], within: list[Reference]) -> list[str]:
+        """Return the texts of the referenced schemas, each after the ones that it refers to. `within` are the references that led here: no circle."""
         texts: list[str] = []
         for each in references:
             versions = self.subjects.get(each.subject, [])
@@ -78,27 +80,27 @@ class Registry:
         return texts
 
     def by_id(self, number: int) -> RegisteredSchema:
-        """Return a schema. Raises `NotDoneError`."""
+        """Return the schema of an ID. Raises `RegistryApiError`."""
         if number not in self._schemas:
-            raise NotDoneError(SCHEMA_NOT_FOUND, number)
+            raise RegistryApiError(SCHEMA_NOT_FOUND, number)
         return self._schemas[number]
 
     def versions(self, subject: str) -> list[int]:
-        """Return the IDs of a subject's versions. Raises `NotDoneError`."""
+        """Return the IDs of a subject's versions. Raises `RegistryApiError`."""
         if subject not in self.subjects:
-            raise NotDoneError(SUBJECT_NOT_FOUND, subject)
+            raise RegistryApiError(SUBJECT_NOT_FOUND, subject)
         return self.subjects[subject]
 
     def id_of(self, schema: RegisteredSchema) -> int | None:
-        """Return the ID of a schema that is registered."""
+        """Return the ID of a schema; None if it is not registered."""
         return self._ids.get(schema)
 
 
 def registry_of(folder: Path) -> Registry:
-    """Register every .avsc file of a folder, in the order of their names, under the file's name as its subject.
+    """Return a registry of all .avsc files of a folder. They are registered in the order of their names; the subject is the file's name without `.avsc`.
 
     Raises:
-        UsageError: one is no Avro schema, or the folder has none.
+        UsageError: a file is no Avro schema, or the folder has no .avsc file.
     """
     registry = Registry()
     for path in sorted(folder.glob("*.avsc")):

@@ -1,4 +1,4 @@
-"""A stand-in for a Schema Registry that clients read and register schemas with, and the login that it may ask for."""
+"""The HTTP server of the stand-in for a Schema Registry, with an optional login."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.emulator.loopback import LoopbackServer
-from pipeline.emulator.schema_registry.pages import Pages, answer
+from pipeline.emulator.schema_registry.rest_api import RestApi, json_response
 from pipeline.emulator.schema_registry.schemas import Registry
 
-_UNAUTHORIZED = answer(
+_UNAUTHORIZED = json_response(
     {"error_code": 40101, "message": "Unauthorized"}, 401, {"www-authenticate": 'Basic realm="stand-in"'}
 )
 
 
 class _Login:
-    """Lets only one login in, by basic authentication."""
+    """Accepts one username and password, by basic authentication (RFC 7617)."""
 
     def __init__(self, inner: ASGIApp, username: str, password: str) -> None:
         self._inner = inner
@@ -40,7 +40,7 @@ class _Login:
 
 
 class StandInRegistry:
-    """The stand-in in a thread of this process; a context manager."""
+    """Runs the stand-in in a thread of this process. A context manager."""
 
     def __init__(
         self,
@@ -51,20 +51,20 @@ class StandInRegistry:
         password: str = "",
         registry: Registry | None = None,
     ) -> None:
-        """Prepare to serve; with `username` only to who has that and the password.
+        """Bind the port. With `username`, every request needs that username and the password.
 
         Raises:
             UsageError: the host is not loopback, or the port is taken.
         """
         self.registry = registry or Registry()
-        application: Any = Starlette(routes=Pages(self.registry).routes())
+        application: Any = Starlette(routes=RestApi(self.registry).routes())
         self.server = LoopbackServer(
             application if username is None else _Login(application, username, password), host, port
         )
 
     @property
     def url(self) -> str:
-        """Return the address."""
+        """Return the base URL."""
         return self.server.url
 
     def __enter__(self) -> Self:

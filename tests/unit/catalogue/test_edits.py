@@ -1,4 +1,4 @@
-"""Edits of a catalogue file: what the console allows and no more, and not a letter of the file changed beside."""
+"""Edits of a catalogue file: only edits that the console allows, and no other character of the file changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.catalogue import edits
-from pipeline.catalogue.changes import Sort, changes, refusals
+from pipeline.catalogue.changes import ChangeKind, changes, refusals
 from pipeline.catalogue.edits import with_fields
 from pipeline.catalogue.file import parse_catalogue, read_catalogue, read_or_new
 from pipeline.catalogue.rewrite import rewritten
@@ -80,14 +80,14 @@ def saved(written, new):
 @pytest.mark.parametrize(
     ("edit", "old", "new"),
     [
-        (lambda c: edits.edit_event(c, "refund", name="Money: back"), "name: 'Refund'", "name: 'Money: back'"),
-        (lambda c: edits.edit_event(c, "pay_order", name="Paid"), ">-\n      Order\n      paid\n", "Paid\n"),
-        (lambda c: edits.edit_event(c, "pay_order", property_names={"amount": "金额"}), "name: Amount", "name: 金额"),
-        (lambda c: edits.edit_event(c, "pay_order", new_properties=[text_prop("no")]), "type: numeric}]", 'type: numeric}, {id: "no", name: "no", type: text}]'),
-        (lambda c: edits.edit_event(c, "refund", new_properties=[text_prop("no")]), "# of all\n", '# of all\n    properties:\n      - {id: "no", name: "no", type: text}\n'),
-        (lambda c: edits.delete_event(c, "refund"), "  - code: refund\n    channel: Shop app\n    name: 'Refund'   # of all\n", ""),
-        (lambda c: edits.add_channel(c, Channel(name="Till", application_type="third_party_system", app_key="till")), "# on phones\n", "# on phones\n\n- name: Till\n  application_type: third_party_system\n  app_key: till\n"),
-        (lambda c: edits.add_event(c, EventDefinition(code="cancel", name="Cancel", channel="Shop app")), "    origin: system\n", "    origin: system\n\n  - code: cancel\n    name: Cancel\n    channel: Shop app\n"),
+        (lambda c: edits.with_event_edited(c, "refund", name="Money: back"), "name: 'Refund'", "name: 'Money: back'"),
+        (lambda c: edits.with_event_edited(c, "pay_order", name="Paid"), ">-\n      Order\n      paid\n", "Paid\n"),
+        (lambda c: edits.with_event_edited(c, "pay_order", property_names={"amount": "金额"}), "name: Amount", "name: 金额"),
+        (lambda c: edits.with_event_edited(c, "pay_order", new_properties=[text_prop("no")]), "type: numeric}]", 'type: numeric}, {id: "no", name: "no", type: text}]'),
+        (lambda c: edits.with_event_edited(c, "refund", new_properties=[text_prop("no")]), "# of all\n", '# of all\n    properties:\n      - {id: "no", name: "no", type: text}\n'),
+        (lambda c: edits.without_event(c, "refund"), "  - code: refund\n    channel: Shop app\n    name: 'Refund'   # of all\n", ""),
+        (lambda c: edits.with_channel(c, Channel(name="Till", application_type="third_party_system", app_key="till")), "# on phones\n", "# on phones\n\n- name: Till\n  application_type: third_party_system\n  app_key: till\n"),
+        (lambda c: edits.with_event(c, EventDefinition(code="cancel", name="Cancel", channel="Shop app")), "    origin: system\n", "    origin: system\n\n  - code: cancel\n    name: Cancel\n    channel: Shop app\n"),
     ],
 )  # fmt: skip
 def test_an_edit_changes_what_it_must_and_not_a_letter_beside(written, edit, old, new):
@@ -96,18 +96,18 @@ def test_an_edit_changes_what_it_must_and_not_a_letter_beside(written, edit, old
 
 
 def test_a_renamed_channel_keeps_its_events(written):
-    text = saved(written, edits.edit_channel(written.catalogue, "Shop app", "Shop"))
+    text = saved(written, edits.with_channel_renamed(written.catalogue, "Shop app", "Shop"))
     assert text == WRITTEN.replace('"Shop app"', '"Shop"').replace("channel: Shop app", "channel: Shop")
 
 
 def test_a_global_property_comes_to_all_events_of_its_channel_and_to_new_ones(written):
-    one = edits.add_event(written.catalogue, EventDefinition(code="stop", name="Stopped", channel="iOS"))
+    one = edits.with_event(written.catalogue, EventDefinition(code="stop", name="Stopped", channel="iOS"))
     assert one.events_by_code["stop"].properties == [
         text_prop("uid", scope="global").model_copy(update={"name": "User"})
     ]
-    two = edits.edit_event(one, "stop", new_properties=[text_prop("lang", scope="global")])
+    two = edits.with_event_edited(one, "stop", new_properties=[text_prop("lang", scope="global")])
     assert [each.id for each in two.events_by_code["app_start"].properties] == ["uid", "lang"]
-    three = edits.edit_event(two, "stop", property_names={"uid": "Who"})
+    three = edits.with_event_edited(two, "stop", property_names={"uid": "Who"})
     assert three.events_by_code["app_start"].property_of("uid").name == "Who"
     written.save(three)
     assert read_catalogue(written.path).catalogue == three
@@ -116,18 +116,18 @@ def test_a_global_property_comes_to_all_events_of_its_channel_and_to_new_ones(wr
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (lambda c: edits.delete_event(c, "pay_order"), "the automated marketing task 'Thanks' uses it; only an event that no task uses can be deleted"),
-        (lambda c: edits.delete_event(c, "follow"), "a system default event cannot be deleted"),
-        (lambda c: edits.edit_event(c, "follow", name="x"), "a system default event cannot be edited"),
-        (lambda c: edits.edit_event(c, "follow", new_properties=[text_prop("a")]), "a system default event cannot be edited"),
-        (lambda c: edits.delete_channel(c, "Shop app"), "it has the events pay_order, refund; only a channel without events can be deleted"),
-        (lambda c: edits.delete_channel(c, "iOS"), "it is kept in Quick Tracking"),
-        (lambda c: edits.edit_channel(c, "iOS", "x"), "it is kept in Quick Tracking"),
-        (lambda c: edits.edit_event(c, "refnd", name="x"), "found none of that code (did you mean 'refund'?)"),
-        (lambda c: edits.edit_channel(c, "Shop", "x"), "found none of that name (did you mean 'Shop app'?)"),
-        (lambda c: edits.edit_event(c, "pay_order", property_names={"amont": "x"}), "found no property 'amont' (did you mean 'amount'?)"),
-        (lambda c: edits.edit_event(c, "pay_order", new_properties=[text_prop("amount")]), "found the property 'amount' already"),
-        (lambda c: edits.add_event(c, EventDefinition(code="refund", name="x", channel="Shop app")), "found one of that code"),
+        (lambda c: edits.without_event(c, "pay_order"), "the automated marketing task 'Thanks' uses it; only an event that no task uses can be deleted"),
+        (lambda c: edits.without_event(c, "follow"), "a system default event cannot be deleted"),
+        (lambda c: edits.with_event_edited(c, "follow", name="x"), "a system default event cannot be edited"),
+        (lambda c: edits.with_event_edited(c, "follow", new_properties=[text_prop("a")]), "a system default event cannot be edited"),
+        (lambda c: edits.without_channel(c, "Shop app"), "it has the events pay_order, refund; only a channel without events can be deleted"),
+        (lambda c: edits.without_channel(c, "iOS"), "it is kept in Quick Tracking"),
+        (lambda c: edits.with_channel_renamed(c, "iOS", "x"), "it is kept in Quick Tracking"),
+        (lambda c: edits.with_event_edited(c, "refnd", name="x"), "found none of that code (did you mean 'refund'?)"),
+        (lambda c: edits.with_channel_renamed(c, "Shop", "x"), "found none of that name (did you mean 'Shop app'?)"),
+        (lambda c: edits.with_event_edited(c, "pay_order", property_names={"amont": "x"}), "found no property 'amont' (did you mean 'amount'?)"),
+        (lambda c: edits.with_event_edited(c, "pay_order", new_properties=[text_prop("amount")]), "found the property 'amount' already"),
+        (lambda c: edits.with_event(c, EventDefinition(code="refund", name="x", channel="Shop app")), "found one of that code"),
     ],
 )  # fmt: skip
 def test_what_the_console_refuses_is_refused_in_a_sentence(written, edit, says):
@@ -138,9 +138,9 @@ def test_what_the_console_refuses_is_refused_in_a_sentence(written, edit, says):
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (lambda c: edits.add_event(c, EventDefinition(code="x", name="x", channel="nowhere")), "shop.catalogue.yaml: not written: event 'x': channel: found 'nowhere', a channel that is not listed"),
-        (lambda c: edits.edit_event(c, "refund", new_properties=[text_prop("a", scope="global")]), "not written: event 'refund': property 'a': scope: found global; expected event"),
-        (lambda c: edits.add_channel(c, Channel(name="x", application_type="web", app_key="shop-app")), "not written: channel 'x': app_key: found 'shop-app' a second time"),
+        (lambda c: edits.with_event(c, EventDefinition(code="x", name="x", channel="nowhere")), "shop.catalogue.yaml: not written: event 'x': channel: found 'nowhere', a channel that is not listed"),
+        (lambda c: edits.with_event_edited(c, "refund", new_properties=[text_prop("a", scope="global")]), "not written: event 'refund': property 'a': scope: found global; expected event"),
+        (lambda c: edits.with_channel(c, Channel(name="x", application_type="web", app_key="shop-app")), "not written: channel 'x': app_key: found 'shop-app' a second time"),
     ],
 )  # fmt: skip
 def test_what_breaks_a_rule_is_not_written(written, edit, says):
@@ -163,26 +163,26 @@ events:
         UsageError,
         match=r"aliases\.yaml:3: found a value that an alias or << puts elsewhere too; expected it written out, or the change made by hand",
     ):
-        written.save(edits.edit_event(written.catalogue, "two", name="Two"))
+        written.save(edits.with_event_edited(written.catalogue, "two", name="Two"))
     assert path.read_text() == text
 
 
 def test_a_new_file_and_one_with_other_line_ends(tmp_path):
     new = read_or_new(tmp_path / "new.yaml")
-    new.save(edits.add_channel(new.catalogue, Channel(name="a", application_type="web", app_key="1")))
+    new.save(edits.with_channel(new.catalogue, Channel(name="a", application_type="web", app_key="1")))
     with pytest.raises(UsageError, match="found it changed by somebody else"):
-        new.save(edits.add_channel(new.catalogue, Channel(name="b", application_type="web", app_key="2")))
+        new.save(edits.with_channel(new.catalogue, Channel(name="b", application_type="web", app_key="2")))
     assert 'channels:\n  - name: a\n    application_type: web\n    app_key: "1"\nevents: []\n' in new.path.read_text()
     path = tmp_path / "windows.yaml"
     path.write_bytes(BOM_UTF8 + GOOD_CATALOGUE.replace("\n", "\r\n").encode())
     written = read_catalogue(path)
-    written.save(edits.edit_event(written.catalogue, "pay_order", new_properties=[text_prop("no")]))
+    written.save(edits.with_event_edited(written.catalogue, "pay_order", new_properties=[text_prop("no")]))
     assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n") == GOOD_CATALOGUE.count("\n") + 1
     assert path.read_bytes().startswith(BOM_UTF8)
 
 
 def test_of_two_edits_at_once_none_is_lost(written):
-    """Each is written, or says that the file is another by now."""
+    """Each edit is written, or reports that the file was changed meanwhile."""
     starts = Barrier(8)
 
     def add(number):
@@ -190,7 +190,7 @@ def test_of_two_edits_at_once_none_is_lost(written):
         event = EventDefinition(code=f"code {number}", name="x", channel="Shop app")
         starts.wait()
         try:
-            file.save(edits.add_event(file.catalogue, event))
+            file.save(edits.with_event(file.catalogue, event))
         except UsageError as error:
             return str(error)
         return event.code
@@ -245,11 +245,11 @@ def test_what_tasks_use_is_a_difference_that_nobody_refuses(tmp_path):
     after = parse_catalogue(tmp_path / "new", text).catalogue
     said = [
         "~ task 'Thanks': uses app_start, follow",
-        "~ task 'Thanks': uses pay_order no more",
+        "~ task 'Thanks': no longer uses pay_order",
         "+ task 'Later' added",
     ]
-    assert [f"{each.sort} {each}" for each in changes(before, after)] == said
-    assert [f"{each.sort} {each}" for each in changes(after, before)][-1] == "- task 'Later' deleted"
+    assert [f"{each.kind} {each}" for each in changes(before, after)] == said
+    assert [f"{each.kind} {each}" for each in changes(after, before)][-1] == "- task 'Later' deleted"
     assert refusals(before, after) == refusals(after, before) == []
 
 
@@ -260,11 +260,11 @@ def test_the_order_of_things_is_no_change(tmp_path):
 
 
 NAMES = st.text(st.sampled_from("ab '\"#:,[]{}&*!|>%@-?é订"), min_size=1, max_size=8).map(str.strip).filter(bool)
-"""Names full of what means something in YAML."""
+"""Names with many characters that have a meaning in YAML."""
 
 
 def draw_edit(data, catalogue):
-    """One edit of some kind; it may be refused."""
+    """Make one edit of a random kind. The catalogue may refuse it."""
     codes = [each.code for each in catalogue.events] or ["none"]
     channels = [each.name for each in catalogue.channels] or ["none"]
     code, channel = data.draw(st.sampled_from(codes)), data.draw(st.sampled_from(channels))
@@ -273,20 +273,20 @@ def draw_edit(data, catalogue):
     new = [EventProperty(id=each, name=name, type=data.draw(st.sampled_from(["text", "numeric"])), scope=scope) for each in data.draw(st.lists(NAMES, max_size=2, unique=True))]  # fmt: skip
     match data.draw(st.sampled_from(["add event", "edit event", "properties", "delete event", "add channel", "edit channel", "delete channel"])):  # fmt: skip
         case "add event":
-            return edits.add_event(catalogue, EventDefinition(code=name, name=name, channel=channel, properties=new))
+            return edits.with_event(catalogue, EventDefinition(code=name, name=name, channel=channel, properties=new))
         case "edit event":
             ids = [each.id for each in catalogue.events_by_code[code].properties] if code != "none" else []
-            return edits.edit_event(catalogue, code, name=name, property_names=dict.fromkeys(ids[:1], name))
+            return edits.with_event_edited(catalogue, code, name=name, property_names=dict.fromkeys(ids[:1], name))
         case "properties":
-            return edits.edit_event(catalogue, code, new_properties=new)
+            return edits.with_event_edited(catalogue, code, new_properties=new)
         case "delete event":
-            return edits.delete_event(catalogue, code)
+            return edits.without_event(catalogue, code)
         case "add channel":
-            return edits.add_channel(catalogue, Channel(name=name, application_type="web", app_key=name))
+            return edits.with_channel(catalogue, Channel(name=name, application_type="web", app_key=name))
         case "edit channel":
-            return edits.edit_channel(catalogue, channel, name)
+            return edits.with_channel_renamed(catalogue, channel, name)
         case _:
-            return edits.delete_channel(catalogue, channel)
+            return edits.without_channel(catalogue, channel)
 
 
 COMMENTS = [f"#{line.rpartition('#')[2]}" for line in WRITTEN.splitlines() if "#" in line]
@@ -304,12 +304,12 @@ def test_any_edits_keep_the_file_right_its_order_and_its_comments_and_nothing_of
             new = draw_edit(data, before.catalogue)
             before.save(new)
         except UsageError:
-            assert path.read_text(encoding="utf-8") == before.text  # all of an edit, or nothing
+            assert path.read_text(encoding="utf-8") == before.text  # an edit is written whole or not at all
             continue
         after = read_catalogue(path)
         assert after.catalogue == new
         assert refusals(before.catalogue, after.catalogue) == []
-        assert {each.sort for each in changes(before.catalogue, after.catalogue)} <= set(Sort)
+        assert {each.kind for each in changes(before.catalogue, after.catalogue)} <= set(ChangeKind)
         kept = [each.code for each in before.catalogue.events if each.code in new.events_by_code]
         assert [each.code for each in new.events][: len(kept)] == kept
         gone = set(before.text.splitlines()) - set(after.text.splitlines())
@@ -319,19 +319,19 @@ def test_any_edits_keep_the_file_right_its_order_and_its_comments_and_nothing_of
                 each for each in COMMENTS if each in after.text
             ]
         own_lines = [line for line in gone if line.lstrip().startswith("#")]
-        assert own_lines == [], own_lines  # no comment on a line of its own is within what can be deleted here
+        assert own_lines == [], own_lines  # no event here contains a comment on a line of its own
 
 
 @given(st.integers(0, 10_000))
 def test_whatever_goes_the_rest_stays_to_the_letter(seed):
-    """Events deleted in any order: the lines that are left are those of the file, in their order."""
+    """Events are deleted in any order. The remaining lines are lines of the file, in their order."""
     chance = Random(seed)
     file = parse_catalogue(Path("x"), WRITTEN.replace("[pay_order]", "[]"))
     text, catalogue = file.text, file.catalogue
     codes = ["pay_order", "app_start", "refund"]
     chance.shuffle(codes)
     for code in codes:
-        smaller = edits.delete_event(catalogue, code)
+        smaller = edits.without_event(catalogue, code)
         text, catalogue = rewritten(text, catalogue, smaller), smaller
         lines = iter(WRITTEN.replace("[pay_order]", "[]").splitlines())
         assert all(line in lines for line in text.splitlines())

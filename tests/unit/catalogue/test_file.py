@@ -1,4 +1,4 @@
-"""The catalogue file: every rule of the page, each fault with its line and key."""
+"""The catalogue file: every rule of the vendor's page, and each fault with its line and key."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_catalogue_may_be_empty(read, text):
         ("title, name: Title, type: text", "title, name: Title, type: text, scope: global", 18, "events[0].properties[1].scope: found global; expected event, or no scope: only channels that Quick Tracking collects have global properties"),
         ("origin: system", "origin: system\n    properties: [{id: a, name: a, type: text, scope: global}]", 33, "events[3].properties[0].scope: found global"),
         ("    channel: Shop on iOS\n    properties:\n      - {id: uid, name: User, type: text, scope: global}\n  - code: follow", "    channel: Shop on iOS\n  - code: follow", 24, "events[2].properties: found no property 'uid', which is global on the channel 'Shop on iOS' (app_start has it); expected it on every event of the channel"),
-        ("- code: app_stop\n    name: App stopped\n    channel: Shop on iOS\n    properties:\n      - {id: uid, name: User, type: text", "- code: app_stop\n    name: App stopped\n    channel: Shop on iOS\n    properties:\n      - {id: uid, name: User, type: numeric", 28, "events[2].properties[0]: found 'uid' otherwise than on app_start, whose global property it is"),
+        ("- code: app_stop\n    name: App stopped\n    channel: Shop on iOS\n    properties:\n      - {id: uid, name: User, type: text", "- code: app_stop\n    name: App stopped\n    channel: Shop on iOS\n    properties:\n      - {id: uid, name: User, type: numeric", 28, "events[2].properties[0]: found 'uid' with other values than on app_start, whose global property it is"),
         ("id: amount", "id: outBizId", 17, "events[0].properties[0].type: found outBizId of type numeric; expected text"),
         # tasks
         ("events: [pay_order]", "events: [pay_ordr]", 34, "tasks[0].events[0]: found 'pay_ordr', an event that is not listed; expected an event of the file (did you mean 'pay_order'?)"),

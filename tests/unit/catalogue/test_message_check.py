@@ -1,4 +1,4 @@
-"""The job's check against the catalogue: each message, the mapping before anything runs, and what is let pass, counted."""
+"""The checks against the catalogue: each message, the mapping before the job runs, and the counts of warnings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def message(code="pay_order", source="shop-app", **attributes):
 
 CASES = [
     (message(), set()),
-    (message(source=None), set()),  # not restricted by a channel
+    (message(source=None), set()),  # no channel is stated
     (message(code="none"), {"EVENT_UNKNOWN"}),
     (message(code="none", source="none"), {"EVENT_UNKNOWN", "CHANNEL_UNKNOWN"}),
     (message(source="none"), {"CHANNEL_UNKNOWN"}),
@@ -99,7 +99,7 @@ def test_by_default_what_would_be_lost_is_refused_and_the_rest_reported(catalogu
     assert check.warnings == {("PROPERTY_UNKNOWN", "pay_order"): 1, ("PROPERTY_MISSING", "pay_order"): 1}
     for wire in (message(code="none"), message(source="till"), message(amount="many", extra="x")):
         assert check(wire, "r") is not None
-    assert sum(check.warnings.values()) == 2  # of a message that is refused nothing else is counted
+    assert sum(check.warnings.values()) == 2  # a refused message counts no warning
 
 
 def test_no_value_of_a_record_stands_in_a_reason_or_a_count(catalogue):
@@ -240,7 +240,7 @@ def test_a_catalogue_that_is_wrong_is_a_fault_of_the_source_file_too(load, old, 
         load(old, new, catalogue)
     assert says in str(found.value)
     if "$.user" in old:
-        assert "events[0].customer_id" in str(found.value)  # all at once
+        assert "events[0].customer_id" in str(found.value)  # every fault is reported at once
 
 
 def record(**fields):
@@ -312,7 +312,7 @@ def test_warnings_of_several_processes_add_up_and_are_shown(load):
     assert "warnings 6" in Progress(Console(file=io.StringIO()), live=False).line(both)
     console = Console(file=io.StringIO(), width=80)
     console.print(summary("shop", both))
-    assert "let pass:\n  A x x5\n  B x x1\n" in console.file.getvalue()
+    assert "differ from the event catalogue:\n  A x x5\n  B x x1\n" in console.file.getvalue()
     many = Status(1, {}, warnings={("A", f"e{number}"): 1 for number in range(MOST_WARNINGS + 5)})
     console.print(summary("shop", many))
     assert "  5 more kinds, x5\n" in console.file.getvalue()

@@ -1,4 +1,4 @@
-"""Edits of catalogue files in whatever style they are written: what was to be changed is, and all else stays to the letter."""
+"""Edits of catalogue files in every style of YAML: the intended part changes, and every other character stays."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def catalogues(draw):
 def written(catalogue, chance, **style):
     made = CatalogueText(catalogue, chance, **style)
     file = parse_catalogue(Path("x.yaml"), made.text)
-    assert file.catalogue == catalogue  # or the test itself is wrong
+    assert file.catalogue == catalogue  # the generator of the test is right
     return made
 
 
 def after(made, old, new):
-    """The text after an edit, which is read as what was meant."""
+    """Return the text after an edit. It is read as the intended catalogue."""
     text = rewritten(made.text, old, new)
     assert parse_catalogue(Path("x.yaml"), text).catalogue == new
     if made.newline == "\r\n":
@@ -60,7 +60,7 @@ def after(made, old, new):
 
 
 def replaced_only(made, text, locations):
-    """Nothing but these values is another; what stood in quotes still does."""
+    """Assert that only these values changed, and that quotes stay."""
     pattern, place = "", 0
     for begin, end in sorted(made.spans[each] for each in locations):
         quote = made.text[begin] if made.text[begin] in "'\"" else ""
@@ -70,13 +70,13 @@ def replaced_only(made, text, locations):
 
 
 def alike(one, other):
-    """How many characters at their begin are the same."""
+    """Return the length of the common beginning."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (here, there) in pairs if here != there), min(len(one), len(other)))
 
 
 def keeps_all(made, text, location):
-    """Not a letter is lost, but for the brackets of an empty list; what is new stands in one piece."""
+    """Assert that no character is lost, except the brackets of an empty list, and that the new text is one piece."""
     begin, end = made.spans.get((*location, "empty"), (0, 0))
     without = made.text[:begin] + made.text[end:]
     kept = without if "#" not in made.text[begin:end] and not one_piece(made.text, text) else made.text
@@ -99,10 +99,10 @@ def test_another_name_of_an_event_or_property_is_all_that_changes(data, old, cha
         return
     place = data.draw(st.integers(0, len(old.events) - 1))
     event = old.events[place]
-    text = after(made, old, edits.edit_event(old, event.code, name=name))
+    text = after(made, old, edits.with_event_edited(old, event.code, name=name))
     replaced_only(made, text, [("events", place, "name")] * (name != event.name))
     for one in event.properties:
-        text = after(made, old, edits.edit_event(old, event.code, property_names={one.id: name}))
+        text = after(made, old, edits.with_event_edited(old, event.code, property_names={one.id: name}))
         meant = [
             ("events", at, "properties", other.properties.index(same), "name")
             for at, other in enumerate(old.events)
@@ -118,7 +118,7 @@ def test_another_name_of_a_channel_changes_it_and_its_events(old, chance):
     for place, channel in enumerate(old.channels):
         if channel.quick_tracking:
             continue
-        text = after(made, old, edits.edit_channel(old, channel.name, "new: name"))
+        text = after(made, old, edits.with_channel_renamed(old, channel.name, "new: name"))
         events = [("events", at, "channel") for at, each in enumerate(old.events) if each.channel == channel.name]
         replaced_only(made, text, [("channels", place, "name"), *events])
 
@@ -126,20 +126,20 @@ def test_another_name_of_a_channel_changes_it_and_its_events(old, chance):
 @given(catalogues(), st.randoms(use_true_random=False), TEXTS)
 def test_what_is_added_is_added_and_nothing_lost(old, chance, name):
     made = written(old, chance)
-    text = after(made, old, edits.add_channel(old, Channel(name=f"{name} new", application_type="web", app_key="new")))
+    text = after(made, old, edits.with_channel(old, Channel(name=f"{name} new", application_type="web", app_key="new")))
     keeps_all(made, text, ("channels",))
     own = [
         EventProperty(id=f"{name} 1", name=name, type="text"),
         EventProperty(id=f"{name} 2", name=name, type="numeric"),
     ]
     for place, event in enumerate(old.events):
-        text = after(made, old, edits.edit_event(old, event.code, new_properties=own))
+        text = after(made, old, edits.with_event_edited(old, event.code, new_properties=own))
         keeps_all(made, text, ("events", place, "properties"))
         added = EventDefinition(code=f"{name} new", name=name, channel=event.channel, properties=own)
-        keeps_all(made, after(made, old, edits.add_event(old, added)), ("events",))
+        keeps_all(made, after(made, old, edits.with_event(old, added)), ("events",))
         if old.channel_of(event).quick_tracking:
             shared = [EventProperty(id="shared", name=name, type="text", scope="global")]
-            text = after(made, old, edits.edit_event(old, event.code, new_properties=shared))
+            text = after(made, old, edits.with_event_edited(old, event.code, new_properties=shared))
             assert is_part(re.sub(r" (\[ *\]|~)", "", made.text), text)
 
 
@@ -148,10 +148,10 @@ def test_what_is_deleted_goes_with_its_lines_and_nothing_else(old, chance):
     old = old.model_copy(update={"tasks": []})
     made = written(old, chance)
     for place, event in enumerate(old.events):
-        deleted_only(made, after(made, old, edits.delete_event(old, event.code)), ("events", place), old.events)
+        deleted_only(made, after(made, old, edits.without_event(old, event.code)), ("events", place), old.events)
     for place, channel in enumerate(old.channels):
         if not channel.quick_tracking and not old.events_of(channel.name):
-            text = after(made, old, edits.delete_channel(old, channel.name))
+            text = after(made, old, edits.without_channel(old, channel.name))
             deleted_only(made, text, ("channels", place), old.channels)
 
 
@@ -161,7 +161,7 @@ COMMA = re.compile(r"(?:\s|#[^\n]*+)*+,")
 def deleted_only(made, text, location, listed):
     assert is_part(text, made.text)
     lines = made.spans.get((*location, "lines"))
-    if lines is not None:  # a block: in one piece, within its own lines and one blank line before them
+    if lines is not None:  # a block: one piece is removed, its own lines and one blank line before them
         begin, end = lines
         blank = len(made.newline) if made.text[:begin].endswith(made.newline * 2) else 0
         assert alike(made.text, text) >= begin - blank
@@ -176,7 +176,9 @@ def deleted_only(made, text, location, listed):
     assert [each for each in notes if each in text] == notes
     if location[1] == len(listed) - 1 > 0 and not COMMA.match(made.text, made.spans[(*location, "element")][1]):
         before = made.text[slice(*made.spans[(location[0], location[1] - 1, "element")])]
-        assert not COMMA.match(text, text.index(before) + len(before))  # no comma is left that was not there
+        assert not COMMA.match(
+            text, text.index(before) + len(before)
+        )  # no trailing comma is left that was not there before
 
 
 @examples(times=0.3)  # an edit among anchors is tried in many ways
@@ -189,9 +191,11 @@ def test_with_anchors_an_edit_is_right_or_refused_with_its_line(data, old, chanc
     new = data.draw(
         st.sampled_from(
             [
-                edits.edit_event(old, event.code, name="new"),
-                edits.edit_event(old, event.code, new_properties=[EventProperty(id="new", name="new", type="text")]),
-                edits.add_event(old, EventDefinition(code="new", name="new", channel=event.channel)),
+                edits.with_event_edited(old, event.code, name="new"),
+                edits.with_event_edited(
+                    old, event.code, new_properties=[EventProperty(id="new", name="new", type="text")]
+                ),
+                edits.with_event(old, EventDefinition(code="new", name="new", channel=event.channel)),
             ]
         )
     )
@@ -215,9 +219,9 @@ def test_a_catalogue_that_is_json_stays_json(old, indent, ascii_only):
     text = json.dumps(old.model_dump(mode="json", exclude_defaults=True), indent=indent, ensure_ascii=ascii_only)
     for event in old.events:
         for new in (
-            edits.edit_event(old, event.code, name="new"),
-            edits.edit_event(old, event.code, new_properties=[EventProperty(id="new", name="new", type="text")]),
-            edits.add_event(old, EventDefinition(code="new", name="new", channel=event.channel)),
-            edits.delete_event(old, event.code),
+            edits.with_event_edited(old, event.code, name="new"),
+            edits.with_event_edited(old, event.code, new_properties=[EventProperty(id="new", name="new", type="text")]),
+            edits.with_event(old, EventDefinition(code="new", name="new", channel=event.channel)),
+            edits.without_event(old, event.code),
         ):
             assert Catalogue.model_validate(json.loads(rewritten(text, old, new))) == new

@@ -1,4 +1,4 @@
-"""The catalogue from and to other forms: CSV there and back, and what a mapping uses."""
+"""The catalogue in other forms: written to CSV and read again, and made from a mapping."""
 
 from __future__ import annotations
 
@@ -163,7 +163,8 @@ def test_a_global_property_that_is_set_once_is_on_all_events_of_its_channel(tmp_
     }
     path.write_text("\n".join([HEADER, *rows, "a,,,,,h,H,,q,Other,text,"]))
     with pytest.raises(
-        UsageError, match=r"events\.csv:5: property_id: found 'q' otherwise than on e, whose global property it is"
+        UsageError,
+        match=r"events\.csv:5: property_id: found 'q' with other values than on e, whose global property it is",
     ):
         read_table(path, "utf-8")
 

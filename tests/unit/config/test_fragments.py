@@ -1,4 +1,4 @@
-"""Fragments: a rule that uses them is the rule one would have written out, and a fault in one is said where it stands."""
+"""Fragments: a rule that uses them equals the rule written out, and a fault in a fragment is reported at its line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.fragments import put_in
+from pipeline.config.fragments import expand_fragments
 from pipeline.config.load import load_source
 from pipeline.config.warnings import warnings
 from pipeline.errors import UsageError
@@ -75,8 +75,8 @@ def test_conditions_on_the_same_field_must_all_hold(load):
         ("{type: paid}", "{env: {gtt: 1}}", "shop.yaml:18: events[0].when.env"),
         ("use: app", "use: ap", "shop.yaml:22: users[0].use: found unknown fragment 'ap'; did you mean 'app'?"),
         ("event_source_code: shop-app", "use: order", "shop.yaml:7: fragments.app.use: found `use` in a fragment; expected it in rules, which may name several: use: [a, b]"),
-        ("use: app", "use: {a: b}", "shop.yaml:22: users[0].use: found something else; expected the name of a fragment"),
-        ("use: app", "use: []", "shop.yaml:22: users[0].use: found something else"),
+        ("use: app", "use: {a: b}", "shop.yaml:22: users[0].use: found neither a name nor a list of names; expected the name of a fragment"),
+        ("use: app", "use: []", "shop.yaml:22: users[0].use: found neither a name nor a list of names"),
         ("mobile: $.user.phone", "mobil: $.user.phone", "shop.yaml:10: fragments.app.identities.mobil"),
     ],
 )  # fmt: skip
@@ -101,7 +101,7 @@ JSON = st.recursive(
 def test_whatever_is_written_there_is_an_answer(fragments, events, users):
     content = {"fragments": fragments, "events": events, "users": users}
     faults = []
-    whole, origins = put_in(content, faults)
+    whole, origins = expand_fragments(content, faults)
     if isinstance(fragments, dict):
         assert whole["fragments"].keys() == fragments.keys()
         assert not any(isinstance(each, dict) and "use" in each for each in whole["fragments"].values())

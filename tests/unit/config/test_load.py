@@ -1,4 +1,4 @@
-"""Source files: every fault at once, each with file, line, key, what was found and what would be right."""
+"""Source files: every fault is reported at once, with file, line, key, what was found and what was expected."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_all_faults_are_said_at_once_in_the_files_order(load):
 
 
 def test_faults_do_not_hide_one_another(load):
-    """A variable without a value is said once; what does not go together is said although something else is wrong as well."""
+    """A variable without a value is reported once. A fault between several keys is reported although other keys are wrong."""
     text = (
         GOOD_SOURCE.replace("cn-shanghai", "cn").replace("org-0001", "${ORG}") + "dead_letters: {topic: shop-app-log}\n"
     )
@@ -212,7 +212,7 @@ LINES = GOOD_SOURCE.splitlines(keepends=True)
 
 @given(st.data())
 def test_no_change_of_a_good_file_makes_a_traceback(tmp_path_factory, data):
-    """Lines taken out, doubled, or given another value: it loads or is refused with sentences."""
+    """Lines are removed, doubled, or get another value: the file loads, or it is refused with messages."""
     lines = list(LINES)
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(lines) - 1))

@@ -1,4 +1,4 @@
-"""Lookup tables in files: what their own writers write is read back, and what is wrong names the file and line."""
+"""Lookup tables in files: the output of usual writers is read back, and a fault names the file and line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON Schemas: shipped as they are made, with every key described; what loads is valid, and common mistakes are not."""
+"""The JSON Schemas: the shipped ones are up to date and describe every key; a file that loads is valid, and common mistakes are not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.catalogue.file import EMPTY, read_catalogue
 from pipeline.cli.main import cli
 from pipeline.config.load import load_source
 from pipeline.decode import DECODERS
-from pipeline.editor_schema.json_schema import SCHEMAS, SchemaKind, json_schema, shipped, written
+from pipeline.editor_schema.json_schema import SCHEMAS, SchemaKind, built_schema, json_schema, shipped_schema
 from pipeline.emulator.samples.generate import SampleKind, generate
 from pipeline.errors import UsageError
 from pipeline.setting_types.quantity import Duration, Share
@@ -28,18 +28,18 @@ from pipeline.yaml_text.yaml_file import read_yaml
 from tests.support.good_files import GOOD_SOURCE
 from tests.support.paths import ROOT
 
-VALIDATORS = {kind: Draft202012Validator(json.loads(shipped(kind))) for kind in SCHEMAS}
+VALIDATORS = {kind: Draft202012Validator(json.loads(shipped_schema(kind))) for kind in SCHEMAS}
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_the_shipped_schema_is_the_one_that_is_made_now(kind):
-    Draft202012Validator.check_schema(json.loads(shipped(kind)))
-    assert shipped(kind) == written(kind), "make schemas"
+    Draft202012Validator.check_schema(json.loads(shipped_schema(kind)))
+    assert shipped_schema(kind) == built_schema(kind), "make schemas"
 
 
 def test_the_command_prints_it_and_knows_its_kinds():
     for kind in ("source", "catalogue", "test"):
-        assert CliRunner().invoke(cli, ["schema", kind], standalone_mode=False).output == shipped(kind)
+        assert CliRunner().invoke(cli, ["schema", kind], standalone_mode=False).output == shipped_schema(kind)
     refused = CliRunner().invoke(cli, ["schema", "sauce"])
     assert refused.exit_code == 2
     assert "'sauce' is not" in refused.output
@@ -91,7 +91,7 @@ def properties(schema, at=""):
                 for key, each in value.items():
                     yield f"{at}.{key}", each
                     yield from properties(each, f"{at}.{key}")
-            elif name != "if":  # which only asks
+            elif name != "if":  # a condition, not a requirement
                 yield from properties(value, f"{at}.{name}")
     elif isinstance(schema, list):
         for place, value in enumerate(schema):
@@ -100,7 +100,7 @@ def properties(schema, at=""):
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_every_key_is_described_and_none_takes_just_anything(kind):
-    schema = json.loads(shipped(kind))
+    schema = json.loads(shipped_schema(kind))
     for place, each in properties(schema):
         named = [
             schema["$defs"].get(one.get("$ref", "").rpartition("/")[2], {}) for one in (each, *each.get("anyOf", ()))

@@ -1,4 +1,4 @@
-"""The tables of settings: a row a key, with its default, the values it takes and what it means."""
+"""The tables of settings: a row for each key, with its default, the values that it accepts, and its meaning."""
 
 from __future__ import annotations
 

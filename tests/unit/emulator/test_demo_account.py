@@ -1,4 +1,4 @@
-"""The demo's table: a kill changes no figure of it, and whatever differs counts as unknown."""
+"""The demo's table: a kill changes none of its figures, and every difference counts as unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fault scripts: which call meets which fault."""
+"""Fault scripts: which fault happens in which call."""
 
 from __future__ import annotations
 
@@ -23,21 +23,26 @@ def test_windows_of_time_and_of_calls_count_from_the_beginning():
         {"name": "slow", "do": "delay", "latency": "5ms", "seconds": [1, 2]},
         {"name": "down", "do": "unavailable", "calls": [1, 3]},
     )
-    assert [names(play.meets(now_s)) for now_s in (100.5, 101.5, 102.0, 103.0)] == [[], ["slow", "down"], ["down"], []]
+    assert [names(play.next_call(now_s)) for now_s in (100.5, 101.5, 102.0, 103.0)] == [
+        [],
+        ["slow", "down"],
+        ["down"],
+        [],
+    ]
 
 
 def test_a_fault_switched_on_begins_its_window_anew():
     play = player({"name": "down", "do": "unavailable", "calls": [0, 1], "on": False})
-    assert names(play.meets(100)) == []
+    assert names(play.next_call(100)) == []
     assert play.switch("down", 100, on=True)
-    assert [names(play.meets(100)) for _ in range(2)] == [["down"], []]
+    assert [names(play.next_call(100)) for _ in range(2)] == [["down"], []]
     assert not play.switch("other", 100, on=True)
 
 
 @given(st.integers(1, 40))
 def test_a_share_is_met_exactly(every):
     play = player({"name": "some", "do": "throttle", "share": 1 / every})
-    assert sum(bool(play.meets(100)) for _ in range(every * 5)) == 5
+    assert sum(bool(play.next_call(100)) for _ in range(every * 5)) == 5
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,7 @@ def test_a_share_is_met_exactly(every):
     ],
 )
 def test_content_is_looked_for_in_values(refuse, applies):
-    (fault,) = player({"name": "p", "do": "refuse", "refuse": refuse}).meets(100)
+    (fault,) = player({"name": "p", "do": "refuse", "refuse": refuse}).next_call(100)
     message = {
         "eventTime": 1651114368518,
         "extendAttributes": {"title": "a poison pill", "sku": "1"},

@@ -1,4 +1,4 @@
-"""The stand-in's own reader of forms reads what the standard library reads."""
+"""The stand-in's reader of forms returns the same fields as the standard library's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in's ledger: whole lines only, and nothing half entered."""
+"""The stand-in's ledger: its file holds whole lines only, and a batch is counted whole or not at all."""
 
 from __future__ import annotations
 

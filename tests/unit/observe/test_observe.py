@@ -1,4 +1,4 @@
-"""What people see while the job runs and at its end: progress lines, the summary, and text without identifiers."""
+"""The output while the job runs and at its end: progress lines, the summary, and text without identifiers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_plain_lines_come_now_and_then_with_the_books(caplog):
 
 @pytest.fixture
 def logs_as_before():
-    """Logging belongs to the whole process: put it back."""
+    """Restore the logging of the process after the test."""
     loggers = [logging.getLogger(name) for name in (None, "log2mq", *QUIET)]
     levels, handlers = [each.level for each in loggers], logging.getLogger().handlers[:]
     yield
@@ -96,7 +96,7 @@ def logs_as_before():
 
 def test_log_lines_stand_above_the_live_line(capsys, logs_as_before):
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    set_up_logging("text", "info")  # before the live line is there, as the commands do
+    set_up_logging("text", "info")  # before the live line exists, as the commands do
     with Progress(console, live=True) as shown:
         shown.show(status(read=5, reported=5))
         logging.getLogger("log2mq.kafka").warning("reading fails [red](Some)[/red]")
@@ -146,10 +146,17 @@ def test_the_summary_has_a_row_a_partition_and_a_total(would):
     assert "stood still" not in shown
 
 
+def test_the_summary_says_how_many_events_were_redelivered():
+    console = Console(file=io.StringIO(), width=100)
+    books = Books(read=10, duplicate=10, events_duplicate=10, events_redelivered=7)
+    console.print(summary("shop", Status(1_000, {ONE: books})))
+    assert "already reported 10 (of these redelivered 7)" in console.file.getvalue()
+
+
 def test_the_summary_says_how_often_partitions_stood_still():
     console = Console(file=io.StringIO(), width=100)
     console.print(summary("shop", status(read=10, reported=10, stalls=1_200)))
-    assert "partitions that stood still and were read anew: 1,200 times, see the log" in console.file.getvalue()
+    assert "partitions that stood still and were read again: 1,200 times, see the log" in console.file.getvalue()
 
 
 @pytest.mark.parametrize(

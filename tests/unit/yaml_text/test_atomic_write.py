@@ -1,4 +1,4 @@
-"""Writing a file: all of it or nothing, over nobody else's, and as it was but for the text."""
+"""Atomic writes: the whole text or nothing, no change of somebody else is lost, and the file keeps its other properties."""
 
 from __future__ import annotations
 

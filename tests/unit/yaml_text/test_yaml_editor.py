@@ -1,4 +1,4 @@
-"""Changes of a YAML text: what was to be changed is, and nothing else."""
+"""Edits of a YAML text: they change the given location and nothing else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TREES = st.recursive(
 DOCUMENTS = st.dictionaries(NAMES, TREES, min_size=1, max_size=4)
 LISTS = st.dictionaries(NAMES, st.lists(TREES, min_size=1, max_size=5), min_size=1, max_size=3)
 FLOWS = st.sampled_from([True, False, None])
-"""All in brackets, nothing, or what is innermost."""
+"""The collections that are in brackets: all, none, or the innermost ones."""
 
 
 def read(text):
@@ -42,7 +42,7 @@ def read(text):
 
 
 def written(document, *, flow):
-    """The document as ruamel.yaml writes it, and as it reads it back: some texts in flow style it writes so that nobody can."""
+    """Return the document as ruamel.yaml writes it, and as it reads that again: it writes some texts in flow style so that they cannot be read."""
     stream = io.StringIO()
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = flow
@@ -108,7 +108,7 @@ def test_keys_of_a_mapping_are_exchanged_and_all_others_stay(data, document, flo
 
 @given(st.data(), DOCUMENTS | LISTS, FLOWS, st.lists(TREES, max_size=3))
 def test_elements_of_a_list_go_and_come_others_change_and_all_else_stays(data, document, flow, added):
-    """In any order of the edits; nothing is left of a list without elements, and the first of a list on the line of another is not taken out."""
+    """The order of the edits does not matter. A list without elements disappears; an element that begins on another one's line is not removed."""
     text, before = written(document, flow=flow)
     lists = [each for each in places(before, list) if each and at(before, each)]
     location = data.draw(st.sampled_from(lists or [None]))
@@ -337,5 +337,5 @@ def test_edits_that_meet_are_a_mistake():
     edited = YamlEditor("a:\n- {b: 1}\n")
     edited.remove(("a", 0))
     edited.replace(("a", 0, "b"), 2)
-    with pytest.raises(ValueError, match="two edits meet"):
+    with pytest.raises(ValueError, match="two edits overlap"):
         _ = edited.text

@@ -1,4 +1,4 @@
-"""YAML as people write it: what is kept as it is written, and what is said of what cannot be read."""
+"""YAML as people write it: the scalars that stay text, and the messages for a file that cannot be read."""
 
 from __future__ import annotations
 

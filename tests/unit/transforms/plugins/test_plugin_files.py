@@ -222,7 +222,7 @@ def test_check_warns_of_a_file_that_everybody_may_write(shop):
     source = shop()
     assert not [said for said in warnings(source) if "everybody" in said]
     source.plugin_file.chmod(0o666)
-    assert [said for said in warnings(source) if "plug/shop.py, which everybody on this machine may write" in said]
+    assert [said for said in warnings(source) if "plug/shop.py: every user of this machine may write" in said]
 
 
 def test_the_record_cannot_be_changed_not_even_its_headers():

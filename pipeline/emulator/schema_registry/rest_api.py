@@ -1,4 +1,4 @@
-"""What the stand-in for a Schema Registry answers on each path: the paths, bodies and error codes of Confluent's REST API that clients use.
+"""The REST API of the stand-in for a Schema Registry: the paths, bodies and error codes of Confluent's API that clients use.
 
 Source: Confluent, "Schema Registry API Reference".
 """
@@ -19,23 +19,23 @@ from pipeline.emulator.schema_registry.schemas import (
     INVALID_VERSION,
     SCHEMA_NOT_FOUND,
     VERSION_NOT_FOUND,
-    NotDoneError,
     Reference,
     RegisteredSchema,
     Registry,
+    RegistryApiError,
 )
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
-class Pages:
-    """What is answered on each path."""
+class RestApi:
+    """Answers the requests of each path."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     def routes(self) -> list[Route]:
-        """Return what is served."""
+        """Return the routes of the API."""
         return [
             Route("/", self._root),
             Route("/schemas/types", self._types),
@@ -54,13 +54,13 @@ class Pages:
         ]
 
     async def _root(self, _request: Request) -> Response:
-        return answer({})
+        return json_response({})
 
     async def _types(self, _request: Request) -> Response:
-        return answer(["AVRO"])
+        return json_response(["AVRO"])
 
     async def _subjects(self, _request: Request) -> Response:
-        return answer(sorted(self._registry.subjects))
+        return json_response(sorted(self._registry.subjects))
 
     async def _by_id(self, request: Request) -> Response:
         return _answered(lambda: _shown(self._registry.by_id(request.path_params["number"])))
@@ -80,7 +80,7 @@ class Pages:
         )
 
     def _uses(self, number: int) -> list[tuple[str, int]]:
-        """Return the subjects that have a schema, and as which of their versions. Raises `NotDoneError`."""
+        """Return the subjects that a schema is registered under, each with its version there. Raises `RegistryApiError`."""
         self._registry.by_id(number)
         return [
             (subject, numbers.index(number) + 1)
@@ -89,10 +89,10 @@ class Pages:
         ]
 
     async def _config(self, _request: Request) -> Response:
-        return answer({"compatibilityLevel": "NONE"})  # nothing is checked
+        return json_response({"compatibilityLevel": "NONE"})  # the stand-in does not check compatibility
 
     async def _mode(self, _request: Request) -> Response:
-        return answer({"mode": "READWRITE"})
+        return json_response({"mode": "READWRITE"})
 
     async def _versions(self, request: Request) -> Response:
         return _answered(
@@ -106,14 +106,14 @@ class Pages:
         return _answered(lambda: json.loads(self._described(*self._place(request))["schema"]))
 
     def _place(self, request: Request) -> tuple[str, int]:
-        """Return the subject and the version that a path names. Raises `NotDoneError`."""
+        """Return the subject and the version that a path names. Raises `RegistryApiError`."""
         subject, version = request.path_params["subject"], request.path_params["version"]
         versions = self._registry.versions(subject)
         number = len(versions) if version in {"latest", "-1"} else int(version) if version.isdecimal() else 0
         if not number:
-            raise NotDoneError(INVALID_VERSION, version)
+            raise RegistryApiError(INVALID_VERSION, version)
         if number > len(versions):
-            raise NotDoneError(VERSION_NOT_FOUND, version)
+            raise RegistryApiError(VERSION_NOT_FOUND, version)
         return subject, number
 
     async def _register(self, request: Request) -> Response:
@@ -125,10 +125,10 @@ class Pages:
                     request.path_params["subject"], schema.text, schema.references, schema.kind
                 )
             except SchemaFault as fault:
-                raise NotDoneError(INVALID_SCHEMA, fault) from None
+                raise RegistryApiError(INVALID_SCHEMA, fault) from None
             return {"id": number}
 
-        return _answered(registered) if schema.text else _failed(NotDoneError(INVALID_SCHEMA, "empty"))
+        return _answered(registered) if schema.text else _failed(RegistryApiError(INVALID_SCHEMA, "empty"))
 
     async def _look_up(self, request: Request) -> Response:
         schema, subject = _read(await request.body()), request.path_params["subject"]
@@ -136,7 +136,7 @@ class Pages:
         def found() -> Any:
             versions, number = self._registry.versions(subject), self._registry.id_of(schema)
             if number not in versions:
-                raise NotDoneError(SCHEMA_NOT_FOUND)
+                raise RegistryApiError(SCHEMA_NOT_FOUND)
             return self._described(subject, versions.index(number) + 1)
 
         return _answered(found)
@@ -147,7 +147,7 @@ class Pages:
 
 
 def _shown(schema: RegisteredSchema) -> dict[str, Any]:
-    """A schema as the API shows it: what is Avro does not say so."""
+    """Return a schema as the API shows it. An Avro schema has no `schemaType`, as in Confluent's API."""
     shown: dict[str, Any] = {"schema": schema.text}
     if schema.kind != "AVRO":
         shown["schemaType"] = schema.kind
@@ -157,7 +157,7 @@ def _shown(schema: RegisteredSchema) -> dict[str, Any]:
 
 
 def _read(body: bytes) -> RegisteredSchema:
-    """Read a schema as clients send it; one without text is none."""
+    """Read the schema of a request. The result has no text if the request cannot be read."""
     try:
         sent = json.loads(body)
         references = tuple(
@@ -168,17 +168,17 @@ def _read(body: bytes) -> RegisteredSchema:
         return RegisteredSchema("AVRO", "", ())
 
 
-def _answered(ask: Any) -> Response:
+def _answered(operation: Any) -> Response:
     try:
-        return answer(ask())
-    except NotDoneError as error:
+        return json_response(operation())
+    except RegistryApiError as error:
         return _failed(error)
 
 
-def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Make an answer of the API, whose content is JSON."""
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response of the API with this content as JSON."""
     return Response(json.dumps(content), status, headers, CONTENT_TYPE)
 
 
-def _failed(error: NotDoneError) -> Response:
-    return answer({"error_code": error.code, "message": error.message}, error.status)
+def _failed(error: RegistryApiError) -> Response:
+    return json_response({"error_code": error.code, "message": error.message}, error.status)
