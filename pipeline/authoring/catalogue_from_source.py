@@ -1,4 +1,4 @@
-"""The catalogue that a mapping needs: its event codes, channels and attributes, with types guessed. What is guessed is said."""
+"""The catalogue that a mapping needs: its event codes, channels and attributes. Types are guessed, and a note names each guess."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NUMERIC_FUNCTIONS = frozenset(
 """Functions whose result is a number."""
 
 PASSING_FUNCTIONS = frozenset({"default", "first", "last"})
-"""Functions that give what they are given, or a part of it."""
+"""Functions that return their argument or a part of it."""
 
 NUMERIC_WORDS = frozenset(
     [
@@ -46,38 +46,40 @@ NUMERIC_WORDS = frozenset(
         "total",
     ]
 )
-"""Words of a property ID that say that it is a number. `number` and `no` are left out: most order numbers are texts."""
+"""Words of a property ID that mean a number. `number` and `no` are left out: most order numbers are texts."""
 
 _ALONE = re.compile(r"\{\{[^{}]*\}\}")
 _WORD = re.compile(r"[A-Za-z][a-z]*")
 
 
-class Wanted(NamedTuple):
-    """What is to be taken where the mapping does not say: the channel of events that name none, and its application type."""
+class ChannelDefaults(NamedTuple):
+    """Values that the mapping does not give: the channel of events without one, and the application type of a new channel."""
 
     channel: str | None = None
     application_type: ApplicationType | None = None
 
 
-NOTHING_WANTED = Wanted()
+NO_DEFAULTS = ChannelDefaults()
 
 
-def catalogue_of(source: SourceFile, known: Catalogue, wanted: Wanted = NOTHING_WANTED) -> tuple[Catalogue, list[str]]:
-    """Return what the mapping uses, with the names that `known` has for it; the sentences say what was guessed, or could not be."""
-    return _Gathering(source, known, wanted).gathered(source.events)
+def catalogue_of(
+    source: SourceFile, known: Catalogue, defaults: ChannelDefaults = NO_DEFAULTS
+) -> tuple[Catalogue, list[str]]:
+    """Return the catalogue of a mapping, and notes. Names come from `known` where it has them. A note names a guess, or a part that cannot be guessed."""
+    return _CatalogueBuilder(source, known, defaults).build(source.events)
 
 
-class _Gathering:
-    def __init__(self, source: SourceFile, known: Catalogue, wanted: Wanted) -> None:
+class _CatalogueBuilder:
+    def __init__(self, source: SourceFile, known: Catalogue, defaults: ChannelDefaults) -> None:
         self._source = source
         self._known = known
-        self._wanted = wanted
+        self._defaults = defaults
         self._channels: dict[str, Channel] = {}
         self._events: dict[str, EventDefinition] = {}
         self._types: dict[str, PropertyType] = {}
         self._notes: list[str] = []
 
-    def gathered(self, rules: Sequence[EventRule]) -> tuple[Catalogue, list[str]]:
+    def build(self, rules: Sequence[EventRule]) -> tuple[Catalogue, list[str]]:
         for place, rule in enumerate(rules):
             code = (constant_text(rule.event_code) or "").strip()
             if code:
@@ -85,48 +87,51 @@ class _Gathering:
                     self._event(code, rule, f"events[{place}]")
                 except ValidationError:
                     self._notes.append(
-                        f"events[{place}]: a code or ID in it cannot be one: expected a text of one line without white space around it"
+                        f"events[{place}]: a code or an ID of the rule is not valid: expected a text of one line without white space around it"
                     )
             else:
                 self._notes.append(
-                    f"events[{place}].event_code is a path: which codes it gives only the log knows; add them by hand"
+                    f"events[{place}].event_code is a path: only the log tells its codes; add them by hand"
                 )
         if self._types:
             numeric = ", ".join(sorted(name for name, kind in self._types.items() if kind is PropertyType.NUMERIC))
             self._notes.append(
-                f"types are guessed: numeric {numeric or 'none'}, text all others; the console lets no type be changed later"
+                f"types are guessed: numeric {numeric or 'none'}, text all others; the console does not let you change a type later"
             )
         return Catalogue(channels=list(self._channels.values()), events=list(self._events.values())), self._notes
 
     def _event(self, code: str, rule: EventRule, here: str) -> None:
-        known, before = self._known.events_by_code.get(code), self._events.get(code)
+        known, earlier = self._known.events_by_code.get(code), self._events.get(code)
         if known is not None and self._known.origin_of(known) is not Origin.CUSTOM:
             self._notes.append(
                 f"{here}: event {code!r} is of origin {self._known.origin_of(known)}: no rule may report it"
             )
             return
         channel = known.channel if known is not None else self._channel(rule, here)
-        if before is not None and before.channel != channel:
+        if earlier is not None and earlier.channel != channel:
             self._notes.append(
-                f"{here}: event {code!r} has the channel {before.channel!r} by an earlier rule; a code has one channel only"
+                f"{here}: event {code!r} has the channel {earlier.channel!r} from an earlier rule; a code has one channel only"
             )
-            channel = before.channel
-        there = {
-            each.id: each for each in [*(known.properties if known else ()), *(before.properties if before else ())]
+            channel = earlier.channel
+        properties = {
+            each.id: each for each in [*(known.properties if known else ()), *(earlier.properties if earlier else ())]
         }
         for name, written in rule.attributes.items():
-            if name not in there:
+            if name not in properties:
                 kind = self._types[name] = guessed_type(name, written)
-                there[name] = EventProperty(id=name, name=name, type=kind)
+                properties[name] = EventProperty(id=name, name=name, type=kind)
         self._events[code] = EventDefinition(
-            code=code, name=known.name if known is not None else code, channel=channel, properties=list(there.values())
+            code=code,
+            name=known.name if known is not None else code,
+            channel=channel,
+            properties=list(properties.values()),
         )
 
     def _channel(self, rule: EventRule, here: str) -> str:
-        """Return the name of the rule's channel, which is made where there is none."""
+        """Return the name of the rule's channel, which is created if there is none."""
         app_key = (constant_text(rule.event_source_code) or "").strip()
-        if not app_key and self._wanted.channel:
-            return self._wanted.channel
+        if not app_key and self._defaults.channel:
+            return self._defaults.channel
         if not app_key:
             app_key = self._source.source
             why = "is a path" if rule.event_source_code is not None else "is not there"
@@ -136,7 +141,7 @@ class _Gathering:
         for channel in [*self._known.channels, *self._channels.values()]:
             if channel.app_key == app_key:
                 return channel.name
-        kind = self._wanted.application_type
+        kind = self._defaults.application_type
         if kind is None:
             kind = guessed_application(
                 f"{app_key} {self._source.source}", [step.format for step in self._source.decode]
@@ -149,7 +154,7 @@ class _Gathering:
 
 
 def guessed_type(property_id: str, written: Any) -> PropertyType:
-    """Guess a property's type: by the last function that says it, the constant, or the property's ID."""
+    """Guess a property's type from its constant, from the last function that determines a type, or from the property's ID."""
     constant = constant_text(written)
     functions = [each for each in functions_of(written) if each not in PASSING_FUNCTIONS]
     words = {word.lower() for word in _WORD.findall(property_id)}
@@ -158,14 +163,14 @@ def guessed_type(property_id: str, written: Any) -> PropertyType:
     elif functions:
         is_numeric = functions[-1] in NUMERIC_FUNCTIONS
     elif isinstance(written, str) and "{{" in written and not _ALONE.fullmatch(written):
-        is_numeric = False  # a template with text around what the entry has
+        is_numeric = False  # a template with text around the value
     else:
         is_numeric = bool(words & NUMERIC_WORDS)
     return PropertyType.NUMERIC if is_numeric else PropertyType.TEXT
 
 
 def guessed_application(name: str, formats: Sequence[str]) -> ApplicationType:
-    """Guess what kind of application a log comes from: by its names, or by its decoder."""
+    """Guess the application type of a log from its names or its decoders."""
     words: Mapping[str, ApplicationType] = {
         "mini": ApplicationType.MINI_PROGRAM,
         "h5": ApplicationType.WEB,

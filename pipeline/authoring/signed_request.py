@@ -1,4 +1,4 @@
-"""The signed request of a batch as a person may see it: whole, but with keys and signature masked."""
+"""The signed request of a batch, to show to a person: complete, with keys and signature masked."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pipeline.report.settings import ReportSettings
 from transforms.base import Kind
 
 _MASKED_PARAMETERS = frozenset({"AccessKeyId", "SecurityToken", "Signature"})
-# The hash of a body of which all but a mobile number is shown would give the number away.
+# A body hash gives an identifier away: whoever knows the rest of the body can try all mobile numbers.
 _MASKED_HEADERS = frozenset({"x-acs-security-token", "x-acs-content-sha256"})
 _MASKED_IN_AUTHORIZATION = re.compile(r"\b(Credential|Signature)=[^,]{1,256}")
 
 
 class ShownRequest(NamedTuple):
-    """A POST to be read, not to be sent: query and form field are decoded. The messages are as they are: their identifiers are the caller's to mask."""
+    """A POST to show, not to send: query and form field are decoded. The caller must mask the identifiers in the messages."""
 
     url: str
     query: Mapping[str, str]
@@ -41,7 +41,7 @@ def explain_request(
     clock: Callable[[], float] = time.time,
     nonce: Callable[[], str] = new_nonce,
 ) -> ShownRequest:
-    """Sign the messages as a call would, send nothing, and show the request."""
+    """Return the request that a call with these messages would send. Nothing is sent. `clock` gives Unix seconds."""
     request = RequestSigner(settings, clock, nonce)(kind, messages, credentials)
     query = {
         name: MASK if name in _MASKED_PARAMETERS else value

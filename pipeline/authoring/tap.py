@@ -1,4 +1,4 @@
-"""Which of the records that pass are looked at, and how many a second."""
+"""The tap: which of the records it shows, and how many a second."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from transforms.mapping.comparisons import Predicate
 
 POLL_MS = 250
 SILENCE_S = 5.0
-"""After so long without a record the brokers are asked whether they live."""
+"""Seconds without a record after which the tap asks the brokers for a sign of life."""
 
 MOST_BEHIND = 50_000
-"""Offsets. Further behind the end of a busy topic it is no live look any more: what lies between is passed over."""
+"""Offsets. A live tap that is further behind the end of a busy topic skips to the end."""
 
 
 class TapStage(StrEnum):
-    """What of a record is shown, and so which records are."""
+    """The part of a record that is shown. Records without that part are not shown."""
 
     DECODED = "decoded"
     MAPPED = "mapped"
@@ -31,42 +31,42 @@ class TapStage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which records are looked at: those of the stage for which all of it holds. Empty collections ask for nothing."""
+class RecordFilter:
+    """Selects the records to show: of the stage, and with all conditions true. An empty collection is no condition."""
 
     stage: TapStage = TapStage.DECODED
     where: Sequence[Predicate] = ()
     reasons: Collection[ReasonCode] = ()
     event_codes: Collection[str] = ()
 
-    def takes(self, passing: Trace) -> bool:
-        """Whether a record is to be looked at."""
-        refusal = passing.converted.refusal
-        if self.where and not any(all(test(entry) for test in self.where) for entry in passing.decoded):
+    def matches(self, traced: Trace) -> bool:
+        """Whether the record is shown."""
+        refusal = traced.converted.refusal
+        if self.where and not any(all(test(entry) for test in self.where) for entry in traced.decoded):
             return False
         if self.reasons and (refusal is None or refusal.code not in self.reasons):
             return False
-        if self.event_codes and not any(code in self.event_codes for code in passing.event_codes()):
+        if self.event_codes and not any(code in self.event_codes for code in traced.event_codes()):
             return False
         match self.stage:
             case TapStage.REFUSED:
                 return refusal is not None
             case TapStage.MAPPED:
-                return bool(passing.converted.messages)
+                return bool(traced.converted.messages)
             case _:
-                return bool(passing.decoded)
+                return bool(traced.decoded)
 
 
-class Gate:
-    """Lets at most so many through in each second; 0 is any number. Times are seconds of one clock, given by the caller."""
+class RateLimit:
+    """Permits at most `rate` records in each second; 0 is no limit. The caller gives the times, in seconds of one clock."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._until_s = float("-inf")
         self._left = rate
 
-    def closed_for_s(self, now_s: float) -> float:
-        """Return how long it stays closed; 0.0 lets one through, which counts."""
+    def wait_s(self, now_s: float) -> float:
+        """Return the seconds to wait. 0.0 permits one record and counts it."""
         if not self._rate:
             return 0.0
         if now_s >= self._until_s:
@@ -78,88 +78,92 @@ class Gate:
 
 
 class RecordReader(Protocol):
-    """What the records come from; `pipeline.kafka_io.tail` has the real one."""
+    """The source of the records. `pipeline.kafka_io.tail` implements it."""
 
     def poll(self, wait_ms: int) -> Sequence[Record]:
         """Return the next records, or none after a while."""
         ...
 
     def ask(self) -> None:
-        """Ask for a sign of life."""
+        """Ask the brokers for a sign of life.
+
+        Raises:
+            SourceUnavailable: no broker answers.
+        """
         ...
 
     def behind(self) -> int:
-        """Return how many offsets lie between here and the end."""
+        """Return the number of offsets between the reader's position and the end."""
         ...
 
     def skip_to_end(self) -> int:
-        """Go on at the end; return how many offsets are passed over."""
+        """Go to the end. Return the number of skipped offsets."""
         ...
 
 
 @dataclass(slots=True)
-class Counts:
-    """What a look came to: records read, those of them shown, those that fitted and were too many, and offsets that were never read."""
+class TapCounts:
+    """Records read, shown, and left out because of the rate; and offsets skipped unread."""
 
     read: int = 0
     shown: int = 0
-    too_many: int = 0
+    over_rate: int = 0
     unread: int = 0
 
 
 class Tap:
-    """Looks at what passes until it has seen enough or is told to stop."""
+    """Shows records until it has shown enough, or is told to stop."""
 
     def __init__(
         self,
         reader: RecordReader,
         converter: Converter,
-        choice: Choice,
+        record_filter: RecordFilter,
         show: Callable[[Trace], None],
-        gate: Gate,
+        rate_limit: RateLimit,
         *,
         clock: Callable[[], float],
         stop: Event,
     ) -> None:
-        """`clock` gives seconds and never goes back."""
-        self._reader, self._converter, self._choice = reader, converter, choice
-        self._show, self._gate, self._clock, self._stop = show, gate, clock, stop
-        self.counts = Counts()
+        """`clock` gives seconds and never goes back. Setting `stop` ends `run`."""
+        self._reader, self._converter, self._filter = reader, converter, record_filter
+        self._show, self._rate_limit, self._clock, self._stop = show, rate_limit, clock, stop
+        self.counts = TapCounts()
 
-    def run(self, most: int | None, *, live: bool) -> Counts:
-        """Read until `most` records are shown (None: for ever) or `stop` is set.
+    def run(self, most: int | None, *, live: bool) -> TapCounts:
+        """Read until `most` records are shown (None: no limit) or `stop` is set. Return the counts.
 
-        `live`: what is too much for the gate is passed over, and so is what lies far behind the end; otherwise it waits its turn.
+        `live`: records over the rate are left out, and a tap far behind the end skips to it. Otherwise every record waits its turn.
 
         Raises:
-            SourceUnavailable: the brokers are away.
+            SourceUnavailable: the brokers do not answer.
         """
-        heard_s = self._clock()
+        last_answer_s = self._clock()
         while not self._stop.is_set():
             records = self._reader.poll(POLL_MS)
             if records:
-                heard_s = self._clock()
-            elif self._clock() - heard_s >= SILENCE_S:
+                last_answer_s = self._clock()
+            elif self._clock() - last_answer_s >= SILENCE_S:
                 self._reader.ask()
-                heard_s = self._clock()
+                last_answer_s = self._clock()
             for record in records:
-                self._take(record, live=live)
+                self._read(record, live=live)
                 if self.counts.shown == most or self._stop.is_set():
                     return self.counts
             if live and records and self._reader.behind() > MOST_BEHIND:
                 self.counts.unread += self._reader.skip_to_end()
         return self.counts
 
-    def _take(self, record: Record, *, live: bool) -> None:
+    def _read(self, record: Record, *, live: bool) -> None:
         self.counts.read += 1
-        passing = trace(self._converter, record)
-        if not self._choice.takes(passing):
+        traced = trace(self._converter, record)
+        if not self._filter.matches(traced):
             return
-        while closed_s := self._gate.closed_for_s(self._clock()):
+        while wait_s := self._rate_limit.wait_s(self._clock()):
             if live:
-                self.counts.too_many += 1
+                self.counts.over_rate += 1
                 return
-            if self._stop.wait(closed_s):
+            if self._stop.wait(wait_s):
                 return
         self.counts.shown += 1
-        self._show(passing)
+        self._show(traced)

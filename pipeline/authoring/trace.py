@@ -1,4 +1,4 @@
-"""What would become of one record: the one answer that `test`, `check --sample`, `tap` and `explain` show."""
+"""The trace of one record: its entries and its result, for `test`, `check --sample`, `tap` and `explain`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from transforms.mapping import Mapper, RuleTrace
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One record, its entries, and what becomes of it. Nothing of it is reported or remembered.
+    """One record, its entries, and its conversion. Nothing is reported or remembered.
 
-    `entries` are in the record's order, each decoded or refused; none where the record cannot be decoded at all.
+    `entries` are in the record's order, each decoded or refused. There are none if the whole record cannot be decoded.
     """
 
     record: Record
@@ -34,16 +34,16 @@ class Trace:
         return [each for each in self.entries if isinstance(each, LogEntry)]
 
     def rules(self, entry: LogEntry) -> Sequence[RuleTrace]:
-        """Return what each rule of the mapping did with an entry; nothing where a plug-in converts."""
+        """Return the trace of each rule of the mapping for an entry; nothing if a plug-in converts."""
         mapper = self.converter.transform
         return mapper.explain(entry) if isinstance(mapper, Mapper) else ()
 
     def event_codes(self) -> list[str]:
-        """Return the codes of its events, in their order."""
+        """Return the codes of the record's events, in order."""
         return [orjson.loads(each.body)["eventCode"] for each in self.converted.messages if each.kind is Kind.EVENT]
 
     def identifiers(self) -> set[str]:
-        """Return the identifiers in its messages, and those that any rule reads from its entries, whether the rule matched or not."""
+        """Return the identifiers in the record's messages, and those that any rule reads from its entries, matched or not."""
         found: set[str] = set()
         for message in self.converted.messages:
             wire = orjson.loads(message.body)
@@ -55,10 +55,10 @@ class Trace:
 
 
 def trace(converter: Converter, record: Record, sleep: Callable[[float], None] = time.sleep) -> Trace:
-    """Decode a record once, as soon as that is possible, and convert it. `sleep` takes seconds.
+    """Return the trace of a record: decode it, wait for its schema if needed, and convert it. `sleep` takes seconds.
 
     Raises:
-        RegistryUnavailable: a Schema Registry has not wait_for_answer in time.
+        RegistryUnavailable: a Schema Registry did not answer in time.
     """
     decoded: DecodedRecord = wait_for_answer(lambda: converter.decode(record), sleep)
     if isinstance(decoded, list):

@@ -1,4 +1,4 @@
-"""Waiting for an answer that is not there yet, where a person waits and nothing else goes on meanwhile: `explain` and the like, never the job."""
+"""Blocking until an answer arrives, for commands with a person in front, such as `explain`. The job never blocks like this."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipeline.contracts.values import Pending
 from pipeline.errors import RegistryUnavailable
 
 MOST_MS = 15_000
-"""A person has less patience than a job."""
+"""The longest wait. A person waits less long than a job may."""
 
 
 def wait_for_answer(ask: Callable[[], Any], sleep: Callable[[float], None] = time.sleep, most_ms: int = MOST_MS) -> Any:
-    """Ask until the answer is another than `Pending`, and return it. `sleep` takes seconds.
+    """Return the first answer that is not `Pending`. Call `ask` again until then. `sleep` takes seconds.
 
     Raises:
-        RegistryUnavailable: there is none within `most_ms`, or waiting will not mend it.
+        RegistryUnavailable: no answer came within `most_ms`, or the answer cannot come any more.
     """
     waited_ms = 0
     while isinstance(answer := ask(), Pending):

@@ -16,7 +16,7 @@ from pipeline.authoring.infer.format import guess_format
 from pipeline.authoring.infer.guess import ENOUGH, Guess, decoded
 from pipeline.authoring.infer.roles import find_candidates
 from pipeline.authoring.infer.rule_writer import Place
-from pipeline.authoring.infer.sample import MOST_RECORD_BYTES, WHOLE, sample_of_file, sample_of_topic
+from pipeline.authoring.infer.sample import MOST_RECORD_BYTES, ONE_RECORD_MARKS, sample_of_file, sample_of_topic
 from pipeline.authoring.infer.source_writer import percent, write_source
 from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import kafka_settings
@@ -123,7 +123,7 @@ def init(  # noqa: PLR0913 - one parameter an option
             "No format was recognised: each record is one field, line. If you know it, name it with --decode, such as "
             "--decode '{format: nginx, log_format: ...}'; docs/decoders.md has them all. A file that is one record takes --whole"
         )
-    of_record = " --whole" if sample_file and (whole or values[0].startswith(WHOLE)) else ""
+    of_record = " --whole" if sample_file and (whole or values[0].startswith(ONE_RECORD_MARKS)) else ""
     of_sample = of_record
     if guess.continued:
         click.echo(

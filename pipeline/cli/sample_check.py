@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.authoring.dry_run.records import Sampled, file_records, whole_record
 from pipeline.authoring.dry_run.run import try_out
-from pipeline.authoring.dry_run.tables import printed
+from pipeline.authoring.dry_run.tables import result_tables
 from pipeline.config.source_file import SourceFile
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.observe.console import output
@@ -32,7 +32,7 @@ def sample_warnings(
         raise SourceUnavailable(f"--sample: there is no file {sample}, so it was taken for a topic: {error}") from None
     if not tally.records:
         raise UsageError(f"--sample: found no record in {sample}; expected some")
-    output().print(printed(sample, tally))
+    output().print(result_tables(sample, tally))
     return [source.warning(note.location, note.text) for note in notes]
 
 

@@ -10,7 +10,7 @@ from threading import Event
 
 import click
 
-from pipeline.authoring.tap import Choice, Counts, Gate, Tap, TapStage
+from pipeline.authoring.tap import RateLimit, RecordFilter, Tap, TapCounts, TapStage
 from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import source_argument
 from pipeline.cli.tap_view import TapView
@@ -86,7 +86,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Look at what passes through SOURCE_FILE's topics. It joins no group, commits nothing, reports nothing and remembers nothing."""
     source = load_source(source_file, os.environ)
-    choice = Choice(
+    record_filter = RecordFilter(
         TapStage(stage or ("refused" if reasons else "mapped" if event_codes else "decoded")),
         [_condition(each) for each in conditions],
         [_reason(each) for each in reasons],
@@ -96,14 +96,15 @@ def tap(  # noqa: PLR0913 - one parameter an option
     converter = build_converter(source, os.environ, give_up_after_ms=MOST_MS)
     with KafkaAdmin(source.kafka, os.environ) as topics:
         starts = _starts(bound, chosen_partitions(partitions_text, topics.partitions()), topics)
-    view = TapView(source, choice.stage, as_lines=as_lines, show_identifiers=show_identifiers)
+    view = TapView(source, record_filter.stage, as_lines=as_lines, show_identifiers=show_identifiers)
     stop = Event()
     on_stop_signals(stop.set)
     with Tail(source.kafka, os.environ, starts) as tail:
-        tap = Tap(tail, converter, choice, view.show, Gate(rate), clock=time.monotonic, stop=stop)
+        tap = Tap(tail, converter, record_filter, view.show, RateLimit(rate), clock=time.monotonic, stop=stop)
         view.counts = tap.counts
         click.echo(
-            f"log2mq: {source.source}: {choice.stage} records of {len(starts)} partitions; Ctrl-C ends it", err=True
+            f"log2mq: {source.source}: {record_filter.stage} records of {len(starts)} partitions; Ctrl-C ends it",
+            err=True,
         )
         try:
             tap.run(count, live=bound is None)
@@ -155,7 +156,7 @@ def _event_code(source: SourceFile, text: str) -> str:
     return text
 
 
-def _closing(counts: Counts) -> str:
-    passed = f", {counts.too_many:,} more would have been, but for --rate" if counts.too_many else ""
+def _closing(counts: TapCounts) -> str:
+    passed = f", {counts.over_rate:,} more would have been, but for --rate" if counts.over_rate else ""
     unread = f", {counts.unread:,} offsets passed by unread" if counts.unread else ""
     return f"log2mq: {counts.read:,} records read, {counts.shown:,} shown{passed}{unread}"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from pipeline.authoring.tap import Counts, TapStage
+from pipeline.authoring.tap import TapCounts, TapStage
 from pipeline.authoring.trace import Trace
 from pipeline.config.source_file import SourceFile
 from pipeline.observe.masking import Masking, Unmasked, escaped
@@ -32,11 +32,11 @@ class TapView:
         self._show_identifiers = show_identifiers
         self._zone = ZoneInfo(source.time_zone)
         self._said = 0
-        self.counts = Counts()
+        self.counts = TapCounts()
 
     def show(self, passing: Trace) -> None:
         """Print one record."""
-        passed = self.counts.too_many + self.counts.unread
+        passed = self.counts.over_rate + self.counts.unread
         if passed > self._said:
             click.echo(
                 f"log2mq: {passed - self._said:,} more passed by meanwhile; --rate 0 shows all, --where only some",

@@ -158,7 +158,7 @@ def test_the_sample_comes_to_what_it_should(name):
     tally, _ = try_out(source, file_records(source, path, 1_000), ENVIRONMENT)
     reported, duplicate, filtered, code = EXAMPLES[name].sample
     assert [tally.count(fate) for fate in (RecordOutcome.REPORTED, RecordOutcome.DUPLICATE, RecordOutcome.FILTERED)] == [reported, duplicate, filtered]  # fmt: skip
-    assert {reason: each.count for (fate, reason), each in tally.fates.items() if fate is RecordOutcome.DEAD_LETTERED} == {code: 1}  # fmt: skip
+    assert {reason: each.count for (fate, reason), each in tally.outcomes.items() if fate is RecordOutcome.DEAD_LETTERED} == {code: 1}  # fmt: skip
     assert set(tally.events) == {rule.event_code for rule in source.events}
 
 

@@ -1,4 +1,4 @@
-"""What became of a record, in the words of the source file."""
+"""The result of a record, with the keys of the source file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PLURAL: Mapping[Kind, str] = {Kind.EVENT: "events", Kind.USER: "users"}
 
 @dataclass(slots=True)
 class FoundRecord:
-    """What became of one record. `messages` are those that would be reported, by `events` and `users`; `bodies` are their JSON.
+    """The result of one record. `messages` are the messages that would be reported, under `events` and `users`; `bodies` are their JSON.
 
-    `duplicate`: there were messages, and all of them had been reported. `reached` names the rules that made a message or refused the record;
-    `unmatched` says of the others which condition did not hold.
+    `duplicate`: the record made messages, and all of them were reported before. `reached` names the rules that made a message or refused
+    the record. `unmatched` names each other rule, with the condition that did not hold.
     """
 
     messages: dict[str, list[dict[str, Any]]]
@@ -39,12 +39,12 @@ class FoundRecord:
     unmatched: list[tuple[str, str]] = field(default_factory=list)
 
     def form_body(self, kind: Kind) -> str:
-        """Return the body of the call that reports the messages of a kind, as it goes over the wire."""
+        """Return the body of the call that reports the messages of a kind, as it is sent."""
         return form_body(kind, encode_bytes(json_array(self.bodies[PLURAL[kind]]))).decode()
 
     @property
     def outcome(self) -> str:
-        """Say in a few words how the record ended."""
+        """A few words on how the record ended."""
         if self.refusal is not None:
             return f"refused {self.refusal.code}"
         if self.filtered is not None:
@@ -52,8 +52,8 @@ class FoundRecord:
         return "duplicate" if self.duplicate else message_counts(self.messages)
 
     def as_expected(self) -> dict[str, Any]:
-        """Return it as the keys of a case that expects just this. Times are in Unix ms."""
-        written: dict[str, Any] = {name: made for name, made in self.messages.items() if made}
+        """Return the keys of a case that expects exactly this result. Times are in Unix ms."""
+        written: dict[str, Any] = {name: listed for name, listed in self.messages.items() if listed}
         if self.refusal is not None:
             written["refused"] = self.refusal.code.value
         elif self.filtered is not None:
@@ -64,24 +64,24 @@ class FoundRecord:
 
 
 def message_counts(messages: Mapping[str, Sequence[Any]]) -> str:
-    """Say how many messages of each kind there are: `1 event and 2 users`."""
-    parts = [f"{len(made)} {kind if len(made) != 1 else kind[:-1]}" for kind, made in messages.items() if made]
+    """Return the number of messages of each kind as text: `1 event and 2 users`."""
+    parts = [f"{len(listed)} {kind if len(listed) != 1 else kind[:-1]}" for kind, listed in messages.items() if listed]
     return " and ".join(parts) or "no message"
 
 
 def convert_record(converter: Converter, record: Record, store: DedupStore, now_ms: int) -> FoundRecord:
-    """Convert a record as the job does. What it reports is remembered in the store, as after the API's yes."""
+    """Convert a record as the job does. Its messages are confirmed in the store, as after a call that succeeded."""
     traced = trace(converter, record)
     converted = traced.converted
     reported = []
-    for parcel in converted.messages:
-        if store.claim([parcel.claim], now_ms)[0] is ClaimResult.GRANTED:
-            store.confirm([parcel.claim], now_ms)
-            reported.append(parcel)
+    for message in converted.messages:
+        if store.claim([message.claim], now_ms)[0] is ClaimResult.GRANTED:
+            store.confirm([message.claim], now_ms)
+            reported.append(message)
     found = FoundRecord({"events": [], "users": []}, {"events": [], "users": []})
-    for parcel in reported:
-        found.messages[PLURAL[parcel.kind]].append(in_source_words(parcel.kind, orjson.loads(parcel.body)))
-        found.bodies[PLURAL[parcel.kind]].append(parcel.body)
+    for message in reported:
+        found.messages[PLURAL[message.kind]].append(with_source_keys(message.kind, orjson.loads(message.body)))
+        found.bodies[PLURAL[message.kind]].append(message.body)
     found.filtered = None if converted.filtered is None else converted.filtered.why
     found.refusal = converted.refusal
     found.duplicate = bool(converted.messages) and converted.refusal is None and not reported
@@ -89,8 +89,8 @@ def convert_record(converter: Converter, record: Record, store: DedupStore, now_
     return found
 
 
-def in_source_words(kind: Kind, wire: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message of the wire as a rule of the source file would name its parts."""
+def with_source_keys(kind: Kind, wire: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message of the API with the keys that a rule of the source file has."""
     written: dict[str, Any] = {}
     if kind is Kind.EVENT:
         written["event_code"] = wire["eventCode"]
@@ -109,7 +109,7 @@ def in_source_words(kind: Kind, wire: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_type(identities: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """A plug-in may give several of one type; they are a list then."""
+    """Return the identities by type. A plug-in may give several identities of one type; the value is a list then."""
     found: dict[str, Any] = {}
     for each in identities:
         kind, value = each["idMapping"], each["customerId"]
@@ -118,9 +118,9 @@ def _by_type(identities: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     return found
 
 
-def _why_not(rule: RuleTrace) -> str:
+def _unmatched_reason(rule: RuleTrace) -> str:
     if rule.not_asked:
-        return f"asked, since {rule.not_asked} matched (match: first)"
+        return f"checked, since {rule.not_asked} matched (match: first)"
     return rule.unmet[0].text
 
 
@@ -130,6 +130,6 @@ def _note_rules(traced: Trace, found: FoundRecord) -> None:
             if rule.messages or rule.refusal is not None:
                 found.reached.add(rule.rule)
             elif not rule.matched:
-                found.unmatched.append((rule.rule, _why_not(rule)))
+                found.unmatched.append((rule.rule, _unmatched_reason(rule)))
             if rule.refusal is not None:
-                break  # the entry ends here
+                break  # no rule runs after a refusal

@@ -1,4 +1,4 @@
-"""Expected against found, field by field."""
+"""The comparison of expected and found results, field by field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transforms.values.times import MOST_MS
 
 
 class Absent:
-    """Stands where there is no value."""
+    """The type of `ABSENT`, which marks a missing value."""
 
     def __repr__(self) -> str:
         return "nothing"
@@ -28,7 +28,7 @@ ABSENT = Absent()
 
 
 class Difference(NamedTuple):
-    """One difference. `location` is within the record's mapping in the file, () for the expectation as a whole; `hint` may say why."""
+    """One difference. `location` is the key path within the record's mapping in the file, or () for the whole expectation. `hint` may give the cause."""
 
     location: KeyPath
     expected: Any
@@ -37,22 +37,22 @@ class Difference(NamedTuple):
 
 
 def differences(written: TestRecord, found: FoundRecord, time_zone: str, *, whole: bool) -> list[Difference]:
-    """Compare. What a case does not name is not compared, unless it is about the whole."""
+    """Return the differences. A key that the case does not name is not compared, unless `whole` is true."""
     if not (named := written.expectations):
-        return [Difference((), "nothing yet", found.outcome, "--update writes down what was found")]
+        return [Difference((), "nothing yet", found.outcome, "--update writes down the result")]
     expected = _expected_outcome(written, named)
     is_right = {
         "refused": found.refusal is not None and found.refusal.code == written.refused,
         "filtered": found.filtered is not None,
         "duplicate": found.duplicate,
     }
-    fate = next((name for name in is_right if name in named), None)
-    if not is_right[fate] if fate else found.refusal is not None:
+    named_outcome = next((name for name in is_right if name in named), None)
+    if not is_right[named_outcome] if named_outcome else found.refusal is not None:
         return [Difference((), expected, found.outcome, _why(found))]
-    if fate in {"filtered", "duplicate"}:
+    if named_outcome in {"filtered", "duplicate"}:
         return []
     if (
-        fate is None
+        named_outcome is None
         and any(getattr(written, name) for name in ("events", "users"))
         and not any(found.messages.values())
     ):
@@ -82,7 +82,7 @@ def _expected_outcome(written: TestRecord, named: Sequence[str]) -> str:
 
 
 def _why(found: FoundRecord) -> str:
-    """Say what led to the outcome: the reason of a refusal, or which condition kept each rule from it."""
+    """Return the cause of the outcome: the reason of the refusal, or for each rule the condition that did not hold."""
     if found.refusal is not None:
         return found.refusal.reason
     if found.filtered is not None:
@@ -111,15 +111,15 @@ class _Comparison:
         self, here: KeyPath, expected: Mapping[str, Any], found: Mapping[str, Any], found_differences: list[Difference]
     ) -> None:
         for name, value in expected.items():
-            there = found.get(name, ABSENT)
+            actual = found.get(name, ABSENT)
             if name in {"identities", "attributes"} and len(here) == 2:  # noqa: PLR2004 - of a message
-                if value is not None or there is not ABSENT:
-                    self.fields((*here, name), value or {}, {} if there is ABSENT else there, found_differences)
+                if value is not None or actual is not ABSENT:
+                    self.fields((*here, name), value or {}, {} if actual is ABSENT else actual, found_differences)
             elif name == "event_time":
-                self._time((*here, name), value, there, found_differences)
-            elif not _is_same(value, there):
+                self._time((*here, name), value, actual, found_differences)
+            elif not _is_same(value, actual):
                 found_differences.append(
-                    Difference((*here, name), ABSENT if value is None else value, there, _hint(value, there))
+                    Difference((*here, name), ABSENT if value is None else value, actual, _hint(value, actual))
                 )
         if self._whole:
             found_differences += [
@@ -137,16 +137,19 @@ class _Comparison:
         return iso(value, self._time_zone) if name == "event_time" else value
 
 
-def iso(unix: int, time_zone: str) -> str | int:
-    """Write Unix ms as a time in a zone; milliseconds where there are any. What no calendar reaches stays a number: a plug-in may give any."""
-    if unix >= MOST_MS:
-        return unix
-    moment = datetime.fromtimestamp(unix // 1000, ZoneInfo(time_zone)).replace(microsecond=unix % 1000 * 1000)
-    return moment.isoformat(timespec="milliseconds" if unix % 1000 else "seconds")
+def iso(unix_ms: int, time_zone: str) -> str | int:
+    """Return Unix ms as an ISO 8601 time in a zone, with milliseconds unless they are 0.
+
+    A time outside the calendar's range stays a number: a plug-in may return any number.
+    """
+    if unix_ms >= MOST_MS:
+        return unix_ms
+    moment = datetime.fromtimestamp(unix_ms // 1000, ZoneInfo(time_zone)).replace(microsecond=unix_ms % 1000 * 1000)
+    return moment.isoformat(timespec="milliseconds" if unix_ms % 1000 else "seconds")
 
 
 def _named(written: Any) -> dict[str, Any]:
-    """Return the keys that are in the file, those of identities as they are written there."""
+    """Return the keys that the file has. Identity types have the names that the file has."""
     named = {name: getattr(written, name) for name in type(written).model_fields if name in written.model_fields_set}
     if named.get("identities"):
         named["identities"] = {kind.value: value for kind, value in named["identities"].items()}
@@ -162,7 +165,7 @@ def _is_same(expected: Any, found: Any) -> bool:
 
 
 def _hint(expected: Any, found: Any) -> str:
-    """A number in YAML has lost how it was written."""
+    """Return a hint where a number in YAML equals the text that was found: YAML does not keep how the number was written."""
     if not isinstance(expected, int | float) or isinstance(expected, bool) or not isinstance(found, str):
         return ""
     try:
@@ -203,7 +206,7 @@ def _json_differences(here: KeyPath, expected: Any, found: Any, found_difference
 
 
 def body_as_expected(written: TestRecord, found: FoundRecord) -> dict[str, Any]:
-    """Return what a case's `body` should be: each of its keys in the form it has there."""
+    """Return the found calls for a case's `body`: its keys, each as form body text or as a list of messages, as the case has them."""
     if written.body is None:
         return {}
     return {

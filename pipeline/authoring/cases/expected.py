@@ -18,7 +18,7 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class ExpectedEvent(BaseModel):
-    """An event in the words of the source file. What is not named is not compared; null means that it is not there."""
+    """An event with the keys of the source file. A key that is left out is not compared. Null means that the event has no such field."""
 
     model_config = _STRICT
 
@@ -37,7 +37,7 @@ class ExpectedEvent(BaseModel):
 
 
 class ExpectedUser(BaseModel):
-    """A user's identities, likewise."""
+    """A user's identities. Keys that are left out and null mean the same as in `ExpectedEvent`."""
 
     model_config = _STRICT
 
@@ -46,7 +46,7 @@ class ExpectedUser(BaseModel):
 
 
 class ExpectedBody(BaseModel):
-    """The calls that would be made: each a list of the messages as they go over the wire, or the form body to the letter."""
+    """The calls that would be made. Each is a list of the messages as they are sent, or the exact text of the form body."""
 
     model_config = _STRICT
 

@@ -1,4 +1,4 @@
-"""Results as JUnit XML, the format that CI servers read: the schema of Apache Ant's reports, which that of Jenkins takes in too."""
+"""Results as JUnit XML, the format that CI servers read. It follows the schema of Apache Ant's reports; the schema of Jenkins accepts it too."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipeline.authoring.cases.load import CaseFile
 from pipeline.authoring.cases.report import failure_lines
 from pipeline.authoring.cases.run import CaseResult
 
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 (section 2.2) cannot hold, not even escaped."""
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 (section 2.2) does not allow, not even escaped."""
 
 
 def junit_xml(file: CaseFile, results: Sequence[CaseResult], unreached: Sequence[str], started: datetime) -> bytes:
-    """Write the report: one suite, named after the source. `unreached` are sentences, a failed case of their own where there are any."""
+    """Return the report: one suite, named after the source. `unreached` are sentences; if there are any, they are one more failed case."""
     seconds = sum(result.seconds for result in results)
     name = file.source.source
     failures = sum(result.failed for result in results) + bool(unreached)
@@ -37,7 +37,9 @@ def junit_xml(file: CaseFile, results: Sequence[CaseResult], unreached: Sequence
     )
     SubElement(suite, "properties")
     for result in results:
-        case = SubElement(suite, "testcase", name=_held(result.case.name), classname=name, time=f"{result.seconds:.3f}")
+        case = SubElement(
+            suite, "testcase", name=_xml_text(result.case.name), classname=name, time=f"{result.seconds:.3f}"
+        )
         if result.failed:
             title, *lines = [line.text for line in failure_lines(file, result)]
             _fail(case, title, lines)
@@ -55,10 +57,10 @@ def junit_xml(file: CaseFile, results: Sequence[CaseResult], unreached: Sequence
 
 
 def _fail(case: Element, message: str, lines: Sequence[str]) -> None:
-    failure = SubElement(case, "failure", message=_held(message), type="difference")
-    failure.text = _held("\n".join(lines))
+    failure = SubElement(case, "failure", message=_xml_text(message), type="difference")
+    failure.text = _xml_text("\n".join(lines))
 
 
-def _held(text: str) -> str:
-    r"""Write what XML cannot hold as Python would: `\x1b`."""
-    return _NO_XML.sub(lambda found: ascii(found[0])[1:-1], text)
+def _xml_text(text: str) -> str:
+    r"""Return a text in which characters that XML does not allow are Python escapes: `\x1b`."""
+    return _NOT_IN_XML.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -1,4 +1,4 @@
-"""Reading a file of test cases together with its source file: every fault of both at once, with file, line and key."""
+"""Loading a file of test cases together with its source file. All faults of both are raised at once, each with file, line and key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEST_FILE = FileKind("a file of test cases", "one mapping that begins with `case
 
 @dataclass(frozen=True, slots=True)
 class CaseStep:
-    """One record of a case: what is written of it, where, and the record it stands for."""
+    """One record of a case: its mapping in the file, the location of that mapping, and the Kafka record."""
 
     written: TestRecord
     location: KeyPath
@@ -36,7 +36,7 @@ class CaseStep:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case, ready to run: its steps in their order. `whole`: nothing may be there that is not named."""
+    """One case, ready to run: its steps in order. `whole`: a result that the case does not name is a difference."""
 
     name: str
     line: int
@@ -46,7 +46,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """The cases of one source file. `environment` holds its secrets, made up; `schemas` the texts of Avro schemas by their ID in the registry."""
+    """The cases of one source file. `environment` holds invented secrets. `schemas` maps the IDs of the registry to texts of Avro schemas."""
 
     path: Path
     text: str
@@ -58,15 +58,15 @@ class CaseFile:
 
 
 def cases_beside(source_file: Path) -> Path:
-    """Return where the cases of a source file are: `NAME.test.yaml` beside `NAME.yaml`."""
+    """Return the path of a source file's cases: `NAME.test.yaml` beside `NAME.yaml`."""
     return source_file.with_name(f"{source_file.stem}.test.yaml")
 
 
 def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFile:
-    """Read a source file and its cases; nothing is connected to. `text` stands for the content of `path` where it is given.
+    """Return the cases of a source file. Connect to nothing. If `text` is given, it replaces the content of `path`.
 
     Raises:
-        UsageError: its message has a line for every fault there is.
+        UsageError: the files have faults. The message has a line for each.
     """
     lines: list[str] = []
     try:
@@ -95,7 +95,7 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
 
 
 def _schemas(written: Mapping[int, str], folder: Path, found: list[Finding]) -> dict[int, str]:
-    """Read the schemas that stand for those of a registry."""
+    """Read the schema files that replace a registry."""
     texts = {}
     for number, name in written.items():
         try:
@@ -120,7 +120,7 @@ def _load_source(source_file: Path, content: Any, lines: list[str]) -> SourceFil
     try:
         environment = made_up_environment(read_yaml(source_file).content, given)
     except UnreadableYaml:
-        environment = {}  # said when it is loaded
+        environment = {}  # load_source reports the fault
     try:
         return load_source(source_file, environment)
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""A file of test cases as validated models. The tables of `docs/testing.md` are made from them."""
+"""A file of test cases as validated models. The tables of `docs/testing.md` describe their keys."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from schemas.refusal import ReasonCode
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 VALUES = ("text", "json", "base64", "hex", "file", "without_value")
-"""The keys of which each record has one: its value."""
+"""The keys for a record's value. Each record has exactly one of them."""
 
 EXPECTATIONS = ("events", "users", "filtered", "duplicate", "refused", "reason", "body")
-"""The keys that say what is expected of a record."""
+"""The keys for a record's expected result."""
 
 _SCHEMA_FILES: JsonDict = {
     "type": "object",
@@ -34,7 +34,7 @@ _SCHEMA_FILES: JsonDict = {
 
 
 def _keys_of_a_record(*values: str) -> JsonDict:
-    """Return, as JSON Schema, which keys go together in a record that has one of these keys for its value."""
+    """Return JSON Schema rules for a record that has one of the keys `values`: which keys may stand beside which."""
 
     def alone(result: str) -> JsonDict:
         return {"not": {"anyOf": [{"required": [name]} for name in EXPECTATIONS if name != result]}}
@@ -47,14 +47,12 @@ def _keys_of_a_record(*values: str) -> JsonDict:
 
 
 class TestRecord(BaseModel):
-    """One record, and what is expected of it."""
+    """One record and its expected result."""
 
     model_config = ConfigDict(**_STRICT, json_schema_extra=_keys_of_a_record(*VALUES))
-    __test__ = False  # no test of pytest's
+    __test__ = False  # pytest would collect the class by its name
 
-    json_value: Annotated[AnyJson, Field(alias="json", description="What stands below this key, written as JSON.")] = (
-        None
-    )
+    json_value: Annotated[AnyJson, Field(alias="json", description="The value of this key, written as JSON.")] = None
     text: Annotated[str | None, Field(description="This text.")] = None
     base64: Annotated[Base64, Field(description="These bytes in Base64.")] = None
     hex: Annotated[Hex, Field(description="These bytes in hexadecimal digits.")] = None
@@ -109,31 +107,29 @@ class TestRecord(BaseModel):
         BeforeValidator(ReasonCode.read, json_schema_input_type=ReasonCode),
         Field(
             description="The record goes to the dead letters for this [reason code](reason-codes.md). "
-            "It stands beside `events` where only some entries of the record are refused."
+            "It may stand beside `events` if only some entries of the record are refused."
         ),
     ] = None
     reason: Annotated[
         str | None,
-        Field(description="With `refused`: a part of the sentence that says why, such as the name of the rule."),
+        Field(description="With `refused`: a part of the reason, such as the name of the rule."),
     ] = None
     duplicate: Annotated[
         OnlyTrue,
-        Field(
-            description="`true`: everything that the record becomes was reported before, by an earlier record of the case."
-        ),
+        Field(description="`true`: all messages of the record were reported before, by an earlier record of the case."),
     ] = None
     body: Annotated[ExpectedBody | None, Field(description="The [call itself](testing.md#the-call-itself).")] = None
 
     @property
     def values(self) -> list[str]:
-        """Return which of `VALUES` are there."""
+        """The keys of `VALUES` that the record has."""
         return [
             _alias(name) for name in type(self).model_fields if name in self.model_fields_set and _alias(name) in VALUES
         ]
 
     @property
     def expectations(self) -> list[str]:
-        """Return which of `EXPECTATIONS` are there."""
+        """The keys of `EXPECTATIONS` that the record has."""
         return [name for name in EXPECTATIONS if name in self.model_fields_set and getattr(self, name) is not None]
 
     @model_validator(mode="after")
@@ -142,8 +138,8 @@ class TestRecord(BaseModel):
             raise ValueError("line without file; expected the file whose line it is")
         if self.reason is not None and self.refused is None:
             raise ValueError("reason without refused; expected the reason code too")
-        fate = [name for name in ("filtered", "duplicate", "refused") if name in self.expectations]
-        if len(fate) > 1 or (fate and fate[0] != "refused" and len(self.expectations) > 1):
+        outcomes = [name for name in ("filtered", "duplicate", "refused") if name in self.expectations]
+        if len(outcomes) > 1 or (outcomes and outcomes[0] != "refused" and len(self.expectations) > 1):
             raise ValueError(f"{' and '.join(self.expectations)}; expected one of them: a record ends in one way")
         self._has_its_values()
         return self
@@ -158,21 +154,21 @@ def _alias(name: str) -> str:
 
 
 class TestCase(TestRecord):
-    """One case: a record and what is expected of it, or several records one after the other."""
+    """One case: a record and its expected result, or several records in order."""
 
     model_config = ConfigDict(**_STRICT, json_schema_extra=_keys_of_a_record(*VALUES, "records"))
 
-    name: Annotated[str, Field(min_length=1, max_length=300, description="What the case shows. Each name stands once.")]
+    name: Annotated[str, Field(min_length=1, max_length=300, description="The name of the case, unique in the file.")]
     whole: Annotated[
         bool | None,
         Field(
-            description="Whether nothing else may be there: no further field, attribute or message.",
+            description="`true`: the results must have no other field, attribute or message.",
             json_schema_extra={"default_text": "`whole` of the file"},
         ),
     ] = None
     records: Annotated[
         list[TestRecord] | None,
-        Field(min_length=1, description="Several records, one after the other, each with what is expected of it."),
+        Field(min_length=1, description="Several records in order, each with its expected result."),
     ] = None
 
     def _has_its_values(self) -> None:
@@ -185,7 +181,7 @@ class TestCase(TestRecord):
 
 
 class TestCases(BaseModel):
-    """The whole file."""
+    """The content of a file of test cases."""
 
     model_config = _STRICT
     __test__ = False
@@ -198,7 +194,7 @@ class TestCases(BaseModel):
     )
     schemas: Annotated[dict[int, Annotated[str, Field(min_length=1)]], WithJsonSchema(_SCHEMA_FILES)] = Field(
         default_factory=dict,
-        description="Avro schemas by their ID in the registry, which is not asked: `{7: clicks.avsc}`. The files are relative to this one.",
+        description="Avro schemas by their ID, in place of the registry: `{7: clicks.avsc}`. Paths are relative to the folder of the cases.",
     )
     whole: Annotated[bool, Field(description="The default of `whole` for all cases.")] = False
     cases: Annotated[list[TestCase], Field(min_length=1, description="The cases.")]

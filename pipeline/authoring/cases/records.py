@@ -22,7 +22,7 @@ MOST_FILE_BYTES = 64 << 20
 
 
 class NoRecord(Exception):
-    """The input cannot be made a record: `key` is the key that is wrong."""
+    """No record can be made from the input. `key` is the key that is wrong."""
 
     def __init__(self, key: str, found: str, expected: str) -> None:
         self.key, self.found, self.expected = key, found, expected
@@ -30,7 +30,7 @@ class NoRecord(Exception):
 
 
 def raw_record(written: TestRecord, place: int, source: SourceFile, folder: Path) -> RawRecord:
-    """Make the record. `place` is which of its case it is, from 0, and its offset where none is written; `folder` is what a file is relative to.
+    """Return the record. `place` is its number within the case, from 0, and its default offset. Paths of files are relative to `folder`.
 
     Raises:
         NoRecord: a file cannot be read, or a text cannot be written in the source file's character set.
@@ -47,7 +47,7 @@ def raw_record(written: TestRecord, place: int, source: SourceFile, folder: Path
 
 
 def written_unix_ms(written: Any, time_zone: str) -> int:
-    """Return Unix ms; a time without a zone is in `time_zone`."""
+    """Return Unix ms. A time without a zone is in `time_zone`."""
     if not isinstance(written, str):
         return int(written)
     moment = datetime.fromisoformat(written)
@@ -73,7 +73,7 @@ def _value(written: TestRecord, step: DecodeStep, folder: Path) -> bytes | None:
 
 
 def _packed(key: str, text: str, step: DecodeStep) -> bytes:
-    """Write a text the way the source's records are: in its character set, and compressed where they always are."""
+    """Return a text as the source's records hold it: in their character set, and compressed if `decode` says so."""
     try:
         value = text.encode(step.charset)
     except UnicodeEncodeError as error:

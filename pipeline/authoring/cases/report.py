@@ -1,4 +1,4 @@
-"""A failed case as lines for a person: what was expected, what was found, and where it is written."""
+"""A failed case as lines for a person: the expected value, the found value, and the line of the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.yaml_text.yaml_writer import flow_text
 
 
 class Tone(StrEnum):
-    """What a line is, so that a terminal may colour it."""
+    """The kind of a line, by which a terminal may colour it."""
 
     TITLE = "title"
     PLACE = "place"
@@ -26,14 +26,14 @@ class Tone(StrEnum):
 
 
 class ReportLine(NamedTuple):
-    """One line, without an end."""
+    """One line, without a line end."""
 
     tone: Tone
     text: str
 
 
 def failure_lines(file: CaseFile, result: CaseResult) -> Iterator[ReportLine]:
-    """Return the lines of a failed case: its name, file and line, and each difference."""
+    """Yield the lines of a failed case: its name, file and line, then each difference."""
     yield ReportLine(Tone.TITLE, escaped(f"FAILED {result.case.name} ({file.path}:{result.case.line})"))
     for number, step in enumerate(result.steps):
         for each in step.differences:
@@ -46,13 +46,13 @@ def failure_lines(file: CaseFile, result: CaseResult) -> Iterator[ReportLine]:
 
 
 def written_place(file: CaseFile, step: StepResult, difference: Difference) -> str:
-    """Name the key, and the line where it is written."""
+    """Return the key of a difference and its line in the file."""
     line = file.written.line_of((*step.step.location, *difference.location))
     return escaped(f"{dotted(difference.location) or 'outcome'} (line {line})")
 
 
 def value_lines(difference: Difference, value: Any) -> list[str]:
-    """Write a value: a message a line."""
+    """Return a value as lines. A list of messages has one line a message."""
     if value is ABSENT or difference.location == ():
         return [escaped(str(value) if value is not ABSENT else "nothing")]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Running the cases of a source file, and which of its rules they reach."""
+"""Running the cases of a source file, and finding the rules that no case reaches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.runtime.converter import build_converter
 
 
 class StepResult(NamedTuple):
-    """What became of one record of a case, and what of it was not expected."""
+    """The result of one record of a case, and its differences from the expected result."""
 
     step: CaseStep
     found: FoundRecord
@@ -25,7 +25,7 @@ class StepResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What became of one case."""
+    """The result of one case."""
 
     case: Case
     steps: Sequence[StepResult]
@@ -33,15 +33,15 @@ class CaseResult:
 
     @property
     def failed(self) -> bool:
-        """Whether anything was not as expected."""
+        """Whether any result differs from the expected one."""
         return any(step.differences for step in self.steps)
 
 
 def run_cases(file: CaseFile, cases: Sequence[Case], clock: Callable[[], float]) -> list[CaseResult]:
-    """Run cases, each by itself: none knows what another has reported. `clock` gives seconds.
+    """Return the results of cases. Each case has a dedup store of its own. `clock` gives seconds.
 
     Raises:
-        UsageError: a plug-in's or a decoder's part cannot be read.
+        UsageError: a plug-in or a file of a decoder cannot be read.
     """
     converter = build_converter(file.source, file.environment, file.schemas)
     return [_run(converter, file.source, each, clock) for each in cases]
@@ -53,13 +53,13 @@ def _run(converter: Converter, source: SourceFile, case: Case, clock: Callable[[
     results = []
     for step in case.steps:
         found = convert_record(converter, step.record, store, 0)
-        unlike = differences(step.written, found, source.time_zone, whole=case.whole)
-        results.append(StepResult(step, found, unlike))
+        unexpected = differences(step.written, found, source.time_zone, whole=case.whole)
+        results.append(StepResult(step, found, unexpected))
     return CaseResult(case, results, clock() - begun)
 
 
 def unreached_rules(source: SourceFile, results: Sequence[CaseResult]) -> list[tuple[str, int]]:
-    """Return the rules that no case reaches, each as its section and its place there, in the order of the file."""
+    """Return the rules that no case reaches, in the order of the file: for each its section and its index in that section."""
     reached = {name.partition(" ")[0] for result in results for step in result.steps for name in step.found.reached}
     rules = [("events", place) for place in range(len(source.events))]
     rules += [("users", place) for place in range(len(source.users))]

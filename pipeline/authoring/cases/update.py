@@ -1,4 +1,4 @@
-"""Writing down what was found as what is expected, in the file of the cases and nowhere else in it."""
+"""Writing found results as the expected ones into the text of a file of cases. Nothing else of the text changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SINGLE = str | int | float | bool
 
 
 def updated_text(file: CaseFile, results: Sequence[CaseResult]) -> str:
-    """Return the text of the file with the expectations of all failed cases as they were found. Comments, order and all else stay.
+    """Return the file's text with the found results as the expectations of the failed cases. Comments, order and all else stay.
 
     Raises:
         UsageError: an expectation is written with an anchor or an alias, so that changing it would change another.
@@ -31,13 +31,13 @@ def updated_text(file: CaseFile, results: Sequence[CaseResult]) -> str:
                 except NotEditable:
                     raise UsageError(
                         f"{file.path}:{result.case.line}: {result.case.name}: found an expectation written with an anchor or an alias; "
-                        "expected it written out, or mended by hand"
+                        "expected it written out, or corrected by hand"
                     ) from None
     return editor.text
 
 
 def _update(editor: YamlEditor, step: StepResult, time_zone: str) -> None:
-    """Where single values differ only they are changed; otherwise the expectation is written anew."""
+    """If only single values differ, replace these values; otherwise write the expectation anew."""
     here = step.step.location
     if all(_is_single(each) for each in step.differences):
         for each in step.differences:
@@ -58,7 +58,7 @@ def _update(editor: YamlEditor, step: StepResult, time_zone: str) -> None:
 
 
 def _is_single(difference: Difference) -> bool:
-    """Whether one value that is written there is another now."""
+    """Whether the difference is one scalar value of the file."""
     return (
         len(difference.location) > 0
         and isinstance(difference.expected, _SINGLE)

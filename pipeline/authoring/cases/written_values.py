@@ -1,4 +1,4 @@
-"""The types of what a person writes in test cases: values, times, bytes. Each carries its JSON Schema."""
+"""The types of the values that a person writes in test cases: scalars, times, bytes. Each has its JSON Schema."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ def _scalar(value: Any) -> Any:
 
 
 def bytes_of_base64(text: str) -> bytes:
-    """Read Base64, white space between left out. Raises ValueError."""
+    """Return the bytes of a Base64 text. White space is ignored.
+
+    Raises:
+        ValueError: the text is not Base64.
+    """
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError:
@@ -57,7 +61,11 @@ def bytes_of_base64(text: str) -> bytes:
 
 
 def bytes_of_hex(text: str) -> bytes:
-    """Read hexadecimal digits. Raises ValueError."""
+    """Return the bytes of a text of hexadecimal digits. White space between bytes is ignored.
+
+    Raises:
+        ValueError: the text is not hexadecimal.
+    """
     try:
         return bytes.fromhex(text)
     except ValueError:
@@ -78,7 +86,7 @@ def _readable(form: str) -> Callable[[str | None], str | None]:
 
 
 def _text_or_bytes(value: Any) -> bytes | None:
-    """Read what a key or a header is: a text, or its bytes as `{base64: ...}` or `{hex: ...}`."""
+    """Return the bytes of a key or a header: a text, or bytes as `{base64: ...}` or `{hex: ...}`."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -113,7 +121,7 @@ Hex = Annotated[str | None, AfterValidator(_readable("hex")), WithJsonSchema(_HE
 AnyJson = Annotated[Any, WithJsonSchema({"type": ["object", "array", "string", "number", "boolean", "null"]})]
 
 OnlyTrue = Annotated[Literal[True] | None, WithJsonSchema({"const": True})]
-"""A key that is there, as `true`, or is left out."""
+"""A key that is `true` or left out."""
 
 Scalar = Annotated[Any, BeforeValidator(_scalar), WithJsonSchema(_SCALAR)]
 Time = Annotated[Any, BeforeValidator(_time), WithJsonSchema({"anyOf": [*_TIME]})]

@@ -1,4 +1,4 @@
-"""Records for a trial out of a file: its lines, or those of standard input, or the whole file as one."""
+"""Records of a file for a dry run: one for each line, or the whole file as one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pipeline.errors import UsageError
 from schemas.log import RawRecord, Record
 
 MOST_WHOLE_BYTES = 64 << 20
-"""Of a file that is one record no more is read."""
+"""The most bytes that are read of a file that is one record."""
 
 
 class Sampled(NamedTuple):
-    """One record, and where a person finds it: `sample.log:12`, or `topic:partition:offset`."""
+    """One record, and the place where a person finds it: `sample.log:12`, or `topic:partition:offset`."""
 
     record: Record
     place: str
 
 
 def file_records(source: SourceFile, path: Path, most: int) -> Iterator[Sampled]:
-    """Return the first lines of a file that are not blank, each as a record of the source's first topic, written when the file was.
+    """Yield the first lines of a file that are not blank, each as a record of the source's first topic. Its timestamp is that of the file.
 
     Raises:
         UsageError: the file cannot be read.
@@ -36,7 +36,11 @@ def file_records(source: SourceFile, path: Path, most: int) -> Iterator[Sampled]
 
 
 def whole_record(source: SourceFile, path: Path) -> Iterator[Sampled]:
-    """Return a file as one record. Raises as `file_records` does."""
+    """Yield a file as one record; nothing if the file is blank.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     with _open(path) as stream:
         value, time_ms = stream.read(MOST_WHOLE_BYTES), written_ms(stream)
     if value.strip():
@@ -44,18 +48,21 @@ def whole_record(source: SourceFile, path: Path) -> Iterator[Sampled]:
 
 
 def written_ms(stream: BinaryIO) -> int:
-    """Return when a file was written last: the best that is known of when its lines were."""
+    """Return the time of a file's last change, in Unix ms. The times of its lines are not known."""
     return os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
 
 
 def record_of(source: SourceFile, value: bytes, offset: int, time_ms: int) -> Record:
-    """Return a value as a record of the source's first topic."""
+    """Return a record of the source's first topic with this value. `time_ms` is Unix ms."""
     topic = (source.kafka.topics or (f"{source.source}-log",))[0]
     return RawRecord(topic, 0, offset, time_ms, None, value)
 
 
 def lines_of(stream: BinaryIO, most: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not blank, each with its number, from 1, without its end; of one longer than `most` bytes only so much that it is longer."""
+    """Yield the lines that are not blank, without line end, each with its number, from 1.
+
+    A line of more than `most` bytes is cut, but stays longer than `most`.
+    """
     number = 0
     while line := _line(stream, most + 2):
         number += 1
@@ -65,7 +72,7 @@ def lines_of(stream: BinaryIO, most: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _line(stream: BinaryIO, most: int) -> bytes:
-    """Read one line, and return so many bytes of it; the rest is not held."""
+    """Read one line. Return at most `most` bytes of it; the rest is not kept in memory."""
     line = begun = stream.readline(most)
     while len(line) == most and not line.endswith(b"\n"):
         line = stream.readline(most)

@@ -1,4 +1,4 @@
-"""What would become of a sample's records, counted, with one example of each fate."""
+"""The outcomes of a sample's records, counted, with one example of each."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ from transforms.base import Kind
 MOST_SHOWN_CHARACTERS = 145
 
 _CONTENT = ("customerId", "eventTime", "eventSourceCode", "extendAttributes", "customerIdList")
-
-
 _DIGEST_BYTES = 8
 
 
 @dataclass(slots=True)
 class Example:
-    """One record of many: where it is, why it ended so, and what it holds, masked and cut."""
+    """One record of a group: its place, the reason of its outcome, and its content, masked and cut."""
 
     place: str
     reason: str
@@ -39,15 +37,15 @@ class Example:
 
 @dataclass(slots=True)
 class OutcomeGroup:
-    """Records that ended the same way."""
+    """The records with one outcome and one reason."""
 
     example: Example
     count: int = 0
 
 
 @dataclass(slots=True)
-class Reports:
-    """Messages of one event code, or all of users."""
+class MessageCounts:
+    """The messages of one event code, or all user messages."""
 
     reported: int = 0
     duplicate: int = 0
@@ -55,7 +53,7 @@ class Reports:
 
 @dataclass(slots=True)
 class Clash:
-    """Events with the ID of an earlier one that are another event all the same. `places` are of the first two; `differing` says in which fields."""
+    """Different events with the same ID. `places` are those of the first two; `differing` names the fields that differ."""
 
     places: tuple[str, str]
     differing: str
@@ -64,86 +62,86 @@ class Clash:
 
 @dataclass(slots=True)
 class SampleTally:
-    """The counts. `fates` is by fate and, of the filtered and the refused, by reason."""
+    """The counts of a sample. The keys of `outcomes` are the outcome, and the reason of filtered and refused records."""
 
     records: int = 0
-    fates: dict[tuple[RecordOutcome, str], OutcomeGroup] = field(default_factory=dict)
-    events: dict[str, Reports] = field(default_factory=dict)
-    users: Reports = field(default_factory=Reports)
+    outcomes: dict[tuple[RecordOutcome, str], OutcomeGroup] = field(default_factory=dict)
+    events: dict[str, MessageCounts] = field(default_factory=dict)
+    users: MessageCounts = field(default_factory=MessageCounts)
     messages: int = 0
     clashes: dict[str, Clash] = field(default_factory=dict)
 
-    def count(self, fate: RecordOutcome) -> int:
-        """Return how many records ended so."""
-        return sum(group.count for (each, _), group in self.fates.items() if each is fate)
+    def count(self, outcome: RecordOutcome) -> int:
+        """Return the number of records with this outcome."""
+        return sum(group.count for (each, _), group in self.outcomes.items() if each is outcome)
 
 
-class Counter:
-    """Takes records one after the other. Remembers what was reported as the job would, but in memory only."""
+class SampleCounter:
+    """Counts records in order. It finds duplicates as the job does, but remembers messages in memory only."""
 
     def __init__(self, dedup: DedupSettings, charset: str) -> None:
-        """`charset` is that of the records, for those that can only be shown as they are."""
+        """`charset` is the character set of the records. It is used to show a record that cannot be decoded."""
         self.tally = SampleTally()
         self._charset = charset
         self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
         self._events: dict[bytes, tuple[str, bytes]] = {}
 
-    def take(self, sampled: Sampled, traced: Trace, rules: Sequence[str]) -> None:
-        """Count a record. `rules` names the rules that made its messages, in their order."""
+    def add(self, sampled: Sampled, traced: Trace, rules: Sequence[str]) -> None:
+        """Count a record. `rules` are the rules that made its messages, in the order of the messages."""
         self.tally.records += 1
         messages, refusal, filtered, _ = traced.converted
         self.tally.messages += len(messages)
         names = rules if len(rules) == len(messages) else [""] * len(messages)
         reported = [self._report(message, name, sampled.place) for message, name in zip(messages, names, strict=True)]
         if filtered is not None:
-            fate, reason, code = RecordOutcome.FILTERED, filtered.why, filtered.why
+            outcome, reason, code = RecordOutcome.FILTERED, filtered.why, filtered.why
         elif refusal is not None:
-            fate, reason, code = (
+            outcome, reason, code = (
                 RecordOutcome.DEAD_LETTERED,
                 f"{refusal.reason} (at {refusal.stage})",
                 str(refusal.code),
             )
         else:
-            fate, reason, code = (RecordOutcome.REPORTED if any(reported) else RecordOutcome.DUPLICATE), "", ""
-        group = self.tally.fates.get((fate, code))
+            outcome, reason, code = (RecordOutcome.REPORTED if any(reported) else RecordOutcome.DUPLICATE), "", ""
+        group = self.tally.outcomes.get((outcome, code))
         if group is None:
             shown = self._shown(traced)
-            group = self.tally.fates[fate, code] = OutcomeGroup(Example(sampled.place, reason, shown))
+            group = self.tally.outcomes[outcome, code] = OutcomeGroup(Example(sampled.place, reason, shown))
         group.count += 1
 
-    def _report(self, parcel: PendingMessage, rule: str, place: str) -> bool:
-        """Count a message; return whether it would be reported."""
-        granted = self._reported.claim([parcel.claim], 0)[0] is ClaimResult.GRANTED
+    def _report(self, message: PendingMessage, rule: str, place: str) -> bool:
+        """Count a message. Return whether it would be reported."""
+        granted = self._reported.claim([message.claim], 0)[0] is ClaimResult.GRANTED
         if granted:
-            self._reported.confirm([parcel.claim], 0)
+            self._reported.confirm([message.claim], 0)
         counts = self.tally.users
-        if parcel.kind is Kind.EVENT:
-            wire = orjson.loads(parcel.body)
-            counts = self.tally.events.setdefault(wire["eventCode"], Reports())
-            self._compare(parcel, wire, rule, place)
+        if message.kind is Kind.EVENT:
+            wire = orjson.loads(message.body)
+            counts = self.tally.events.setdefault(wire["eventCode"], MessageCounts())
+            self._compare(message, wire, rule, place)
         counts.reported += granted
         counts.duplicate += not granted
         return granted
 
-    def _compare(self, parcel: PendingMessage, wire: dict[str, Any], rule: str, place: str) -> None:
+    def _compare(self, message: PendingMessage, wire: dict[str, Any], rule: str, place: str) -> None:
         content = b"".join(
             blake2b(orjson.dumps(wire.get(name), option=orjson.OPT_SORT_KEYS), digest_size=_DIGEST_BYTES).digest()
             for name in _CONTENT
         )
-        before, first = self._events.setdefault(parcel.claim.key, (place, content))
+        earlier, first = self._events.setdefault(message.claim.key, (place, content))
         if first != content:
             differing = [
                 name
-                for place_in, name in zip(range(0, len(content), _DIGEST_BYTES), _CONTENT, strict=True)
-                if first[place_in : place_in + _DIGEST_BYTES] != content[place_in : place_in + _DIGEST_BYTES]
+                for start, name in zip(range(0, len(content), _DIGEST_BYTES), _CONTENT, strict=True)
+                if first[start : start + _DIGEST_BYTES] != content[start : start + _DIGEST_BYTES]
             ]
             clash = self.tally.clashes.setdefault(
-                rule or wire["eventCode"], Clash((before, place), " and ".join(differing))
+                rule or wire["eventCode"], Clash((earlier, place), " and ".join(differing))
             )
             clash.count += 1
 
     def _shown(self, traced: Trace) -> str:
-        """Show what a record holds: its message where it makes one, else its fields, else what can be shown of its bytes."""
+        """Return a record's content, masked: its first message, else its fields, else its bytes as text."""
         show = Masking(traced.identifiers())
         if messages := traced.converted.messages:
             return show.short(json.loads(messages[0].body), MOST_SHOWN_CHARACTERS)
@@ -154,5 +152,5 @@ class Counter:
 
 
 def is_missing(refusal: Refusal) -> bool:
-    """Whether a required field had no value."""
+    """Whether the refusal says that a required field has no value."""
     return refusal.code in {ReasonCode.FIELD_MISSING, ReasonCode.OUT_BIZ_ID_MISSING}

@@ -1,4 +1,4 @@
-"""Records for a trial out of a topic: the latest."""
+"""The latest records of a topic, for a dry run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pipeline.kafka_io.admin import KafkaAdmin
 
 
 def topic_records(source: SourceFile, topic: str, most: int, environment: Mapping[str, str]) -> Iterator[Sampled]:
-    """Return the latest records of a topic, about equally many of each partition. No group is joined, no offset moved.
+    """Yield the latest records of a topic, about equally many of each partition. Join no consumer group, commit no offset.
 
     Raises:
-        SourceUnavailable: no broker answers, or the topic is not there.
+        SourceUnavailable: no broker answers, or the topic does not exist.
     """
     kafka = source.kafka.model_copy(update={"topics": (topic,), "topic_pattern": None})
-    with KafkaAdmin(kafka, environment) as topics:
-        for record in topics.latest_records(most):
+    with KafkaAdmin(kafka, environment) as admin:
+        for record in admin.latest_records(most):
             yield Sampled(record, f"{record.topic}:{record.partition}:{record.offset}")

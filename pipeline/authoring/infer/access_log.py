@@ -1,4 +1,4 @@
-"""Access logs whose format is nginx's combined one with more behind it, as the `main` of nginx.conf and most sites' own are."""
+"""Access logs in nginx's `combined` format with more variables after it, such as the `main` format of nginx.conf."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIMES = ("request_time", "upstream_response_time")
 
 
 def access_step(texts: Sequence[str]) -> dict[str, Any] | None:
-    """Write the format of the first line that begins as combined; None where none does, or nothing stands behind it."""
+    """Return the step for the first line that begins as `combined` and has more after it; None if there is no such line."""
     for text in texts:
         found = _COMBINED_LINE.fullmatch(text.rstrip("\r\n"))
         if found is not None and found["further"]:
@@ -33,7 +33,10 @@ def access_step(texts: Sequence[str]) -> dict[str, Any] | None:
 
 
 def _variables(further: str) -> str:
-    """Name what stands behind: an address that of a proxy's client, the first seconds nginx's own; else `further_1` and so on."""
+    """Return the variables for the rest of the line.
+
+    A quoted address is `http_x_forwarded_for`, the first numbers of seconds are nginx's times, and other values are `further_1` and so on.
+    """
     written, position, count = "", 0, 0
     names = set(re.findall(r"\$(\w+)", COMBINED))
     while (token := _TOKEN.match(further, position)) is not None:
@@ -51,9 +54,9 @@ def _variables(further: str) -> str:
 
 
 def _name(label: str | None, value: str, quote: str, taken: set[str]) -> str:
-    free = [each for each in _TIMES if each not in taken]
+    free_names = [each for each in _TIMES if each not in taken]
     if label is not None:
         return label.lower() if label.lower() not in taken else ""
     if quote == '"' and "http_x_forwarded_for" not in taken and _ADDRESS.fullmatch(value):
         return "http_x_forwarded_for"
-    return free[0] if free and _SECONDS.fullmatch(value) else ""
+    return free_names[0] if free_names and _SECONDS.fullmatch(value) else ""

@@ -1,4 +1,4 @@
-"""Which fields of a sample may be attributes: of an entry, and of each element of a list in it."""
+"""The fields of a sample that may be attributes: of an entry, and of each element of a list in an entry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pipeline.authoring.infer.field_names import OF_THE_MACHINE, TIME, is_personal
+from pipeline.authoring.infer.field_names import MACHINE_FIELD, TIME, is_personal
 from pipeline.authoring.infer.profile import FieldProfile
 from pipeline.decode.connect.debezium import ENVELOPE
 
@@ -15,19 +15,19 @@ MOST = 0.5
 MOST_ATTRIBUTES = 20
 MOST_ATTRIBUTE_CHARACTERS = 300
 
-OF_A_LIST = re.compile(r"\[\d")
-"""In the path of what is within a list."""
+IN_A_LIST = re.compile(r"\[\d")
+"""Matches the path of a field within a list."""
 
 
 class Elements(NamedTuple):
-    """A list of objects, such as an order's items, and what of each element may be an attribute."""
+    """A list of objects, such as an order's items, and the fields of an element that may be attributes, by name."""
 
     path: str
     attributes: Mapping[str, str]
 
 
 def attributes_of(fields: Sequence[FieldProfile], entries: int, taken: Collection[str]) -> dict[str, str]:
-    """Take scalar fields that are often there, short, and no identifier of a person."""
+    """Return names and paths of the scalar fields that most entries have, that are short, and that are no identifier of a person."""
     found: dict[str, str] = {}
     for each in fields:
         fits = (
@@ -38,7 +38,7 @@ def attributes_of(fields: Sequence[FieldProfile], entries: int, taken: Collectio
             and (not is_personal(each) or each.kind == "true/false")
             and not each.path.startswith(f"$.{ENVELOPE}.")
             and not TIME.search(each.name)
-            and not OF_THE_MACHINE.search(each.name)
+            and not MACHINE_FIELD.search(each.name)
         )
         name = re.sub(r"\W+", "_", each.path.removeprefix("$").strip(".")).strip("_")
         short = re.sub(r"\W+", "_", each.name).strip("_")
@@ -48,10 +48,10 @@ def attributes_of(fields: Sequence[FieldProfile], entries: int, taken: Collectio
 
 
 def lists_with_elements(fields: Sequence[FieldProfile], entries: int) -> list[Elements]:
-    """Find the lists of objects, each with what the mapping calls `$item`."""
+    """Return the lists of objects. The paths of their attributes begin with `$item`."""
     found = []
     for each in fields:
-        if each.kind != "list" or each.presence(entries) < MOST or OF_A_LIST.search(each.path):
+        if each.kind != "list" or each.presence(entries) < MOST or IN_A_LIST.search(each.path):
             continue
         begin = f"{each.path}[0]"
         inner = [
@@ -59,7 +59,7 @@ def lists_with_elements(fields: Sequence[FieldProfile], entries: int) -> list[El
             for one in fields
             if one.path.startswith((f"{begin}.", f"{begin}["))
         ]
-        scalars = [one for one in inner if not OF_A_LIST.search(one.path)]
+        scalars = [one for one in inner if not IN_A_LIST.search(one.path)]
         if attributes := attributes_of(scalars, each.count, ()):
             found.append(Elements(each.path, attributes))
     return found

@@ -1,4 +1,4 @@
-"""Whether a sample is Avro: what stands around the data tells, and where the writer's schema is to be had."""
+"""Recognises Avro by the bytes before the data. They also tell where the writer's schema is."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from pipeline.decode.avro.decoder import CONFLUENT_HEADER_BYTES
 
 CONTAINER_MARK = b"Obj\x01"
-"""How an object container file begins (Avro specification, "Object Container Files")."""
+"""The first bytes of an object container file (Avro specification, "Object Container Files")."""
 
 NEARLY_ALL = 0.9
 
 MOST_ID = 1 << 24
-"""Registries count their schemas from 1, Confluent's cloud from 100,001. A zero byte before a larger number is something else, such as UTF-16."""
+"""Registries count their schemas from 1, Confluent's cloud from 100,001. A zero byte before a larger number is another format, such as UTF-16."""
 
 
 def is_container(values: Sequence[bytes]) -> bool:
-    """Whether nearly all records are object container files, which bring their schema along."""
+    """Whether nearly all records are object container files, which contain their schema."""
     return _nearly_all([value.startswith(CONTAINER_MARK) for value in values])
 
 
 def is_confluent(values: Sequence[bytes]) -> bool:
-    """Whether nearly all records begin with a zero byte and a schema ID in four, the highest first (Confluent, "Wire format")."""
+    """Whether nearly all records begin with a zero byte and a schema ID in four bytes, big-endian (Confluent, "Wire format")."""
     return _nearly_all(
         [
             len(value) > CONFLUENT_HEADER_BYTES
@@ -34,7 +34,7 @@ def is_confluent(values: Sequence[bytes]) -> bool:
 
 
 def avro_step(values: Sequence[bytes], registry: Any) -> Mapping[str, Any] | None:
-    """Return the step that decodes a sample of Avro; None where it is none, or its schemas are in a registry that is not known."""
+    """Return the step that decodes a sample of Avro; None if it is not Avro, or if its schemas are in an unknown registry."""
     if is_container(values):
         return {"format": "avro", "encoding": "container"}
     return {"format": "avro", "registry": registry} if registry and is_confluent(values) else None

@@ -1,4 +1,4 @@
-"""Whether lines of text are rows of columns: by which delimiter, and what the columns are called."""
+"""Recognises rows of columns: finds the delimiter and the names of the columns."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from collections.abc import Sequence
 from typing import Any
 
 ENOUGH = 0.8
-"""Share of the rows that must have the same number of columns."""
+"""The share of the rows that must have the same number of columns."""
 
 _DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
 _NULL_TEXTS = ("\\N", "NULL", "null")
 _LEAST_COLUMNS = 2
 _BYTE_ORDER_MARK = "\ufeff"
 _NAME = re.compile(r"\s*[^\W\d][\w ./()\uff08\uff09#%\-]{0,60}\s*")
-"""A word or several, in any script: `order_no`, `金额(元)`."""
+"""One or more words in any script: `order_no`, `金额(元)`."""
 
 
 def delimited_step(texts: Sequence[str]) -> dict[str, Any] | None:
-    """Find the delimiter by which most rows have the same number of columns, and their names in the first row where it has none but names."""
+    """Return the step for the delimiter with which most rows have the same number of columns; None if there is none.
+
+    The columns are named after the first row if that row is a header.
+    """
     for delimiter, name in _DELIMITERS.items():
         rows = [row for text in texts if (row := _row(text.removeprefix(_BYTE_ORDER_MARK), delimiter))]
         if not rows:
@@ -39,12 +42,12 @@ def delimited_step(texts: Sequence[str]) -> dict[str, Any] | None:
 
 
 def column_name(number: int) -> str:
-    """Return the name of a column, from 1, that has none."""
+    """Return a name for a column without one. Numbers begin at 1."""
     return f"column_{number}"
 
 
 def _null_text(rows: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Find what databases write where there is no value."""
+    """Return the key `null_text` if the rows have a text that databases write for null."""
     written = {each for row in rows for each in row}
     return next(({"null_text": each} for each in _NULL_TEXTS if each in written), {})
 
@@ -58,7 +61,7 @@ def _row(text: str, delimiter: str) -> list[str]:
 
 
 def _is_header(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
-    """Whether a row is nothing but names: each once, none a value that the rows below have in its column."""
+    """Whether a row is a header: it has only names, each once, and no row below repeats a name in its column."""
     if len(set(row)) < len(row) or not all(map(_NAME.fullmatch, row)):
         return False
     return not any(name in {other[place] for other in others} for place, name in enumerate(row))

@@ -1,4 +1,4 @@
-"""Pairs of key and value within sentences: `order paid, orderNo=P1, userId=u7`, as applications log them."""
+"""Finds pairs of key and value within sentences of a log: `order paid, orderNo=P1, userId=u7`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 INTO = "pairs"
-"""The field that holds what is found."""
+"""The field that holds the pairs."""
 
 MOST_SENTENCES = 4
 SOME = 0.05
-"""Share of the texts that must have the same keys in the same order, for these to be looked for."""
+"""The share of the texts that must have the same keys in the same order. A rarer sentence gets no step."""
 
 _LEAST_PAIRS = 2
 _VALUE = r"[^\s,;|&]+"
@@ -20,7 +20,7 @@ _PAIR = re.compile(r"(?<!\w)([A-Za-z_]\w{0,40})=(?=[^\s,;|&])")
 
 
 def steps_within(texts: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
-    """Yield a step for each sentence that comes often, the ones with fewer keys first: where several match, the last one counts."""
+    """Yield a step for each frequent sentence, fewer keys first: if several match, the last one counts."""
     sentences = Counter(keys for text in texts if len(keys := tuple(_PAIR.findall(text))) >= _LEAST_PAIRS)
     often = [
         keys

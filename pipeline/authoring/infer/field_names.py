@@ -1,4 +1,4 @@
-"""What the name of a field tells: a time, the kind of an event, the customer, an identity, a business ID; in English and in Chinese."""
+"""Recognises the role of a field by its name, in English and Chinese: time, kind of event, customer, identity, business ID."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ KIND = re.compile(
     r"^(?:event|type|action|act|op|operation|event_?type|event_?name|event_?code|msg_?type|kind|behaviou?r|cmd|(?:事件|业务|操作|行为|消息)?(?:类型|名称|动作|事件|操作|行为))$"
 )
 KIND_OF_SYSLOG = "$.msg_id"
-"""RFC 5424, section 6.2.7: "the type of message". Elsewhere a field of that name tells every message apart."""
+"""RFC 5424, section 6.2.7: "the type of message". In other formats a field of that name is unique for each message."""
 PAGE = re.compile(r"^(?:path|uri|url|page|screen)$")
-OF_THE_MACHINE = re.compile(
+MACHINE_FIELD = re.compile(
     r"addr|^ip$|_ip$|agent|referr?er|^request$|protocol|^host|hostname|^pid$|proc_?id|thread|bytes|^method$|^status$|priority|facility|severity|version$|forwarded"
 )
 CUSTOMER = (
@@ -55,7 +55,7 @@ IDENTITIES: Mapping[IdMapping, tuple[re.Pattern[str], bool]] = MappingProxyType(
         IdMapping.WEIBO_ID_ORG: (re.compile(r"weibo"), False),
     }
 )
-"""By what name a field is taken for an identity, and whether its values alone, where all of them can be one, are enough."""
+"""For each type of identity: the pattern of field names, and whether valid values are enough without a matching name."""
 
 _PRIVATE = re.compile(
     r"id_?card|identity_?(?:card|no)|passport|bank_?(?:card|account)|real_?name|full_?name|user_?name|nick|birth|addr(?:ess)?$|forwarded|(?:^|_)ip$"
@@ -64,12 +64,12 @@ _PRIVATE = re.compile(
 
 
 def names_a_customer(field: FieldProfile) -> bool:
-    """Whether a field is named like a customer's ID."""
+    """Whether a field has the name of a customer's ID."""
     return any(pattern.search(field.name) for pattern in CUSTOMER)
 
 
 def is_personal(field: FieldProfile) -> bool:
-    """Whether a field says who a person is: by its name, or half of its values could be mobile numbers or e-mail addresses."""
+    """Whether a field identifies a person: by its name, or because more than half of its values are valid mobile numbers or e-mail addresses."""
     if names_a_customer(field) or _PRIVATE.search(field.name):
         return True
     if any(pattern.search(field.name) for pattern, _ in IDENTITIES.values()):

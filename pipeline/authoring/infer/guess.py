@@ -1,4 +1,4 @@
-"""What a sample becomes when it is read by certain steps, and how much of it they read."""
+"""Decodes a sample with given steps, and measures the share that they read."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from schemas.refusal import Refusal
 from transforms.base import Skipped
 
 ENOUGH = 0.8
-"""Share of the sample that a format must read."""
+"""The share of the sample that a format must read."""
 
-NOWHERE = DecodeContext()
-"""Where a sample is from that no file is read for and no registry is asked about."""
+NO_CONTEXT = DecodeContext()
+"""The context of a sample that needs no file and no registry."""
 
 _LIMITS = DecodeLimits()
 _CONTINUING = re.compile(
     rb"\s|Caused by: |[A-Za-z_][\w$]*(?:\.[\w$]+)+(?:Exception|Error|Throwable)\b|Traceback |\}|\]"
 )
-"""How lines begin that belong to the one before: stack traces, and objects printed over several lines."""
+"""The beginning of a line that continues an earlier line: of a stack trace, or of an object printed over several lines."""
 
 WrittenStep = Mapping[str, Any]
 
 
 class Guess(NamedTuple):
-    """Steps as they are written under `decode:`, the entries they made, the share of the sample that they read, and the first refusal of the rest.
+    """Steps as written under `decode:`, their entries, the share of the sample that they read, and the first refusal.
 
-    `continued` is how many records are lines that only continue the one before; `unknown` whether no format was recognised.
+    `continued` is the number of records that are lines which continue the line before. `unknown`: no format was recognised.
     """
 
     steps: tuple[WrittenStep, ...]
@@ -43,9 +43,12 @@ class Guess(NamedTuple):
 
 
 def decoded(
-    values: Sequence[bytes], steps: Sequence[WrittenStep], *, lenient: bool = False, context: DecodeContext = NOWHERE
+    values: Sequence[bytes], steps: Sequence[WrittenStep], *, lenient: bool = False, context: DecodeContext = NO_CONTEXT
 ) -> Guess:
-    """Decode a sample. `lenient`: lines that continue another one, as stack traces do, are counted apart."""
+    """Return the result of decoding a sample with these steps.
+
+    `lenient`: lines that continue the line before, as those of stack traces, count as `continued` and not as refused.
+    """
     decode = build_chain([DecodeStep.model_validate(step) for step in steps], _LIMITS, context)
     entries: list[Fields] = []
     refused: list[Refusal] = []

@@ -1,4 +1,4 @@
-"""A field of an entry whose text has a format of its own: JSON within JSON, the line that a shipper wrapped, a message of pairs."""
+"""Fields whose text has a format of its own: JSON within JSON, a line that a log shipper wrapped, a message of pairs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.authoring.infer.embedded_pairs import steps_within
-from pipeline.authoring.infer.guess import ENOUGH, NOWHERE, Guess, WrittenStep, decoded
+from pipeline.authoring.infer.guess import ENOUGH, NO_CONTEXT, Guess, WrittenStep, decoded
 from pipeline.authoring.infer.key_value import LEAST_PAIRS, key_value_step
 from pipeline.contracts.interfaces import Fields
 from pipeline.decode import DecodeContext
 
 _WRAPPED_IN = ("message", "msg", "log", "line", "payload", "content", "body", "event", "value", "text")
-_ENDS_OF_PAIRS = (",", ";", "|")
+_OTHER_SEPARATORS = (",", ";", "|")
 
 
 def with_inner(
-    values: Sequence[bytes], outer: Guess, formats: Sequence[WrittenStep], context: DecodeContext = NOWHERE
+    values: Sequence[bytes], outer: Guess, formats: Sequence[WrittenStep], context: DecodeContext = NO_CONTEXT
 ) -> Guess:
-    """Add a step for the first field whose text is of one of the formats, which are tried in their order, or, in a line that a shipper wrapped, is pairs."""
+    """Return the guess with a step for the first field whose text has one of the formats, tried in order.
+
+    In a field that a log shipper wraps lines in, pairs of key and value are tried last.
+    """
     lenient = outer.continued > 0
     for name in sorted({name for entry in outer.entries for name in entry}):
         texts = [text for entry in outer.entries if isinstance(text := entry.get(name), str) and text]
@@ -29,28 +32,28 @@ def with_inner(
         for step in steps:
             inner = decoded([text.encode() for text in texts], (step,))
             if inner.share >= ENOUGH and texts[0].lstrip()[:1] not in {"[", ""}:
-                further = {**step, "from": name, "into": name, "required": False}
-                return decoded(values, (*outer.steps, further), lenient=lenient, context=context)
+                next_step = {**step, "from": name, "into": name, "required": False}
+                return decoded(values, (*outer.steps, next_step), lenient=lenient, context=context)
         if is_wrapped and (pairs := pairs_step(texts)) is not None:
-            further = {**pairs, "from": name, "into": name, "required": False}
-            return decoded(values, (*outer.steps, further), lenient=lenient, context=context)
+            next_step = {**pairs, "from": name, "into": name, "required": False}
+            return decoded(values, (*outer.steps, next_step), lenient=lenient, context=context)
     return outer
 
 
 def with_message(values: Sequence[bytes], outer: Guess) -> Guess:
-    """Add steps for a log's message that is JSON or pairs, or has pairs in it."""
+    """Return the guess with steps for a message that is JSON or pairs, or contains pairs."""
     texts = [text for entry in outer.entries if isinstance(text := entry.get("message"), str) and text]
     if len(texts) * 2 < len(outer.entries):
         return outer
     is_json = decoded([text.encode() for text in texts], ({"format": "json"},)).share >= ENOUGH
     step = {"format": "json"} if is_json else pairs_step(texts)
     inner = {"from": "message", "into": "message", "required": False}
-    further = list(steps_within(texts, "message")) if step is None else [{**step, **inner}]
-    return decoded(values, (*outer.steps, *further), lenient=outer.continued > 0) if further else outer
+    next_step = list(steps_within(texts, "message")) if step is None else [{**step, **inner}]
+    return decoded(values, (*outer.steps, *next_step), lenient=outer.continued > 0) if next_step else outer
 
 
 def pairs_step(texts: Sequence[str]) -> dict[str, Any] | None:
-    """Find the step for texts that are pairs of key and value."""
+    """Return the step for texts that are pairs of key and value; None if they are not."""
     return {"format": "logfmt"} if _are_logfmt(texts) else key_value_step(texts)
 
 
@@ -61,7 +64,7 @@ def _are_logfmt(texts: Sequence[str]) -> bool:
 
 
 def _is_whole_logfmt(entry: Fields) -> bool:
-    """Nearly all of the line is pairs: a sentence with one `a=b` in it is none, and neither is `a=1, b=2`, which has other separators."""
+    """Whether most of the line is pairs. A sentence with one `a=b` is not, and `a=1, b=2` has other separators than logfmt."""
     values = [value for value in entry.values() if isinstance(value, str)]
-    torn = sum(value.endswith(_ENDS_OF_PAIRS) for value in values)
-    return len(values) >= LEAST_PAIRS and len(values) * 2 > len(entry) and torn * 2 < len(values)
+    cut = sum(value.endswith(_OTHER_SEPARATORS) for value in values)
+    return len(values) >= LEAST_PAIRS and len(values) * 2 > len(entry) and cut * 2 < len(values)

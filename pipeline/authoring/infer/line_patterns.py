@@ -1,9 +1,9 @@
-"""What stands before the part of a line that has a format of its own, as patterns of RE2."""
+"""RE2 patterns for the beginning of a line, before the part that has a format of its own."""
 
 from __future__ import annotations
 
 CRI = r"(?P<time>\d{4}-\d\d-\d\dT\S+) (?P<stream>stdout|stderr) (?P<tag>[FP]\S*) (?P<message>.*)"
-"""What container runtimes of Kubernetes put before a line."""
+"""The prefix that container runtimes of Kubernetes write before a line."""
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL")
 
@@ -13,7 +13,7 @@ TIMED = (
     rf"{_TIME}"
     rf"(?:\[?(?P<level>{'|'.join(LEVELS)})\]?[ \t|,;:-]+)?(?P<message>.*)"
 )
-"""A line of an application's own: a time, mostly a level, and what it says."""
+"""A line of an application: a time, usually a level, and the message."""
 
 JSON_WITHIN = rf"(?:{_TIME})?(?P<before>[^{{]*)(?P<message>\{{.*\}})(?P<behind>[^{{}}]*)"
-"""A line with JSON in it, as PHP's Monolog writes them."""
+"""A line that contains JSON, as PHP's Monolog writes it."""

@@ -1,4 +1,4 @@
-"""What fields a sample of entries has: where, how often, of what kind, with how many values."""
+"""The profile of a sample's fields: path, frequency, kinds and values of each."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ class FieldProfile:
 
     @property
     def name(self) -> str:
-        """Return the last name of the path, in lower case."""
+        """The last name of the path, in lower case."""
         return re.split(r"[.\[]", self.path)[-1].strip("]'\"$").lower()
 
     @property
     def is_scalar(self) -> bool:
-        """Whether it hardly ever holds an object or a list: broken records have those where others have a text."""
+        """Whether the field almost never holds an object or a list. Broken records may hold one in place of a text."""
         return bool(self.values) and (self.kinds["object"] + self.kinds["list"]) <= MOST_ODD * self.count
 
     def presence(self, entries: int) -> float:
-        """Return the share of entries that have it."""
+        """Return the share of entries that have the field, 0 to 1."""
         return self.count / max(entries, 1)
 
     @property
     def uniqueness(self) -> float:
-        """Return the share of its values that stand once."""
+        """The share of the values that occur once, 0 to 1."""
         return sum(count == 1 for count in self.values.values()) / max(self.count, 1)
 
     @property
     def kind(self) -> str:
-        """Return its most frequent kind."""
+        """The most frequent kind of value."""
         return self.kinds.most_common(1)[0][0]
 
 
 def survey(entries: Sequence[Mapping[str, Any]]) -> list[FieldProfile]:
-    """Return the fields in the order they were first seen. Of a list only the first element is looked at."""
+    """Return the fields in the order of their first occurrence. Only the first element of a list is examined."""
     fields: dict[str, FieldProfile] = {}
     for entry in entries:
         for path, value in _walk(entry, "$", 0):
@@ -95,7 +95,7 @@ def _is_path(path: str) -> bool:
     try:
         parse_steps(path)
     except BadExpression:
-        return False  # a name that no path can hold, with both kinds of quotes or a bracket in it
+        return False  # a path cannot write a name with both kinds of quotes, or with a bracket
     return path.isprintable()
 
 

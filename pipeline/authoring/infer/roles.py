@@ -1,4 +1,4 @@
-"""What each field of a sample may be good for: the event's kind, its time, the customer, identities, the business ID, attributes."""
+"""Finds the roles of a sample's fields: the event's kind and time, the customer, identities, the business ID, attributes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.authoring.infer.attributes import MOST, OF_A_LIST, Elements, attributes_of, lists_with_elements
+from pipeline.authoring.infer.attributes import IN_A_LIST, MOST, Elements, attributes_of, lists_with_elements
 from pipeline.authoring.infer.field_names import (
     BUSINESS_ID,
     CUSTOMER,
     IDENTITIES,
     KIND,
     KIND_OF_SYSLOG,
-    OF_THE_MACHINE,
+    MACHINE_FIELD,
     PAGE,
     TIME,
 )
@@ -27,8 +27,8 @@ from transforms.mapping.scope import Scope
 from transforms.mapping.values import compile_value
 from transforms.values.text import text_or_none
 
-Text = Callable[[Mapping[str, Any]], str | None]
-"""Reads a text of an entry's fields."""
+TextReader = Callable[[Mapping[str, Any]], str | None]
+"""Returns the text of one field, from the fields of an entry."""
 
 NEARLY_ALL = 0.9
 SOME = 0.2
@@ -39,14 +39,17 @@ TIME_FORMATS = (
     "", "%d/%b/%Y:%H:%M:%S %z", "%Y/%m/%d %H:%M:%S", "%Y%m%d%H%M%S", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S,%f",
     "%a %b %d %H:%M:%S %Y",
 )  # fmt: skip
-"""Tried in this order; "" is what `event_time` reads without any: ISO 8601 and times since 1970."""
+"""The formats of times, in the order in which they are tried. "" needs no format: ISO 8601 and times since 1970."""
 
 _WRITTEN_TIME = re.compile(r"\d{4}[-/]?\d\d[-/]?\d\d[ T]\d\d:?\d\d|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:")
-"""What is a time, whatever the field's name."""
+"""Matches a text that is a time, whatever the field's name."""
 
 
 class Customer(NamedTuple):
-    """The field that says who the customer is, "" where there is none; in what share of the entries it has a value, and whether some have an empty text there."""
+    """The field of the customer's ID.
+
+    `path` is "" if there is no such field. `share` is the share of the entries with a value. `has_empty`: some entries have an empty text.
+    """
 
     path: str = ""
     share: float = 0.0
@@ -54,7 +57,7 @@ class Customer(NamedTuple):
 
 
 class ProposedRule(NamedTuple):
-    """One proposed event rule. `when` is the value of the kind field; an empty expression is one that the sample has no field for."""
+    """One proposed event rule. `when` is the value of the kind field. A path is "" if the sample has no field for it."""
 
     when: str
     entries: int
@@ -66,9 +69,9 @@ class ProposedRule(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """What a sample proposes. `kind` is the path of the field that tells events apart, "" where there is none; `kinds` how many it tells apart.
+    """The roles that a sample proposes. `kind` is the path of the field that tells events apart, or ""; `kinds` is the number of its values.
 
-    `customer` is that of the entries which have an identity.
+    `customer` is the customer's field in the entries that have an identity.
     """
 
     fields: Sequence[FieldProfile]
@@ -80,7 +83,7 @@ class Candidates(NamedTuple):
 
 
 def find_candidates(entries: Sequence[Mapping[str, Any]]) -> Candidates:
-    """Look at all entries, and at each kind of event by itself."""
+    """Return the roles of the fields, in all entries and in the entries of each kind of event."""
     fields = survey(entries)
     kind = _kind_field(fields, len(entries))
     identities = _identities(fields)
@@ -98,8 +101,8 @@ def find_candidates(entries: Sequence[Mapping[str, Any]]) -> Candidates:
     return Candidates(fields, kind.path if kind else "", len(kind.values) if kind else 0, identities, customer, rules)
 
 
-def _reader(path: str) -> Text:
-    """Return what reads the text of a field; None where there is none."""
+def _reader(path: str) -> TextReader:
+    """Return a function that reads the text of a field, or None if the entry has none."""
     read = compile_value(path, Scope())
 
     def text(fields: Mapping[str, Any]) -> str | None:
@@ -120,7 +123,7 @@ def _kind_field(fields: Sequence[FieldProfile], entries: int) -> FieldProfile | 
 
 
 def _tells_kinds(field: FieldProfile) -> bool:
-    """Whether few values are repeated often: of pages so few that a rule for each can be read."""
+    """Whether the field has few values that repeat often. Pages must be so few that a person can read a rule for each."""
     if field.path == KIND_OF_SYSLOG:
         return len(field.values) * 2 <= field.count
     if KIND.search(field.name):
@@ -153,14 +156,14 @@ def _rule(
     )
 
 
-def _carries(text_of: Text, of_person: Text, entries: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a text mostly has a person's identifier in it, where both are there: a message that names the customer, say."""
+def _carries(text_of: TextReader, of_person: TextReader, entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether most texts contain a person's identifier, among the entries that have both. A message may name the customer, for example."""
     found = [identifier in text for each in entries if (text := text_of(each)) and (identifier := of_person(each))]
     return sum(found) * 2 > len(found)
 
 
 def _time(fields: Sequence[FieldProfile], entries: Sequence[Mapping[str, Any]]) -> str:
-    """Find the field whose values can all be read as the time of an event; one that is named like a time, and comes first, before others."""
+    """Return the expression of the event's time, or "". Nearly all values must be times. Fields with the name of a time are tried first."""
     there = [each for each in fields if each.is_scalar and each.presence(len(entries)) >= NEARLY_ALL]
     named = sorted(
         (each for each in there if TIME.search(each.name)),
@@ -188,13 +191,13 @@ def _reads(written: str, entries: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _customer(fields: Sequence[FieldProfile], entries: Sequence[Mapping[str, Any]]) -> Customer:
-    """Find the field that names the customer in nearly all entries; else one that does so in some, since visitors who are not logged in have none."""
+    """Return the field that names the customer in nearly all entries, else in some: visitors who are not logged in have no ID."""
     for least in (NEARLY_ALL, SOME):
         for pattern in CUSTOMER:
             fits = [
                 each
                 for each in fields
-                if each.is_scalar and each.presence(len(entries)) >= least and not OF_A_LIST.search(each.path)
+                if each.is_scalar and each.presence(len(entries)) >= least and not IN_A_LIST.search(each.path)
                 and (pattern.search(each.name) or (each.name in {"id", "no"} and pattern.search(_parent(each.path))))
             ]  # fmt: skip
             if fits:
@@ -214,7 +217,7 @@ def _identities(fields: Sequence[FieldProfile]) -> dict[IdMapping, str]:
         fits = {
             each.path: sum(normalise(kind, text) is not None for text in each.values) / len(each.values)
             for each in fields
-            if each.is_scalar and not OF_A_LIST.search(each.path)
+            if each.is_scalar and not IN_A_LIST.search(each.path)
         }
         named = [each for each in fields if pattern.search(each.name) and fits.get(each.path, 0) >= MOST]
         alike = [each for each in fields if by_value and fits.get(each.path, 0) >= NEARLY_ALL]
@@ -229,8 +232,8 @@ def _business_id(fields: Sequence[FieldProfile], entries: int, of_persons: set[s
         fits = [
             each
             for each in fields
-            if each.is_scalar and not OF_A_LIST.search(each.path) and each.path not in of_persons and each.presence(entries) >= NEARLY_ALL
-            and not OF_THE_MACHINE.search(each.name) and each.uniqueness >= MOST  # repeated deliveries of one event are what it is for
+            if each.is_scalar and not IN_A_LIST.search(each.path) and each.path not in of_persons and each.presence(entries) >= NEARLY_ALL
+            and not MACHINE_FIELD.search(each.name) and each.uniqueness >= MOST  # not all unique: repeats of one event have the same ID
             and (pattern.search(each.name) or (each.name in {"no", "id"} and pattern.search(f"{_parent(each.path)}_{each.name}")))
         ]  # fmt: skip
         if fits:

@@ -1,4 +1,4 @@
-"""Proposed rules as the lines of a source file, commented for the analyst who goes on with them."""
+"""Writes proposed rules as lines of a source file, with comments for the analyst who edits them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pipeline.yaml_text.yaml_writer import scalar_text
 from transforms.mapping.conditions import COMBINED
 
 _PATH = re.compile(r"[$/][A-Za-z0-9_$@./-]*")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CODE = re.compile(r"\W+", re.ASCII)
 
 ALWAYS = 0.98
-"""Share of the entries that name the customer, from which on the others are mistakes: refused, not passed over."""
+"""The share of entries with a customer from which an entry without one counts as a mistake. It is refused then, not filtered."""
 
 _OPERATIONS = {"c": "created", "u": "updated", "d": "deleted", "r": "read"}
-"""What Debezium's `op` means."""
+"""The meanings of Debezium's `op`."""
 
-_NO_CUSTOMER = ("$.customer_id", "no field was found: name the one that says who the customer is")
+_NO_CUSTOMER = ("$.customer_id", "no field was found: name the field with the customer's ID")
 
 
 class Place(NamedTuple):
-    """Where the source's records are. `connection` is what stands under `kafka:` but for the topic."""
+    """The place of the source's records. `connection` holds the keys under `kafka:` without the topic."""
 
     source: str
     topic: str
@@ -33,24 +33,24 @@ class Place(NamedTuple):
 
 
 def codes_of(place: Place, candidates: Candidates) -> list[str]:
-    """Name the events, each otherwise: by the value of the kind field, as far as it has letters and digits."""
+    """Return a different code for each rule, from the letters and digits of its value of the kind field."""
     rules = candidates.rules
     plain = _CODE.sub("_", place.source).strip("_")
     words = _OPERATIONS if candidates.kind == f"$.{ENVELOPE}.op" else {}
     codes: list[str] = []
     for number, rule in enumerate(rules, 1):
         word = words.get(rule.when, "")
-        code = f"{plain}_{word}" if word else _CODE.sub("_", _HUMP.sub("_", rule.when)).strip("_").lower()
+        code = f"{plain}_{word}" if word else _CODE.sub("_", _WORD_BOUNDARY.sub("_", rule.when)).strip("_").lower()
         code = code or (f"{plain}_{number}" if rule.when else plain)
         codes.append(code if code not in codes else f"{code}_{number}")
     return codes
 
 
 def kind_lines(candidates: Candidates) -> list[str]:
-    """Say what tells kinds of events apart, where that needs saying."""
+    """Return comments on the kinds of events: there is no field for them, or there are more kinds than rules."""
     if not candidates.kind:
         return [
-            "  # No field was found that tells kinds of events apart: every entry is this event. See `when` in docs/mapping.md."
+            "  # No field was found that tells kinds of events apart: every entry becomes this event. See `when` in docs/mapping.md."
         ]
     if candidates.kinds > len(candidates.rules):
         return [f"  # The {len(candidates.rules)} most frequent of {candidates.kinds:,} values of {candidates.kind}."]
@@ -58,41 +58,45 @@ def kind_lines(candidates: Candidates) -> list[str]:
 
 
 def event_lines(rule: ProposedRule, code: str, place: Place, kind: str) -> list[str]:
-    """Write a rule; and commented out one for the elements of each list. `kind` is the path of the field that tells kinds of events apart."""
+    """Return the lines of a rule, and of a rule for the elements of each list, commented out. `kind` is the path of the kind field."""
     lines = [f"  # {rule.entries:,} entries of the sample."]
-    unnamed = "" if not rule.when or _CODE.sub("_", rule.when).strip("_") else "    # name it as Quick Audience does"
-    begun = [*_when(rule, kind), f"event_code: {scalar(code)}{unnamed}"]
+    unnamed = (
+        "" if not rule.when or _CODE.sub("_", rule.when).strip("_") else "    # use the event code of Quick Audience"
+    )
+    head = [*_when(rule, kind), f"event_code: {scalar(code)}{unnamed}"]
     keys = [
         f"event_source_code: {scalar(place.source)}      # the channel's APP_KEY",
-        _valued("event_time", rule.event_time, "@timestamp", "no field was found to be a time: this is Kafka's own"),
-        _valued("customer_id", rule.customer.path, *_NO_CUSTOMER),
+        _key_line(
+            "event_time", rule.event_time, "@timestamp", "no field with a time was found: this is Kafka's timestamp"
+        ),
+        _key_line("customer_id", rule.customer.path, *_NO_CUSTOMER),
     ]
     if rule.out_biz_id:
         business = f"out_biz_id: {scalar(rule.out_biz_id)}"
     else:
-        business = "out_biz_id: {position: true}    # no field was found to be unique; {content: all} is the other way, see docs/mapping.md"
-    lines += _item([*begun, *keys, business, *_attributes(rule.attributes)])
+        business = "out_biz_id: {position: true}    # no unique field was found; {content: all} is the alternative, see docs/mapping.md"
+    lines += _item([*head, *keys, business, *_attributes(rule.attributes)])
     for each in rule.elements:
         name = re.sub(r"\W+", "_", each.path.rpartition(".")[2], flags=re.ASCII).strip("_").lower() or "item"
-        of_each = f"{{{{ {rule.out_biz_id} }}}}-{{{{ $index }}}}" if rule.out_biz_id else ""
+        element_id = f"{{{{ {rule.out_biz_id} }}}}-{{{{ $index }}}}" if rule.out_biz_id else ""
         proposed = [
             *_when(rule, kind),
             f"for_each: {scalar(each.path)}",
             f"event_code: {scalar(f'{code}_{name}')}",
             *keys,
-            f"out_biz_id: {scalar(of_each)}" if of_each else "out_biz_id: {position: true}",
+            f"out_biz_id: {scalar(element_id)}" if element_id else "out_biz_id: {position: true}",
             *_attributes(each.attributes),
         ]
         lines += [
             "",
-            f"  # An event for each element of {each.path}, if that is wanted: take `# ` away from here on.",
+            f"  # To report an event for each element of {each.path}, delete `# ` from here on.",
             *(f"  # {line[2:]}" for line in _item(proposed)),
         ]
     return [*lines, ""]
 
 
 def _item(lines: Sequence[str]) -> list[str]:
-    """Write the lines of a list's element."""
+    """Return the lines of an element of a YAML list."""
     return [f"  - {lines[0]}", *(f"    {line}" for line in lines[1:])]
 
 
@@ -103,45 +107,48 @@ def _attributes(attributes: Mapping[str, str]) -> list[str]:
 
 
 def _when(rule: ProposedRule, kind: str) -> list[str]:
-    """Write the condition. Where only some entries name the customer, it asks for those: of the others nothing can be reported."""
-    asked = {_asked(kind): scalar(rule.when)} if rule.when else {}
+    """Return the condition. If only some entries name the customer, the condition selects these: others cannot be reported."""
+    conditions = {_condition_key(kind): scalar(rule.when)} if rule.when else {}
     customer, why = rule.customer, ""
     if customer.path and customer.share < ALWAYS:
-        asked |= _named(customer)
+        conditions |= _names_customer(customer)
         why = f"    # {customer.share:.0%} of these entries name the customer"
-    return [f"when: {{{', '.join(f'{name}: {wanted}' for name, wanted in asked.items())}}}{why}"] if asked else []
+    if not conditions:
+        return []
+    written = ", ".join(f"{name}: {wanted}" for name, wanted in conditions.items())
+    return [f"when: {{{written}}}{why}"]
 
 
-def _asked(path: str) -> str:
+def _condition_key(path: str) -> str:
     return scalar(path.removeprefix("$.") if path.removeprefix("$.") not in COMBINED else path)
 
 
-def _named(customer: Customer) -> dict[str, str]:
-    return {_asked(customer.path): '{exists: true, ne: ""}' if customer.has_empty else "{exists: true}"}
+def _names_customer(customer: Customer) -> dict[str, str]:
+    return {_condition_key(customer.path): '{exists: true, ne: ""}' if customer.has_empty else "{exists: true}"}
 
 
-def _valued(key: str, value: str, otherwise: str, why: str) -> str:
+def _key_line(key: str, value: str, otherwise: str, why: str) -> str:
     return f"{key}: {scalar(value)}" if value else f"{key}: {scalar(otherwise)}    # {why}"
 
 
 def user_lines(candidates: Candidates) -> list[str]:
-    """Write the rule of identities."""
+    """Return the lines of the rule for identities."""
     if not candidates.identities:
-        return ["# users: no field was found that tells a customer's mobile number, e-mail address or the like."]
+        return ["# users: no field was found with a customer's mobile number, e-mail address or another identity."]
     paths, customer = list(candidates.identities.values()), candidates.customer
-    condition = [f"{{{_asked(path)}: {{exists: true}}}}" for path in paths]
+    condition = [f"{{{_condition_key(path)}: {{exists: true}}}}" for path in paths]
     when = condition[0][1:-1] if len(condition) == 1 else f"any: [{', '.join(condition)}]"
     if customer.path and customer.share < ALWAYS:
         when += "".join(
-            f", {name}: {wanted}" for name, wanted in _named(customer).items() if customer.path not in paths
+            f", {name}: {wanted}" for name, wanted in _names_customer(customer).items() if customer.path not in paths
         )
     return [
-        "# Who a customer is. One whose identities have not changed is not reported again.",
+        "# The identities of a customer. They are reported again only after a change.",
         "users:",
         *_item(
             [
                 f"when: {{{when}}}",
-                _valued("customer_id", customer.path, *_NO_CUSTOMER),
+                _key_line("customer_id", customer.path, *_NO_CUSTOMER),
                 "identities:",
                 *(f"  {kind.value}: {scalar(path)}" for kind, path in candidates.identities.items()),
             ]
@@ -150,12 +157,12 @@ def user_lines(candidates: Candidates) -> list[str]:
 
 
 def scalar(value: Any) -> str:
-    """Write a scalar so that a source file reads it back the same; a path without quotes."""
+    """Return a scalar as YAML that a source file reads back unchanged. A path has no quotes."""
     return value if isinstance(value, str) and _PATH.fullmatch(value) else scalar_text(literal(value))
 
 
 def literal(value: Any) -> Any:
-    """Return a value in which nothing is taken for a variable of the environment."""
+    """Return a value in which `${` is escaped, so that it names no environment variable."""
     if isinstance(value, Mapping):
         return {name: literal(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A proposed source file as text, commented for the analyst who goes on with it."""
+"""Writes a proposed source file, with comments for the analyst who edits it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_EXAMPLE_CHARACTERS = 30
 
 
 def write_source(place: Place, guess: Guess, candidates: Candidates, sample: int) -> str:
-    """Return the whole file. `sample` is how many records it was made from."""
+    """Return the text of the file. `sample` is the number of records in the sample."""
     entries = len(guess.entries)
     hidden = {
         *candidates.identities.values(),
@@ -29,11 +29,11 @@ def write_source(place: Place, guess: Guess, candidates: Candidates, sample: int
     }
     codes = codes_of(place, candidates)
     lines = [
-        f"# Proposed by `log2mq init` from {sample:,} records, of which {percent(guess.share)} could be read. Read it line by line: it is a guess.",
-        *([f"# The first that could not: {' '.join(guess.refusal.reason.split())}."] if guess.refusal else []),
+        f"# Proposed by `log2mq init` from {sample:,} records, of which {percent(guess.share)} could be read. This file is a guess: read it line by line.",
+        *([f"# The first error: {' '.join(guess.refusal.reason.split())}."] if guess.refusal else []),
         "#",
-        "#   log2mq check FILE       says whether this file is right, before anything connects",
-        "#   log2mq explain FILE     shows what becomes of one record",
+        "#   log2mq check FILE       checks this file without a connection",
+        "#   log2mq explain FILE     shows one record at every step",
         "",
         f"source: {place.source}",
         "",
@@ -41,7 +41,7 @@ def write_source(place: Place, guess: Guess, candidates: Candidates, sample: int
         *(f"  {key}: {flow_text(value)}" for key, value in place.connection.items()),
         f"  topics: [{scalar(place.topic)}]",
         "",
-        *_doubts(guess),
+        *_warning_lines(guess),
         *_decode(guess.steps),
         "",
         *_fields(candidates.fields, entries, hidden),
@@ -55,7 +55,7 @@ def write_source(place: Place, guess: Guess, candidates: Candidates, sample: int
         ),
         *user_lines(candidates),
         "",
-        "otherwise: skip                     # records that no rule matches; dead_letter keeps them with a reason",
+        "otherwise: skip                     # for records that no rule matches; dead_letter keeps them with a reason",
         "",
         "dedup: {store: lmdb, keep: 7d}      # keep: at least as long as the topic keeps its records",
         "",
@@ -76,28 +76,28 @@ def _decode(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["decode:", *(f"  - {_step(step)}" for step in steps)]
 
 
-def _doubts(guess: Guess) -> list[str]:
-    """Say what an analyst must know of the decoder before anything else."""
+def _warning_lines(guess: Guess) -> list[str]:
+    """Return comments on faults of the guessed decoder."""
     warning_lines = []
     if guess.unknown:
         warning_lines += [
-            "# No format was recognised: each record is one field, `line`. Choose a decoder in docs/decoders.md (regex and grok take any line apart),",
-            "# or run `init` again with it: --decode '{format: grok, pattern: ...}' --force",
+            "# No format was recognised: each record is one field, `line`. Choose a decoder in docs/decoders.md (regex and grok can read any line),",
+            "# or run `init` again with a decoder: --decode '{format: grok, pattern: ...}' --force",
         ]
     if any(column_name(1) in step.get("columns", ()) for step in guess.steps):
         warning_lines.append(
-            "# The columns' names are not in the sample: put their own here, and null for one that is not wanted."
+            "# The sample does not have the names of the columns: write the names here, and null for a column that you do not need."
         )
     if guess.continued:
         warning_lines += [
-            f"# {guess.continued:,} lines of the sample continue the one before, as stack traces do. Whatever ships the log must send them with it as one record:",
-            "# a line of them that comes alone is a dead letter. See docs/decoders.md, java.",
+            f"# {guess.continued:,} lines of the sample continue the line before, as stack traces do. The log shipper must send both as one record:",
+            "# such a line alone becomes a dead letter. See docs/decoders.md, java.",
         ]
     return warning_lines
 
 
 def percent(share: float) -> str:
-    """Write a share; all of it only where it is all."""
+    """Return a share as a percentage. Only the whole is `100%`."""
     rounded = f"{share:.0%}"
     return f"{floor(share * 1_000) / 10}%" if rounded == "100%" and share < 1 else rounded
 
@@ -109,7 +109,7 @@ def _step(step: Mapping[str, Any]) -> str:
 
 
 def _fields(fields: Sequence[FieldProfile], entries: int, hidden: set[str]) -> list[str]:
-    lines = ["# Fields found: in how many entries, of what kind, how many different values, and one of them.", "#"]
+    lines = ["# Fields found: share of entries, kind, number of different values, and one value.", "#"]
     for each in fields[:MOST_FIELDS_SHOWN]:
         if each.kind == "object":
             continue
@@ -117,7 +117,7 @@ def _fields(fields: Sequence[FieldProfile], entries: int, hidden: set[str]) -> l
         if each.path in hidden or is_personal(each):
             example = "***"
         elif each.kind == "list":
-            example = "for_each makes an event of each element"
+            example = "for_each makes an event from each element"
         different = f"{len(each.values):,} values" if each.values else ""
         lines.append(
             f"#   {each.path:<34} {each.presence(entries):>4.0%}  {each.kind:<10} {different:<14} {example}".rstrip()

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import orjson
 
-from pipeline.authoring.catalogue_from_source import Wanted, catalogue_of
+from pipeline.authoring.catalogue_from_source import ChannelDefaults, catalogue_of
 from pipeline.catalogue.edits import known_channel, with_fields
 from pipeline.catalogue.file import read_catalogue, read_or_new
 from pipeline.catalogue.merge import merged
@@ -71,7 +71,7 @@ def import_events(
             raise UsageError(
                 f"--source: found {source_file}, whose events a plug-in makes; expected one with rules, since what a plug-in makes only it knows"
             )
-        more, notes = catalogue_of(source, known, Wanted(channel_name, kind))
+        more, notes = catalogue_of(source, known, ChannelDefaults(channel_name, kind))
     new, kept = merged(known, more)
     written.save(new)
     for note in [*notes, *kept]:

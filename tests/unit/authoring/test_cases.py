@@ -1,4 +1,4 @@
-"""`log2mq test`: cases that hold and cases that do not, what is said of them, and what `--update` writes."""
+"""`log2mq test`: cases that pass, cases that fail and their messages, and the file after `--update`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PAID = "json: {type: paid, ts: 2026-11-11 00:00:00, user: u1, no: n1, amount: 99
 
 
 class Outcome:
-    """One run of the command in a folder: what it said, and with what it left."""
+    """One run of the command in a folder: its output, its exit code and its error."""
 
     def __init__(self, folder, cases, *options, source=SOURCE):
         self.folder, self.path, self.error = folder, folder / "shop.test.yaml", None
@@ -73,7 +73,7 @@ def one(*lines, before=""):
     return before + "cases:\n  - name: a case\n" + "".join(f"    {line}\n" for line in lines)
 
 
-# --- what holds --------------------------------------------------------------------------------------------------------------------
+# --- cases that pass ---------------------------------------------------------------------------------------------------------------
 
 
 HOLD = {
@@ -175,7 +175,7 @@ def plugin(_options):
     ]
 
 
-# --- what does not -----------------------------------------------------------------------------------------------------------------
+# --- cases that fail ---------------------------------------------------------------------------------------------------------------
 
 FAIL = {
     "a field": (PAID, "events: [{out_biz_id: n2}]", 'events[0].out_biz_id (line 4)\n    - expected "n2"\n    + found    "n1"'),
@@ -365,7 +365,7 @@ def test_update_writes_what_was_found_and_leaves_all_else(tested):
     ):
         assert said in run.said
     assert tested(None, source=PLAIN).code == 0
-    assert tested(None, "--update", source=PLAIN).path.read_text() == AFTER  # nothing failed, nothing is written
+    assert tested(None, "--update", source=PLAIN).path.read_text() == AFTER  # no case fails, so nothing is written
 
 
 @pytest.mark.parametrize("name", FAIL)

@@ -1,4 +1,4 @@
-"""`check --sample`: what would become of records, and what they say of the source file."""
+"""`check --sample`: the results of the records, and the warnings on the source file."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def check(tmp_path, monkeypatch):
 
 
 def rows(said):
-    """The first table: fate to records, share and place."""
+    """Return the rows of the first table: outcome to records, share and place."""
     table = said.partition("─\n")[2].partition("\nmessages")[0]
     return {" ".join(line.split()[:-3]): line.split()[-3:] for line in table.splitlines()}
 
@@ -159,7 +159,7 @@ def test_nothing_is_said_of_what_has_a_value_or_is_wanted_to_be_absent(check):
     said = check("--sample", "shop.log")
     assert "$.amount" not in said
     assert "$.shop" not in said
-    assert "$item.size" not in said  # no element was as wanted, so nothing can be said of it
+    assert "$item.size" not in said  # no element met the condition, so the sample shows nothing about the path
 
 
 def test_what_cannot_be_decoded_is_shown_in_the_records_character_set(check):
@@ -170,7 +170,7 @@ def test_what_cannot_be_decoded_is_shown_in_the_records_character_set(check):
 def test_too_many_dead_letters_are_said_clearly(check):
     said = check("--sample", "shop.log", lines=[LINES[0], b"x", b"y"])
     assert (
-        "dead_letters.stop_above: 2 of 3 records (66.7%) would go to the dead letters, 50.0% are allowed: a job over such records stops with exit code 7"
+        "dead_letters.stop_above: 2 of 3 records (66.7%) would be dead letters, 50.0% are allowed: a job with such records stops with exit code 7"
         in said
     )
 
@@ -182,7 +182,7 @@ def test_what_the_catalogue_lets_pass_is_counted_by_event(check, tmp_path):
     )
     said = check("--sample", "shop.log", source=source, lines=[paid("n1"), paid("n2")])
     assert (
-        "catalogue.unknown_property: PROPERTY_UNKNOWN in 2 events of pay_order, let pass with a warning; explain shows what it is"
+        "catalogue.unknown_property: PROPERTY_UNKNOWN in 2 events of pay_order, let pass with a warning; explain shows the finding"
         in said
     )
 
@@ -261,7 +261,7 @@ def test_the_example_files_over_their_sample_logs_come_to_the_books_known_before
     log.write_bytes(b"\n".join(line.value for line in lines))
     source = load_source(EXAMPLES / f"{kind.value}.yaml", KEYS)
     tally, _ = try_out(source, file_records(source, log, 10_000), KEYS)
-    dead = {code: group.count for (fate, code), group in tally.fates.items() if fate is RecordOutcome.DEAD_LETTERED}
+    dead = {code: group.count for (fate, code), group in tally.outcomes.items() if fate is RecordOutcome.DEAD_LETTERED}
     books = sample.books
     assert (tally.records, tally.count(RecordOutcome.REPORTED), tally.count(RecordOutcome.DUPLICATE)) == (
         books.read,
@@ -304,7 +304,7 @@ def test_a_plug_in_is_tried_out_too(tmp_path, monkeypatch):
     (tmp_path / "shop.log").write_text('{"no": "a", "n": "1"}\n{"no": "a", "n": "2"}\n{"no": "b"}\n')
     source = load_source(tmp_path / "shop.yaml", KEYS)
     tally, notes = try_out(source, file_records(source, tmp_path / "shop.log", 10), KEYS)
-    assert [(fate, code, group.count) for (fate, code), group in tally.fates.items()] == [
+    assert [(fate, code, group.count) for (fate, code), group in tally.outcomes.items()] == [
         (RecordOutcome.REPORTED, "", 1),
         (RecordOutcome.DUPLICATE, "", 1),
         (RecordOutcome.DEAD_LETTERED, "PLUGIN_RAISED", 1),

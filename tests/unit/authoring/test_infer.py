@@ -1,4 +1,4 @@
-"""`log2mq init`: whatever the log, what it writes is a source file that `check` takes, with no identifier in it."""
+"""`log2mq init`: for every log it writes a source file that passes `check` and contains no identifier."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def initiated(tmp_path):
 
 
 def test_records_with_a_schema_id_say_that_a_registry_is_missing(tmp_path, initiated):
-    done = initiated(confluent(7, ORDER, [order(10)])[0])  # which has a byte 10, the end of a line, in it
+    done = initiated(confluent(7, ORDER, [order(10)])[0])  # the bytes contain byte 10, a line end
     assert isinstance(done.exception, UsageError)
     assert str(done.exception) == (
         f"{tmp_path / 'orders.bin'}: found what looks like Avro with a Schema Registry: a zero byte and a schema ID begin the records; "

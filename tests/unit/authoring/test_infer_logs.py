@@ -1,4 +1,4 @@
-"""`log2mq init` over the logs that an analyst meets, in Chinese and English, with noise: what it writes runs over its own sample at once."""
+"""`log2mq init` over typical logs in Chinese and English, with noise: the proposed file works with its own sample."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMES = [f"2026-11-11 10:{n // 60:02}:{n % 60:02}" for n in range(120)]
 
 
 class Analyst:
-    """Works in one folder, with the commands alone."""
+    """Runs commands in one folder."""
 
     def run(self, *arguments, code=0):
         result = CliRunner().invoke(cli, [str(each) for each in arguments], standalone_mode=False)
@@ -41,7 +41,7 @@ class Analyst:
         return said
 
     def rows(self):
-        """What check says of the sample: each fate with how many records."""
+        """Return the first table of `check --sample`: the number of records of each outcome."""
         said = self.run("check", "shop.yaml", "--sample", "shop.log")
         return {
             found[1].strip(): int(found[2]) for found in re.finditer(r"^(\S.*?) +(\d+) +[\d.]+%", said, re.MULTILINE)
@@ -109,21 +109,21 @@ def test_where_some_have_no_customer_the_rule_asks_for_those_who_have(analyst):
         in analyst.text
     )
     assert "- when: {event: order_paid}\n" in analyst.text
-    assert not re.search(r"U00000\d", analyst.text)  # which its fields would show as an example, were it no customer
+    assert not re.search(r"U00000\d", analyst.text)  # an example value of the field, if it were not the customer
 
 
 def test_an_empty_customer_is_none(analyst):
     analyst.init(
         json.dumps({"ts": 1_794_326_400, "uid": "" if n % 2 else f"u{n}", "mobile": f"138{n:08}"}) for n in range(60)
     )
-    assert analyst.text.count('uid: {exists: true, ne: ""}') == 2  # of the event, and of the identities
+    assert analyst.text.count('uid: {exists: true, ne: ""}') == 2  # in the event rule and in the rule of identities
     assert analyst.rows() == {"would be reported": 30, "filtered: no rule matched": 30}
 
 
 def test_a_list_of_objects_gets_a_rule_to_be_taken_in(analyst):
     analyst.init(map(mixed, range(120)))
     assert "for_each" not in "".join(str(rule) for rule in load_source(Path("shop.yaml"), {}).events if rule.for_each)
-    before, mark, after = analyst.text.partition("take `# ` away from here on.\n")
+    before, mark, after = analyst.text.partition("delete `# ` from here on.\n")
     rule, end, rest = after.partition("\n\n")
     Path("shop.yaml").write_text(before + mark + rule.replace("  # ", "  ") + end + rest)
     events = load_source(Path("shop.yaml"), {}).events
@@ -185,7 +185,7 @@ def test_a_text_that_names_the_customer_is_no_attribute(analyst):
 def test_a_table_without_a_header_gets_none(analyst):
     analyst.init(f"{['alice', 'bob'][n % 2]},{['view', 'buy'][n % 2]},home,{n}" for n in range(40))
     assert "columns: [column_1, column_2, column_3, column_4]" in analyst.text
-    assert "put their own here" in analyst.text
+    assert "write the names here" in analyst.text
     analyst.init(f"{['alice', 'bob', 'cat'][n % 3]};{['view', 'buy'][n % 2]};home" for n in range(40))
     assert "columns: [column_1, column_2, column_3]" in analyst.text
 
@@ -199,7 +199,7 @@ def test_lines_that_continue_the_one_before_are_said(analyst):
     assert "360 lines continue the one before, as stack traces do" in said
     assert "check shop.yaml --sample shop.log --whole, and log2mq explain shop.yaml --record shop.log\n" in said
     assert "event shop       120" in analyst.run("check", "shop.yaml", "--sample", "shop.log", "--whole")
-    assert "# 360 lines of the sample continue the one before, as stack traces do." in analyst.text
+    assert "# 360 lines of the sample continue the line before, as stack traces do." in analyst.text
     assert "decode:\n  - {format: java, layout: spring_boot_2}\n  - {format: logfmt, from: message" in analyst.text
 
 
@@ -226,7 +226,7 @@ def test_a_file_may_be_one_record(analyst):
     [
         ("uid\tno\n".encode("utf-16"), "which is text in UTF-16; expected UTF-8 or GB18030"),
         (b"PK\x03\x04...", "which is an Excel or ZIP file; expected text"),
-        (gzip.compress(b'{"uid": "u1"}', mtime=0), "which is a gzip file; expected what is in it (gunzip), or --whole"),
+        (gzip.compress(b'{"uid": "u1"}', mtime=0), "which is a gzip file; expected its content (gunzip), or --whole"),
     ],
 )
 def test_a_file_that_holds_no_lines_is_one_sentence(analyst, content, says):
@@ -257,7 +257,9 @@ def test_what_is_not_recognised_is_said_and_the_decoder_may_be_named(analyst):
     assert "No format" not in said
     assert "event_time: $.time_ms" in analyst.text
     assert "$${took}ms" in analyst.text
-    assert analyst.rows() == {"dead letter: FIELD_MISSING": 60}  # there is no customer in it, which the file says
+    assert analyst.rows() == {
+        "dead letter: FIELD_MISSING": 60
+    }  # the log has no customer, and a comment in the file says so
     steps = "[{format: regex, pattern: '.* (?P<took>[0-9]+)ms'}, {format: regex, pattern: '(?P<n>.*)', from: took}]"
     analyst.init(OWN, "--decode", steps)
     assert len(load_source(Path("shop.yaml"), {}).decode) == 2

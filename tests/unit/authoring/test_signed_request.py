@@ -1,4 +1,4 @@
-"""The request that `explain` shows: whole, and without anything secret."""
+"""The request that `explain` shows: it is complete and contains no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `log2mq tap` looks at, how much of it, and what it hides: over a reader that gives scripted records."""
+"""`log2mq tap`: the records that it shows, their number, and the identifiers that it hides. A scripted reader gives the records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from click.testing import CliRunner
 
-from pipeline.authoring.tap import MOST_BEHIND, Choice, Gate, Tap, TapStage
+from pipeline.authoring.tap import MOST_BEHIND, RateLimit, RecordFilter, Tap, TapStage
 from pipeline.authoring.trace import trace
 from pipeline.cli.main import cli
 from pipeline.cli.tap_view import TapView
@@ -54,7 +54,7 @@ BROKEN = RawRecord("shop-log", 0, 9, -1, None, b"{ no json of 13812345678")
 
 
 class Scripted:
-    """A reader: each poll takes its seconds and gives its records; after the last one the look is stopped."""
+    """A reader. Each poll takes its seconds and gives its records. After the last poll the tap is stopped."""
 
     def __init__(self, *polls, behind=0):
         self.polls, self.lag, self.now_s, self.asked, self.stop = list(polls), behind, 0.0, 0, Event()
@@ -86,9 +86,9 @@ def look(source, reader, choice=None, rate=0, most=None, *, live=True):
     tap = Tap(
         reader,
         converter,
-        choice or Choice(),
+        choice or RecordFilter(),
         lambda passing: shown.append(passing.record.offset),
-        Gate(rate),
+        RateLimit(rate),
         clock=reader.clock,
         stop=reader.stop,
     )
@@ -108,15 +108,15 @@ RECORDS = [
 @pytest.mark.parametrize(
     ("choice", "offsets"),
     [
-        (Choice(), [0, 1, 2, 3, 4]),
-        (Choice(TapStage.MAPPED), [0, 3, 4]),
-        (Choice(TapStage.REFUSED), [2, 9]),
-        (Choice(TapStage.MAPPED, event_codes=["refunded"]), [3]),
-        (Choice(TapStage.REFUSED, reasons=[ReasonCode.NOT_JSON]), [9]),
-        (Choice(TapStage.DECODED, reasons=[ReasonCode.FIELD_MISSING]), [2]),
-        (Choice(where=[compile_condition({"type": {"ne": "paid"}}, ()).holds]), [1, 3, 4]),
+        (RecordFilter(), [0, 1, 2, 3, 4]),
+        (RecordFilter(TapStage.MAPPED), [0, 3, 4]),
+        (RecordFilter(TapStage.REFUSED), [2, 9]),
+        (RecordFilter(TapStage.MAPPED, event_codes=["refunded"]), [3]),
+        (RecordFilter(TapStage.REFUSED, reasons=[ReasonCode.NOT_JSON]), [9]),
+        (RecordFilter(TapStage.DECODED, reasons=[ReasonCode.FIELD_MISSING]), [2]),
+        (RecordFilter(where=[compile_condition({"type": {"ne": "paid"}}, ()).holds]), [1, 3, 4]),
         (
-            Choice(
+            RecordFilter(
                 TapStage.MAPPED,
                 where=[
                     compile_condition({"type": "paid"}, ()).holds,
@@ -141,7 +141,7 @@ def test_of_a_busy_topic_so_many_a_second_are_shown_and_the_others_counted(sourc
     polls = [(0, [record(n) for n in range(5)]), (0.5, [record(5)]), (0.6, [record(n) for n in range(6, 9)])]
     shown, counts = look(source, Scripted(*polls), rate=2)
     assert shown == [0, 1, 6, 7]
-    assert (counts.read, counts.shown, counts.too_many) == (9, 4, 5)
+    assert (counts.read, counts.shown, counts.over_rate) == (9, 4, 5)
 
 
 def test_far_behind_the_end_it_goes_on_there(source):
@@ -159,7 +159,7 @@ def test_what_lies_in_the_past_waits_its_turn(source):
     reader.stop = Waiting()
     shown, counts = look(source, reader, rate=2, live=False)
     assert shown == [0, 1, 2, 3, 4]
-    assert (counts.too_many, counts.unread, reader.now_s) == (0, 0, 2.0)
+    assert (counts.over_rate, counts.unread, reader.now_s) == (0, 0, 2.0)
 
 
 def test_after_a_silence_the_brokers_are_asked(source):
@@ -177,7 +177,7 @@ def printed(source, capsys, *records, stage=TapStage.DECODED, **options):
     view = TapView(source, stage, **options)
     for each in records:
         passing = trace(converter, each)
-        assert Choice(stage).takes(passing)
+        assert RecordFilter(stage).matches(passing)
         view.show(passing)
     return capsys.readouterr().out
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.authoring.catalogue_from_source import Wanted, catalogue_of, guessed_application, guessed_type
+from pipeline.authoring.catalogue_from_source import ChannelDefaults, catalogue_of, guessed_application, guessed_type
 from pipeline.catalogue.changes import changes
 from pipeline.catalogue.file import parse_catalogue, read_or_new
 from pipeline.catalogue.merge import merged
@@ -292,13 +292,13 @@ def test_what_a_mapping_uses_becomes_a_catalogue(mapping):
         "again": "text",
     }
     said = "\n".join(notes)
-    for part in ("events[3].event_code is a path", "events[1]: event 'pay_order' has the channel 'shop-app'", "events[2].event_source_code is not there", "channel 'till': its application type is taken to be web", "types are guessed: numeric order_amount, paid, size, text all others; the console lets no type be changed later"):  # fmt: skip
+    for part in ("events[3].event_code is a path", "events[1]: event 'pay_order' has the channel 'shop-app'", "events[2].event_source_code is not there", "channel 'till': its application type is taken to be web", "types are guessed: numeric order_amount, paid, size, text all others; the console does not let you change a type later"):  # fmt: skip
         assert part in said
 
 
 def test_what_is_known_already_keeps_its_names(mapping, tmp_path):
     known = parse_catalogue(tmp_path / "x", GOOD_CATALOGUE).catalogue
-    made, notes = catalogue_of(mapping, known, Wanted(channel="Till"))
+    made, notes = catalogue_of(mapping, known, ChannelDefaults(channel="Till"))
     assert any("event 'app_start' is of origin quick_tracking: no rule may report it" in each for each in notes)
     new, kept = merged(known, made)
     assert kept == []
@@ -340,4 +340,4 @@ def test_an_attribute_that_can_be_no_property_is_said(tmp_path):
     path = tmp_path / "h5.yaml"
     path.write_text(re.sub(r"again:", '" again":', SOURCE))
     _, notes = catalogue_of(load_source(path, {}), Catalogue())
-    assert any("events[1]: a code or ID in it cannot be one" in each for each in notes)
+    assert any("events[1]: a code or an ID of the rule is not valid" in each for each in notes)
