@@ -36,13 +36,13 @@ demo: $(DEMO_STAMP) ## Run the whole job on an embedded Kafka against a stand-in
 	$(BIN)/log2mq demo
 
 quick: $(STAMP) ## Run the fast tests: unit, golden and docs tests, without Kafka and with few examples (ARGS="-k name")
-	$(PYTEST) --hypothesis-profile quick -m 'not kafka and not slow' tests/unit tests/golden tests/docs tests/test_architecture.py $(ARGS)
+	$(PYTEST) -n logical --hypothesis-profile quick -m 'not kafka and not slow' tests/unit tests/golden tests/docs tests/test_architecture.py $(ARGS)
 
 test: $(STAMP) ## Run the tests, on a real Kafka (ARGS="-k name")
-	$(PYTEST) $(ARGS)
+	$(PYTEST) -n $(PROCESSES) $(ARGS)
 
 coverage: $(STAMP) ## Run the tests and list the lines of the job that no test reaches (ARGS="-k name")
-	$(PYTEST) --cov --cov-report term-missing $(ARGS)
+	$(PYTEST) -n $(PROCESSES) --cov --cov-report term-missing $(ARGS)
 
 lint: $(STAMP) ## Check style, types and the settings tables of docs/
 	$(BIN)/ruff check .

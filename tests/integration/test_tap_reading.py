@@ -36,10 +36,15 @@ def tap(path, *options):
 
 
 def trace(made, kafka):
-    """Everything that a look must leave alone: all groups' offsets, and the dedup store to the byte."""
+    """Everything that a look must leave alone: the groups of the topic or of the source, their offsets, and the dedup store to the byte."""
     admin = KafkaAdminClient(bootstrap_servers=kafka.servers)
     try:
-        groups = sorted(each["group_id"] for each in admin.list_groups())
+        offsets = admin.list_group_offsets({each["group_id"]: None for each in admin.list_groups()})
+        groups = sorted(
+            group
+            for group, committed in offsets.items()
+            if made.name in group or any(partition.topic == made.topic for partition in committed)
+        )
     finally:
         admin.close()
     store = {
