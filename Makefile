@@ -8,8 +8,10 @@ DEMO_STAMP := $(VENV)/.installed-demo
 RUNS ?= 1000000
 # Arguments for pytest: make quick ARGS="-k claims"
 ARGS ?=
-# Tests run in parallel, one process a core; a process without tests takes over tests of another one.
-PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
+# Tests run side by side. A process without tests left takes tests of another process.
+PYTEST := $(BIN)/python -m pytest --dist worksteal
+# Tests on a real Kafka wait half of their time, so two processes a core run them. Unit tests only compute.
+PROCESSES ?= $(shell echo $$((2 * $$(nproc))))
 
 # cog runs the code in a page's comments and writes the output below each comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
