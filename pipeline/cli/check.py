@@ -1,4 +1,4 @@
-"""`log2mq check`: is a source file right, before anything connects; and on request, over a sample, and asking the brokers and the API."""
+"""`log2mq check`: checks a source file without a connection; on request also over a sample, and against the brokers and the API."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ MOST_RECORDS = 10_000
 @click.option(
     "--sample",
     metavar="FILE|TOPIC",
-    help="Try the file over these records: what would become of them? Nothing is sent, remembered or committed.",
+    help="Also convert these records, and show the results. Nothing is sent, remembered or committed.",
 )
 @click.option(
     "--records",
     type=click.IntRange(1, 100_000),
-    help=f"Most records of the sample: the first of a file, the latest of a topic.  [default: {MOST_RECORDS}]",
+    help=f"The largest number of records in the sample: the first of a file, the latest of a topic.  [default: {MOST_RECORDS}]",
 )
-@click.option("--whole", is_flag=True, help="The file of --sample is one record, however many lines it has.")
+@click.option("--whole", is_flag=True, help="Take the whole file of --sample as one record.")
 @click.option(
     "--online",
     is_flag=True,
     help="Ask the brokers about the topics, and Quick Audience about credentials, organisation and workspace. No event is sent.",
 )
-@click.option("--strict", is_flag=True, help="Leave with exit code 2 where there are warnings, too.")
+@click.option("--strict", is_flag=True, help="End with exit code 2 also if there are warnings.")
 def check(
     source_file: Path, sample: str | None, records: int | None, *, whole: bool, online: bool, strict: bool
 ) -> None:
-    """Say whether SOURCE_FILE is right: all faults at once, each with file, line and key.
+    """Check SOURCE_FILE and print all faults at once, each with file, line and key.
 
-    Exit code 2 where there are faults. Warnings are printed and are no faults.
+    The exit code is 2 if there are faults. Warnings are printed, and are no faults.
     """
     if sample is None and (whole or records is not None):
         raise UsageError(f"{'--whole' if whole else '--records'}: found no --sample; expected one with it")
@@ -76,7 +76,8 @@ def check(
         click.echo("not asked: Kafka and Quick Audience (--online asks both)")
 
 
-def _warn(said: list[str]) -> int:
-    for warning in said:
+def _warn(warnings_found: list[str]) -> int:
+    """Print warnings and return their number."""
+    for warning in warnings_found:
         click.echo(f"warning: {warning}")
-    return len(said)
+    return len(warnings_found)

@@ -1,4 +1,4 @@
-"""`log2mq demo`: see the promises kept, on this machine, in a minute."""
+"""`log2mq demo`: shows on this machine, in a minute, that the promises are kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cli.options import made_folder
+from pipeline.cli.options import created_folder
 from pipeline.emulator.demo import Demo
 from pipeline.emulator.demo_result import DemoResult
 from pipeline.errors import Log2mqError
@@ -31,10 +31,10 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def demo(folder: Path | None) -> None:
     """Run the real job over 51,000 raw records on an embedded Kafka against the stand-in, with an outage, a poison event and a killed worker.
 
-    Leaves with exit code 0 only if nothing is lost and nothing is unexplained.
+    The exit code is 0 only if nothing is lost and nothing is unexplained.
     """
     console = output()
-    place = made_folder("--folder", folder) if folder else Path(tempfile.mkdtemp(prefix="log2mq-demo-"))
+    place = created_folder("--folder", folder) if folder else Path(tempfile.mkdtemp(prefix="log2mq-demo-"))
     begun_s = time.monotonic()
     console.print("log2mq demo: raw logs in Kafka become events in a stand-in for Quick Audience", style="bold")
     result = Demo(

@@ -1,4 +1,4 @@
-"""`log2mq explain`: one record, shown at every step, with identifiers and secrets masked."""
+"""`log2mq explain`: shows one record at every step, with identifiers and secrets masked."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ COMBINED_WORDS = {"all": "all of this", "any": "any of this", "not": "none of th
 @click.option(
     "--line", default=1, show_default=True, type=click.IntRange(1), help="Which line of the file or standard input."
 )
-@click.option("--whole", is_flag=True, help="Take the whole file for one record, however many lines it has.")
+@click.option("--whole", is_flag=True, help="Take the whole file as one record.")
 @click.option(
     "--show-identifiers",
     is_flag=True,
@@ -89,26 +89,26 @@ def _entries(source: SourceFile, traced: Trace, show: Unmasked) -> None:
             _verdicts(traced.converter, entry)
 
 
-def _messages(source: SourceFile, parcels: Sequence[PendingMessage], show: Unmasked) -> None:
-    for parcel in parcels:
-        _title(f"{parcel.kind.value} message")
-        click.echo(show(json.loads(parcel.body)))
+def _messages(source: SourceFile, messages: Sequence[PendingMessage], show: Unmasked) -> None:
+    for message in messages:
+        _title(f"{message.kind.value} message")
+        click.echo(show(json.loads(message.body)))
         click.echo(
-            f"dedup key {parcel.claim.key.hex()}"
-            + (f", version {parcel.claim.digest.hex()}" if any(parcel.claim.digest) else "")
+            f"dedup key {message.claim.key.hex()}"
+            + (f", version {message.claim.digest.hex()}" if any(message.claim.digest) else "")
         )
     for kind in Kind:
-        if bodies := [parcel.body for parcel in parcels if parcel.kind is kind]:
+        if bodies := [message.body for message in messages if message.kind is kind]:
             _request(source, kind, bodies, show)
 
 
 def read_record(source: SourceFile, place: str, line: int) -> Record:
     """Read the record from a file, standard input, or `topic:partition:offset`. `line` is from 1; 0 is the whole file.
 
-    A file's lines count as written when the file was, those of standard input as written now.
+    Lines of a file have the time at which the file was written. Lines of standard input have the time of now.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: the record does not exist.
     """
     topic, _, numbers = place.partition(":")
     partition, _, offset = numbers.partition(":")
@@ -153,14 +153,14 @@ def _rules(rules: Sequence[RuleTrace], show: Unmasked) -> None:
         elif each.refusal is not None:
             click.echo(f"  yes  {each.rule}: refused, {each.refusal.code}: {each.refusal.reason}")
         else:
-            click.echo(f"  yes  {each.rule}{_made(each)}")
+            click.echo(f"  yes  {each.rule}{_message_count(each)}")
             for element in each.left_out[:MOST_ELEMENTS_SHOWN]:
                 _unmet(f"       not of element {element.place}", element.unmet, show)
             if len(each.left_out) > MOST_ELEMENTS_SHOWN:
                 click.echo(f"       and {len(each.left_out) - MOST_ELEMENTS_SHOWN:,} elements more")
 
 
-def _made(rule: RuleTrace) -> str:
+def _message_count(rule: RuleTrace) -> str:
     if len(rule.messages) == 1:
         return ""
     if rule.messages:
@@ -171,7 +171,7 @@ def _made(rule: RuleTrace) -> str:
 
 
 def _unmet(before: str, findings: Sequence[LineResult], show: Unmasked) -> None:
-    """Show what was wanted and what was found: on the same line where it is one thing."""
+    """Show the wanted and the found value: a single one on the same line."""
     if len(findings) == 1 and not findings[0].within:
         click.echo(f"{before}: {_finding(findings[0], show)}")
         return
@@ -192,7 +192,7 @@ def _finding(finding: LineResult, show: Unmasked) -> str:
 
 
 def _verdicts(converter: Converter, entry: LogEntry) -> None:
-    """Say of each event message what the event catalogue has against it, whatever follows from that by the settings."""
+    """Show the objections of the event catalogue to each event, and what the settings do about each."""
     messages = converter.transform(entry)
     if (check := converter.check) is None or isinstance(messages, (Skipped, Refusal)):
         return
@@ -204,8 +204,8 @@ def _verdicts(converter: Converter, entry: LogEntry) -> None:
         if not findings:
             click.echo(f"  ok      {message.rule}")
         for finding in findings:
-            unsaid = "" if all(name in finding.what for name in finding.names) else f": {', '.join(finding.names)}"
-            click.echo(f"  {check.action(finding):<7} {message.rule}: {finding.code}: {finding.what}{unsaid}")
+            names = "" if all(name in finding.what for name in finding.names) else f": {', '.join(finding.names)}"
+            click.echo(f"  {check.action(finding):<7} {message.rule}: {finding.code}: {finding.what}{names}")
 
 
 def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Unmasked) -> None:

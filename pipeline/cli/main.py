@@ -1,4 +1,4 @@
-"""`log2mq` itself: the verbs, and the one place where an error becomes a sentence and an exit code."""
+"""The command `log2mq`: its subcommands, and the one place where an error becomes a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def run_command() -> int:
     """Run the command and return its documented exit code (docs/exit-codes.md).
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, where no job was there to be stopped by it.
+        KeyboardInterrupt: Ctrl-C, while no job ran that it could stop.
     """
     try:
         cli.main(standalone_mode=False)
@@ -115,11 +115,11 @@ def run_command() -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except Log2mqError as error:
-        for line in str(error).splitlines():  # a source file's faults have a line each
+        for line in str(error).splitlines():  # each fault of a source file has a line
             click.echo(f"log2mq: {line}", err=True)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has gone (`log2mq sample | head`); say nothing more.
+        # The reader of the output has ended (`log2mq sample | head`), so nothing more is written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the command's main is one of the two places for this

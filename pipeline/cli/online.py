@@ -1,4 +1,4 @@
-"""What `log2mq check --online` asks: the brokers, a Schema Registry where there is one, and Quick Audience. Nothing is sent to them but questions."""
+"""The questions of `log2mq check --online` to the brokers, to a Schema Registry if the file names one, and to Quick Audience. No event is sent."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ MOST_WORKSPACES_SHOWN = 10
 MOST_NAME_CHARACTERS = 40
 
 ANY_SCHEMA = 1
-"""The first ID that a registry gives. Whether it is known does not matter."""
+"""The first ID that a registry assigns. The answer does not matter, only that there is one."""
 
 _WORKSPACE: KeyPath = ("report", "workspace_id")
 
 
 def kafka_warnings(source: SourceFile) -> list[str]:
-    """Ask the brokers what a file alone cannot tell.
+    """Return warnings about topics, retention and the dead-letter topic, which only the brokers know.
 
     Raises:
-        SourceUnavailable: no broker answers, or a topic is not there.
+        SourceUnavailable: no broker answers, or a topic does not exist.
     """
-    said = []
+    warnings = []
     with KafkaAdmin(source.kafka, os.environ) as topics:
         partitions = topics.partitions()
         names = sorted({partition.topic for partition in partitions})
         for topic in names:
-            said += retention_warning(source, topic, topics.retention_ms(topic))
+            warnings += retention_warning(source, topic, topics.retention_ms(topic))
         if not topics.exists(source.dead_letters.topic):
-            said.append(
+            warnings.append(
                 f"the dead-letter topic {source.dead_letters.topic} does not exist: `run` will not start without it"
             )
     click.echo(f"Kafka: {_count(len(names), 'topic')} with {_count(len(partitions), 'partition')}: {', '.join(names)}")
-    return said
+    return warnings
 
 
 def ask_registries(source: SourceFile) -> None:
-    """Ask each Schema Registry for a schema, whichever it has.
+    """Ask each Schema Registry of the file for a schema.
 
     Raises:
-        RegistryUnavailable: it does not answer, or does not let this file in.
-        UsageError: its password is not there.
+        RegistryUnavailable: a registry does not answer, or denies access.
+        UsageError: the password of a registry is missing.
     """
     for step in source.decode:
         if step.format != "avro":
@@ -71,7 +71,7 @@ def ask_registries(source: SourceFile) -> None:
 
 
 def retention_warning(source: SourceFile, topic: str, retention_ms: int | None) -> list[str]:
-    """A record that outlives the memory of its report can be reported twice by a replay."""
+    """Return a warning if a topic keeps records longer than the store remembers reports: a replay can report such records twice."""
     if retention_ms is not None and retention_ms <= source.dedup.keep:
         return []
     kept = "for ever" if retention_ms is None else format_duration(retention_ms)
@@ -81,11 +81,11 @@ def retention_warning(source: SourceFile, topic: str, retention_ms: int | None) 
 
 
 def api_warnings(source: SourceFile) -> list[str]:
-    """Prove endpoint, credentials, organisation, instance and workspace with a call that lists workspaces.
+    """Check endpoint, credentials, organisation, instance and workspace with a call that lists workspaces. Return warnings.
 
     Raises:
         DestinationHalt: a job could not report; the message says why.
-        UsageError: the workspace of the file is none of those.
+        UsageError: Quick Audience does not list the workspace of the file.
     """
     report = source.report
     client = ReporterClient(report, CredentialsSource(report.credentials, os.environ))
@@ -99,7 +99,7 @@ def api_warnings(source: SourceFile) -> list[str]:
         return [
             f"Quick Audience at {report.url} answers, but {found.doubt}. Whether it takes events shows when the job runs"
         ]
-    known = _named(found.workspaces)
+    known = _names(found.workspaces)
     if report.workspace_id and report.workspace_id not in found.workspaces:
         if found.workspaces:
             raise UsageError(source.warning(_WORKSPACE, f"found {report.workspace_id!r}; expected one of {known}"))
@@ -114,7 +114,7 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + ("s" if number != 1 else "")
 
 
-def _named(workspaces: Mapping[str, str]) -> str:
+def _names(workspaces: Mapping[str, str]) -> str:
     shown = [
         f"{each} ({_plain(name)})" if name else each for each, name in list(workspaces.items())[:MOST_WORKSPACES_SHOWN]
     ]

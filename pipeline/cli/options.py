@@ -1,4 +1,4 @@
-"""Options and arguments that several verbs share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ log_level_option = click.option(
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="The least level to log.",
+    help="The lowest level that is logged.",
 )
 
 progress_option = click.option(
     "--progress/--no-progress",
     default=None,
-    help="Show a live line, or log one every ten seconds. Default: live on a terminal.",
+    help="Show a live line, or log a line every ten seconds. Default: a live line on a terminal.",
 )
 
 
 def kafka_settings(bootstrap_servers: str, topic: str, topic_option: str) -> KafkaSettings:
-    """Return how to reach one topic, of brokers named on the command line.
+    """Return the settings to reach one topic of brokers that the command line names.
 
     Raises:
-        UsageError: `--bootstrap-servers` or the topic's option cannot be right.
+        UsageError: the value of `--bootstrap-servers` or of the topic's option is wrong.
     """
     try:
         return KafkaSettings.model_validate({"bootstrap_servers": bootstrap_servers, "topics": [topic]})
@@ -51,11 +51,11 @@ def kafka_settings(bootstrap_servers: str, topic: str, topic_option: str) -> Kaf
         raise UsageError(f"{option}: found {found!r}; {wrong['ctx']['error']}") from None
 
 
-def made_folder(option: str, path: Path) -> Path:
-    """Make the folder of an option where it is missing, and return it.
+def created_folder(option: str, path: Path) -> Path:
+    """Create the folder of an option if it is missing, and return it.
 
     Raises:
-        UsageError: it cannot be made, or nothing can be written in it.
+        UsageError: the folder cannot be created, or no file can be written in it.
     """
     probe = path / ".log2mq-probe"
     try:
@@ -64,6 +64,6 @@ def made_folder(option: str, path: Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise UsageError(
-            f"{option}: found {str(path)!r}, where nothing can be written ({error.strerror}); expected a folder for it"
+            f"{option}: found {str(path)!r}, in which no file can be written ({error.strerror}); expected a folder that can be written"
         ) from None
     return path

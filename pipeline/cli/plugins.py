@@ -1,4 +1,4 @@
-"""`log2mq plugins`: which Python plug-ins there are, and what each does."""
+"""`log2mq plugins`: lists Python plug-ins, and what each does."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from transforms.plugins.factory import GROUP
 
 
 @click.command()
-@click.option("--file", type=click.Path(path_type=Path), help="Look at the plug-ins in this Python file instead.")
+@click.option("--file", type=click.Path(path_type=Path), help="List the plug-ins in this Python file instead.")
 def plugins(file: Path | None) -> None:
-    """List the plug-ins that are installed: what each does, its options, where it comes from, or why it cannot be used."""
-    with redirect_stdout(sys.stderr):  # what a plug-in prints while it is imported is no part of the list
+    """List the installed plug-ins: what each does, its options, its package, or why it cannot be used."""
+    with redirect_stdout(sys.stderr):  # a plug-in may print while it is imported
         try:
             found = describe_installed() if file is None else describe_file(file)
         except MappingFaults as faults:

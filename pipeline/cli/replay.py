@@ -1,4 +1,4 @@
-"""`log2mq replay`: a stretch of the topics again, reporting only what was never reported."""
+"""`log2mq replay`: reads a range of the topics again and reports only the messages that were never reported."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from pipeline.runtime.worker_process import on_stop_signals
     metavar="0,1|TOPIC:0",
     help="Only these partitions. Default: all of the source's topics.",
 )
-@click.option("--dry-run", is_flag=True, help="Send nothing, commit nothing; say what would be sent.")
+@click.option("--dry-run", is_flag=True, help="Send and commit nothing; print what would be sent.")
 @log_format_option
 @log_level_option
 @progress_option
@@ -69,9 +69,8 @@ def replay(
 ) -> None:
     """Read a range of SOURCE_FILE's topics again, with a group of its own.
 
-    The live job's offsets stay where they are. What was reported before is recognised and not sent. The command ends by itself
-    at the end of the range; interrupted, the
-    same command goes on where it was.
+    The offsets of the live job do not change. Messages that were reported before are recognised and not sent. The command ends at the end
+    of the range. After an interruption the same command goes on where it stopped.
     """
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
@@ -84,25 +83,25 @@ def replay(
         partitions = chosen_partitions(partitions_text, topics.partitions())
         group = replay_group(source.kafka.group, from_text, to_text, partitions)
         committed = {} if dry_run else topics.committed(group)
-        todo = plan(group, from_bound, to_bound, partitions, topics, committed)
-    for partition, (start, until) in sorted(todo.gone.items()):
+        replay_range = plan(group, from_bound, to_bound, partitions, topics, committed)
+    for partition, (start, until) in sorted(replay_range.gone.items()):
         click.echo(
             f"log2mq: warning: {partition.topic}:{partition.partition} has no offsets {start:,} to {until - 1:,} any more (retention): "
             "their records cannot be replayed",
             err=True,
         )
-    click.echo(_describe(todo, source), err=True)
+    click.echo(_describe(replay_range, source), err=True)
     console = Console(stderr=True, force_terminal=progress or None)
     live = console.is_terminal and log_format == "text" if progress is None else progress
-    status = run_replay(source, todo, console, live=live, dry_run=dry_run)
+    status = run_replay(source, replay_range, console, live=live, dry_run=dry_run)
     if status.stopping:
         click.echo("interrupted: the same command goes on from here", err=True)
 
 
-def run_replay(source: SourceFile, todo: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> Status:
+def run_replay(source: SourceFile, replay_range: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> Status:
     """Run the range to its end, or to a signal."""
     job_type = DryReplayJob if dry_run else ReplayJob
-    job = job_type(source, os.environ, Hooks(), todo)
+    job = job_type(source, os.environ, Hooks(), replay_range)
     shown = Progress(console, live=live, remaining=job.remaining)
     with closing_summary(f"{source.source} replay", shown, would=dry_run):
         job.hooks.on_status = shown.show
@@ -111,11 +110,11 @@ def run_replay(source: SourceFile, todo: ReplayRange, console: Console, *, live:
             return job.runner.run()
 
 
-def _describe(todo: ReplayRange, source: SourceFile) -> str:
+def _describe(replay_range: ReplayRange, source: SourceFile) -> str:
     stretches = ", ".join(
         f"{p.topic}:{p.partition} {start:,} to {to - 1:,}"
-        for p, (start, to) in sorted(todo.bounds.items())
+        for p, (start, to) in sorted(replay_range.bounds.items())
         if start < to
     )
-    verb = "going on with" if todo.is_resumed else "replaying"
-    return f"log2mq: {source.source}: {verb} {todo.records:,} offsets ({stretches}), group {todo.group}"
+    verb = "going on with" if replay_range.is_resumed else "replaying"
+    return f"log2mq: {source.source}: {verb} {replay_range.records:,} offsets ({stretches}), group {replay_range.group}"

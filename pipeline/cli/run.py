@@ -27,7 +27,7 @@ from pipeline.runtime.worker_process import WorkerMain, on_stop_signals
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="So many processes of the same consumer group, under a supervisor that starts again what dies. Default: this process alone.",
+    help="The number of processes in the consumer group, under a supervisor that restarts crashed ones. Default: this process alone.",
 )
 @log_format_option
 @log_level_option
@@ -35,7 +35,7 @@ from pipeline.runtime.worker_process import WorkerMain, on_stop_signals
 def run(source_file: Path, workers: int | None, log_format: str, log_level: str, *, progress: bool | None) -> None:
     """Read SOURCE_FILE's topics and report events until stopped.
 
-    SIGTERM or Ctrl-C finishes what is in flight, commits, and prints the books; a second one leaves at once.
+    SIGTERM or Ctrl-C finishes what is in flight, commits, and prints the books; a second signal ends the job at once.
     """
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)

@@ -1,4 +1,4 @@
-"""`--sample` of `log2mq check`: what would become of some records."""
+"""`log2mq check --sample`: the results of sample records."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 def sample_warnings(
     source: SourceFile, sample: str, most: int, environment: Mapping[str, str], *, whole: bool
 ) -> list[str]:
-    """Try the source file over a sample, print what would become of it, and return what that says of the file.
+    """Convert a sample with the source file, print the results, and return warnings on the file.
 
     Raises:
-        UsageError: there is no such file, or no record in it.
-        SourceUnavailable: no broker answers, or there is no such topic.
+        UsageError: the file does not exist, or holds no record.
+        SourceUnavailable: no broker answers, or the topic does not exist.
     """
     try:
         tally, notes = try_out(source, _sampled(source, sample, most, whole=whole), environment)

@@ -1,4 +1,4 @@
-"""`log2mq emulator`, `registry`, `broker` and `sample`: what a trial runs against, each by itself."""
+"""`log2mq emulator`, `registry`, `broker` and `sample`: the parts of a trial, each by itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType
 
 import click
 
-from pipeline.cli.options import kafka_settings, made_folder
+from pipeline.cli.options import created_folder, kafka_settings
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import ComponentMissing, UsageError
 from pipeline.kafka_io.settings import KafkaSettings
@@ -117,7 +117,7 @@ def registry(*, host: str, port: int, schemas: Path | None, username: str | None
     "topics",
     multiple=True,
     metavar="NAME[:PARTITIONS]",
-    help="Make this topic, unless it is there. May be given several times.",
+    help="Create this topic if it does not exist. May be given several times.",
 )
 def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     """Run an embedded Apache Kafka on loopback until stopped: one real broker, fetched on first use."""
@@ -125,7 +125,7 @@ def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     from pipeline.kafka_io.admin import KafkaAdmin
 
     asked = [_name_and_partitions(each) for each in topics]
-    embedded = EmbeddedBroker(port=port, data=folder and made_folder("--folder", folder))
+    embedded = EmbeddedBroker(port=port, data=folder and created_folder("--folder", folder))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         embedded.ask_to_stop()
@@ -134,9 +134,9 @@ def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
     signal.signal(signal.SIGINT, stop)
     with embedded:
         settings = KafkaSettings(bootstrap_servers=(embedded.bootstrap_servers,), topics=("none",))
-        with KafkaAdmin(settings, os.environ) as there:
+        with KafkaAdmin(settings, os.environ) as admin:
             for name, partitions in asked:
-                there.create(name, partitions)
+                admin.create(name, partitions)
         click.echo(f"Kafka at {embedded.bootstrap_servers}, log {embedded.log_file}; Ctrl-C stops it")
         embedded.wait()
 
@@ -151,20 +151,20 @@ def _name_and_partitions(text: str) -> tuple[str, int]:
 @click.argument("kind", type=click.Choice([each.value for each in SampleKind]))
 @click.option("--count", default=1000, show_default=True, type=click.IntRange(1), help="How many lines.")
 @click.option("--seed", default=1, show_default=True, type=int, help="The same seed gives the same lines.")
-@click.option("--no-poison", is_flag=True, help="Leave the event out that the demo's stand-in refuses.")
+@click.option("--no-poison", is_flag=True, help="Leave out the event that the stand-in of the demo refuses.")
 @click.option("--to", "topic", metavar="TOPIC", help="Write them to this topic. Default: standard output, a line each.")
-@click.option("--create", is_flag=True, help="Make the topic, and its dead-letter topic, unless they are there.")
+@click.option("--create", is_flag=True, help="Create the topic and its dead-letter topic if they do not exist.")
 @click.option(
     "--bootstrap-servers",
     default="localhost:9092",
     show_default=True,
     envvar="KAFKA_BOOTSTRAP",
-    help="Where the topic is.",
+    help="The brokers that have the topic.",
 )
 def sample(
     kind: str, count: int, seed: int, topic: str | None, bootstrap_servers: str, *, no_poison: bool, create: bool
 ) -> None:
-    """Make realistic raw logs of KIND, with repeats, late lines and broken ones at known rates, and say what a run over them must come to."""
+    """Write realistic raw logs of KIND, with repeated, late and broken lines at known rates, and print the books that a run over them must have."""
     lines = generate(SampleKind(kind), count, seed, SampleSettings(poison=not no_poison))
     if topic is None:
         for line in lines:

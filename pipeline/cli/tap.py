@@ -1,4 +1,4 @@
-"""`log2mq tap`: a live look at what passes, without touching anything."""
+"""`log2mq tap`: a live look at records, which changes nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from transforms.mapping.values import is_constant, names_element
     "conditions",
     multiple=True,
     metavar="CONDITION",
-    help="Only entries for which it holds, as under `when`: 'type: order_paid'.",
+    help="Only entries for which this condition holds. It is written as under `when`: 'type: order_paid'.",
 )
 @click.option("--event", "event_codes", multiple=True, metavar="CODE", help="Only records that become this event.")
 @click.option("--reason", "reasons", multiple=True, metavar="CODE", help="Only records refused for this reason.")
@@ -52,7 +52,7 @@ from transforms.mapping.values import is_constant, names_element
     "--from",
     "from_text",
     metavar="T|OFFSET|earliest",
-    help="Where to begin: an offset, a time, or how long ago (90m). Default: what comes from now on.",
+    help="Where to begin: an offset, a time, or how long ago (90m). Default: records that arrive from now on.",
 )
 @click.option(
     "--partitions",
@@ -84,7 +84,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
     as_lines: bool,
     show_identifiers: bool,
 ) -> None:
-    """Look at what passes through SOURCE_FILE's topics. It joins no group, commits nothing, reports nothing and remembers nothing."""
+    """Show records of SOURCE_FILE's topics as they arrive. The command joins no group, and commits, reports and remembers nothing."""
     source = load_source(source_file, os.environ)
     record_filter = RecordFilter(
         TapStage(stage or ("refused" if reasons else "mapped" if event_codes else "decoded")),
@@ -113,7 +113,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
 
 
 def _starts(bound: Bound | None, partitions: Sequence[Partition], topics: KafkaAdmin) -> Mapping[Partition, int]:
-    """Settle where each partition is read from: within what is there."""
+    """Return the offset from which each partition is read, within the offsets that exist."""
     ends = topics.end_offsets(partitions)
     if bound is None:
         return ends
@@ -134,11 +134,11 @@ def _condition(text: str) -> Predicate:
     try:
         return compile_condition(written, ()).holds
     except MappingFaults as faults:
-        said = (
+        lines = (
             f"--where: {'.'.join(map(str, each.location))}: found {each.found}; expected {each.expected}"
             for each in faults.faults
         )
-        raise UsageError("\n".join(said)) from None
+        raise UsageError("\n".join(lines)) from None
 
 
 def _reason(text: str) -> ReasonCode:
@@ -149,7 +149,7 @@ def _reason(text: str) -> ReasonCode:
 
 
 def _event_code(source: SourceFile, text: str) -> str:
-    """A code that no rule can make is a mistake: one would wait for it in vain."""
+    """Return the event code. A code that no rule can make is a mistake, since no record would ever be shown."""
     codes = [str(rule.event_code) for rule in source.events]
     if source.transform is None and text not in codes and all(is_constant(rule.event_code) for rule in source.events):
         raise UsageError(f"--event: found {text!r}; expected one of {', '.join(dict.fromkeys(codes))}")
@@ -157,6 +157,6 @@ def _event_code(source: SourceFile, text: str) -> str:
 
 
 def _closing(counts: TapCounts) -> str:
-    passed = f", {counts.over_rate:,} more would have been, but for --rate" if counts.over_rate else ""
-    unread = f", {counts.unread:,} offsets passed by unread" if counts.unread else ""
+    passed = f", {counts.over_rate:,} more not shown because of --rate" if counts.over_rate else ""
+    unread = f", {counts.unread:,} offsets skipped" if counts.unread else ""
     return f"log2mq: {counts.read:,} records read, {counts.shown:,} shown{passed}{unread}"

@@ -514,8 +514,8 @@ def test_the_emulator_says_what_is_wrong(arguments, says):
     [
         (("broker", "--topic", "a:x"), "--topic: found 'a:x'; expected a topic's name, or name:partitions"),
         (("broker", "--topic", "bad name"), "--topic: found 'bad name'; expected a topic's name"),
-        (("broker", "--folder", "/proc/none"), "--folder: found '/proc/none', where nothing can be written"),
-        (("demo", "--folder", "/proc/none"), "--folder: found '/proc/none', where nothing can be written"),
+        (("broker", "--folder", "/proc/none"), "--folder: found '/proc/none', in which no file can be written"),
+        (("demo", "--folder", "/proc/none"), "--folder: found '/proc/none', in which no file can be written"),
         (("sample", "shop-app", "--to", "no such"), "--to: found 'no such'; expected names of letters"),
         (("sample", "shop-app", "--to", "a", "--bootstrap-servers", "x"), "--bootstrap-servers: found 'x'; expected"),
         (("replay", "{source}", "--from", "yesterday", "--to", "now"), "--from: found 'yesterday'; expected an offset"),

@@ -58,9 +58,9 @@ def add_channel(
     *,
     quick_tracking: bool,
 ) -> None:
-    """Add the channel NAME to FILE, which is made where it is not there."""
+    """Add the channel NAME to FILE, which is created if it does not exist."""
     written = read_or_new(file)
-    made = build(
+    new_channel = build(
         lambda: Channel(
             name=name,
             application_type=ApplicationType(application_type),
@@ -70,7 +70,7 @@ def add_channel(
         ),
         argument="name",
     )
-    written.save(edits.with_channel(written.catalogue, made))
+    written.save(edits.with_channel(written.catalogue, new_channel))
     click.echo(f"{file}: channel {name!r} added")
 
 
@@ -79,7 +79,7 @@ def add_channel(
 @name_argument
 @click.option("--name", "new_name", required=True, help="Its new name.")
 def edit_channel(file: Path, name: str, new_name: str) -> None:
-    """Rename the channel NAME of FILE; its events stay under it. The console allows nothing else, and not for one of Quick Tracking."""
+    """Rename the channel NAME of FILE; its events stay under it. The console allows no other edit, and none of a Quick Tracking channel."""
     written = read_catalogue(file)
     written.save(build(lambda: edits.with_channel_renamed(written.catalogue, name, new_name)))
     click.echo(f"{file}: channel {name!r} is now {new_name!r}")
@@ -89,7 +89,7 @@ def edit_channel(file: Path, name: str, new_name: str) -> None:
 @catalogue_argument
 @name_argument
 def delete_channel(file: Path, name: str) -> None:
-    """Delete the channel NAME from FILE, if there are no events under it."""
+    """Delete the channel NAME from FILE, if it has no events."""
     written = read_catalogue(file)
     written.save(edits.without_channel(written.catalogue, name))
     click.echo(f"{file}: channel {name!r} deleted")

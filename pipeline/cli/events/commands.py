@@ -1,4 +1,4 @@
-"""`log2mq events`: the event catalogue, what Event Management of the console is for events."""
+"""`log2mq events`: lists and edits the event catalogue, as Event Management of the console does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ global_property_option = click.option(
     "global_properties",
     multiple=True,
     metavar="ID:TYPE:NAME",
-    help="Likewise one of all events of the channel, which Quick Tracking must collect.",
+    help="A property of all events of the channel, written likewise. Quick Tracking must collect the channel.",
 )
 
 
@@ -39,7 +39,7 @@ global_property_option = click.option(
 def events() -> None:
     """List and edit an event catalogue: the channels and events of a workspace, in a YAML file.
 
-    What the console's Event Management would refuse is refused here. Files keep their comments and their order.
+    Edits that Event Management of the console would refuse are refused here. Files keep their comments and their order.
     """
 
 
@@ -72,7 +72,7 @@ def list_events(file: Path, search: str, channel_name: str, origin: str | None) 
 @catalogue_argument
 @code_argument
 def show(file: Path, code: str) -> None:
-    """Show the event CODE of FILE. With its channel, its properties, and the tasks that use it."""
+    """Show the event CODE of FILE, with its channel, its properties, and the tasks that use it."""
     catalogue = read_catalogue(file).catalogue
     event = edits.known_event(catalogue, code)
     click.echo(f"{event.code}: {event.name}")
@@ -88,12 +88,12 @@ def show(file: Path, code: str) -> None:
 
 
 def _channel_says(catalogue: Catalogue, event: EventDefinition) -> str:
-    made = catalogue.channel_of(event)
-    if made is None:
+    listed = catalogue.channel_of(event)
+    if listed is None:
         return " (a feature module)"
-    parts = [made.application_type.value, *([f"APP_KEY {made.app_key}"] if made.app_key else [])]
-    if made.quick_tracking:
-        parts.append("collected by Quick Tracking" + (f", {made.platform_type}" if made.platform_type else ""))
+    parts = [listed.application_type.value, *([f"APP_KEY {listed.app_key}"] if listed.app_key else [])]
+    if listed.quick_tracking:
+        parts.append("collected by Quick Tracking" + (f", {listed.platform_type}" if listed.platform_type else ""))
     return f" ({', '.join(parts)})"
 
 
@@ -118,7 +118,7 @@ def add(
     properties: Sequence[str],
     global_properties: Sequence[str],
 ) -> None:
-    """Add the event CODE to FILE, which is made where it is not there."""
+    """Add the event CODE to FILE, which is created if it does not exist."""
     own = _properties(properties, global_properties)
     event = build(
         lambda: EventDefinition(
@@ -134,8 +134,8 @@ def add(
 @events.command()
 @catalogue_argument
 @code_argument
-@click.option("--name", help="Another name of the event.")
-@click.option("--property-name", "names", multiple=True, metavar="ID=NAME", help="Another name of a property.")
+@click.option("--name", help="The new name of the event.")
+@click.option("--property-name", "names", multiple=True, metavar="ID=NAME", help="The new name of a property.")
 @property_option
 @global_property_option
 def edit(
@@ -168,7 +168,7 @@ def edit(
 @catalogue_argument
 @code_argument
 def delete(file: Path, code: str) -> None:
-    """Delete the event CODE from FILE. Not one that an automated marketing task uses."""
+    """Delete the event CODE from FILE, unless an automated marketing task uses it."""
     written = read_catalogue(file)
     written.save(edits.without_event(written.catalogue, code))
     click.echo(f"{file}: event {code!r} deleted")
@@ -177,7 +177,7 @@ def delete(file: Path, code: str) -> None:
 @events.command("check")
 @catalogue_argument
 def check_events(file: Path) -> None:
-    """Say whether FILE is right. All faults at once, each with file, line and key."""
+    """Check FILE and print all faults at once, each with file, line and key."""
     click.echo(f"{file}: ok: {counted(read_catalogue(file).catalogue)}")
 
 
@@ -185,7 +185,7 @@ def check_events(file: Path) -> None:
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 def diff(old: Path, new: Path) -> None:
-    """Say what changed from the catalogue OLD to NEW. Exit code 2 where the console would refuse some of it."""
+    """Print the changes from the catalogue OLD to NEW. The exit code is 2 if the console would refuse one of them."""
     after, faults = read_as_far_as_valid(new)
     found = changes(read_catalogue(old).catalogue, after)
     for each in found:

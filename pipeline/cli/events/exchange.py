@@ -25,16 +25,21 @@ CHARSETS = ("utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16")
 
 @click.command("import")
 @catalogue_argument
-@click.option("--csv", "table", type=click.Path(path_type=Path), help="Take in what this table has, a row a property.")
+@click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path),
+    help="Add the content of this table, which has a row for each property.",
+)
 @click.option("--charset", type=click.Choice(CHARSETS), help="The table's character set.  [default: utf-8-sig]")
 @click.option(
-    "--source", "source_file", type=click.Path(path_type=Path), help="Take in what this source file's mapping uses."
+    "--source", "source_file", type=click.Path(path_type=Path), help="Add what the mapping of this source file uses."
 )
 @click.option("--channel", "channel_name", help="With --source: the channel of rules that name none.")
 @click.option(
     "--application-type",
     type=click.Choice([each.value for each in ApplicationType]),
-    help="With --source: that of new channels, which is guessed otherwise.",
+    help="With --source: the application type of new channels. Default: guessed.",
 )
 def import_events(
     file: Path,
@@ -44,9 +49,9 @@ def import_events(
     channel_name: str | None,
     application_type: str | None,
 ) -> None:
-    """Add to FILE what a CSV or a mapping has.
+    """Add the channels, events and properties of a CSV or a mapping to FILE.
 
-    Channels, events and properties that FILE has not. What is there stays as it is.
+    Entries that FILE has already stay as they are.
     """
     if (table is None) == (source_file is None):
         raise UsageError(

@@ -17,14 +17,14 @@ from schemas.catalogue import Catalogue
 
 catalogue_argument = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 
-Made = TypeVar("Made")
+Built = TypeVar("Built")
 
 
-def build(make: Callable[[], Made], *, argument: str = "", option: str = "") -> Made:
-    """Make something of what was given as options. `argument` is the key that is none; `option` where all of it is of one.
+def build(make: Callable[[], Built], *, argument: str = "", option: str = "") -> Built:
+    """Return the object that `make` builds from options. `argument` is the key that is an argument; `option` is the option that holds all keys.
 
     Raises:
-        UsageError: a text among them cannot be a name or a code.
+        UsageError: one of the texts cannot be a name or a code.
     """
     try:
         return make()
@@ -38,7 +38,7 @@ def build(make: Callable[[], Made], *, argument: str = "", option: str = "") -> 
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Print rows. What is no terminal gets each cell whole, the headings first."""
+    """Print rows: as a table on a terminal, and elsewhere with tabs between whole cells, headings first."""
     console = output()
     if not console.is_terminal:
         for row in [headings, *rows]:
@@ -53,7 +53,7 @@ def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
 
 def counted(catalogue: Catalogue) -> str:
-    """Say how much there is in a catalogue."""
+    """Return the numbers of channels, events and properties in a catalogue, as text."""
     properties = sum(len(each.properties) for each in catalogue.events)
     parts = [(len(catalogue.channels), "channel"), (len(catalogue.events), "event"), (properties, "property")]
     return ", ".join(f"{count:,} {_plural(word, count)}" for count, word in parts)
