@@ -15,9 +15,9 @@ from tests.support.jobs import RULES, Source
 from tests.support.kafka import TestKafka
 from tests.support.shared_broker import SharedBroker, shared_broker
 
-# How many examples a property test runs (see tests/support/examples.py); `--hypothesis-profile quick` chooses. How fast a machine is says
-# nothing about a property, so there is no deadline. `ci` takes the same examples each time.
-for profile, number in {"quick": 10, "default": 100}.items():
+# The profile decides how many examples a property test runs (see tests/support/examples.py); `--hypothesis-profile quick` chooses one.
+# The speed of a machine says nothing about a property, so there is no deadline. `ci` takes the same examples each time.
+for profile, number in {"quick": 10, "default": 100, "thorough": 1_000}.items():
     settings.register_profile(
         profile, settings(), deadline=None, max_examples=number, suppress_health_check=[HealthCheck.too_slow]
     )

@@ -210,7 +210,7 @@ def test_with_anchors_an_edit_is_right_or_refused_with_its_line(data, old, chanc
         assert "*" in made.text
         return
     assert parse_catalogue(Path("x.yaml"), text).catalogue == new
-    assert is_part(re.findall(r"# .*", made.text), re.findall(r"# .*", text))
+    assert is_part(re.findall(r"# [^\r\n]*", made.text), re.findall(r"# [^\r\n]*", text))
 
 
 @given(catalogues(), st.sampled_from([None, 2]), st.booleans())
