@@ -1,4 +1,4 @@
-"""Which partitions are paused, and why: too much is unfinished, or a record of theirs cannot be read yet. Polling goes on, for the heartbeats."""
+"""The paused partitions: too much is unfinished, or a record cannot be decoded yet. Polling goes on, because it sends heartbeats."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from pipeline.job.offsets import Offsets
 
 
 class Backpressure:
-    """Keeps a stuck head from filling the memory. A partition that comes new is not paused."""
+    """Bounds the memory of records in flight. A newly assigned partition is not paused."""
 
     def __init__(self, source: Source, offsets: Offsets, limits: FlowLimits) -> None:
         self._source = source
         self._offsets = offsets
         self._limits = limits
         self._paused: set[Partition] = set()
-        self._held: dict[Partition, tuple[int, str]] = {}  # until when, and why; each is paused too
+        self._held: dict[Partition, tuple[int, str]] = {}  # the end of the pause in Unix ms, and its reason
 
     def pause_until(self, partition: Partition, until_ms: int, reason: str) -> None:
-        """Pause a partition whose next record cannot be read before `until_ms`."""
+        """Pause a partition whose next record cannot be decoded before `until_ms`."""
         self._source.pause([partition])
         self._paused.add(partition)
         self._held[partition] = (until_ms, reason)
 
     @property
     def reason(self) -> str:
-        """Why a record cannot be read yet, or nothing."""
+        """Why a record cannot be decoded yet, or an empty text."""
         return next((reason for _, reason in self._held.values()), "")
 
     @property
     def all_paused(self) -> bool:
-        """Whether nothing can arrive."""
+        """Whether no partition can return records."""
         return len(self._paused) == len(self._offsets.owned)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Forget partitions that are another's now, or begin anew."""
+        """Forget partitions that were revoked or assigned again."""
         for each in partitions:
             self._paused.discard(each)
             self._held.pop(each, None)
 
     def adjust(self, ready: int, now_ms: int, *, stops_reading: bool) -> None:
-        """Pause what has too much unfinished, and resume what has little; `ready` batches wait for a sender."""
+        """Pause partitions with too many records in flight, and resume partitions with few. `ready` batches wait for a sender."""
         limits, owned, unfinished_bytes = self._limits, self._offsets.owned, self._offsets.unfinished_bytes
         is_full = stops_reading or unfinished_bytes > limits.in_flight_bytes or ready > limits.ready_batches
         has_room = (

@@ -1,11 +1,11 @@
-"""The books: every record that was read has exactly one fate.
+"""The books: every record that was read has exactly one outcome.
 
 At any moment
 
     read = reported + duplicate + filtered + dead-lettered + in flight
 
-Two sets are kept. The *session* books count what this process did since it started. The *lifetime* books count what lies below the
-committed offset, and travel inside the commit itself, so that they survive a kill and a change of worker without being counted twice.
+There are two sets. The *session* books count the work of this process since it started. The *lifetime* books count the work below the
+committed offset. They are stored in the commit itself, so they survive a kill and a change of worker, and nothing counts twice.
 """
 
 from __future__ import annotations
@@ -19,21 +19,19 @@ import orjson
 
 
 class RecordOutcome(IntEnum):
-    """What finally became of a record."""
+    """The final outcome of a record."""
 
     REPORTED = 0  # at least one of its messages was reported now, and none was refused
     DUPLICATE = 1  # every message had been reported before, from another record
-    REDELIVERED = (
-        2  # every message had been reported before, from this very record: a re-read after a crash, or a replay
-    )
+    REDELIVERED = 2  # every message had been reported before, from this very record: after a crash, or in a replay
     FILTERED = 3
     DEAD_LETTERED = 4
 
 
 class RecordResult(NamedTuple):
-    """How a record ended: its fate, and what became of the messages made from it."""
+    """How a record ended: its outcome, and the results of its messages."""
 
-    fate: RecordOutcome
+    outcome: RecordOutcome
     events_reported: int = 0
     events_duplicate: int = 0
     events_redelivered: int = 0
@@ -47,16 +45,16 @@ FILTERED = RecordResult(RecordOutcome.FILTERED)
 REFUSED = RecordResult(RecordOutcome.DEAD_LETTERED)
 
 Tally = dict[RecordResult, int]
-"""How often each kind of ending occurred: cheap to add to, and turned into `Books` only when somebody looks."""
+"""The number of records by result. Adding is cheap; `Books` are made from it only when they are shown."""
 
 
 class BooksUnbalanced(Exception):
-    """The books do not balance: a fault in the job itself, never in a record or a setting."""
+    """The books do not balance. This is a fault of the job itself, never of a record or a setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Counts of records by fate, and of messages. `duplicate` includes `redelivered`; so do `events_duplicate` and `events_redelivered`."""
+    """Counts of records by outcome, and of messages. `duplicate` includes `redelivered`; so do `events_duplicate` and `events_redelivered`."""
 
     read: int = 0
     reported: int = 0
@@ -78,17 +76,17 @@ class Books:
     def of(
         cls, tally: Mapping[RecordResult, int], *, read: int | None = None, in_flight: int = 0, lost: int = 0
     ) -> Self:
-        """Add a tally up. Without `read`, it is what the tally holds plus what is in flight."""
-        fates = [0] * len(RecordOutcome)
+        """Return the sums of a tally. Without `read`, that count is the tally plus the records in flight."""
+        outcomes = [0] * len(RecordOutcome)
         messages = [0] * (len(RecordResult._fields) - 1)
-        for ending, count in tally.items():
-            fates[ending.fate] += count
-            for column, each in enumerate(ending[1:]):
+        for result, count in tally.items():
+            outcomes[result.outcome] += count
+            for column, each in enumerate(result[1:]):
                 messages[column] += each * count
-        reported, duplicate, redelivered, filtered, dead_lettered = fates
+        reported, duplicate, redelivered, filtered, dead_lettered = outcomes
         events_reported, events_duplicate, events_redelivered, events_refused, *users = messages
         return cls(
-            read=sum(fates) + in_flight if read is None else read,
+            read=sum(outcomes) + in_flight if read is None else read,
             reported=reported,
             duplicate=duplicate + redelivered,
             redelivered=redelivered,
@@ -107,19 +105,19 @@ class Books:
 
     @classmethod
     def total(cls, books: Iterable[Books]) -> Books:
-        """The sum of several books, column by column."""
+        """Return the sum of several books, column by column."""
         sums = [0] * len(COLUMNS)
         for each in books:
             for column, name in enumerate(COLUMNS):
                 sums[column] += getattr(each, name)
         return cls(*sums)
 
-    def handed_back(self) -> Books:
-        """Return the books of an owner that is gone: what it read and did not finish counts as not read, since another reads it again."""
+    def after_crash(self) -> Books:
+        """Return the books of a crashed owner: its records in flight count as not read, since another member reads them again."""
         return replace(self, read=self.read - self.in_flight, in_flight=0)
 
     def check(self) -> None:
-        """Raise `BooksUnbalanced` unless every record read has exactly one fate."""
+        """Raise `BooksUnbalanced` unless every record that was read has exactly one outcome."""
         accounted = self.reported + self.duplicate + self.filtered + self.dead_lettered + self.in_flight
         if accounted != self.read:
             raise BooksUnbalanced(
@@ -136,49 +134,49 @@ COLUMNS = tuple(field.name for field in fields(Books))
 
 
 def encode_books(tally: Mapping[RecordResult, int], lost: int, until: int | None = None) -> str:
-    """Write lifetime books as commit metadata: a few hundred bytes, the broker's limit being 4,096.
+    """Return lifetime books as commit metadata: a few hundred bytes. The broker's limit is 4,096.
 
-    `until` is where a replay ends (exclusive), so that it goes on to the same end after an interruption.
+    `until` is the end of a replay (exclusive), so that the replay has the same end after an interruption.
     """
-    endings = [[*ending, count] for ending, count in sorted(tally.items())]
-    if len(endings) > MOST_ENDINGS:
-        endings = _condense(tally)
-    document: dict[str, Any] = {"endings": endings, "lost": lost}
+    results = [[*result, count] for result, count in sorted(tally.items())]
+    if len(results) > MOST_RESULTS:
+        results = _condense(tally)
+    document: dict[str, Any] = {"endings": results, "lost": lost}
     if until is not None:
         document["until"] = until
     return orjson.dumps(document).decode()
 
 
 def decode_books(metadata: str) -> tuple[Tally, int, int | None]:
-    """Read what `encode_books` wrote: tally, lost, until. Metadata by anyone else counts as none: the books then begin at zero."""
+    """Return tally, lost and until from the text of `encode_books`. Other metadata counts as none: the books then begin at zero."""
     try:
         document = orjson.loads(metadata) if metadata else {}
         tally = {
-            RecordResult(RecordOutcome(fate), *counts): int(count)
-            for fate, *counts, count in document.get("endings", [])
+            RecordResult(RecordOutcome(outcome), *counts): int(count)
+            for outcome, *counts, count in document.get("endings", [])
         }
         return tally, int(document.get("lost", 0)), document.get("until")
     except (ValueError, TypeError, AttributeError):
         return {}, 0, None
 
 
-MOST_ENDINGS = 60
-"""More different endings than this are condensed to one row a fate, so that the metadata stays small."""
+MOST_RESULTS = 60
+"""More different results than this are condensed to two rows an outcome, so that the metadata stays small."""
 
 
 def _condense(tally: Mapping[RecordResult, int]) -> list[list[int]]:
-    """One record may end in countless ways (3 events reported, 2 duplicate, ...); keep the sums and one row a fate."""
+    """Return rows with the same sums. A record may end in countless ways, such as 3 events reported and 2 duplicate."""
     rows: list[list[int]] = []
-    for fate in RecordOutcome:
-        count = sum(number for ending, number in tally.items() if ending.fate is fate)
+    for outcome in RecordOutcome:
+        count = sum(number for result, number in tally.items() if result.outcome is outcome)
         if not count:
             continue
         sums = [
-            sum(ending[column] * number for ending, number in tally.items() if ending.fate is fate)
+            sum(result[column] * number for result, number in tally.items() if result.outcome is outcome)
             for column in range(1, 8)
         ]
-        # One row with all the message counts, and the other records of that fate with none: the sums are unchanged.
-        rows.append([fate, *sums, 1])
+        # One row has all message counts, and the other records of that outcome have none: the sums do not change.
+        rows.append([outcome, *sums, 1])
         if count > 1:
-            rows.append([fate, 0, 0, 0, 0, 0, 0, 0, count - 1])
+            rows.append([outcome, 0, 0, 0, 0, 0, 0, 0, count - 1])
     return rows

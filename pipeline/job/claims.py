@@ -10,120 +10,118 @@ from pipeline.contracts.values import ClaimResult
 from pipeline.job.in_flight import PendingMessage
 
 ASK_AGAIN_MS = 200
-"""How often to ask for a claim that another process holds."""
+"""The time between two attempts to claim a key that another process has claimed."""
 
 
 class ClaimQueue:
-    """Puts the dedup store's three verbs to messages, in batches.
+    """Claims, confirms and releases messages in the dedup store, in batches.
 
-    The messages of one key are claimed one after the other, in the order in which they were first asked for, whatever happens to the
-    claims before them: two versions of a customer's identities never change places. If the first was reported, a second one of the same
-    version is a duplicate; if it was refused, the second is tried itself.
+    Messages with the same key are claimed one after the other, in the order of `add`, whatever happens to the claims before them. So two
+    versions of a customer's identities never change places. If the first message was reported, a second one of the same version is a
+    duplicate. If it was refused, the second one is claimed itself.
     """
 
     def __init__(self, store: DedupStore) -> None:
         self._store = store
-        # Key -> its unfinished messages, in the order of `add`. The first is claimed here, unless the key is in one of the next two.
-        self._lines: dict[bytes, list[PendingMessage]] = {}
-        self._asking: dict[
-            bytes, list[PendingMessage]
-        ] = {}  # the lines whose first message is to be claimed at the next `process`
-        self._elsewhere: dict[bytes, list[PendingMessage]] = {}  # the lines that wait for another process
-        self._ask_elsewhere_at = 0
+        # The unfinished messages by key, in the order of `add`. This process has claimed the first one, unless the key is in one of the next two.
+        self._queues: dict[bytes, list[PendingMessage]] = {}
+        self._due: dict[bytes, list[PendingMessage]] = {}  # the next `process` claims the first message
+        self._elsewhere: dict[bytes, list[PendingMessage]] = {}  # another process has claimed the key
+        self._elsewhere_due_ms = 0
 
     def add(self, messages: Iterable[PendingMessage]) -> None:
-        """Queue messages to be claimed: at the next `process`, or when those before them with the same key are finished."""
-        lines, asking = self._lines, self._asking
+        """Queue messages. The next `process` claims them, or a later one when all earlier messages with the same key have ended."""
+        queues, due = self._queues, self._due
         for message in messages:
             key = message.claim.key
-            if (line := lines.get(key)) is None:
-                lines[key] = asking[key] = [message]
+            if (queue := queues.get(key)) is None:
+                queues[key] = due[key] = [message]
             else:
-                line.append(message)
+                queue.append(message)
 
     @property
     def is_empty(self) -> bool:
         """Whether the next `process` has nothing to claim."""
-        return not self._asking
+        return not self._due
 
     @property
     def waiting_elsewhere(self) -> int:
-        """Messages that wait for another process's outcome."""
+        """Messages whose key another process has claimed."""
         return sum(map(len, self._elsewhere.values()))
 
     def process(self, now_ms: int) -> tuple[list[PendingMessage], list[tuple[PendingMessage, ClaimResult]]]:
-        """Claim what was asked for. Return the messages granted, and those already reported with how that is known.
+        """Claim the queued messages. Return the granted ones, and the ones that were reported before, with the store's answer.
 
         Raises:
-            StoreUnavailable: the store cannot answer.
+            StoreUnavailable: the store does not answer.
         """
         granted: list[PendingMessage] = []
         known: list[tuple[PendingMessage, ClaimResult]] = []
-        if self._elsewhere and now_ms >= self._ask_elsewhere_at:
-            self._asking.update(self._elsewhere)
+        if self._elsewhere and now_ms >= self._elsewhere_due_ms:
+            self._due.update(self._elsewhere)
             self._elsewhere = {}
-            self._ask_elsewhere_at = now_ms + ASK_AGAIN_MS
-        if not self._asking:
+            self._elsewhere_due_ms = now_ms + ASK_AGAIN_MS
+        if not self._due:
             return granted, known
-        asked = list(chain.from_iterable(self._asking.values()))
-        if len(asked) > len(self._asking):
-            asked = list(chain.from_iterable(map(_same_version, self._asking.values())))
-        self._asking = {}
-        free, held = ClaimResult.GRANTED, ClaimResult.HELD  # looking an enumeration's member up takes its time
-        results = self._store.claim([message.claim for message in asked], now_ms)
-        if results.count(free) == len(asked):  # as nearly always
-            return asked, known
-        for message, result in zip(asked, results, strict=True):
+        claimed = list(chain.from_iterable(self._due.values()))
+        if len(claimed) > len(self._due):
+            claimed = list(chain.from_iterable(map(_same_version, self._due.values())))
+        self._due = {}
+        free, held = ClaimResult.GRANTED, ClaimResult.HELD  # looking up a member of an enumeration is slow
+        results = self._store.claim([message.claim for message in claimed], now_ms)
+        if results.count(free) == len(claimed):  # as in nearly all calls
+            return claimed, known
+        for message, result in zip(claimed, results, strict=True):
             if result is free:
                 granted.append(message)
             elif result is not held:
                 known.append((message, result))
-            elif (line := self._lines[message.claim.key])[0] is message:
-                self._elsewhere[message.claim.key] = line
+            elif (queue := self._queues[message.claim.key])[0] is message:
+                self._elsewhere[message.claim.key] = queue
         self._finish([message for message, _ in known])
         return granted, known
 
     def confirm(self, messages: Sequence[PendingMessage], now_ms: int) -> None:
-        """Remember them as reported; who waits for them is asked for next, and learns it."""
+        """Confirm messages that were reported. Messages that wait for them are claimed next, and turn out as duplicates."""
         if messages:
             self._store.confirm([message.claim for message in messages], now_ms)
             self._finish(messages)
 
     def release(self, messages: Sequence[PendingMessage]) -> None:
-        """Give their claims back unreported; who waits for them is asked for next, and may be granted."""
+        """Release messages that were not reported. Messages that wait for them are claimed next, and may be granted."""
         if messages:
             self._store.release([message.claim for message in messages])
             self._finish(messages)
 
     def renew(self, messages: Sequence[PendingMessage]) -> None:
-        """Give claims back that may have lapsed, and ask for them anew. They keep their place before those that wait for them."""
+        """Release claims that may have lapsed, and claim the messages again. They stay before the messages that wait for them."""
         if messages:
             self._store.release([message.claim for message in messages])
             for message in messages:
-                self._asking[message.claim.key] = self._lines[message.claim.key]
+                self._due[message.claim.key] = self._queues[message.claim.key]
 
     def drop_stale(self) -> None:
-        """Forget who waits for a record of a partition that was taken away. What is claimed stays until its outcome."""
-        for key, line in list(self._lines.items()):
-            is_claimed = key not in self._asking and key not in self._elsewhere
-            line[is_claimed:] = [message for message in line[is_claimed:] if not message.is_stale]
-            if not line:
-                del self._lines[key]
-                self._asking.pop(key, None)
+        """Forget the waiting messages of revoked partitions. A claimed message stays until its outcome."""
+        for key, queue in list(self._queues.items()):
+            is_claimed = key not in self._due and key not in self._elsewhere
+            queue[is_claimed:] = [message for message in queue[is_claimed:] if not message.is_stale]
+            if not queue:
+                del self._queues[key]
+                self._due.pop(key, None)
                 self._elsewhere.pop(key, None)
 
     def _finish(self, messages: Iterable[PendingMessage]) -> None:
-        """The first messages of some lines have their outcome: the next ones are asked for."""
-        lines, asking = self._lines, self._asking
+        """Remove messages that have their outcome from the head of their queue. The next message of the key is due."""
+        queues, due = self._queues, self._due
         for message in messages:
-            if len(line := lines.pop(message.claim.key)) > 1:
-                del line[0]
-                lines[message.claim.key] = asking[message.claim.key] = line
-            elif asking:  # several of one line may be finished at once
-                asking.pop(message.claim.key, None)
+            if len(queue := queues.pop(message.claim.key)) > 1:
+                del queue[0]
+                queues[message.claim.key] = due[message.claim.key] = queue
+            elif due:  # several messages of one key may end at once
+                due.pop(message.claim.key, None)
 
 
-def _same_version(line: Sequence[PendingMessage]) -> Iterable[PendingMessage]:
-    """Return the first message and those directly behind it with the same version: where it was reported before, so were they."""
-    digest = line[0].claim.digest
-    return takewhile(lambda message: message.claim.digest == digest, line)
+def _same_version(queue: Sequence[PendingMessage]) -> Iterable[PendingMessage]:
+    """Return the first message and the following ones of the same version: if the first was reported before, so were they."""
+    digest = queue[0].claim.digest
+    return takewhile(lambda message: message.claim.digest == digest, queue)

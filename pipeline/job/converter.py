@@ -1,4 +1,4 @@
-"""One record to the messages it becomes, in bytes, each with the claim it will be reported under; or why there is none."""
+"""From a record to its messages: each with its JSON and the claim under which it is reported. Or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_DIGEST = bytes(8)
 """Events have no versions: the same key is the same event."""
 
 SCOPE_FIELDS = {"event_code": "eventCode", "event_source": "eventSourceCode", "customer": "customerId"}
-"""Parts of the dedup key that a message brings itself; organisation and workspace are the job's."""
+"""The parts of the dedup key that stand in the message. Organisation and workspace are settings of the job."""
 
 _EVENT = Kind.EVENT
 _NO_ENTRY = Skipped("no entry")
@@ -28,7 +28,7 @@ _NO_VALUE = Refusal(Stage.READ, ReasonCode.NO_VALUE, "the record has no value")
 
 
 DecodedRecord = LogEntry | list[LogEntry | Refusal] | Skipped | Refusal | Pending
-"""What a decoder made of a record: its entry; or several, each by itself decoded or refused; or why there is none."""
+"""The entry of a record; or several entries, each decoded or refused; or the reason why there is none."""
 
 
 class Converted(NamedTuple):
@@ -46,7 +46,7 @@ class Converted(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Whose messages they are: added to each, and part of every dedup key (reference, sections 1.2, 1.3 and 8)."""
+    """The owner of the messages: part of each message and of each dedup key (reference, sections 1.2, 1.3 and 8)."""
 
     organization_id: str
     workspace_id: str = ""
@@ -125,7 +125,7 @@ class Converter:
 
     def _convert(self, entry: LogEntry) -> list[PendingMessage] | Skipped | Refusal:
         answer = self.transform(entry)
-        if isinstance(answer, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built anew for each entry
+        if isinstance(answer, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built again for each entry
             return answer
         origin, check = self._origin(entry.record), self.check
         messages = []
@@ -167,11 +167,11 @@ class Converter:
 
     @property
     def warnings(self) -> Mapping[tuple[str, str], int]:
-        """How often each finding of the catalogue's check was let pass since the start, records read again included."""
+        """The number of times that the catalogue check accepted each objection since the start. Records that are read again count again."""
         return dict(self.check.warnings) if self.check is not None else {}
 
     def _event_claim(self, wire: dict[str, Any], origin: bytes) -> Claim:
-        # Lengths go before the parts, so that no two different lists of parts give one text.
+        # The length stands before each part, so two different lists of parts never give the same text.
         text = self._event_prefix
         for name in self._scope_fields:
             part = wire.get(name, "")
@@ -189,7 +189,7 @@ class Converter:
         return Claim(blake2b(text.encode(), digest_size=16).digest(), digest, origin)
 
     def _origin(self, record: Record) -> bytes:
-        """Eight bytes that stand for topic, partition and offset."""
+        """Return eight bytes that stand for topic, partition and offset."""
         place = (record.topic, record.partition)
         base = self._origins.get(place)
         if base is None:
@@ -199,14 +199,14 @@ class Converter:
 
 
 def _summed_up(refused: Sequence[tuple[int, Refusal]], entries: int) -> Refusal:
-    """Refuse a record for its entries: with the first one's reason, and how many there are."""
+    """Return the refusal of a record: the first refused entry's reason, and the number of refused entries."""
     place, first = refused[0]
     others = f"; {len(refused)} of its entries are refused" if len(refused) > 1 else ""
     return first._replace(reason=f"entry {place} of {entries}, counted from 0: {first.reason}{others}")
 
 
 def _tell_repeats_apart(messages: list[PendingMessage]) -> list[PendingMessage]:
-    """Where one record makes the same message twice, the second is a duplicate and no re-read: give it an origin of its own."""
+    """Give the second of two equal messages of one record another origin, so that it is a duplicate and not a redelivery."""
     seen: set[bytes] = set()
     for message in messages:
         if message.claim.key in seen:

@@ -87,7 +87,7 @@ class Intake:
         self, partition: Partition, offsets: PartitionOffsets, records: Sequence[Record], pending: Pending | None
     ) -> None:
         """Seek back to records: they are read again at once, or when the first of them can be decoded. Other partitions are read on."""
-        offsets.put_back(records)
+        offsets.unread(records)
         if pending is not None and pending.is_lost:
             raise RegistryUnavailable(pending.reason)
         self._source.seek(partition, records[0].offset)

@@ -1,4 +1,4 @@
-"""How much may be unfinished, and how often the slow things are done."""
+"""The limits of the job: how much may be unfinished, and how often offsets are committed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FlowLimits:
-    """Times in ms, sizes in bytes."""
+    """Times are in ms, sizes in bytes."""
 
     unfinished_records: int = 20_000  # per partition
     in_flight_bytes: int = 32 << 20

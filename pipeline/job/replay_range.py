@@ -1,7 +1,7 @@
-"""Where a replay starts, and where it stops.
+"""The start and the end of a replay.
 
-A replay reads a range with a group of its own, so that the live job's offsets stay where they are. The range is settled once, when it begins, and written into
-the group's first commit: interrupted, the same command goes on from there to the same end.
+A replay reads a range with a consumer group of its own, so the offsets of the live job do not change. The range is fixed once, when the
+replay begins, and written into the group's first commit. After an interruption the same command reads on to the same end.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pipeline.job.books import decode_books, encode_books
 from pipeline.setting_types.quantity import parse_duration
 
 DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
-"""The zone of a time given without one: that of the logs (reference, section 8)."""
+"""The zone of a time without a zone: the zone of the logs (reference, section 8)."""
 
 _DURATION = re.compile(r"(\d+(ms|s|m|h|d|w))+")
 
 
 class OffsetQueries(Protocol):
-    """What a replay asks the brokers."""
+    """The questions of a replay to the brokers."""
 
     def beginning_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        """Return the oldest offset still there."""
+        """Return the oldest offset that exists."""
         ...
 
     def end_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
@@ -37,7 +37,7 @@ class OffsetQueries(Protocol):
         ...
 
     def offsets_for_time(self, partitions: Sequence[Partition], time_ms: int) -> Mapping[Partition, int]:
-        """Return the offset of the first record at or after a time, or the end offset where there is none."""
+        """Return the offset of the first record at or after a time, or the end offset if there is none."""
         ...
 
 
@@ -51,10 +51,10 @@ class Bound:
 
     @classmethod
     def parse(cls, text: str, now_ms: int, names: Sequence[str]) -> Bound:
-        """Read `1234` (an offset), `2026-11-11T00:00:00+08:00` (a time; without a zone Asia/Shanghai), `90m` (that long ago), or a name.
+        """Return the bound for `1234` (an offset), `2026-11-11T00:00:00+08:00` (a time; without a zone Asia/Shanghai), `90m` (that long ago), or a name.
 
         Raises:
-            UsageError: it is none of these.
+            UsageError: the text is none of these.
         """
         text = text.strip()
         if text in names:
@@ -74,7 +74,7 @@ class Bound:
         return cls(time_ms=int(moment.timestamp() * 1000))
 
     def offsets(self, partitions: Sequence[Partition], queries: OffsetQueries) -> Mapping[Partition, int]:
-        """Settle what it means in each partition."""
+        """Return the offset in each partition."""
         if self.offset is not None:
             return dict.fromkeys(partitions, self.offset)
         if self.time_ms is not None:
@@ -88,7 +88,7 @@ TO_NAMES = ("now",)
 
 @dataclass(frozen=True, slots=True)
 class ReplayRange:
-    """What to read: partition to [from, to), what the group has already done of it, and what was asked for but is there no more."""
+    """The range of a replay: [from, to) by partition, the commits of the group so far, and in `gone` the offsets that retention has removed."""
 
     group: str
     bounds: Mapping[Partition, tuple[int, int]]
@@ -98,11 +98,11 @@ class ReplayRange:
 
     @property
     def records(self) -> int:
-        """How many offsets are left to read."""
+        """The number of offsets that are left to read."""
         return sum(max(0, to - start) for start, to in self.bounds.values())
 
     def first_commits(self) -> dict[Partition, Commit]:
-        """Return what to commit before the first record, so that an interrupted replay keeps its range."""
+        """Return the commits to make before the first record, so that an interrupted replay keeps its range."""
         return {
             partition: Commit(start, encode_books({}, 0, until))
             for partition, (start, until) in self.bounds.items()
@@ -111,7 +111,7 @@ class ReplayRange:
 
 
 def replay_group(source_group: str, from_text: str, to_text: str, partitions: Sequence[Partition]) -> str:
-    """Name the group of a replay: the same command names the same group."""
+    """Return the name of a replay's group. The same command gives the same name."""
     asked = repr((from_text.strip(), to_text.strip(), sorted(partitions)))
     return f"{source_group}-replay-{sha256(asked.encode()).hexdigest()[:10]}"
 
@@ -124,7 +124,7 @@ def plan(
     queries: OffsetQueries,
     committed: Mapping[Partition, Commit],
 ) -> ReplayRange:
-    """Settle the range: the one this group began and did not finish, or a new one.
+    """Return the range that this group began and did not finish, or a new range.
 
     Raises:
         UsageError: the range holds nothing in any partition, or begins after it ends.

@@ -1,4 +1,4 @@
-"""Where the job stands at one moment: what progress lines, the terminal and the closing summary are made from."""
+"""The state of the job at one moment, for progress lines, the terminal and the closing summary."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pipeline.job.books import Books
 class Status:
     """A snapshot.
 
-    Times in Unix ms; `lag` in records not yet read; `sending` and `queued` in batches, `waiting_elsewhere` in messages.
+    Times are in Unix ms, `lag` in records not yet read, `sending` and `queued` in batches, `waiting_elsewhere` in messages.
 
-    `warnings` counts the messages that the event catalogue's check let pass: by reason code, and event code or rule.
-    `held` is why a partition waits to be read. `stalls` counts how often a partition stood still though it had more to read.
+    `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
+    `held` is the reason why a partition is paused until a record can be decoded. `stalls` counts partitions that stood still although they
+    had records to read.
     """
 
     at_ms: int
@@ -34,11 +35,11 @@ class Status:
     held: str = ""
     stalls: int = 0
 
-    def of_the_dead(self) -> Status:
-        """Return the last words of a process that died: what it did stays done, what it had in hand is now another's."""
+    def after_crash(self) -> Status:
+        """Return the final status of a crashed worker: finished counts stay; its records in flight count as unread, since another member reads them again."""
         return replace(
             self,
-            books={partition: books.handed_back() for partition, books in self.books.items()},
+            books={partition: books.after_crash() for partition, books in self.books.items()},
             lifetime={},
             lag={},
             sending=0,
@@ -50,5 +51,5 @@ class Status:
 
     @property
     def total(self) -> Books:
-        """This process's books over all partitions."""
+        """The books of this process over all partitions."""
         return Books.total(self.books.values())

@@ -187,7 +187,7 @@ class Supervisor:
             f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"left with exit code {exit_code}"
         )
         if slot.status is not None:
-            slot.former.append(slot.status.of_the_dead())
+            slot.former.append(slot.status.after_crash())
             slot.status = None
         if self._is_stopping:
             slot.is_done = True
