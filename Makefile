@@ -46,14 +46,14 @@ test: $(STAMP) ## Run the tests, on a real Kafka (ARGS="-k name")
 coverage: $(STAMP) ## Run the tests and list the lines of the job that no test reaches (ARGS="-k name")
 	$(PYTEST) -n $(PROCESSES) --cov --cov-report term-missing $(ARGS)
 
-lint: $(STAMP) ## Check style, types and the settings tables of docs/
+lint: $(STAMP) ## Check style, layers, types and the generated tables of docs/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 	$(COG) --check --diff docs/*.md
 
-schemas: $(STAMP) ## Generate the JSON Schemas and the settings tables of docs/ from the models
+schemas: $(STAMP) ## Generate the JSON Schemas, and the tables of docs/, from the code
 	$(BIN)/python -m pipeline.editor_schema.json_schema schemas/json
 	$(COG) -r docs/*.md
 

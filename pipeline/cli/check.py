@@ -12,7 +12,7 @@ from pipeline.cli.options import source_argument
 from pipeline.config.load import load_source
 from pipeline.config.warnings import missing_credentials, unset_keys, warnings
 from pipeline.errors import UsageError
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 
 MOST_RECORDS = 10_000
 

@@ -25,7 +25,7 @@ from pipeline.job.converter import Converter
 from pipeline.job.in_flight import PendingMessage
 from pipeline.observe.masking import Masking, Unmasked
 from pipeline.report.credentials import Credentials, CredentialsSource
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from pipeline.setting_types.secret import Secret
 from schemas.log import LogEntry, Record
 from schemas.refusal import Refusal

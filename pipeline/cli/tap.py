@@ -22,7 +22,7 @@ from pipeline.job.replay_range import FROM_NAMES, Bound, bound_of, chosen_partit
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.tail import Tail
 from pipeline.runtime.build import now_ms
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from pipeline.runtime.worker_process import on_stop_signals
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml
 from schemas.refusal import ReasonCode

@@ -1,4 +1,4 @@
-"""Decoders: they turn a record's bytes into fields. A new format is one module and one row in `DECODERS`."""
+"""Decoders: they turn a record's bytes into fields. A new format is one module and one row in `DECODERS`. They know neither Kafka, nor the mapping, nor the job."""
 
 from __future__ import annotations
 

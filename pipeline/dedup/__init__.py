@@ -1,4 +1,4 @@
-"""The dedup stores: they remember which messages were reported, by claim, confirm and release."""
+"""The dedup stores: they remember which messages were reported, by claim, confirm and release. They know keys and times, no message and no offset."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One record's way, from poll to commit: the loop and its pure rules. It imports no third-party package and does no I/O."""
+"""One record's way, from poll to commit: the loop and its pure rules. It does no I/O, and it knows stores, clients and decoders only by their contracts."""

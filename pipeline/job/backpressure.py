@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeline.contracts.interfaces import Source
 from pipeline.contracts.values import Partition
-from pipeline.job.limits import FlowLimits
+from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.offsets import Offsets
 
 

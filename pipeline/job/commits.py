@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.contracts.interfaces import DedupStore, Source
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.limits import FlowLimits
+from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.offsets import Offsets
 from pipeline.job.timing import Interval
 

@@ -22,9 +22,9 @@ from pipeline.job.converter import Converter
 from pipeline.job.deliveries import Deliveries
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.first_error import FirstError
+from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.in_flight import KNOWN, InFlight
 from pipeline.job.intake import Intake
-from pipeline.job.limits import FlowLimits
 from pipeline.job.offsets import Offsets
 from pipeline.job.status import Status
 from pipeline.job.timing import Interval, Lease

@@ -9,7 +9,7 @@ from kafka import errors
 
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.client import LASTING_ERRORS, unavailable
-from pipeline.kafka_io.liveness import Outage
+from pipeline.kafka_io.outage import Outage
 from pipeline.kafka_io.source_client import SourceClient
 
 REBUILD_LIMIT_MS = 3_000

@@ -16,7 +16,7 @@ from kafka import errors
 from pipeline.contracts.values import Commit, Partition, Polled, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
-from pipeline.kafka_io.header_names import read_malformed_header_names
+from pipeline.kafka_io.malformed_headers import read_malformed_header_names
 from pipeline.kafka_io.partition_starts import PartitionStarts
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings

@@ -22,7 +22,7 @@ from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.dedup import open_store
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
-from pipeline.job.limits import FlowLimits
+from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.runner import Parts, Runner
 from pipeline.job.status import Status
 from pipeline.kafka_io.dead_letters import KafkaDeadLetters
@@ -30,7 +30,7 @@ from pipeline.kafka_io.source import KafkaSource
 from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.sender_pool import SenderThreads
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from pipeline.runtime.cpu_affinity import CpuAffinity
 from transforms.base import Kind
 

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from pipeline.authoring.infer.format import guess_format
 from pipeline.config.load import load_source
 from pipeline.decode import DecodeLimits, DecodeSettings, build_chain
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from schemas.log import RawRecord
 from tests.support.paths import ROOT
 from transforms.mapping.scope import Scope

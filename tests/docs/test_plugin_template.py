@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from pipeline.cli.plugins import plugins
 from pipeline.config.load import load_source
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode
 from tests.support.paths import ROOT

@@ -1,4 +1,4 @@
-"""The declarative mapping: conditions, paths and functions of a source file, which are compiled once to plain closures."""
+"""The declarative mapping: conditions, paths and functions of a source file, which are compiled once to plain closures. It knows no plug-in and does no I/O."""
 
 from transforms.mapping.compile import compile_mapping
 from transforms.mapping.lint.likely_mistakes import mistake_notes

@@ -1,1 +1,1 @@
-"""Test cases of a source file: input records, and the expected result of each. It connects to nothing."""
+"""Test cases of a source file: input records, and the expected result of each. This package connects to nothing."""

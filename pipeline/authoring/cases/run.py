@@ -12,7 +12,7 @@ from pipeline.authoring.cases.load import Case, CaseFile, CaseStep
 from pipeline.config.source_file import SourceFile
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.job.converter import Converter
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 
 
 class StepResult(NamedTuple):

@@ -12,7 +12,7 @@ from pipeline.authoring.wait import MOST_MS
 from pipeline.catalogue.settings import SETTING_OF
 from pipeline.config.source_file import SourceFile
 from pipeline.job.books import RecordOutcome
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from schemas.refusal import ReasonCode
 from transforms.fault import Note
 from transforms.mapping import Mapper

@@ -1,1 +1,1 @@
-"""`log2mq events`: its verbs show and edit the event catalogue."""
+"""The verbs of `log2mq events`: they show and edit the event catalogue. The rules of the catalogue are in `pipeline.catalogue`."""

@@ -1,1 +1,1 @@
-"""Access logs of nginx and Apache."""
+"""Access logs of nginx and Apache. This package knows lines of text only, no record and no other format."""

@@ -1,1 +1,1 @@
-"""Avro: schemas, and the data written with them, in each encoding."""
+"""Avro: schemas, and the data written with them, in each encoding. It makes no HTTP call; `pipeline.decode.schema_registry` does."""

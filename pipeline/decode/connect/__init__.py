@@ -1,1 +1,1 @@
-"""Kafka Connect rows and Debezium change events. It uses no Schema Registry."""
+"""Kafka Connect rows and Debezium change events, with or without their schema. It knows no Schema Registry and no Avro."""

@@ -1,1 +1,1 @@
-"""JSON records: one object or several objects a record."""
+"""JSON records: one object or several objects a record. This package knows no meaning of a field."""

@@ -1,1 +1,1 @@
-"""A real Kafka broker on this machine, without Docker, and librdkafka's mock cluster."""
+"""A real Kafka broker on this machine, without Docker, and librdkafka's mock cluster. It knows no source file and no job."""

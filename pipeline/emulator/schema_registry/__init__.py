@@ -1,1 +1,1 @@
-"""The stand-in for a Schema Registry."""
+"""The stand-in for a Schema Registry. It does not know the client that calls it."""

@@ -14,7 +14,7 @@ from pipeline.cli.main import cli
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
 from pipeline.errors import UsageError
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode
 from transforms.mapping.conditions import compile_condition

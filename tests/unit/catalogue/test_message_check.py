@@ -23,7 +23,7 @@ from pipeline.job.converter import Converter, Identity
 from pipeline.job.status import Status
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import MOST_WARNINGS, merge, summary
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from schemas.customer import CustomerId, CustomerMessage
 from schemas.event import EventMessage
 from schemas.log import RawRecord

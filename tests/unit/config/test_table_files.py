@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.config.load import load_source
 from pipeline.config.table_files import TableFile, read_tables
 from pipeline.errors import UsageError
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from schemas.log import RawRecord
 
 GOOD = """\

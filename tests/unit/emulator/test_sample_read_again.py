@@ -11,7 +11,7 @@ from pipeline.config.load import load_source
 from pipeline.contracts.values import ClaimResult
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from schemas.log import RawRecord
 from tests.support.examples import examples
 from tests.support.paths import ROOT

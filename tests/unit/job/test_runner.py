@@ -43,7 +43,7 @@ from pipeline.job.batch import Batcher
 from pipeline.job.books import Books, decode_books
 from pipeline.job.converter import Converter, Identity
 from pipeline.job.dispatch import Dispatch
-from pipeline.job.limits import FlowLimits
+from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.runner import Parts, Runner
 from schemas.log import RawRecord
 from tests.support.examples import examples

@@ -10,7 +10,7 @@ import pytest
 from pipeline.config.load import load_source
 from pipeline.config.warnings import warnings
 from pipeline.errors import UsageError
-from pipeline.runtime.converter import build_converter
+from pipeline.runtime.build_converter import build_converter
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode
 from transforms.plugins.plugin import Plugin, load_plugin
