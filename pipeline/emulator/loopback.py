@@ -16,13 +16,15 @@ from pipeline.errors import UsageError
 from pipeline.setting_types.endpoint import is_loopback
 
 START_LIMIT_S = 10.0
+BACKLOG = 2048
+"""Connections that wait to be accepted: uvicorn's own figure."""
 
 
 class LoopbackServer:
     """Serves one application. As a context manager it serves in a thread of its own."""
 
     def __init__(self, application: ASGIApp, host: str, port: int, **more: Any) -> None:
-        """Bind the port; 0 binds a free one. `more` are further settings of uvicorn.
+        """Bind the port, and let callers connect; 0 binds a free one. `more` are further settings of uvicorn.
 
         Raises:
             UsageError: the host is not loopback, or the port is taken.
@@ -36,6 +38,7 @@ class LoopbackServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            self._socket.listen(BACKLOG)  # before anybody knows `url`: an early caller waits, and is not refused
         except OSError as error:
             self._socket.close()
             raise UsageError(f"--port: {port} cannot be used ({error.strerror}); try another, or 0 for any") from None
