@@ -13,6 +13,7 @@ from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partiti
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.source import KafkaSource
+from tests.support.kafka import places
 
 
 def paid(number):
@@ -83,7 +84,7 @@ def test_start_latest_passes_over_what_is_there_but_not_over_a_partition_added_l
     add_records(kafka, topic, 5, partition=1)
     add_records(kafka, topic, 3, partition=0)
     second = member(topic, f"{topic}-g", start="latest")
-    _, records, _ = poll_until(second, lambda _, records, __: len(records) == 8)
+    _, records, _ = poll_until(second, lambda _, records, __: len(places(records)) == 8)
     assert sorted((each.partition, each.offset) for each in records) == [
         (0, 10),
         (0, 11),
@@ -97,7 +98,7 @@ def test_offsets_removed_by_retention_halt_with_the_range_or_are_counted(kafka, 
     here = Partition(topic, 0)
     add_records(kafka, topic)
     first = member(topic, f"{topic}-g")
-    poll_until(first, lambda _, records, __: len(records) == 10)
+    poll_until(first, lambda _, records, __: len(places(records)) == 10)
     assert first.commit({here: Commit(4, "books")})
     first.close()
     asking = admin(kafka)
@@ -108,7 +109,7 @@ def test_offsets_removed_by_retention_halt_with_the_range_or_are_counted(kafka, 
         poll_until(second, lambda *_: False)
     second.close()
     third = member(topic, f"{topic}-g", on_lost_offsets="continue")
-    events, records, _ = poll_until(third, lambda _, records, __: len(records) == 3)
+    events, records, _ = poll_until(third, lambda _, records, __: len(places(records)) == 3)
     assert LostToRetention(here, 4, 6, 7) in events
     assert next(each for each in events if isinstance(each, Assigned)).start == {here: Commit(7, "books")}
     assert [each.offset for each in records] == [7, 8, 9]
@@ -118,7 +119,7 @@ def test_a_topic_made_anew_is_not_passed_over_in_silence(kafka, member):
     topic = kafka.topic(1)
     add_records(kafka, topic, 20)
     first = member(topic, f"{topic}-g")
-    poll_until(first, lambda _, records, __: len(records) == 20)
+    poll_until(first, lambda _, records, __: len(places(records)) == 20)
     first.commit({Partition(topic, 0): Commit(20, "")})
     first.close()
     asking = admin(kafka)
@@ -132,7 +133,7 @@ def test_a_topic_made_anew_is_not_passed_over_in_silence(kafka, member):
     add_records(kafka, topic, 5)
     # Deleting a topic deletes the group's offsets for it; the committed one is put back, as by a broker that keeps them.
     second = member(topic, f"{topic}-g")
-    poll_until(second, lambda _, records, __: len(records) == 5)
+    poll_until(second, lambda _, records, __: len(places(records)) == 5)
     second.commit({Partition(topic, 0): Commit(20, "")})
     second.close()
     third = member(topic, f"{topic}-g")
@@ -155,7 +156,7 @@ def test_gaps_of_aborted_transactions_neither_stall_the_commit_nor_leave_lag(kaf
     end = kafka.ends(topic)[here]
     source = member(topic, f"{topic}-g")
     _, records, positions = poll_until(
-        source, lambda _, records, positions: len(records) == 5 and positions.get(here) == end
+        source, lambda _, records, positions: len(places(records)) == 5 and positions.get(here) == end
     )
     assert positions[here] == end > 10  # two markers and five aborted records beside the five
     assert source.lag() == {here: 0}
@@ -168,7 +169,7 @@ def test_partitions_that_go_are_committed_on_the_way_out(kafka, member):
         add_records(kafka, topic, 10, partition=number)
     group = f"{topic}-g"
     first = member(topic, group)
-    poll_until(first, lambda _, records, __: len(records) == 40)
+    poll_until(first, lambda _, records, __: len(places(records)) == 40)
     committable = {Partition(topic, number): Commit(3 + number, f"books {number}") for number in range(4)}
     second = member(topic, group)
     seen = {}
@@ -199,7 +200,7 @@ def test_a_partition_given_back_is_read_from_its_commit_again(kafka, member):
     add_records(kafka, topic, 300)
     group = f"{topic}-g"
     first = member(topic, group, max_poll_records=100)
-    poll_until(first, lambda _, records, __: len(records) == 300)
+    poll_until(first, lambda _, records, __: len(places(records)) == 300)
     first.pause([here])
     second = member(topic, group)
     enough = threading.Event()
@@ -218,7 +219,7 @@ def test_a_commit_of_a_partition_that_went_to_another_is_not_taken_and_not_fatal
     here = Partition(topic, 0)
     add_records(kafka, topic)
     first = member(topic, f"{topic}-g", max_poll_interval="10s")
-    poll_until(first, lambda _, records, __: len(records) == 10)
+    poll_until(first, lambda _, records, __: len(places(records)) == 10)
     assert first.commit({here: Commit(3, "books")})
     second = member(topic, f"{topic}-g")
     # The first does not poll: the group goes on without it, and the second begins where it stood.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import time
@@ -15,6 +16,7 @@ from pipeline.kafka_io import source_client, stall_recovery
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.kafka_io.stall_watch import StallTimes, StallWatch
 from tests.integration.test_stalls import paid, park, read_until, trickle
+from tests.support.kafka import places
 
 SOON = StallTimes(look_every_s=0.05, ask_after_s=0.2, seek_after_s=0.2, rebuild_after_s=0.4, rebuild_again_s=2)
 
@@ -83,11 +85,11 @@ def test_seeking_frees_what_it_can(kafka, opened, caplog):
     kafka.write(topic, [b"v"] * 5)
     no_rebuild = replace(SOON, rebuild_after_s=600)
     source = opened(topic, ranges={Partition(topic, 0): (0, 25)}, stall_times=no_rebuild)
-    read_until(source, lambda _, records: len(records) == 5)
+    read_until(source, lambda _, records: len(places(records)) == 5)
     source.seek(Partition(topic, 0), 5)
     source._client._consumer._subscription.assignment[TopicPartition(topic, 0)]._awaiting_validation = True
     kafka.write(topic, [b"v"] * 20)
-    events, records = read_until(source, lambda _, records: len(records) == 20)
+    events, records = read_until(source, lambda _, records: len(places(records)) == 20)
     assert Stalled(Partition(topic, 0)) in events
     assert [each.offset for each in records] == list(range(5, 25))
     assert "seeking to this offset" in caplog.text
@@ -97,10 +99,10 @@ def test_a_partition_that_only_the_client_takes_for_paused_is_freed(kafka, opene
     topic = kafka.topic(1)
     kafka.write(topic, [b"v"] * 5)
     source = opened(topic, ranges={Partition(topic, 0): (0, 25)})
-    read_until(source, lambda _, records: len(records) == 5)
+    read_until(source, lambda _, records: len(places(records)) == 5)
     source._client._consumer.pause(TopicPartition(topic, 0))
     kafka.write(topic, [b"v"] * 20)
-    events, _ = read_until(source, lambda _, records: len(records) == 20)
+    events, _ = read_until(source, lambda _, records: len(places(records)) == 20)
     assert Stalled(Partition(topic, 0)) in events
 
 
@@ -108,7 +110,7 @@ def test_what_the_owner_paused_is_no_stall(kafka, opened, caplog):
     topic = kafka.topic(1)
     kafka.write(topic, [b"v"] * 5)
     source = opened(topic, ranges={Partition(topic, 0): (0, 25)})
-    read_until(source, lambda _, records: len(records) == 5)
+    read_until(source, lambda _, records: len(places(records)) == 5)
     source.pause([Partition(topic, 0)])
     caplog.clear()
     kafka.write(topic, [b"v"] * 20)
@@ -119,7 +121,7 @@ def test_what_the_owner_paused_is_no_stall(kafka, opened, caplog):
         assert not polled.records
     assert "has stood" not in caplog.text
     source.resume([Partition(topic, 0)])
-    read_until(source, lambda _, records: len(records) == 20)
+    read_until(source, lambda _, records: len(places(records)) == 20)
 
 
 def test_an_open_transaction_is_no_stall(kafka, opened, caplog):
@@ -134,7 +136,7 @@ def test_an_open_transaction_is_no_stall(kafka, opened, caplog):
     producer.flush()
     kafka.write(topic, [b"behind"] * 5)
     source = opened(topic, isolation_level="read_committed")
-    read_until(source, lambda _, records: len(records) == 5)
+    read_until(source, lambda _, records: len(places(records)) == 5)
     until = time.monotonic() + 5 * (SOON.ask_after_s + SOON.seek_after_s + SOON.rebuild_after_s)
     while time.monotonic() < until:
         source.poll(50, {})
@@ -144,14 +146,28 @@ def test_an_open_transaction_is_no_stall(kafka, opened, caplog):
     read_until(source, lambda _, records: len([each for each in records if each.value != b"before"]) == 10)
 
 
-def test_a_job_that_stalls_again_and_again_reports_everything_once(source, kafka, monkeypatch):
+def test_a_job_that_stalls_again_and_again_reports_everything_once(source, kafka, monkeypatch, caplog):
     monkeypatch.setattr(source_client, "take_up_parked", lambda _: None)
     monkeypatch.setattr(stall_recovery, "StallWatch", lambda now_s, _times: StallWatch(now_s, SOON))
     made = source(2, limits={"unfinished": 300})
     busy = Partition(made.topic, 0)
-    kafka.write(made.topic, [paid(number) for number in range(2_000)], partition=0)
-    with trickle(kafka, made, 2_000):
-        status = made.run_until(lambda: made.is_committed({busy: 2_000}), limit_s=120)
+    written = itertools.count(0, 2_000)
+
+    def write_more():
+        first = next(written)
+        kafka.write(made.topic, [paid(1_000_000 + number) for number in range(first, first + 2_000)], partition=0)
+
+    def is_read_after_a_stall():
+        (end,) = (end for each, end in kafka.ends(made.topic).items() if each == busy)
+        if not made.is_committed({busy: end}):
+            return False
+        if "has stood at offset" in caplog.text:
+            return True
+        write_more()
+        return False
+
+    write_more()
+    with trickle(kafka, made, 0):
+        status = made.run_until(is_read_after_a_stall)
     assert status.stalls
     assert set(made.events().values()) == {1}
-    assert made.kafka.committed(made.group)[busy].offset == 2_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -12,6 +13,8 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
 from pipeline.contracts.values import LostToRetention, Partition
 from pipeline.kafka_io.source import KafkaSource
+from tests.support.jobs import PATIENCE_S
+from tests.support.kafka import places
 
 
 def paid(number):
@@ -33,16 +36,16 @@ def opened(kafka):
         each.close()
 
 
-def read_until(source, condition, polls=1_000):
+def read_until(source, condition):
     """Poll until the condition over (events, records) seen so far holds."""
-    events, records = [], []
-    for _ in range(polls):
+    events, records, until = [], [], time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
         polled = source.poll(50, {})
         events += polled.events
         records += [each for batch in polled.records.values() for each in batch]
         if condition(events, records):
             return events, records
-    raise AssertionError(f"not so within {polls} polls: {events}, {len(records)} records")
+    raise AssertionError(f"not so within {PATIENCE_S} s: {events}, {len(records)} records")
 
 
 def is_of(partition):
@@ -108,7 +111,7 @@ def test_a_partition_that_was_paused_alone_is_read_on(kafka, opened):
     kafka.write(topic, [b"v"] * 100, partition=0)
     source = opened(topic, max_poll_records=10, ranges={Partition(topic, 0): (0, 100), Partition(topic, 1): (0, 2)})
     park(source, topic, kafka)
-    _, records = read_until(source, lambda _, records: len(records) == 90)
+    _, records = read_until(source, lambda _, records: len(places(records)) == 90)
     assert [each.offset for each in records] == list(range(10, 100))
 
 
@@ -124,7 +127,7 @@ def test_a_partition_that_was_paused_alone_is_read_on_while_others_have_much_to_
         kafka.write(topic, [b"v"] * 3_001, partition=other)
     read_until(source, lambda _, records: {each.partition for each in records} == {1, 2, 3})
     source.resume([Partition(topic, 0)])
-    _, records = read_until(source, is_of(0), polls=20)
+    _, records = read_until(source, is_of(0))
     assert sum(each.partition > 0 for each in records) < 200
     _, records = read_until(source, lambda _, records: sum(each.partition == 0 for each in records) >= 50)
     for number in range(4):
@@ -146,11 +149,11 @@ def test_records_handed_back_at_the_end_of_a_range_are_read_again(kafka, opened)
     here = Partition(topic, 0)
     kafka.write(topic, [b"v"] * 20)
     source = opened(topic, ranges={here: (5, 15)})
-    read_until(source, lambda _, records: len(records) == 10)
+    read_until(source, lambda _, records: len(places(records)) == 10)
     assert source.ended()
     source.seek(here, 12)
     assert not source.ended()
-    _, records = read_until(source, lambda _, records: len(records) == 3)
+    _, records = read_until(source, lambda _, records: len(places(records)) == 3)
     assert [each.offset for each in records] == [12, 13, 14]
     assert source.ended()
 
@@ -161,13 +164,13 @@ def test_a_truncation_is_not_lost_to_the_one_who_asks_for_the_lag(kafka, opened)
     here = Partition(topic, 0)
     kafka.write(topic, [b"v"] * 20)
     source = opened(topic, ranges={here: (0, 20)}, on_lost_offsets="continue")  # without rebalances
-    read_until(source, lambda _, records: len(records) == 20)
+    read_until(source, lambda _, records: len(places(records)) == 20)
     key = TopicPartition(*here)
     source._client._consumer._fetcher._cached_log_truncation = errors.LogTruncationError(
         {key: OffsetAndMetadata(15, "", 0)}
     )
     assert source.lag() == {here: 0}
-    events, _ = read_until(source, lambda _, records: len(records) == 5)
+    events, _ = read_until(source, lambda _, records: len(places(records)) == 5)
     assert LostToRetention(here, 15, 14, 15) in events
 
 
@@ -177,11 +180,11 @@ def test_a_paused_partition_that_was_truncated_begins_anew_without_the_pause(kaf
     here = Partition(topic, 0)
     kafka.write(topic, [b"v"] * 20)
     source = opened(topic, ranges={here: (0, 25)}, on_lost_offsets="continue")  # without rebalances
-    read_until(source, lambda _, records: len(records) == 20)
+    read_until(source, lambda _, records: len(places(records)) == 20)
     source.pause([here])
     key = TopicPartition(*here)
     source._client._consumer._fetcher._cached_log_truncation = errors.LogTruncationError(
         {key: OffsetAndMetadata(15, "", 0)}
     )
-    _, records = read_until(source, lambda _, records: len(records) == 5)
+    _, records = read_until(source, lambda _, records: len(places(records)) == 5)
     assert [each.offset for each in records] == list(range(15, 20))

@@ -16,6 +16,11 @@ Pair = tuple[bytes | None, bytes | None]
 """Key and value."""
 
 
+def places(records: Iterable[Record]) -> set[tuple[str, int, int]]:
+    """Return the places of records. A record that is read again after a rebalance counts once: on a slow machine a member may be evicted at any time."""
+    return {(record.topic, record.partition, record.offset) for record in records}
+
+
 class TestKafka:
     """A real broker, and what a test does with it."""
 
