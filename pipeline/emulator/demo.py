@@ -7,17 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from pipeline.emulator.demo_result import DemoResult, SourceResult
 from pipeline.emulator.kafka_broker.broker import default_cache
 from pipeline.emulator.kafka_broker.demo_kafka import DemoKafka, demo_kafka
+from pipeline.emulator.quick_audience.control import StandInControl
 from pipeline.emulator.samples.generate import POISON, ExpectedBooks, SampleKind, generate
 from pipeline.errors import Log2mqError
 from pipeline.job.books import Books, RecordResult, Tally, decode_books
@@ -33,14 +30,12 @@ COUNTS: Mapping[SampleKind, int] = {
 
 PARTITIONS = 4
 OUTAGE_S = 5.0
-FINISH_LIMIT_S = 80.0
+STANDSTILL_S = 80.0
+"""How long the demo waits where nothing moves: longer than the brokers wait for the killed worker."""
+
 SEED = 2026
 KILLED = SampleKind.SHOP_APP
 """The source that runs with workers under a supervisor, one of which is killed."""
-
-
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Loopback is never asked for by way of a proxy, whatever the environment says."""
 
 
 class DemoFailed(Log2mqError):
@@ -57,7 +52,6 @@ class Demo:
         self._examples = examples
         self._say = say
         self._children: list[subprocess.Popen[bytes]] = []
-        self._url = ""
 
     def run(self) -> DemoResult:
         """Run to the end.
@@ -78,12 +72,13 @@ class Demo:
         return result
 
     def _on(self, kafka: DemoKafka) -> DemoResult:
-        self._start_stand_in()
+        url = self._start_stand_in()
+        stand_in = StandInControl(url)
         expected = self._write_samples(kafka)
         environment = {
             **os.environ,
             "KAFKA_BOOTSTRAP": kafka.bootstrap_servers,
-            "QA_ENDPOINT": self._url,
+            "QA_ENDPOINT": url,
             "SCA_AK_ENV": "testid",
             "SCA_SK_ENV": "testsecret",
             "XDG_STATE_HOME": str(self._folder / "state"),
@@ -91,16 +86,16 @@ class Demo:
         jobs = {kind: self._start_job(kind, kafka, environment) for kind in COUNTS}
         self._say(f"three jobs run, one a source (shop-app with {kafka.workers} worker processes under a supervisor)")
         result = DemoResult()
-        self._stage_faults(jobs[KILLED], result)
+        self._stage_faults(stand_in, jobs[KILLED], result)
         self._wait_until_done(kafka, jobs)
         self._stop(jobs)
         for kind in COUNTS:
-            result.sources[kind] = self._account(kind, kafka, expected[kind])
+            result.sources[kind] = self._account(kind, kafka, stand_in, expected[kind])
         return result
 
     # --- the parts ---------------------------------------------------------------------------------------------------------------
 
-    def _start_stand_in(self) -> None:
+    def _start_stand_in(self) -> str:
         faults = self._folder / "faults.yaml"
         faults.write_text(
             "faults:\n"
@@ -113,8 +108,9 @@ class Demo:
             {},
         )
         line = self._first_line(child, "stand-in")
-        self._url = next(word for word in line.split() if word.startswith("http://"))
-        self._say(f"the stand-in for Quick Audience is up at {self._url}; it will refuse one poison event a source")
+        url = next(word for word in line.split() if word.startswith("http://"))
+        self._say(f"the stand-in for Quick Audience is up at {url}; it will refuse one poison event a source")
+        return url
 
     def _write_samples(self, kafka: DemoKafka) -> dict[SampleKind, ExpectedBooks]:
         expected = {}
@@ -136,26 +132,32 @@ class Demo:
         source = kafka.adapt(self._examples / f"{kind}.yaml", self._folder)
         return self._start(kind.value, ["run", str(source), *workers, "--no-progress"], environment)
 
-    def _stage_faults(self, job: subprocess.Popen[bytes], result: DemoResult) -> None:
+    def _stage_faults(self, stand_in: StandInControl, job: subprocess.Popen[bytes], result: DemoResult) -> None:
         """Let something be reported first, then take the API away, kill a worker meanwhile, and give it back."""
-        self._wait(lambda: self._ledger()["events"] >= 2_000, "the first events")  # noqa: PLR2004 - enough to be under way
-        self._post("faults/outage/on")
-        before = self._ledger()["events"]
+        enough = 2_000  # to be under way
+        self._wait(
+            lambda: stand_in.counts()["events"] >= enough and bool(self._workers()), "the first events", stand_in.counts
+        )
+        stand_in.switch("outage", on=True)
+        before = stand_in.counts()["events"]
         self._say(f"Quick Audience goes away for {OUTAGE_S:.0f} seconds (503), with {before:,} events taken")
         time.sleep(OUTAGE_S / 2)
         result.killed_pid = self._kill_a_worker(job)
         time.sleep(OUTAGE_S / 2)
-        self._post("faults/outage/off")
+        stand_in.switch("outage", on=False)
         self._say("Quick Audience is back; nothing was dead-lettered for that, and nothing is lost")
 
     def _kill_a_worker(self, job: subprocess.Popen[bytes]) -> int:
-        log = self._folder / f"{SampleKind.SHOP_APP}.log"
-        pids = [int(line.rsplit(" ", 1)[1]) for line in log.read_text().splitlines() if "runs as process" in line]
-        if not pids or job.poll() is not None:
-            raise DemoFailed(f"no worker to kill; see {log}")
+        pids = self._workers()
+        self._is_up(KILLED, job)
         os.kill(pids[0], signal.SIGKILL)
         self._say(f"a worker of shop-app (process {pids[0]}) is killed with SIGKILL; its supervisor starts it again")
         return pids[0]
+
+    def _workers(self) -> list[int]:
+        """Return the process IDs of the workers that were started so far."""
+        lines = (self._folder / f"{KILLED}.log").read_text().splitlines()
+        return [int(line.rsplit(" ", 1)[1]) for line in lines if "runs as process" in line]
 
     def _wait_until_done(self, kafka: DemoKafka, jobs: Mapping[SampleKind, subprocess.Popen[bytes]]) -> None:
         with ExitStack() as stack:
@@ -164,17 +166,20 @@ class Demo:
             }
             ends = {kind: topics.end_offsets(topics.partitions()) for kind, topics in asked.items()}
 
+            def left() -> int:
+                committed = {
+                    partition: commit.offset
+                    for kind, topics in asked.items()
+                    for partition, commit in topics.committed(f"log2mq-{kind}", list(ends[kind])).items()
+                }
+                return sum(end - committed.get(each, 0) for part in ends.values() for each, end in part.items())
+
             def done() -> bool:
                 for kind, job in jobs.items():
                     self._is_up(kind, job)
-                return all(
-                    (commit := committed.get(partition)) is not None and commit.offset >= end
-                    for kind, topics in asked.items()
-                    for committed in (topics.committed(f"log2mq-{kind}", list(ends[kind])),)
-                    for partition, end in ends[kind].items()
-                )
+                return not left()
 
-            self._wait(done, "the end of the topics", FINISH_LIMIT_S)
+            self._wait(done, "the end of the topics", left)
         self._say("every record of every topic is finished and committed")
 
     def _is_up(self, kind: SampleKind, job: subprocess.Popen[bytes]) -> None:
@@ -186,8 +191,9 @@ class Demo:
     def _stop(self, jobs: Mapping[SampleKind, subprocess.Popen[bytes]]) -> None:
         for job in jobs.values():
             job.terminate()
+        self._wait(lambda: all(job.poll() is not None for job in jobs.values()), "the end of the jobs")
         for kind, job in jobs.items():
-            if job.wait(timeout=40):
+            if job.returncode:
                 raise DemoFailed(
                     f"the job of {kind} left with exit code {job.returncode}; see {self._folder / kind.value}.log"
                 )
@@ -195,7 +201,9 @@ class Demo:
 
     # --- the accounts --------------------------------------------------------------------------------------------------------------
 
-    def _account(self, kind: SampleKind, kafka: DemoKafka, expected: ExpectedBooks) -> SourceResult:
+    def _account(
+        self, kind: SampleKind, kafka: DemoKafka, stand_in: StandInControl, expected: ExpectedBooks
+    ) -> SourceResult:
         """Put a source's three accounts together: the generator's, the job's own out of its commits, the stand-in's ledger."""
         tally: Tally = {}
         with KafkaAdmin(kafka.settings(f"{kind}-log"), os.environ) as topics:
@@ -204,9 +212,7 @@ class Demo:
             for ending, count in decode_books(commit.metadata)[0].items():
                 tally[RecordResult(*ending)] = tally.get(ending, 0) + count
         codes = {code for code, _ in expected.events}
-        with _DIRECT.open(f"{self._url}/_stand-in/ledger/events", timeout=30) as answer:
-            rows = orjson.loads(answer.read())["events"]
-        accepted = {(code, biz): count for _, code, biz, count in rows if code in codes}
+        accepted = {(code, biz): count for _, code, biz, count in stand_in.events() if code in codes}
         with KafkaAdmin(kafka.settings(f"{kind}-dead"), os.environ) as letters:
             reasons = letters.count_by_header("log2mq-reason")
         return SourceResult(expected, Books.of(tally), accepted, reasons)
@@ -232,17 +238,12 @@ class Demo:
             raise DemoFailed(f"the {name} did not start: {log.read_text().strip()}")
         return log.read_text().splitlines()[0]
 
-    def _wait(self, condition: Callable[[], bool], what: str, limit_s: float = 30.0) -> None:
-        until_s = time.monotonic() + limit_s
+    def _wait(self, condition: Callable[[], bool], what: str, progress: Callable[[], object] = lambda: None) -> None:
+        """Wait for a condition as long as `progress` changes: a busy machine takes its time."""
+        seen, until_s = progress(), time.monotonic() + STANDSTILL_S
         while not condition():
-            if time.monotonic() > until_s:
-                raise DemoFailed(f"waited {limit_s:.0f} s for {what}; see the logs in {self._folder}")
+            if (now := progress()) != seen:
+                seen, until_s = now, time.monotonic() + STANDSTILL_S
+            elif time.monotonic() > until_s:
+                raise DemoFailed(f"waited {STANDSTILL_S:.0f} s for {what}; see the logs in {self._folder}")
             time.sleep(0.2)
-
-    def _ledger(self) -> dict[str, Any]:
-        with _DIRECT.open(f"{self._url}/_stand-in/ledger", timeout=10) as answer:
-            return dict(orjson.loads(answer.read()))
-
-    def _post(self, path: str) -> None:
-        request = urllib.request.Request(f"{self._url}/_stand-in/{path}", method="POST")  # noqa: S310 - our own stand-in
-        _DIRECT.open(request, timeout=10).close()

@@ -12,7 +12,7 @@ NOWHERE = "http://127.0.0.1:9"
 """Nobody listens there: what goes by way of this proxy does not arrive."""
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)  # it takes as long as it makes progress
 def test_without_the_artifacts_it_says_so_and_runs_on_the_mock_cluster(tmp_path):
     proxies = {name: NOWHERE for each in ("http_proxy", "https_proxy") for name in (each, each.upper())}
     folders = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
