@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from pipeline.contracts.values import Claim, ClaimResult, Commit, Outcome, Partition, Pending, Polled
+from pipeline.contracts.values import Claim, ClaimResult, Commit, Outcome, Partition, Pending, Polled, Unsent
 from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
@@ -77,6 +77,30 @@ class Reporter(Protocol):
 
     def close(self) -> None:
         """Close the connections."""
+        ...
+
+
+class SenderPool(Protocol):
+    """Threads that each send one batch at a time."""
+
+    @property
+    def idle(self) -> int:
+        """The number of threads that have nothing to do."""
+        ...
+
+    def submit(self, batch: object, kind: Kind, messages: Sequence[bytes], deadline_ms: int) -> None:
+        """Hand the messages of a batch to an idle thread. `collect` returns the outcome with `batch`.
+
+        A thread that comes to it at `deadline_ms` or later does not call, and the outcome is `Unsent`.
+        """
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for an outcome, and return whether there is one to collect."""
+        ...
+
+    def collect(self) -> list[tuple[object, Outcome | Unsent]]:
+        """Return the outcomes that arrived, without waiting."""
         ...
 
 

@@ -47,6 +47,10 @@ class Breaker:
         if self._open_until_ms is not None and now_ms >= self._open_until_ms:
             self._is_probing = True
 
+    def unsent(self) -> None:
+        """Record that a batch was not sent after all. If it was to be the probe, another batch may be."""
+        self._is_probing = False
+
     def failed(self, now_ms: int, after_ms: int | None) -> None:
         """Record that a batch failed in an outage. A failure of a batch that was sent before the breaker opened does not lengthen the back-off."""
         if self._open_until_ms is not None and now_ms < self._open_until_ms and not self._is_probing:

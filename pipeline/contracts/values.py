@@ -96,6 +96,10 @@ class Halt(NamedTuple):
     trace_id: str = ""
 
 
+class Unsent(NamedTuple):
+    """The call was not begun before its deadline: the claims of its messages may soon be another process's, or are already."""
+
+
 Outcome = Delivered | Retry | Refused | Halt
 
 # --- decode ---------------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ class Backpressure:
         self._offsets = offsets
         self._limits = limits
         self._paused: set[Partition] = set()
-        self._held: dict[Partition, tuple[int, str]] = {}  # the end of the pause in Unix ms, and its reason
+        self._held: dict[Partition, tuple[int, str]] = {}  # the end of the pause in ms, and its reason
 
     def pause_until(self, partition: Partition, until_ms: int, reason: str) -> None:
         """Pause a partition whose next record cannot be decoded before `until_ms`."""

@@ -69,7 +69,7 @@ class Batcher:
         return full
 
     def due_ms(self) -> int | None:
-        """The time at which the oldest message has waited long enough, in Unix ms."""
+        """The time at which the oldest message has waited long enough, in ms of the clock of `add`."""
         return self._since_ms + self.most_age_ms if self._messages else None
 
     def seal(self) -> Batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, takewhile
 
 from pipeline.contracts.interfaces import DedupStore
@@ -21,8 +21,10 @@ class ClaimQueue:
     duplicate. If it was refused, the second one is claimed itself.
     """
 
-    def __init__(self, store: DedupStore) -> None:
+    def __init__(self, store: DedupStore, wall_clock: Callable[[], int]) -> None:
+        """`wall_clock` returns Unix ms: the store keeps times that must outlive this process."""
         self._store = store
+        self._wall_clock = wall_clock
         # The unfinished messages by key, in the order of `add`. This process has claimed the first one, unless the key is in one of the next two.
         self._queues: dict[bytes, list[PendingMessage]] = {}
         self._due: dict[bytes, list[PendingMessage]] = {}  # the next `process` claims the first message
@@ -68,7 +70,7 @@ class ClaimQueue:
             claimed = list(chain.from_iterable(map(_same_version, self._due.values())))
         self._due = {}
         free, held = ClaimResult.GRANTED, ClaimResult.HELD  # looking up a member of an enumeration is slow
-        results = self._store.claim([message.claim for message in claimed], now_ms)
+        results = self._store.claim([message.claim for message in claimed], self._wall_clock())
         if results.count(free) == len(claimed):  # as in nearly all calls
             return claimed, known
         for message, result in zip(claimed, results, strict=True):
@@ -81,10 +83,10 @@ class ClaimQueue:
         self._finish([message for message, _ in known])
         return granted, known
 
-    def confirm(self, messages: Sequence[PendingMessage], now_ms: int) -> None:
+    def confirm(self, messages: Sequence[PendingMessage]) -> None:
         """Confirm messages that were reported. Messages that wait for them are claimed next, and turn out as duplicates."""
         if messages:
-            self._store.confirm([message.claim for message in messages], now_ms)
+            self._store.confirm([message.claim for message in messages], self._wall_clock())
             self._finish(messages)
 
     def release(self, messages: Sequence[PendingMessage]) -> None:

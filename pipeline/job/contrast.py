@@ -57,6 +57,10 @@ class Contrast:
         """Note that the API refused a batch of an operation for a known cause: it reads what it is sent."""
         self._breakers[kind].succeeded()
 
+    def unsent(self, kind: Kind) -> None:
+        """Note that a batch was not sent after all."""
+        self._breakers[kind].unsent()
+
     def outage(self, kind: Kind, now_ms: int) -> None:
         """Note that a call had no answer. An operation in doubt goes on resting."""
         if (breaker := self._breakers[kind]).next_ms() is not None:

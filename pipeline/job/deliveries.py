@@ -22,14 +22,14 @@ class Deliveries:
         """Messages that were delivered, and that the store did not confirm."""
         return len(self._unconfirmed)
 
-    def apply(self, answers: Answers, now_ms: int) -> None:
+    def apply(self, answers: Answers) -> None:
         """Apply final answers. Messages that waited for one of these are claimed next.
 
         Raises:
             StoreUnavailable: the store does not answer. The delivered messages are confirmed by the next call.
         """
         self._unconfirmed += answers.delivered
-        self._claims.confirm(self._unconfirmed, now_ms)
+        self._claims.confirm(self._unconfirmed)
         delivered, self._unconfirmed = self._unconfirmed, []
         if delivered:
             self._commits.confirmed()

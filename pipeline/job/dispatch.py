@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from pipeline.contracts.interfaces import SenderPool
 from pipeline.contracts.retry import Backoff, Breaker
-from pipeline.contracts.values import Delivered, Exhausted, Halt, Outcome, Refused, Retry
+from pipeline.contracts.values import Delivered, Exhausted, Halt, Outcome, Refused, Retry, Unsent
 from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch, Batcher
 from pipeline.job.contrast import Contrast, Decision
 from pipeline.job.in_flight import PendingMessage
 from pipeline.job.send_queue import SendQueue
-from transforms.base import Kind
-
-
-class SenderPool(Protocol):
-    """Threads that each send one batch at a time."""
-
-    @property
-    def idle(self) -> int:
-        """The number of threads that have nothing to do."""
-        ...
-
-    def submit(self, batch: object, kind: Kind, messages: Sequence[bytes]) -> None:
-        """Hand the messages of a batch to an idle thread. `collect` returns the outcome with `batch`."""
-        ...
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for an outcome, and return whether there is one to collect."""
-        ...
-
-    def collect(self) -> list[tuple[object, Outcome]]:
-        """Return the outcomes that arrived, without waiting."""
-        ...
 
 
 class Answers(NamedTuple):
@@ -89,8 +68,11 @@ class Dispatch:
             self._judge(batch, outcome, now_ms, answers)
         return answers
 
-    def send(self, now_ms: int, *, flush: bool = False) -> None:
-        """Send the batches that are due; `flush` does not wait for batches to fill. Sends nothing once `halt` is set."""
+    def send(self, now_ms: int, until_ms: int, *, flush: bool = False) -> None:
+        """Send the batches that are due; `flush` does not wait for batches to fill. Sends nothing once `halt` is set.
+
+        No call begins at `until_ms` or later: the lease of the claims ends soon.
+        """
         if self.halt:
             return
         for batcher in self._batchers.values():
@@ -100,7 +82,7 @@ class Dispatch:
         while self._senders.idle > 0 and self._breaker.may_send(now_ms):
             if (batch := self._next(now_ms)) is None:
                 return
-            self._send(batch, now_ms)
+            self._send(batch, now_ms, until_ms)
 
     @property
     def is_idle(self) -> bool:
@@ -123,7 +105,7 @@ class Dispatch:
         return len(self._queue)
 
     def rests_until_ms(self) -> int | None:
-        """Return when the destination is tried next, in Unix ms; None while it is up."""
+        """Return when the destination is tried next, in ms of the clock of `send`; None while it is up."""
         return self._breaker.next_ms()
 
     def withdraw(self) -> list[PendingMessage]:
@@ -149,7 +131,7 @@ class Dispatch:
             now_ms, may_send, may_send & self._contrast.in_doubt(), new_first=bool(self.attempts.calls % 2)
         )
 
-    def _send(self, batch: Batch, now_ms: int) -> None:
+    def _send(self, batch: Batch, now_ms: int, until_ms: int) -> None:
         if batch.in_doubt:
             self.attempts.resent_in_doubt += len(batch.messages)
             batch.in_doubt = False
@@ -160,9 +142,9 @@ class Dispatch:
         self._sending += 1
         self._breaker.sent(now_ms)
         self._contrast.sent(batch, now_ms)
-        self._senders.submit(batch, batch.kind, [message.body for message in batch.messages])
+        self._senders.submit(batch, batch.kind, [message.body for message in batch.messages], until_ms)
 
-    def _judge(self, batch: Batch, outcome: Outcome, now_ms: int, answers: Answers) -> None:
+    def _judge(self, batch: Batch, outcome: Outcome | Unsent, now_ms: int, answers: Answers) -> None:
         """Decide what becomes of a batch after one call."""
         if isinstance(outcome, Delivered):
             self._breaker.succeeded()
@@ -172,12 +154,16 @@ class Dispatch:
         if isinstance(outcome, Halt):
             self.halt = self.halt or _sentence(outcome)
             return
+        if isinstance(outcome, Unsent):
+            self._breaker.unsent()
+            self._contrast.unsent(batch.kind)
+            self._keep(batch, answers)
+            return
         self.attempts.last_failure = f"{outcome.code}: {outcome.reason}"
         self.attempts.codes[outcome.code] = self.attempts.codes.get(outcome.code, 0) + 1
         self._note_failure(batch, outcome, now_ms)
         if batch.lease != self._lease:
-            answers.withdrawn.extend(message for message in batch.messages if not message.is_stale)
-            answers.dropped.extend(message for message in batch.messages if message.is_stale)
+            self._withdraw(batch, answers)
             return
         dropped = batch.drop_stale()
         answers.dropped.extend(dropped)
@@ -192,6 +178,20 @@ class Dispatch:
         else:
             self.attempts.halvings += 1
             self._queue.add_first(batch.halves())
+
+    def _keep(self, batch: Batch, answers: Answers) -> None:
+        """Send a batch that was not sent in time before all others, if its claims still count."""
+        if batch.lease != self._lease:
+            self._withdraw(batch, answers)
+            return
+        answers.dropped.extend(batch.drop_stale())
+        if batch.messages:
+            self._queue.add_first([batch])
+
+    @staticmethod
+    def _withdraw(batch: Batch, answers: Answers) -> None:
+        answers.withdrawn.extend(message for message in batch.messages if not message.is_stale)
+        answers.dropped.extend(message for message in batch.messages if message.is_stale)
 
     def _note_failure(self, batch: Batch, outcome: Retry | Refused, now_ms: int) -> None:
         """Tell the breakers of every outcome, whatever becomes of the batch: it may have been the probe."""

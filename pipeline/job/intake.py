@@ -36,7 +36,7 @@ class Intake:
         backpressure: Backpressure,
         clock: Callable[[], int],
     ) -> None:
-        """`clock` returns Unix ms."""
+        """`clock` returns ms of a clock that never goes back."""
         self._source = source
         self._convert = convert
         self._offsets = offsets

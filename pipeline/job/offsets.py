@@ -50,6 +50,8 @@ class PartitionOffsets:
         """Note records that were just read, in ascending order of offset."""
         self._unfinished.extend([record.offset for record in records])
         self.read += len(records)
+        if records:
+            self.position = records[-1].offset + 1  # an error may end the job before it notes the source's position
 
     def unread(self, records: Sequence[Record]) -> None:
         """Note that the latest records are read again later. They count as not read."""

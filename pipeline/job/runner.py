@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
-from pipeline.contracts.interfaces import DeadLetters, DedupStore, Source
 from pipeline.contracts.values import Assigned, LostToRetention, Partition, Revoked, SourceEvent, Stalled
-from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.errors import DestinationHalt
 from pipeline.job.backpressure import Backpressure
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.commits import Commits
-from pipeline.job.converter import Converter
 from pipeline.job.deliveries import Deliveries
-from pipeline.job.dispatch import Dispatch
 from pipeline.job.first_error import FirstError
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.in_flight import KNOWN, InFlight
 from pipeline.job.intake import Intake
 from pipeline.job.offsets import Offsets
+from pipeline.job.parts import Parts
 from pipeline.job.status import Status
 from pipeline.job.timing import Interval, Lease
 
@@ -37,18 +33,6 @@ SWEEP_EVERY_MS = 1_000
 _log = logging.getLogger("log2mq.job")
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything that the loop drives."""
-
-    source: Source
-    convert: Converter
-    store: DedupStore
-    dispatch: Dispatch
-    dead_letters: DeadLetters
-    dead_letter_limit: DeadLetterLimit
-
-
 class Runner:
     """Runs one source until it is told to stop, its range ends, or an error ends it."""
 
@@ -57,19 +41,24 @@ class Runner:
         parts: Parts,
         limits: FlowLimits,
         clock: Callable[[], int],
+        wall_clock: Callable[[], int],
         *,
         on_status: Callable[[Status], None] = lambda _: None,
         on_lost: Callable[[LostToRetention], None] = lambda _: None,
         has_ended: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`clock` returns Unix ms. `has_ended` returns whether there is nothing more to read."""
+        """`clock` returns ms of a clock that never goes back: it decides when something is due. `wall_clock` returns Unix ms for the store.
+
+        `has_ended` returns whether there is nothing more to read.
+        """
         self._source = parts.source
         self._convert = parts.convert
         self._store = parts.store
         self._dispatch = parts.dispatch
-        self._claims = ClaimQueue(parts.store)
+        self._claims = ClaimQueue(parts.store, wall_clock)
         self._in_flight = InFlight(parts.dead_letters, parts.dead_letter_limit)
         self._clock = clock
+        self._wall_clock = wall_clock
         self._on_status = on_status
         self._on_lost = on_lost
         self._has_ended = has_ended
@@ -83,7 +72,7 @@ class Runner:
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight)
         self._backpressure = Backpressure(parts.source, self.offsets, limits)
         self._intake = Intake(parts.source, parts.convert, self.offsets, self._in_flight, self._backpressure, clock)
-        self._lease = Lease(parts.store, limits.lease_ms, clock())
+        self._lease = Lease(parts.store, limits.lease_ms, clock(), wall_clock)
         self._sweep = Interval(SWEEP_EVERY_MS)
         self._report = Interval(STATUS_EVERY_MS)
 
@@ -115,7 +104,6 @@ class Runner:
         """Go once around the loop."""
         polled = self._source.poll(self._poll_timeout_ms(), self._commits.durable)
         now_ms = self._clock()
-        self._keep_lease(now_ms)
         self._follow(polled.events)
         for messages in self._intake.read(polled):
             self._claims.add(messages)
@@ -166,7 +154,8 @@ class Runner:
 
     def _advance(self, now_ms: int) -> None:
         """Apply the answers of the API and of the dead-letter topic, claim, and send: in this order, so that deliveries are remembered first."""
-        self._deliveries.apply(self._dispatch.collect(now_ms), now_ms)
+        self._keep_lease(now_ms)
+        self._deliveries.apply(self._dispatch.collect(now_ms))
         self._in_flight.end_dead_lettered()
         while True:
             granted, known = self._claims.process(now_ms)
@@ -177,7 +166,7 @@ class Runner:
                 break
         if self._dispatch.halt and not self._dispatch.sending:
             raise DestinationHalt(self._dispatch.halt)
-        self._dispatch.send(now_ms, flush=self._is_stopping or self._has_ended())
+        self._dispatch.send(now_ms, self._lease.send_until_ms, flush=self._is_stopping or self._has_ended())
 
     def _adjust_backpressure(self, now_ms: int) -> None:
         stops_reading = self._is_stopping or bool(self._dispatch.halt)
@@ -186,7 +175,7 @@ class Runner:
     def _sweep_and_report(self, now_ms: int) -> None:
         """Remove expired keys from the store, check the books, and report the status, each in its interval."""
         if self._sweep.is_due(now_ms):
-            self._store.sweep(now_ms)
+            self._store.sweep(self._wall_clock())
         if self._report.is_due(now_ms):
             for offsets in self.offsets.owned.values():
                 offsets.session_books().check()
@@ -216,7 +205,7 @@ class Runner:
             with self._errors.kept():
                 self._keep_lease(now_ms)
             with self._errors.kept():
-                self._deliveries.apply(self._dispatch.collect(now_ms), now_ms)
+                self._deliveries.apply(self._dispatch.collect(now_ms))
             with self._errors.kept():
                 self._in_flight.end_dead_lettered()
             if not self._dispatch.sending or now_ms >= until_ms:

@@ -19,7 +19,9 @@ class SendQueue:
     def __init__(self) -> None:
         self._new: deque[Batch] = deque()
         self._parts: deque[Batch] = deque()
-        self._resting: list[tuple[int, int, Batch]] = []  # each with the time to try it again, in Unix ms
+        self._resting: list[
+            tuple[int, int, Batch]
+        ] = []  # each with the time to try it again, in ms of the clock of `next`
         self._rested = 0
         self._is_part_out = False
 

@@ -14,7 +14,8 @@ from pipeline.job.books import Books
 class Status:
     """A snapshot.
 
-    Times are in Unix ms, `lag` in records not yet read, `sending` and `queued` in batches, `waiting_elsewhere` in messages.
+    Times are in ms of a clock that never goes back; its zero means nothing. `lag` is in records not yet read, `sending` and `queued` in batches,
+    `waiting_elsewhere` in messages.
 
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
     `held` is the reason why a partition is paused until a record can be decoded. `stalls` counts partitions that stood still although they

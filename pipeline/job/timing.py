@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pipeline.contracts.interfaces import DedupStore
 
 
@@ -23,12 +25,15 @@ class Interval:
 class Lease:
     """The lease under which this process holds its claims. It is renewed four times as often as it must be."""
 
-    def __init__(self, store: DedupStore, length_ms: int, now_ms: int) -> None:
-        """Renew the lease: the store took it when it was opened, but the job may have waited for Kafka since then."""
+    def __init__(self, store: DedupStore, length_ms: int, now_ms: int, wall_clock: Callable[[], int]) -> None:
+        """Renew the lease: the store took it when it was opened, but the job may have waited for Kafka since then.
+
+        `now_ms` is a time of the clock that `keep` uses, and `wall_clock` returns Unix ms.
+        """
         self._store = store
         self._length_ms = length_ms
-        self._renewed_ms = now_ms
-        store.renew(now_ms)
+        self._wall_clock = wall_clock
+        self._renew(now_ms)
 
     def keep(self, now_ms: int) -> bool:
         """Renew the lease if it is time. Return whether it had lapsed, as after a long pause of the process: another may hold the claims now.
@@ -39,6 +44,14 @@ class Lease:
         age_ms = now_ms - self._renewed_ms
         if age_ms < self._length_ms // 4:
             return False
-        self._store.renew(now_ms)
-        self._renewed_ms = now_ms
+        self._renew(now_ms)
         return age_ms >= self._length_ms
+
+    @property
+    def send_until_ms(self) -> int:
+        """The time until which a call may begin. In the last quarter of the lease a call might arrive when another process holds the claims."""
+        return self._renewed_ms + self._length_ms * 3 // 4
+
+    def _renew(self, now_ms: int) -> None:
+        self._renewed_ms = now_ms
+        self._store.renew(self._wall_clock())

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pipeline.contracts.interfaces import Reporter
-from pipeline.contracts.values import Outcome
+from pipeline.contracts.values import Outcome, Unsent
 from transforms.base import Kind
 
 
@@ -19,6 +19,7 @@ class _Work(NamedTuple):
     batch: object
     kind: Kind
     messages: Sequence[bytes]
+    deadline_ms: int
 
 
 _Inbox = SimpleQueue[_Work | None]
@@ -27,7 +28,7 @@ _Inbox = SimpleQueue[_Work | None]
 
 class _Done(NamedTuple):
     batch: object
-    outcome: Outcome | BaseException
+    outcome: Outcome | Unsent | BaseException
     inbox: _Inbox
 
 
@@ -50,8 +51,12 @@ class _Caught:
 class SenderThreads:
     """A small pool of threads. Only the calls run on them; the owner thread runs all methods."""
 
-    def __init__(self, make_reporter: Callable[[], Reporter], threads: int) -> None:
-        """Start `threads` threads. `make_reporter` is called here, on the owner thread, once for each."""
+    def __init__(self, make_reporter: Callable[[], Reporter], threads: int, clock: Callable[[], int]) -> None:
+        """Start `threads` threads. `make_reporter` is called here, on the owner thread, once for each.
+
+        `clock` returns ms of the clock that the deadlines of `submit` use. It is called on the threads too.
+        """
+        self._clock = clock
         # The thread that finished last gets the next batch: its connection is the least likely to be closed.
         self._idle: list[_Inbox] = [SimpleQueue() for _ in range(threads)]
         self._inboxes = tuple(self._idle)
@@ -72,15 +77,17 @@ class SenderThreads:
         """The number of threads without a batch. A thread counts as busy until its outcome is collected."""
         return len(self._idle)
 
-    def submit(self, batch: object, kind: Kind, messages: Sequence[bytes]) -> None:
+    def submit(self, batch: object, kind: Kind, messages: Sequence[bytes], deadline_ms: int) -> None:
         """Give a batch to an idle thread; `collect` returns its outcome with `batch`.
+
+        The thread looks at the clock just before it calls: at `deadline_ms` or later it does not call, and the outcome is `Unsent`.
 
         Raises:
             RuntimeError: no thread is idle. The caller must check `idle` first.
         """
         if not self._idle:
             raise RuntimeError("no sender thread is idle")
-        self._idle.pop().put(_Work(batch, kind, messages))
+        self._idle.pop().put(_Work(batch, kind, messages, deadline_ms))
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for an outcome, and return whether there is one to collect. Returns at once if no batch is being sent."""
@@ -91,7 +98,7 @@ class SenderThreads:
                 return False
         return bool(self._ready)
 
-    def collect(self) -> list[tuple[object, Outcome]]:
+    def collect(self) -> list[tuple[object, Outcome | Unsent]]:
         """Return the outcomes since the last call with their batches, without waiting.
 
         Raises:
@@ -125,9 +132,10 @@ class SenderThreads:
 
     def _send(self, reporter: Reporter, inbox: _Inbox) -> None:
         while (work := inbox.get()) is not None:
-            outcome: Outcome | None = None
+            outcome: Outcome | Unsent | None = None
             with _Caught() as caught:
-                outcome = reporter.report(work.kind, work.messages)
+                is_late = self._clock() >= work.deadline_ms
+                outcome = Unsent() if is_late else reporter.report(work.kind, work.messages)
             self._done.put(_Done(work.batch, outcome if outcome is not None else _error_of(caught), inbox))
         reporter.close()
 

@@ -23,7 +23,8 @@ from pipeline.dedup import open_store
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow_limits import FlowLimits
-from pipeline.job.runner import Parts, Runner
+from pipeline.job.parts import Parts
+from pipeline.job.runner import Runner
 from pipeline.job.status import Status
 from pipeline.kafka_io.dead_letters import KafkaDeadLetters
 from pipeline.kafka_io.source import KafkaSource
@@ -38,9 +39,20 @@ COLLECT_AFTER = (10_000, 20, 20)
 """The thresholds of `gc`. The values made for a record form no reference cycles, so collecting less often is safe; it saves 6 % of the job's CPU."""
 
 
+_STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 def now_ms() -> int:
     """Return the time in Unix milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def steady_ms() -> int:
+    """Return ms of a clock that never goes back. Where the system can say so, it also counts the time while the machine is suspended.
+
+    It decides when something is due, and when a lease has ended; the wall clock may be set at any time.
+    """
+    return time.clock_gettime_ns(_STEADY_CLOCK) // 1_000_000
 
 
 def process_name(source: SourceFile, slot: int) -> str:
@@ -81,7 +93,7 @@ class Job:
             stack.callback(source.close)
             dead_letters = self.open_dead_letters()
             stack.callback(dead_letters.close)
-            senders = SenderThreads(make_reporter, self._file.report.senders)
+            senders = SenderThreads(make_reporter, self._file.report.senders, steady_ms)
             stack.callback(senders.close, self._file.report.read_timeout / 1000)
             self._runner = self._assemble(store, source, dead_letters, senders)
             self._stack = stack.pop_all()
@@ -157,5 +169,11 @@ class Job:
         )
         hooks = self._hooks
         return Runner(
-            parts, limits, now_ms, on_status=hooks.on_status, on_lost=hooks.on_lost, has_ended=hooks.has_ended
+            parts,
+            limits,
+            steady_ms,
+            now_ms,
+            on_status=hooks.on_status,
+            on_lost=hooks.on_lost,
+            has_ended=hooks.has_ended,
         )

@@ -25,9 +25,21 @@ def message(offset, key=b"order-1", offsets=None, version=0):
     return made
 
 
+class Desk(ClaimQueue):
+    """A queue whose wall clock shows the time of the latest `process`."""
+
+    def __init__(self, store):
+        super().__init__(store, lambda: self.now_ms)
+        self.now_ms = 0
+
+    def process(self, now_ms):
+        self.now_ms = now_ms
+        return super().process(now_ms)
+
+
 def desk(table, owner="here", now_ms=0):
     store = MemoryStore(table, owner, 10**9, LEASE_MS, now_ms)
-    return ClaimQueue(store), store
+    return Desk(store), store
 
 
 def ask(at, *messages, now_ms=0):
@@ -40,7 +52,7 @@ def test_the_second_waits_and_is_a_duplicate_once_the_first_was_reported():
     first, second = message(1), message(2)
     assert ask(here, first, second) == ([first], [])
     assert here.is_empty
-    here.confirm([first], 10)
+    here.confirm([first])
     assert here.process(10) == ([], [(second, ClaimResult.DUPLICATE)])
 
 
@@ -50,7 +62,7 @@ def test_the_second_is_tried_itself_when_the_first_was_refused():
     ask(here, first, second, third)
     here.release([first])
     assert here.process(10) == ([second], [])
-    here.confirm([second], 20)
+    here.confirm([second])
     assert here.process(20) == ([], [(third, ClaimResult.DUPLICATE)])
 
 
@@ -58,7 +70,7 @@ def test_a_record_read_a_second_time_is_told_from_a_repeat():
     here, _ = desk(MemoryTable())
     once, again = message(1), message(1)
     ask(here, once)
-    here.confirm([once], 0)
+    here.confirm([once])
     assert ask(here, again) == ([], [(again, ClaimResult.REDELIVERED)])
 
 
@@ -109,7 +121,7 @@ def test_who_waits_stays_before_who_comes_later_when_the_claim_lapsed():
     assert here.process(LEASE_MS + 3) == ([first], [])
     here.release([first])
     assert here.process(LEASE_MS + 3) == ([waiting], [])
-    here.confirm([waiting], LEASE_MS + 3)
+    here.confirm([waiting])
     assert here.process(LEASE_MS + 3) == ([], [(late, ClaimResult.DUPLICATE)])
 
 
@@ -124,7 +136,7 @@ def test_who_comes_later_does_not_pass_who_waits_for_another_process():
     assert ask(here, late, now_ms=2) == ([], [])  # it would be granted, were it asked for
     assert here.waiting_elsewhere == 2
     assert here.process(1 + ASK_AGAIN_MS) == ([early], [])
-    here.confirm([early], 300)
+    here.confirm([early])
     assert here.process(300) == ([late], [])
 
 
@@ -136,7 +148,7 @@ def test_many_duplicates_of_one_message_are_asked_for_together():
     first, *others = [message(number) for number in range(1_000)]
     ask(here, first)
     ask(here, *others)
-    here.confirm([first], 10)
+    here.confirm([first])
     assert here.process(10) == ([], [(each, ClaimResult.DUPLICATE) for each in others])
     assert here.is_empty
     assert asked == [1, 999]
@@ -188,7 +200,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         assert self.unfinished[one.claim.key].pop(0) is one
         if outcome == "delivered":
-            self.here.confirm([one], self.now_ms)
+            self.here.confirm([one])
         else:
             self.here.release([one])
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.retry import Backoff, Breaker
-from pipeline.contracts.values import Claim, Commit, Delivered, Exhausted, Halt, Partition, Refused, Retry
+from pipeline.contracts.values import Claim, Commit, Delivered, Exhausted, Halt, Partition, Refused, Retry, Unsent
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.in_flight import PendingMessage, PendingRecord
@@ -17,6 +17,7 @@ from transforms.base import Kind
 
 OUTAGE = Retry("ServiceUnavailable", "away")
 UNKNOWN = Retry("ES0999", "unknown", outage=False, limit=4, exhausted=Exhausted.ISOLATE_OR_HALT)
+LEASE_MS = 30_000
 INTERNAL = Retry("InternalError", "inside", limit=3, exhausted=Exhausted.ISOLATE_OR_RETRY)
 
 
@@ -30,7 +31,7 @@ class Api:
         self.calls = []
         self._outcomes = []
 
-    def submit(self, batch, kind, messages):
+    def submit(self, batch, kind, messages, deadline_ms):
         numbers = [int(each) for each in messages]
         self.calls.append(numbers)
         self._outcomes.append((batch, self.rule(numbers)))
@@ -53,7 +54,7 @@ def messages(count, offsets=None):
 
 def turn(dispatch, now_ms, *, flush=False):
     answers = dispatch.collect(now_ms)
-    dispatch.send(now_ms, flush=flush)
+    dispatch.send(now_ms, now_ms + LEASE_MS, flush=flush)
     return answers
 
 
@@ -143,7 +144,7 @@ class Timeline:
         for message in self.waiting[::2]:
             message.kind = Kind.USER
 
-    def _submit(self, batch, kind, messages):
+    def _submit(self, batch, kind, messages, _deadline_ms):
         numbers = [int(each) for each in messages]
         outcome = self.rule(self.now_ms, kind, numbers)
         self.calls.append((kind, numbers, isinstance(outcome, Delivered)))
@@ -302,3 +303,38 @@ def test_failures_of_a_batch_that_has_changed_since_do_not_count_against_the_res
             break
     assert not dispatch.halt
     assert api.calls == [[0, 1]] * 3 + [[1]] * 2
+
+
+def a_batch_that_is_not_sent(turns_before=0):
+    """One batch of ten messages, whose call is not begun, and the dispatch that holds it."""
+    outcomes = iter([*[Retry("ServiceUnavailable", "away")] * turns_before, Unsent()])
+    api = Api(lambda _: next(outcomes, Delivered()))
+    backoff = Backoff(20, 20, lambda: 0.0)
+    dispatch = Dispatch([Batcher(Kind.EVENT, 10, 1 << 20, 1_000)], api, backoff, Breaker(backoff))
+    dispatch.add(messages(10), 0)
+    return dispatch, api
+
+
+def test_a_batch_that_was_not_sent_in_time_is_sent_again_and_nothing_is_held_against_it():
+    dispatch, api = a_batch_that_is_not_sent()
+    turn(dispatch, 0)
+    turn(dispatch, 1)
+    assert len(turn(dispatch, 2).delivered) == 10
+    assert api.calls == [list(range(10))] * 2
+    assert not dispatch.attempts.codes
+
+
+def test_a_batch_whose_lease_ended_unsent_is_claimed_again():
+    dispatch, _ = a_batch_that_is_not_sent()
+    turn(dispatch, 0)
+    assert dispatch.withdraw() == []  # it is with a sender
+    answers = turn(dispatch, 1)
+    assert [each.claim.key for each in answers.withdrawn] == [number.to_bytes(16) for number in range(10)]
+    assert dispatch.is_idle
+
+
+def test_a_probe_that_was_not_sent_makes_room_for_another():
+    dispatch, _ = a_batch_that_is_not_sent(turns_before=1)
+    for now_ms in (0, 1, 100, 101, 102):
+        answers = turn(dispatch, now_ms)
+    assert len(answers.delivered) == 10

@@ -78,6 +78,15 @@ def test_lifetime_books_count_exactly_what_lies_below_the_commit(history, data):
     assert successor.lifetime_books() == expected
 
 
+def test_what_is_finished_is_committed_although_the_sources_position_was_not_noted():
+    """An error ended the job between the two. Else the books of a commit hold records that the next owner reads again."""
+    tracker = PartitionOffsets(HERE, Commit(10, ""))
+    tracker.begin(records([10, 11]))
+    tracker.end(10, FILTERED)
+    tracker.end(11, REFUSED)
+    assert tracker.committable().offset == 12
+
+
 def test_a_gap_at_the_end_leaves_nothing_uncommitted():
     tracker = PartitionOffsets(HERE, Commit(10, ""))
     tracker.begin(records([10, 11]))

@@ -27,6 +27,7 @@ from pipeline.contracts.values import (
     Refused,
     Retry,
     Revoked,
+    Unsent,
 )
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.decode import DecodeLimits, build_decoder
@@ -44,7 +45,8 @@ from pipeline.job.books import Books, decode_books
 from pipeline.job.converter import Converter, Identity
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow_limits import FlowLimits
-from pipeline.job.runner import Parts, Runner
+from pipeline.job.parts import Parts
+from pipeline.job.runner import Runner
 from schemas.log import RawRecord
 from tests.support.examples import examples
 from transforms.base import Kind
@@ -202,7 +204,7 @@ class SenderThreads:
     def idle(self):
         return self.threads - len(self.out)
 
-    def submit(self, batch, kind, messages):
+    def submit(self, batch, kind, messages, _deadline_ms):
         self.out.append((batch, kind, list(messages)))
 
     def wait(self, _timeout_s):
@@ -225,9 +227,10 @@ class SlowSenders:
     def idle(self):
         return self.threads - len(self.out)
 
-    def submit(self, batch, kind, messages):
-        answer_ms = self.world.clock.now_ms + self.world.answer_ms()
-        self.out.append((answer_ms, batch, self.world.api.answer(kind, list(messages))))
+    def submit(self, batch, kind, messages, deadline_ms):
+        now_ms = self.world.clock.now_ms
+        outcome = self.world.api.answer(kind, list(messages)) if now_ms < deadline_ms else Unsent()
+        self.out.append((now_ms + self.world.answer_ms(), batch, outcome))
 
     def wait(self, _timeout_s):
         return any(answer_ms <= self.world.clock.now_ms for answer_ms, _, _ in self.out)
@@ -273,6 +276,7 @@ class World:
     def __init__(self, logs, chance, away=0.0):
         """`away` is how often a record cannot be read yet."""
         self.away = away
+        self.wall_ahead_ms = 0  # how far the wall clock is ahead of the other
         self.answer_ms = None  # how long the API takes to answer: a call
         self.clock = Clock()
         self.chance = chance
@@ -314,6 +318,7 @@ class World:
             parts,
             FlowLimits(40, 40_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
             self.clock,
+            lambda: self.clock.now_ms + self.wall_ahead_ms,
         )
         runner.name, runner.parts = name, parts
         self.runners[slot] = runner
@@ -668,6 +673,52 @@ def test_what_waits_for_the_dead_letter_topic_goes_with_its_partition():
     assert (first._in_flight.writes_dead_letters, first.parts.dead_letters.waiting) == (False, [])
     assert world.group.is_done()
     assert len(world.dead) == 10
+
+
+@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
+def test_a_wall_clock_that_is_set_holds_nothing_up_and_hurries_nothing(step_ms):
+    world = World([[value(number) for number in range(100)]], _Even())
+    world.answer_ms = lambda: 50
+    runner = world.begin(0)
+    world.rebalance(0)
+    while not sum(world.api.taken.values()):
+        runner.turn()
+    world.wall_ahead_ms = step_ms
+    for _ in range(200):
+        if world.group.is_done():
+            break
+        runner.turn()
+    assert world.group.is_done()
+    assert set(world.api.taken.values()) == {1}
+
+
+def test_a_process_that_stood_still_between_claim_and_call_does_not_send_what_another_has_sent():
+    world = World([[value(number) for number in range(20)]], _Even())
+    world.answer_ms = lambda: 20
+    stopped, other = world.begin(0), world.begin(1)
+    world.rebalance(0)
+    claim, claimed = stopped.parts.store.claim, []
+
+    def claim_and_stand_still(claims, now_ms):
+        results = claim(claims, now_ms)
+        claimed.extend(claims)
+        if len(claimed) < 10:  # less than a batch: nothing is sent yet
+            return results
+        stopped.parts.store.claim = claim
+        world.clock.now_ms += LEASE_MS + 1
+        for each in world.group.owned:  # the brokers evict it
+            world.group.owned[each] = ""
+        world.rebalance(1)
+        for _ in range(200):
+            other.turn()
+        return results
+
+    stopped.parts.store.claim = claim_and_stand_still
+    for _ in range(200):
+        stopped.turn()
+        other.turn()
+    assert world.group.is_done()
+    assert set(world.api.taken.values()) == {1}
 
 
 def test_a_lease_that_ended_while_the_job_waited_for_brokers_is_taken_anew(monkeypatch):
