@@ -91,14 +91,14 @@ class LimitSettings(BaseModel):
         Field(
             ge=100,
             le=1_000_000,
-            description="The number of unfinished records of a partition at which the partition is paused.",
+            description="The number of records of a partition, from the lowest unfinished one on, at which the partition is paused.",
         ),
     ] = 20_000
     in_flight: Annotated[
         ByteSize,
         Field(
             ge=1 << 20,
-            description="The size of all unfinished records, each counted with 1 KiB more, at which all partitions are paused.",
+            description="The size of all unfinished records and their messages, each message counted with 1 KiB more, at which all partitions are paused.",
         ),
     ] = 32 << 20
     depth: Annotated[

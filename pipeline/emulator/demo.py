@@ -17,7 +17,7 @@ from pipeline.emulator.kafka_broker.demo_kafka import DemoKafka, demo_kafka
 from pipeline.emulator.quick_audience.control import StandInControl
 from pipeline.emulator.samples.generate import POISON, ExpectedBooks, SampleKind, generate
 from pipeline.errors import Log2mqError
-from pipeline.job.books import Books, RecordResult, Tally, decode_books
+from pipeline.job.books import Books, decode_books
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.producer import KafkaWriter
 
@@ -205,17 +205,14 @@ class Demo:
         self, kind: SampleKind, kafka: DemoKafka, stand_in: StandInControl, expected: ExpectedBooks
     ) -> SourceResult:
         """Put a source's three accounts together: the generator's, the job's own out of its commits, the stand-in's ledger."""
-        tally: Tally = {}
         with KafkaAdmin(kafka.settings(f"{kind}-log"), os.environ) as topics:
             committed = topics.committed(f"log2mq-{kind}", topics.partitions())
-        for commit in committed.values():
-            for ending, count in decode_books(commit.metadata)[0].items():
-                tally[RecordResult(*ending)] = tally.get(ending, 0) + count
+        books = Books.total(Books.of(decode_books(commit.metadata)[0]) for commit in committed.values())
         codes = {code for code, _ in expected.events}
         accepted = {(code, biz): count for _, code, biz, count in stand_in.events() if code in codes}
         with KafkaAdmin(kafka.settings(f"{kind}-dead"), os.environ) as letters:
             reasons = letters.count_by_header("log2mq-reason")
-        return SourceResult(expected, Books.of(tally), accepted, reasons)
+        return SourceResult(expected, books, accepted, reasons)
 
     # --- small things ----------------------------------------------------------------------------------------------------------------
 

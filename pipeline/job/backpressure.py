@@ -52,14 +52,16 @@ class Backpressure:
         pause = [
             partition
             for partition, offsets in owned.items()
-            if partition not in self._paused and (is_full or offsets.in_flight > limits.unfinished_records)
+            if partition not in self._paused and (is_full or offsets.uncommittable > limits.unfinished_records)
         ]
         if self._held:
             self._held = {partition: why for partition, why in self._held.items() if why[0] > now_ms}
         resume = [
             partition
             for partition in self._paused
-            if has_room and partition not in self._held and owned[partition].in_flight <= limits.unfinished_records // 2
+            if has_room
+            and partition not in self._held
+            and owned[partition].uncommittable <= limits.unfinished_records // 2
         ]
         if pause:
             self._source.pause(pause)

@@ -10,10 +10,10 @@ committed offset. They are stored in the commit itself, so they survive a kill a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import orjson
 
@@ -28,24 +28,57 @@ class RecordOutcome(IntEnum):
     DEAD_LETTERED = 4
 
 
-class RecordResult(NamedTuple):
-    """How a record ended: its outcome, and the results of its messages."""
+class MessageResult(IntEnum):
+    """How one message of a record ended."""
+
+    EVENT_REPORTED = 0
+    EVENT_DUPLICATE = 1
+    EVENT_REDELIVERED = 2
+    EVENT_REFUSED = 3
+    USER_REPORTED = 4
+    USER_DUPLICATE = 5
+    USER_REFUSED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """How a record ended: its outcome, and how many of its messages ended in which way. Ways without a message are left out."""
 
     outcome: RecordOutcome
-    events_reported: int = 0
-    events_duplicate: int = 0
-    events_redelivered: int = 0
-    events_refused: int = 0
-    users_reported: int = 0
-    users_duplicate: int = 0
-    users_refused: int = 0
+    messages: tuple[tuple[MessageResult, int], ...] = ()
 
 
 FILTERED = RecordResult(RecordOutcome.FILTERED)
 REFUSED = RecordResult(RecordOutcome.DEAD_LETTERED)
 
-Tally = dict[RecordResult, int]
-"""The number of records by result. Adding is cheap; `Books` are made from it only when they are shown."""
+
+class Tally:
+    """Running sums of finished records: the records by outcome, and the messages by result. Adding costs the same, whatever was added before."""
+
+    __slots__ = ("messages", "outcomes")
+
+    def __init__(self) -> None:
+        self.outcomes = [0] * len(RecordOutcome)
+        self.messages = [0] * len(MessageResult)
+
+    def add(self, result: RecordResult) -> None:
+        """Add one record."""
+        self.outcomes[result.outcome] += 1
+        for kind, count in result.messages:
+            self.messages[kind] += count
+
+    @classmethod
+    def of(cls, results: Iterable[RecordResult]) -> Self:
+        """Return the tally of some records."""
+        tally = cls()
+        for result in results:
+            tally.add(result)
+        return tally
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tally) and (self.outcomes, self.messages) == (other.outcomes, other.messages)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
 
 class BooksUnbalanced(Exception):
@@ -73,18 +106,11 @@ class Books:
     lost_to_retention: int = 0
 
     @classmethod
-    def of(
-        cls, tally: Mapping[RecordResult, int], *, read: int | None = None, in_flight: int = 0, lost: int = 0
-    ) -> Self:
-        """Return the sums of a tally. Without `read`, that count is the tally plus the records in flight."""
-        outcomes = [0] * len(RecordOutcome)
-        messages = [0] * (len(RecordResult._fields) - 1)
-        for result, count in tally.items():
-            outcomes[result.outcome] += count
-            for column, each in enumerate(result[1:]):
-                messages[column] += each * count
+    def of(cls, tally: Tally, *, read: int | None = None, in_flight: int = 0, lost: int = 0) -> Self:
+        """Return the books of a tally. Without `read`, that count is the tally plus the records in flight."""
+        outcomes = tally.outcomes
         reported, duplicate, redelivered, filtered, dead_lettered = outcomes
-        events_reported, events_duplicate, events_redelivered, events_refused, *users = messages
+        events_reported, events_duplicate, events_redelivered, events_refused, *users = tally.messages
         return cls(
             read=sum(outcomes) + in_flight if read is None else read,
             reported=reported,
@@ -133,15 +159,12 @@ class Books:
 COLUMNS = tuple(field.name for field in fields(Books))
 
 
-def encode_books(tally: Mapping[RecordResult, int], lost: int, until: int | None = None) -> str:
+def encode_books(tally: Tally, lost: int, until: int | None = None) -> str:
     """Return lifetime books as commit metadata: a few hundred bytes. The broker's limit is 4,096.
 
     `until` is the end of a replay (exclusive), so that the replay has the same end after an interruption.
     """
-    results = [[*result, count] for result, count in sorted(tally.items())]
-    if len(results) > MOST_RESULTS:
-        results = _condense(tally)
-    document: dict[str, Any] = {"endings": results, "lost": lost}
+    document: dict[str, Any] = {"endings": _rows(tally), "lost": lost}
     if until is not None:
         document["until"] = until
     return orjson.dumps(document).decode()
@@ -149,34 +172,29 @@ def encode_books(tally: Mapping[RecordResult, int], lost: int, until: int | None
 
 def decode_books(metadata: str) -> tuple[Tally, int, int | None]:
     """Return tally, lost and until from the text of `encode_books`. Other metadata counts as none: the books then begin at zero."""
+    tally = Tally()
     try:
         document = orjson.loads(metadata) if metadata else {}
-        tally = {
-            RecordResult(RecordOutcome(outcome), *counts): int(count)
-            for outcome, *counts, count in document.get("endings", [])
-        }
+        for outcome, *messages, count in document.get("endings", []):
+            tally.outcomes[RecordOutcome(outcome)] += int(count)
+            for kind, each in zip(MessageResult, messages, strict=True):
+                tally.messages[kind] += int(each) * int(count)
         return tally, int(document.get("lost", 0)), document.get("until")
     except (ValueError, TypeError, AttributeError):
-        return {}, 0, None
+        return Tally(), 0, None
 
 
-MOST_RESULTS = 60
-"""More different results than this are condensed to two rows an outcome, so that the metadata stays small."""
+def _rows(tally: Tally) -> list[list[int]]:
+    """Return rows of an outcome, the messages of one record, and the number of such records.
 
-
-def _condense(tally: Mapping[RecordResult, int]) -> list[list[int]]:
-    """Return rows with the same sums. A record may end in countless ways, such as 3 events reported and 2 duplicate."""
+    Earlier versions wrote a row for each way in which records ended, and add the rows up. So here one record has all messages, and the others none.
+    """
     rows: list[list[int]] = []
-    for outcome in RecordOutcome:
-        count = sum(number for result, number in tally.items() if result.outcome is outcome)
-        if not count:
-            continue
-        sums = [
-            sum(result[column] * number for result, number in tally.items() if result.outcome is outcome)
-            for column in range(1, 8)
-        ]
-        # One row has all message counts, and the other records of that outcome have none: the sums do not change.
-        rows.append([outcome, *sums, 1])
-        if count > 1:
-            rows.append([outcome, 0, 0, 0, 0, 0, 0, 0, count - 1])
+    messages, none = tally.messages, [0] * len(MessageResult)
+    for outcome, count in zip(RecordOutcome, tally.outcomes, strict=True):
+        if count and messages is not none:
+            rows.append([outcome, *messages, 1])
+            count, messages = count - 1, none  # noqa: PLW2901 - the rest of this outcome's records
+        if count:
+            rows.append([outcome, *none, count])
     return rows

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipeline.contracts.interfaces import DeadLetters
 from pipeline.contracts.values import Claim, ClaimResult, Partition, Refused
 from pipeline.dead_letters.limit import DeadLetterLimit
-from pipeline.job.books import FILTERED, REFUSED, RecordOutcome, RecordResult
+from pipeline.job.books import FILTERED, REFUSED, MessageResult, RecordOutcome, RecordResult
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -54,7 +54,7 @@ class PendingRecord:
 
     def result(self) -> RecordResult:
         """Sum up how the messages ended. The outcome is dead-lettered if one was refused, else the best of them."""
-        counts = self.counts or (0,) * 7
+        counts = self.counts or (0,) * len(MessageResult)
         reported, _, redelivered, _, users_reported, _, _ = counts
         if self.refusal is not None:
             outcome = RecordOutcome.DEAD_LETTERED
@@ -64,29 +64,36 @@ class PendingRecord:
             outcome = RecordOutcome.REDELIVERED
         else:
             outcome = RecordOutcome.DUPLICATE
-        return RecordResult(outcome, *counts)
+        return RecordResult(
+            outcome, tuple((kind, count) for kind, count in zip(MessageResult, counts, strict=True) if count)
+        )
 
 
 class MessageEnd(NamedTuple):
-    """How a message ended: its column in a record's counts, and the record's result where it is the only message."""
+    """How a message ended, and the record's result where it is the only message."""
 
-    column: int
+    result: MessageResult
     alone: RecordResult
+
+    @classmethod
+    def of(cls, outcome: RecordOutcome, result: MessageResult) -> MessageEnd:
+        """Return the end of a message; a record without another message has this outcome."""
+        return cls(result, RecordResult(outcome, ((result, 1),)))
 
 
 REPORTED: Mapping[Kind, MessageEnd] = {
-    Kind.EVENT: MessageEnd(0, RecordResult(RecordOutcome.REPORTED, events_reported=1)),
-    Kind.USER: MessageEnd(4, RecordResult(RecordOutcome.REPORTED, users_reported=1)),
+    Kind.EVENT: MessageEnd.of(RecordOutcome.REPORTED, MessageResult.EVENT_REPORTED),
+    Kind.USER: MessageEnd.of(RecordOutcome.REPORTED, MessageResult.USER_REPORTED),
 }
 KNOWN: Mapping[tuple[ClaimResult, Kind], MessageEnd] = {
-    (ClaimResult.DUPLICATE, Kind.EVENT): MessageEnd(1, RecordResult(RecordOutcome.DUPLICATE, events_duplicate=1)),
-    (ClaimResult.DUPLICATE, Kind.USER): MessageEnd(5, RecordResult(RecordOutcome.DUPLICATE, users_duplicate=1)),
-    (ClaimResult.REDELIVERED, Kind.EVENT): MessageEnd(2, RecordResult(RecordOutcome.REDELIVERED, events_redelivered=1)),
-    (ClaimResult.REDELIVERED, Kind.USER): MessageEnd(5, RecordResult(RecordOutcome.REDELIVERED, users_duplicate=1)),
+    (ClaimResult.DUPLICATE, Kind.EVENT): MessageEnd.of(RecordOutcome.DUPLICATE, MessageResult.EVENT_DUPLICATE),
+    (ClaimResult.DUPLICATE, Kind.USER): MessageEnd.of(RecordOutcome.DUPLICATE, MessageResult.USER_DUPLICATE),
+    (ClaimResult.REDELIVERED, Kind.EVENT): MessageEnd.of(RecordOutcome.REDELIVERED, MessageResult.EVENT_REDELIVERED),
+    (ClaimResult.REDELIVERED, Kind.USER): MessageEnd.of(RecordOutcome.REDELIVERED, MessageResult.USER_DUPLICATE),
 }
 _REFUSED: Mapping[Kind, MessageEnd] = {
-    Kind.EVENT: MessageEnd(3, RecordResult(RecordOutcome.DEAD_LETTERED, events_refused=1)),
-    Kind.USER: MessageEnd(6, RecordResult(RecordOutcome.DEAD_LETTERED, users_refused=1)),
+    Kind.EVENT: MessageEnd.of(RecordOutcome.DEAD_LETTERED, MessageResult.EVENT_REFUSED),
+    Kind.USER: MessageEnd.of(RecordOutcome.DEAD_LETTERED, MessageResult.USER_REFUSED),
 }
 
 
@@ -122,6 +129,7 @@ class InFlight:
             self._end(raw.offset, offsets, FILTERED)
             return messages
         weight = len(raw.value or b"") + RECORD_OVERHEAD_BYTES * (len(messages) or 1)
+        weight += sum([len(message.body) for message in messages])
         offsets.unfinished_bytes += weight
         record = PendingRecord(raw, offsets, weight)
         record.refusal = refusal
@@ -133,7 +141,7 @@ class InFlight:
             message.record = record
         if len(messages) == 1 and refusal is None:
             return messages
-        record.counts = [0] * 7
+        record.counts = [0] * len(MessageResult)
         users = [message for message in messages if message.kind is Kind.USER]
         if not users or len(users) == len(messages):
             return messages
@@ -149,7 +157,7 @@ class InFlight:
             self._end(record.raw.offset, record.offsets, end.alone)
             return ()
         record.open -= 1
-        record.counts[end.column] += 1
+        record.counts[end.result] += 1
         if not record.open:
             if record.refusal is not None:
                 self._dead_letter(record)  # the record keeps its weight until the dead letter is durable
@@ -167,7 +175,7 @@ class InFlight:
         record.refusal = Refusal(
             Stage.REPORT, ReasonCode.API_REFUSED, refused.reason, refused.code, refused.request_id, refused.trace_id
         )
-        record.counts = record.counts or [0] * 7
+        record.counts = record.counts or [0] * len(MessageResult)
         return self.close(message, _REFUSED[message.kind])
 
     def end_dead_lettered(self) -> None:

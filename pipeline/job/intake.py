@@ -35,17 +35,21 @@ class Intake:
         in_flight: InFlight,
         backpressure: Backpressure,
         clock: Callable[[], int],
+        most_bytes: int,
     ) -> None:
-        """`clock` returns ms of a clock that never goes back."""
+        """`clock` returns ms of a clock that never goes back. `most_bytes` is the weight of records in flight at which reading stops."""
         self._source = source
         self._convert = convert
         self._offsets = offsets
         self._in_flight = in_flight
         self._backpressure = backpressure
         self._clock = clock
+        self._most_bytes = most_bytes
 
     def read(self, polled: Polled) -> Iterator[Sequence[PendingMessage]]:
         """Yield the messages to be claimed, of `RECORDS_AT_ONCE` records at a time. The caller does other work between two of them.
+
+        Records are read again later where the time is up, the memory is full, or one of them cannot be decoded yet.
 
         Raises:
             RegistryUnavailable: a Schema Registry that a record needs has been away for too long.
@@ -74,8 +78,10 @@ class Intake:
         """Return the messages to be claimed, the number of records opened, and what the next record waits for."""
         convert, open_record, clock = self._convert, self._in_flight.open, self._clock
         claimed: list[PendingMessage] = []
+        room = max(0, self._most_bytes - self._offsets.unfinished_bytes)
+        full_at = offsets.unfinished_bytes + room
         for count, record in enumerate(records):
-            if clock() >= until_ms:
+            if clock() >= until_ms or offsets.unfinished_bytes > full_at:
                 return claimed, count, None
             messages, refusal, _, pending = convert(record)
             if pending is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.books import Books, RecordResult, decode_books, encode_books
+from pipeline.job.books import Books, RecordResult, Tally, decode_books, encode_books
 from schemas.log import Record
 
 
@@ -19,9 +19,9 @@ class PartitionOffsets:
 
     __slots__ = (
         "_ended",
-        "_inherited",
         "_lifetime",
         "_lifetime_lost",
+        "_session",
         "_session_lost",
         "_unfinished",
         "closed",
@@ -43,8 +43,10 @@ class PartitionOffsets:
         self._unfinished: deque[int] = deque()  # ascending; an offset is removed when all offsets before it have ended
         self._ended: dict[int, RecordResult] = {}  # ended, but behind an unfinished one
         self._session_lost = 0
-        self._lifetime, self._lifetime_lost, self.until = decode_books(start.metadata)
-        self._inherited = dict(self._lifetime)  # results of earlier owners
+        self._session = Tally()  # everything that ended in this epoch
+        self._lifetime, self._lifetime_lost, self.until = decode_books(
+            start.metadata
+        )  # what lies below the commit, of all owners
 
     def begin(self, records: Sequence[Record]) -> None:
         """Note records that were just read, in ascending order of offset."""
@@ -62,16 +64,17 @@ class PartitionOffsets:
 
     def end(self, offset: int, result: RecordResult) -> None:
         """Note that a record is finished. Each offset ends once."""
+        self._session.add(result)
         unfinished = self._unfinished
         if unfinished[0] != offset:
             self._ended[offset] = result
             return
         unfinished.popleft()
-        lifetime, ended = self._lifetime, self._ended
-        lifetime[result] = lifetime.get(result, 0) + 1
+        add, ended = self._lifetime.add, self._ended
+        add(result)
         while ended and unfinished and (following := ended.pop(unfinished[0], None)) is not None:
             unfinished.popleft()
-            lifetime[following] = lifetime.get(following, 0) + 1
+            add(following)
 
     def lose(self, count: int, resumed_at: int) -> None:
         """Note offsets that retention removed before they were read."""
@@ -83,6 +86,16 @@ class PartitionOffsets:
     def in_flight(self) -> int:
         """Records read and not finished."""
         return len(self._unfinished) - len(self._ended)
+
+    @property
+    def uncommittable(self) -> int:
+        """Records from the lowest unfinished one on, finished or not: they are read again after a crash."""
+        return len(self._unfinished)
+
+    @property
+    def head(self) -> int | None:
+        """The lowest unfinished offset."""
+        return self._unfinished[0] if self._unfinished else None
 
     def committable(self) -> Commit:
         """The offset up to which everything is finished, with the lifetime books up to there."""
@@ -97,8 +110,7 @@ class PartitionOffsets:
         """Return the books of this process. Records that were unfinished when the partition was revoked count as not read."""
         in_flight = 0 if self.closed else self.in_flight
         read = self.read - self.in_flight if self.closed else self.read
-        tally = Counter(self._ended.values()) + (Counter(self._lifetime) - Counter(self._inherited))
-        return Books.of(tally, read=read, in_flight=in_flight, lost=self._session_lost)
+        return Books.of(self._session, read=read, in_flight=in_flight, lost=self._session_lost)
 
     def lifetime_books(self) -> Books:
         """Return the books of all processes of the group, below the offset that may be committed."""
@@ -152,6 +164,11 @@ class Offsets:
     def unfinished_bytes(self) -> int:
         """The weight of the records in flight, in bytes, in all partitions owned."""
         return sum(offsets.unfinished_bytes for offsets in self.owned.values())
+
+    def check(self) -> None:
+        """Raise `BooksUnbalanced` unless the books of every partition owned balance."""
+        for offsets in self.owned.values():
+            offsets.session_books().check()
 
     def books(self) -> dict[Partition, Books]:
         """Return the books of this process by partition, also of partitions owned before."""

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import UsageError
-from pipeline.job.books import decode_books, encode_books
+from pipeline.job.books import Tally, decode_books, encode_books
 from pipeline.setting_types.quantity import parse_duration
 
 DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
@@ -104,7 +104,7 @@ class ReplayRange:
     def first_commits(self) -> dict[Partition, Commit]:
         """Return the commits to make before the first record, so that an interrupted replay keeps its range."""
         return {
-            partition: Commit(start, encode_books({}, 0, until))
+            partition: Commit(start, encode_books(Tally(), 0, until))
             for partition, (start, until) in self.bounds.items()
             if partition not in self.begun
         }

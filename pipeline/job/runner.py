@@ -18,6 +18,7 @@ from pipeline.job.commits import Commits
 from pipeline.job.deliveries import Deliveries
 from pipeline.job.first_error import FirstError
 from pipeline.job.flow_limits import FlowLimits
+from pipeline.job.head_watch import HeadWatch
 from pipeline.job.in_flight import KNOWN, InFlight
 from pipeline.job.intake import Intake
 from pipeline.job.offsets import Offsets
@@ -71,7 +72,16 @@ class Runner:
         self._commits = Commits(parts.source, parts.store, self.offsets, limits)
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight)
         self._backpressure = Backpressure(parts.source, self.offsets, limits)
-        self._intake = Intake(parts.source, parts.convert, self.offsets, self._in_flight, self._backpressure, clock)
+        self._intake = Intake(
+            parts.source,
+            parts.convert,
+            self.offsets,
+            self._in_flight,
+            self._backpressure,
+            clock,
+            limits.in_flight_bytes,
+        )
+        self._heads = HeadWatch()
         self._lease = Lease(parts.store, limits.lease_ms, clock(), wall_clock)
         self._sweep = Interval(SWEEP_EVERY_MS)
         self._report = Interval(STATUS_EVERY_MS)
@@ -177,8 +187,8 @@ class Runner:
         if self._sweep.is_due(now_ms):
             self._store.sweep(self._wall_clock())
         if self._report.is_due(now_ms):
-            for offsets in self.offsets.owned.values():
-                offsets.session_books().check()
+            self.offsets.check()
+            self._heads.look(self.offsets.owned.values(), now_ms)
             self._on_status(self.status())
 
     def _work(self) -> None:
@@ -236,4 +246,5 @@ class Runner:
             stopping=self._is_stopping,
             held=self._backpressure.reason,
             stalls=self._stalls,
+            head_age_ms=self._heads.age_ms,
         )

@@ -19,7 +19,7 @@ class Status:
 
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
     `held` is the reason why a partition is paused until a record can be decoded. `stalls` counts partitions that stood still although they
-    had records to read.
+    had records to read. `head_age_ms` is how long the oldest head has been the same: the lowest unfinished offset of a partition.
     """
 
     at_ms: int
@@ -35,6 +35,7 @@ class Status:
     stopping: bool = False
     held: str = ""
     stalls: int = 0
+    head_age_ms: int = 0
 
     def after_crash(self) -> Status:
         """Return the final status of a crashed worker: finished counts stay; its records in flight count as unread, since another member reads them again."""
@@ -48,6 +49,7 @@ class Status:
             waiting_elsewhere=0,
             rests_until_ms=None,
             held="",
+            head_age_ms=0,
         )
 
     @property

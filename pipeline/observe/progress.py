@@ -15,6 +15,8 @@ from rich.text import Text
 from pipeline.job.status import Status
 
 PLAIN_EVERY_S = 10.0
+OLD_HEAD_MS = 30_000
+"""The age from which the oldest record in flight is shown: younger ones wait for their batch, or for a short outage."""
 
 _log = logging.getLogger("log2mq.progress")
 
@@ -95,6 +97,8 @@ class Progress:
             )
         if status.held:
             parts.append(f"held: {status.held}")
+        if status.head_age_ms >= OLD_HEAD_MS:
+            parts.append(f"the oldest record in flight is {_duration(status.head_age_ms / 1000)} old")
         if status.stopping:
             parts.append("stopping")
         return " · ".join(parts)

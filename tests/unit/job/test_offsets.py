@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.books import FILTERED, REFUSED, Books, RecordOutcome, RecordResult, decode_books
+from pipeline.job.books import FILTERED, REFUSED, Books, MessageResult, RecordOutcome, RecordResult, Tally, decode_books
 from pipeline.job.offsets import Offsets, PartitionOffsets
 from schemas.log import RawRecord
 
 HERE = Partition("log", 0)
-REPORTED = RecordResult(RecordOutcome.REPORTED, events_reported=1)
+REPORTED = RecordResult(RecordOutcome.REPORTED, ((MessageResult.EVENT_REPORTED, 1),))
 
 
 def records(offsets):
@@ -62,9 +62,8 @@ def test_lifetime_books_count_exactly_what_lies_below_the_commit(history, data):
     commit = tracker.committable()
     below = {offset: ending for offset, ending in ends[:cut] if offset < commit.offset}
     tally, lost, until = decode_books(commit.metadata)
-    assert sum(tally.values()) == len([offset for offset in offsets if offset < commit.offset]) == len(below)
-    for ending, count in tally.items():
-        assert count == sum(each == ending for each in below.values())
+    assert len(below) == len([offset for offset in offsets if offset < commit.offset])
+    assert tally == Tally.of(below.values())
     assert (lost, until) == (0, None)
 
     # Killed here; the next owner reads on from the commit and comes to the same sum.
@@ -74,8 +73,7 @@ def test_lifetime_books_count_exactly_what_lies_below_the_commit(history, data):
     for offset, ending in ends:
         if offset >= commit.offset:
             successor.end(offset, ending)
-    expected = Books.of({each: [ending for _, ending in ends].count(each) for _, each in ends})
-    assert successor.lifetime_books() == expected
+    assert successor.lifetime_books() == Books.of(Tally.of(ending for _, ending in ends))
 
 
 def test_what_is_finished_is_committed_although_the_sources_position_was_not_noted():
