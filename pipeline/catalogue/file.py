@@ -53,7 +53,7 @@ class CatalogueFile:
             _placed("channels", channels), _placed("events", events), _placed("tasks", tasks), new.channels_by_name
         )
         if broken:
-            raise UsageError("\n".join(f"{self.path}: not written: {_named(each, new)}" for each in broken))
+            raise UsageError(*(f"{self.path}: not written: {_named(each, new)}" for each in broken))
         try:
             text = rewritten(self.text, self.catalogue, new)
             edited = parse_catalogue(self.path, text).catalogue
@@ -110,13 +110,13 @@ def read_as_far_as_valid(path: Path) -> tuple[Catalogue, list[str]]:
     except UnreadableYaml as unreadable:
         raise UsageError(str(unreadable.fault)) from None
     except ValidationError:
-        raise UsageError("\n".join(faults)) from None
+        raise UsageError(*faults) from None
 
 
 def _checked(written: YamlFile) -> CatalogueFile:
     faults = catalogue_faults(written)
     if faults:
-        raise UsageError("\n".join(map(str, faults)))
+        raise UsageError(*map(str, faults))
     return CatalogueFile(written.path, Catalogue.model_validate(written.content), written.text)
 
 

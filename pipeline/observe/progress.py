@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.control_characters import one_line
 from pipeline.job.status import Status
 
 PLAIN_EVERY_S = 10.0
@@ -97,7 +98,7 @@ class Progress:
             parts.append(f"held: {status.held}")
         if status.stopping:
             parts.append("stopping")
-        return " · ".join(parts)
+        return one_line(" · ".join(parts))
 
 
 def _duration(seconds: float) -> str:

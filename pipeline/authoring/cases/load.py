@@ -74,7 +74,7 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
         written = parse_yaml(path, text, TEST_FILE)
     except UnreadableYaml as unreadable:
         _load_source(source_file, None, lines)
-        raise UsageError("\n".join([*lines, str(unreadable.fault)])) from None
+        raise UsageError(*lines, str(unreadable.fault)) from None
     found: list[Finding] = []
     cases = _validate(written.content, found)
     source = _load_source(source_file, written.content, lines)
@@ -89,7 +89,7 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
     faults = {Diagnostic(str(path), written.line_of(at), dotted(at), what, expected) for at, what, expected in found}
     lines += map(str, sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found)))
     if lines or cases is None or source is None:
-        raise UsageError("\n".join(lines))
+        raise UsageError(*lines)
     source, environment = with_made_up_keys(source, cases.keys)
     return CaseFile(path, text, written, tuple(loaded), source, environment, schemas)
 
@@ -124,7 +124,7 @@ def _load_source(source_file: Path, content: Any, lines: list[str]) -> SourceFil
     try:
         return load_source(source_file, environment)
     except UsageError as error:
-        lines.append(str(error))
+        lines += error.lines
         return None
 
 
