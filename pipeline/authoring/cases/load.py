@@ -15,12 +15,13 @@ from pipeline.authoring.cases.models import TestCase, TestCases, TestRecord
 from pipeline.authoring.cases.records import NoRecord, raw_record
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.decode.avro.options import load_schema
+from pipeline.decode.avro.options import MOST_FILE_BYTES, load_schema
 from pipeline.errors import UsageError
 from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, errors_in, from_pydantic
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
 from schemas.log import RawRecord
 from transforms.fault import KeyPath
+from transforms.regular_file import read_regular
 
 TEST_FILE = FileKind("a file of test cases", "one mapping that begins with `cases:`", 1 << 20, 50_000)
 
@@ -100,7 +101,7 @@ def _schemas(written: Mapping[int, str], folder: Path, found: list[Finding]) -> 
     for number, name in written.items():
         try:
             load_schema(folder / name, name)
-            texts[number] = (folder / name).read_text(encoding="utf-8")
+            texts[number] = read_regular(folder / name, MOST_FILE_BYTES).decode()
         except ValueError as error:
             found.append((("schemas", str(number)), f"found {error}", "expected an Avro schema in a file"))
     return texts
