@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
+from pathlib import Path
 
 from pipeline.config.source_file import SourceFile
+from pipeline.dedup.lmdb_store.ownership import doubts
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
 from pipeline.setting_types.quantity import format_duration
@@ -38,6 +40,10 @@ def _notes(source: SourceFile) -> list[Note]:
     if (file := source.plugin_file) is not None and (file.stat().st_mode | file.parent.stat().st_mode) & stat.S_IWOTH:
         text = f"is {file}: every user of this machine may write the file or its folder, and the job runs its code"
         notes.append(Note(("transform", "file"), text))
+    if source.dedup.store == "lmdb" and source.dedup.path is not None:
+        notes += [
+            Note(("dedup", "path"), f"is {source.dedup.path}: {each}") for each in doubts(Path(source.dedup.path))
+        ]
     return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.catalogue_warnings)]
 
 
