@@ -173,7 +173,7 @@ class Dispatch:
             self.halt = self.halt or _sentence(outcome)
             return
         self.attempts.last_failure = f"{outcome.code}: {outcome.reason}"
-        self.attempts.codes[outcome.code] = self.attempts.codes.get(outcome.code, 0) + 1
+        self.attempts.count_code(outcome.code)
         self._note_failure(batch, outcome, now_ms)
         if batch.lease != self._lease:
             answers.withdrawn.extend(message for message in batch.messages if not message.is_stale)
