@@ -11,7 +11,6 @@ from pipeline.authoring.tap import TapCounts, TapStage
 from pipeline.authoring.trace import Trace
 from pipeline.cli.say import say
 from pipeline.config.source_file import SourceFile
-from pipeline.control_characters import escaped
 from pipeline.observe.masking import Masking, Unmasked
 from transforms.base import Kind
 
@@ -58,7 +57,8 @@ class TapView:
         for each in [*document.get("entries", ()), *document.get("messages", ())]:
             if len(lines) <= MOST_LINES:
                 lines += Unmasked()(each).split("\n")
-        lines += escaped(document.get("value", "")).splitlines()
+        # Indented, so that no line of a record looks like the heading of another record.
+        lines += [f"    {line}" for line in document.get("value", "").splitlines()]
         for line in lines[:MOST_LINES]:
             say(line[:MOST_COLUMNS])
         if len(lines) > MOST_LINES:

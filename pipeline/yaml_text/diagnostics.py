@@ -84,7 +84,7 @@ def without_password(text: str) -> str:
     return _LOGIN.sub("***@", text)
 
 
-_URL_LOGIN = re.compile(r"//[^\n]*@")
+_URL_LOGIN = re.compile(r"//.*@", re.DOTALL)
 """A user and a password before a host. A password may hold any character that was not encoded, so this goes on to the last `@`."""
 
 _URL_QUERY = re.compile(r"(://[^\s?#'\"]*[?#])[^\s'\"]+")

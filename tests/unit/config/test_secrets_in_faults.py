@@ -75,7 +75,7 @@ def test_a_text_without_a_login_stays(text):
     assert without_password(text) == text
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")))
+@given(st.text())
 def test_whatever_a_password_holds_it_is_not_shown(noise):
     shown = without_password(f"https://me:q{noise}z@host.example:9092")
     assert shown.startswith("https://***@")
