@@ -33,10 +33,13 @@ def why_refused(folder: Path, user: int) -> str:
     return ""
 
 
-def doubts(folder: Path) -> Iterator[str]:
-    """Yield what is doubtful about a folder, whether it exists or not: a clause for each."""
+def doubts(folder: Path, user: int) -> Iterator[str]:
+    """Yield what is wrong or doubtful about a folder, whether it exists or not: a clause for each."""
     real = folder.resolve()
     with suppress(OSError):
+        if why := why_refused(folder, user):
+            yield f"`run` would not start: {why}"
+            return
         if real.stat().st_mode & stat.S_IWGRP:
             yield "its group may write to it, and so decide what is reported"
     for each in real.parents:

@@ -9,6 +9,7 @@ import pytest
 from pipeline.authoring.cases.load import load_cases
 from pipeline.catalogue.file import read_catalogue
 from pipeline.config.load import load_source
+from pipeline.config.warnings import warnings
 from pipeline.errors import Log2mqError, UsageError
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.settings import CredentialsSettings
@@ -154,3 +155,18 @@ def test_no_more_is_read_than_is_asked_for(tmp_path):
     path.write_bytes(b"x" * 100_000)
     assert read_regular(path, 10) == b"x" * 10
     assert len(read_regular(path, 1 << 30)) == 100_000
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_source_file_that_every_user_may_write_is_warned_of(tmp_path, what):
+    """Its author runs code as the job's user: the file may name a plug-in."""
+    path = tmp_path / "folder" / "shop.yaml"
+    path.parent.mkdir()
+    path.write_text(GOOD_SOURCE, encoding="utf-8")
+    assert warnings(load_source(path, {})) == []
+    (path if what == "file" else path.parent).chmod(0o777)
+    (said,) = warnings(load_source(path, {}))
+    assert said.startswith(f"{path}:1: source: is in a file that every user of this machine may write")
+    if what == "folder":
+        path.parent.chmod(0o1777)  # as `/tmp` is: nobody may replace another user's file
+        assert warnings(load_source(path, {})) == []

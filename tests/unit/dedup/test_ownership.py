@@ -105,15 +105,15 @@ def test_a_group_that_may_write_and_a_place_where_all_may_rename_are_doubtful(tm
     place = tmp_path / "place"
     place.mkdir()
     folder = place / "store"
-    assert list(doubts(folder)) == []
+    assert list(doubts(folder, ME)) == []
     place.chmod(0o777)
     renaming = f"every user of this machine may rename or replace what is in {place}"
-    assert list(doubts(folder)) == [renaming]
+    assert list(doubts(folder, ME)) == [renaming]
     folder.mkdir(mode=0o700)
     folder.chmod(0o2770)
-    assert list(doubts(folder)) == ["its group may write to it, and so decide what is reported", renaming]
+    assert list(doubts(folder, ME)) == ["its group may write to it, and so decide what is reported", renaming]
     place.chmod(0o1777)
-    assert len(list(doubts(folder))) == 1
+    assert len(list(doubts(folder, ME))) == 1
     open_lmdb(folder).close()  # doubtful, and not refused
 
 
@@ -125,3 +125,12 @@ def test_check_warns_of_it_with_line_and_key(tmp_path):
     path.write_text(GOOD_SOURCE + f"dedup: {{path: {place}/store}}\n", encoding="utf-8")
     (said,) = warnings(load_source(path, {}))
     assert said.startswith(f"{path}:16: dedup.path: is {place}/store: every user of this machine may rename or replace")
+
+
+def test_check_says_that_a_store_would_be_refused(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store").chmod(0o777)
+    path = tmp_path / "shop.yaml"
+    path.write_text(GOOD_SOURCE + f"dedup: {{path: {tmp_path}/store}}\n", encoding="utf-8")
+    (said,) = warnings(load_source(path, {}))
+    assert f"dedup.path: is {tmp_path}/store: `run` would not start: every user of this machine may write to" in said
