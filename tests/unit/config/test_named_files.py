@@ -163,10 +163,15 @@ def test_a_source_file_that_every_user_may_write_is_warned_of(tmp_path, what):
     path = tmp_path / "folder" / "shop.yaml"
     path.parent.mkdir()
     path.write_text(GOOD_SOURCE, encoding="utf-8")
-    assert warnings(load_source(path, {})) == []
+    assert of_the_file(path) == []
     (path if what == "file" else path.parent).chmod(0o777)
-    (said,) = warnings(load_source(path, {}))
+    (said,) = of_the_file(path)
     assert said.startswith(f"{path}:1: source: is in a file that every user of this machine may write")
     if what == "folder":
         path.parent.chmod(0o1777)  # as `/tmp` is: nobody may replace another user's file
-        assert warnings(load_source(path, {})) == []
+        assert of_the_file(path) == []
+
+
+def of_the_file(path):
+    """The warnings of the file itself; this machine may have reasons for others."""
+    return [each for each in warnings(load_source(path, {})) if ": source: " in each]

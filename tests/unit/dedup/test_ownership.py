@@ -56,6 +56,7 @@ def test_another_users_symbolic_link_is_refused_and_ones_own_is_followed(tmp_pat
     link.symlink_to(real)
     (real / "below").mkdir(mode=0o700)
     assert why_refused(link / "below", ME) == ""
+    assert "is a symbolic link of another user" in why_refused(link, ANOTHER) or ME == 0
     if ME == 0:
         os.chown(link, ANOTHER, -1, follow_symlinks=False)
         said = f"{link} is a symbolic link of another user (ID {ANOTHER})"
@@ -105,15 +106,16 @@ def test_a_group_that_may_write_and_a_place_where_all_may_rename_are_doubtful(tm
     place = tmp_path / "place"
     place.mkdir()
     folder = place / "store"
-    assert list(doubts(folder, ME)) == []
+    of_the_machine = list(doubts(folder, ME))  # of the folder that the tests run in
     place.chmod(0o777)
     renaming = f"every user of this machine may rename or replace what is in {place}"
-    assert list(doubts(folder, ME)) == [renaming]
+    assert list(doubts(folder, ME)) == [renaming, *of_the_machine]
     folder.mkdir(mode=0o700)
     folder.chmod(0o2770)
-    assert list(doubts(folder, ME)) == ["its group may write to it, and so decide what is reported", renaming]
+    by_group = "its group may write to it, and so decide what is reported"
+    assert list(doubts(folder, ME)) == [by_group, renaming, *of_the_machine]
     place.chmod(0o1777)
-    assert len(list(doubts(folder, ME))) == 1
+    assert list(doubts(folder, ME)) == [by_group, *of_the_machine]
     open_lmdb(folder).close()  # doubtful, and not refused
 
 
@@ -123,7 +125,7 @@ def test_check_warns_of_it_with_line_and_key(tmp_path):
     place.chmod(0o777)
     path = tmp_path / "shop.yaml"
     path.write_text(GOOD_SOURCE + f"dedup: {{path: {place}/store}}\n", encoding="utf-8")
-    (said,) = warnings(load_source(path, {}))
+    (said,) = [each for each in warnings(load_source(path, {})) if f"is in {place}" in each]
     assert said.startswith(f"{path}:16: dedup.path: is {place}/store: every user of this machine may rename or replace")
 
 
@@ -132,5 +134,5 @@ def test_check_says_that_a_store_would_be_refused(tmp_path):
     (tmp_path / "store").chmod(0o777)
     path = tmp_path / "shop.yaml"
     path.write_text(GOOD_SOURCE + f"dedup: {{path: {tmp_path}/store}}\n", encoding="utf-8")
-    (said,) = warnings(load_source(path, {}))
+    (said,) = [each for each in warnings(load_source(path, {})) if "dedup.path" in each]
     assert f"dedup.path: is {tmp_path}/store: `run` would not start: every user of this machine may write to" in said
