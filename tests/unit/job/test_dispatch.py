@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from pipeline.contracts.retry import Backoff, Breaker
 from pipeline.contracts.values import Claim, Commit, Delivered, Exhausted, Halt, Partition, Refused, Retry
-from pipeline.job.attempts import MOST_CODES
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.in_flight import PendingMessage, PendingRecord
@@ -303,16 +302,3 @@ def test_failures_of_a_batch_that_has_changed_since_do_not_count_against_the_res
             break
     assert not dispatch.halt
     assert api.calls == [[0, 1]] * 3 + [[1]] * 2
-
-
-def test_a_server_that_invents_codes_does_not_fill_the_counts():
-    calls = []
-
-    def invent(_):
-        calls.append(1)
-        return Retry(f"Code{len(calls)}", "invented") if len(calls) <= 120 else Delivered()
-
-    _, dispatch, delivered, _ = play(invent, 1)
-    assert delivered == [0]
-    assert len(dispatch.attempts.codes) == MOST_CODES + 1
-    assert sum(dispatch.attempts.codes.values()) == 120
