@@ -9,7 +9,7 @@ DEMO_STAMP := $(VENV)/.installed-demo
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_PINNED := $(INSTALL) --require-hashes --requirement requirements/build.txt --requirement
 INSTALL_ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable .
-PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+PIN := UV_CUSTOM_COMPILE_COMMAND='make pins' uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
 
 RUNS ?= 1000000
 # Arguments for pytest: make quick ARGS="-k claims"
