@@ -5,6 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
+# Every package that is installed is one of the files whose hashes are written down. log2mq itself is built with what is installed then, so nothing else is fetched.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL_PINNED := $(INSTALL) --require-hashes --requirement requirements/build.txt --requirement
+INSTALL_ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable .
+PIN := UV_CUSTOM_COMPILE_COMMAND='make pins' uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
+
 RUNS ?= 1000000
 # Arguments for pytest: make quick ARGS="-k claims"
 ARGS ?=
@@ -16,7 +22,7 @@ PROCESSES ?= $(shell echo $$((2 * $$(nproc))))
 # cog runs the code in a page's comments and writes the output below each comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
 
-.PHONY: demo quick test coverage lint schemas bench fuzz clean
+.PHONY: demo quick test coverage lint schemas pins bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -26,12 +32,14 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "log2mq needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 
-$(DEMO_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo]'
+$(DEMO_STAMP): pyproject.toml requirements/build.txt requirements/demo.txt | $(BIN)/python
+	$(INSTALL_PINNED) requirements/demo.txt
+	$(INSTALL_ITSELF)
 	@touch $@
 
-$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+$(STAMP): pyproject.toml requirements/build.txt requirements/dev.txt | $(BIN)/python
+	$(INSTALL_PINNED) requirements/dev.txt
+	$(INSTALL_ITSELF)
 	@touch $@ $(DEMO_STAMP)
 
 demo: $(DEMO_STAMP) ## Run the whole job on an embedded Kafka against a stand-in for Quick Audience
@@ -56,6 +64,11 @@ lint: $(STAMP) ## Check style, layers, types and the generated tables of docs/
 schemas: $(STAMP) ## Generate the JSON Schemas, and the tables of docs/, from the code
 	$(BIN)/python -m pipeline.editor_schema.json_schema schemas/json
 	$(COG) -r docs/*.md
+
+pins: ## Write the versions and hashes of all packages that pyproject.toml allows now (needs uv; UPGRADE=--upgrade takes newer versions)
+	$(PIN) $(UPGRADE) --extra dev pyproject.toml --output-file requirements/dev.txt
+	$(PIN) $(UPGRADE) --constraint requirements/dev.txt --extra demo --extra redis pyproject.toml --output-file requirements/demo.txt
+	$(PIN) $(UPGRADE) --constraint requirements/dev.txt requirements/build.in --output-file requirements/build.txt
 
 bench: $(STAMP) ## Measure the commands' start, the whole job against a bare loop of the same libraries, and its memory while a million records wait
 	$(BIN)/python bench/startup.py

@@ -22,9 +22,17 @@ EXIT_INTERRUPTED = 130
 
 
 class Log2mqError(Exception):
-    """Stops the job. The message is a sentence for a person: what was found, and what would be right; no secret, no identifier."""
+    """Stops the job. Each of `lines` is a sentence for a person: what was found, and what would be right; no secret, no identifier."""
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        """Most errors are one line; a source file has a line for each fault. A line may name a thing from outside, so it is never split into several."""
+        super().__init__(*lines)
+        self.lines = lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class CasesFailed(Log2mqError):

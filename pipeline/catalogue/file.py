@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +21,8 @@ from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, par
 from pipeline.yaml_text.yaml_layout import NotEditable
 from schemas.catalogue import Catalogue, Channel, EventDefinition, MarketingTask
 
-CATALOGUE_FILE = FileKind("a catalogue file", "one mapping that begins with `channels:`", 16 << 20, 500_000)
+_KEYS = tuple(Catalogue.model_fields)
+CATALOGUE_FILE = FileKind("a catalogue file", "one mapping that begins with `channels:`", 16 << 20, 500_000, _KEYS)
 
 EMPTY = """\
 # The channels and events of one workspace of Quick Audience, as its Event Management has them.
@@ -53,7 +55,7 @@ class CatalogueFile:
             _placed("channels", channels), _placed("events", events), _placed("tasks", tasks), new.channels_by_name
         )
         if broken:
-            raise UsageError("\n".join(f"{self.path}: not written: {_named(each, new)}" for each in broken))
+            raise UsageError(*(f"{self.path}: not written: {_named(each, new)}" for each in broken))
         try:
             text = rewritten(self.text, self.catalogue, new)
             edited = parse_catalogue(self.path, text).catalogue
@@ -110,24 +112,26 @@ def read_as_far_as_valid(path: Path) -> tuple[Catalogue, list[str]]:
     except UnreadableYaml as unreadable:
         raise UsageError(str(unreadable.fault)) from None
     except ValidationError:
-        raise UsageError("\n".join(faults)) from None
+        raise UsageError(*faults) from None
 
 
 def _checked(written: YamlFile) -> CatalogueFile:
     faults = catalogue_faults(written)
     if faults:
-        raise UsageError("\n".join(map(str, faults)))
+        raise UsageError(*map(str, faults))
     return CatalogueFile(written.path, Catalogue.model_validate(written.content), written.text)
 
 
 def catalogue_faults(written: YamlFile) -> list[Diagnostic]:
-    """Return every fault of a catalogue, in the order of the file. For another kind of file of log2mq, return only that one fault."""
+    """Return every fault of a catalogue, in the order of the file. For another kind of file, return only that one fault, and quote nothing of the file."""
     if "channels" not in written.content:
         for key, kind in _OTHER_KINDS.items():
             if key in written.content:
                 return written.placed(
                     [((key,), f"found {kind}", "expected an event catalogue, such as NAME.catalogue.yaml")]
                 )
+        if not any(difflib.get_close_matches(key, _KEYS, n=1) for key in written.content):
+            return written.placed([((), "found another kind of file", f"expected {CATALOGUE_FILE.content}")])
     return written.placed(content_faults(written.content))
 
 

@@ -66,7 +66,7 @@ def read_table(path: Path, charset: str, known: Sequence[Channel] = ()) -> Catal
     content = {"channels": [*parser.channels, *others], "events": parser.events}
     _spread(content)
     if faults := parser.all_faults(content):
-        raise UsageError("\n".join(map(str, faults)))
+        raise UsageError(*map(str, faults))
     read = Catalogue.model_validate(content)
     # An origin that follows from the channel is not written into the file.
     events = [each if each.origin is Origin.SYSTEM else with_fields(each, origin=None) for each in read.events]

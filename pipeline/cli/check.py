@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import source_argument
+from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.warnings import missing_credentials, unset_keys, warnings
 from pipeline.errors import UsageError
@@ -69,15 +70,15 @@ def check(
         raise UsageError(
             f"{source_file}: found {count} {'warnings' if count > 1 else 'warning'}; expected none, with --strict"
         )
-    click.echo(
+    say(
         f"{source_file}: ok: source {source.source}, {' → '.join(step.format for step in source.decode)}, {rules}, to {source.report.url}"
     )
     if not online:
-        click.echo("not asked: Kafka and Quick Audience (--online asks both)")
+        say("not asked: Kafka and Quick Audience (--online asks both)")
 
 
 def _warn(warnings_found: list[str]) -> int:
     """Print warnings and return their number."""
     for warning in warnings_found:
-        click.echo(f"warning: {warning}")
+        say(f"warning: {warning}")
     return len(warnings_found)

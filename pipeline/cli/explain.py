@@ -17,6 +17,7 @@ from pipeline.authoring.signed_request import explain_request
 from pipeline.authoring.trace import Trace, trace
 from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import source_argument
+from pipeline.cli.say import say, say_lines
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.contracts.values import Partition
@@ -66,7 +67,7 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")
     show = Unmasked() if show_identifiers else Masking(traced.identifiers())
     if not traced.entries and record.value:
-        click.echo(show.raw(record.value, source.decode[0].charset))
+        say(show.raw(record.value, source.decode[0].charset))
     _entries(source, traced, show)
     converted = traced.converted
     _messages(source, converted.messages, show)
@@ -82,9 +83,9 @@ def _entries(source: SourceFile, traced: Trace, show: Unmasked) -> None:
         of = f", entry {place} of {len(traced.entries)}" if len(traced.entries) > 1 else ""
         _title(f"decoded ({formats}){of}")
         if isinstance(entry, Refusal):
-            click.echo(f"  refused, {entry.code}: {entry.reason}")
+            say(f"  refused, {entry.code}: {entry.reason}")
         else:
-            click.echo(show(entry.fields))
+            say_lines(show(entry.fields))
             _rules(traced.rules(entry), show)
             _verdicts(traced.converter, entry)
 
@@ -92,8 +93,8 @@ def _entries(source: SourceFile, traced: Trace, show: Unmasked) -> None:
 def _messages(source: SourceFile, messages: Sequence[PendingMessage], show: Unmasked) -> None:
     for message in messages:
         _title(f"{message.kind.value} message")
-        click.echo(show(json.loads(message.body)))
-        click.echo(
+        say_lines(show(json.loads(message.body)))
+        say(
             f"dedup key {message.claim.key.hex()}"
             + (f", version {message.claim.digest.hex()}" if any(message.claim.digest) else "")
         )
@@ -147,17 +148,17 @@ def _rules(rules: Sequence[RuleTrace], show: Unmasked) -> None:
         _title("rules")
     for each in rules:
         if each.not_asked:
-            click.echo(f"  --   {each.rule}: not asked, since {each.not_asked} matched before it (match: first)")
+            say(f"  --   {each.rule}: not asked, since {each.not_asked} matched before it (match: first)")
         elif not each.matched:
             _unmet(f"  no   {each.rule}", each.unmet, show)
         elif each.refusal is not None:
-            click.echo(f"  yes  {each.rule}: refused, {each.refusal.code}: {each.refusal.reason}")
+            say(f"  yes  {each.rule}: refused, {each.refusal.code}: {each.refusal.reason}")
         else:
-            click.echo(f"  yes  {each.rule}{_message_count(each)}")
+            say(f"  yes  {each.rule}{_message_count(each)}")
             for element in each.left_out[:MOST_ELEMENTS_SHOWN]:
                 _unmet(f"       not of element {element.place}", element.unmet, show)
             if len(each.left_out) > MOST_ELEMENTS_SHOWN:
-                click.echo(f"       and {len(each.left_out) - MOST_ELEMENTS_SHOWN:,} elements more")
+                say(f"       and {len(each.left_out) - MOST_ELEMENTS_SHOWN:,} elements more")
 
 
 def _message_count(rule: RuleTrace) -> str:
@@ -173,13 +174,13 @@ def _message_count(rule: RuleTrace) -> str:
 def _unmet(before: str, findings: Sequence[LineResult], show: Unmasked) -> None:
     """Show the wanted and the found value: a single one on the same line."""
     if len(findings) == 1 and not findings[0].within:
-        click.echo(f"{before}: {_finding(findings[0], show)}")
+        say(f"{before}: {_finding(findings[0], show)}")
         return
-    click.echo(f"{before}:")
+    say(f"{before}:")
     waiting = [(each, 9) for each in reversed(findings)]
     while waiting:
         finding, indent = waiting.pop()
-        click.echo(f"{'':{indent}}{_finding(finding, show)}")
+        say(f"{'':{indent}}{_finding(finding, show)}")
         waiting += [(each, indent + 2) for each in reversed(finding.within)]
 
 
@@ -202,10 +203,10 @@ def _verdicts(converter: Converter, entry: LogEntry) -> None:
             continue
         findings = list(check.findings(message.wire))
         if not findings:
-            click.echo(f"  ok      {message.rule}")
+            say(f"  ok      {message.rule}")
         for finding in findings:
             names = "" if all(name in finding.what for name in finding.names) else f": {', '.join(finding.names)}"
-            click.echo(f"  {check.action(finding):<7} {message.rule}: {finding.code}: {finding.what}{names}")
+            say(f"  {check.action(finding):<7} {message.rule}: {finding.code}: {finding.what}{names}")
 
 
 def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Unmasked) -> None:
@@ -215,11 +216,11 @@ def _request(source: SourceFile, kind: Kind, bodies: list[bytes], show: Unmasked
         credentials, note = Credentials("none", Secret("none")), " (no credentials found: signed with a made-up key)"
     request = explain_request(source.report, credentials, kind, bodies)
     _title(f"signed request{note}")
-    click.echo(f"POST {request.url}")
-    click.echo("query   " + Unmasked()(request.query))
-    click.echo("headers " + Unmasked()(request.headers))
-    click.echo(f"body    {request.field} = " + show(request.messages))
+    say(f"POST {request.url}")
+    say_lines("query   " + Unmasked()(request.query))
+    say_lines("headers " + Unmasked()(request.headers))
+    say_lines(f"body    {request.field} = " + show(request.messages))
 
 
 def _title(text: str) -> None:
-    click.secho(f"── {text}", bold=True)
+    say(f"── {text}", bold=True)

@@ -20,6 +20,7 @@ from pipeline.authoring.infer.sample import MOST_RECORD_BYTES, ONE_RECORD_MARKS,
 from pipeline.authoring.infer.source_writer import percent, write_source
 from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import kafka_settings
+from pipeline.cli.say import say
 from pipeline.config.decode_check import decode_faults
 from pipeline.config.load import load_source
 from pipeline.decode import DecodeContext, DecodeSettings, DecodeStep
@@ -115,22 +116,22 @@ def init(  # noqa: PLR0913 - one parameter an option
     _save(source_file, text)
     load_source(source_file, os.environ)  # what was written passes `check`
     formats = " → ".join(str(step["format"]) for step in guess.steps)
-    click.echo(
+    say(
         f"{source_file}: {len(values):,} records, {formats}, {percent(guess.share)} of them read, {len(candidates.rules)} event rules proposed"
     )
     if guess.unknown:
-        click.echo(
+        say(
             "No format was recognised: each record is one field, line. If you know it, name it with --decode, such as "
             "--decode '{format: nginx, log_format: ...}'; docs/decoders.md has them all. A file that is one record takes --whole"
         )
     of_record = " --whole" if sample_file and (whole or values[0].startswith(ONE_RECORD_MARKS)) else ""
     of_sample = of_record
     if guess.continued:
-        click.echo(
+        say(
             f"{guess.continued:,} lines continue the one before, as stack traces do: whatever ships the log must send them with it as one record"
         )
         of_sample = " --whole" if sample_file and sum(map(len, values)) < MOST_RECORD_BYTES else ""
-    click.echo(
+    say(
         f"Next: read it; then log2mq check {source_file} --sample {sample_file or topic}{of_sample}"
         + (f", and log2mq explain {source_file} --record {sample_file}{of_record}" if sample_file else "")
     )
@@ -185,9 +186,7 @@ def _decoded(values: Sequence[bytes], written: str, sample: object) -> Guess:
     except ValidationError as error:
         faults = [from_pydantic(each, DecodeStep, content) for each in errors_in(error)]
     if faults:
-        raise UsageError(
-            "\n".join(f"--decode: {found}; {expected}".removesuffix("; ") for _, found, expected in faults)
-        )
+        raise UsageError(*(f"--decode: {found}; {expected}".removesuffix("; ") for _, found, expected in faults))
     guess = decoded(
         values, [step.model_dump(by_alias=True, exclude_unset=True) for step in steps], lenient=True, context=_context()
     )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import click
 
+from pipeline.cli.say import say
 from pipeline.errors import Log2mqError
 
 EXIT_FAULT = 70
@@ -81,7 +82,7 @@ def _print_version(context: click.Context, _option: click.Parameter, wanted: boo
         installed = version("log2mq")
     except PackageNotFoundError:
         installed = "not installed"
-    click.echo(f"log2mq, version {installed}")
+    say(f"log2mq, version {installed}")
     context.exit()
 
 
@@ -115,8 +116,8 @@ def run_command() -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except Log2mqError as error:
-        for line in str(error).splitlines():  # each fault of a source file has a line
-            click.echo(f"log2mq: {line}", err=True)
+        for line in error.lines:
+            say(f"log2mq: {line}", err=True)
         return error.exit_code
     except BrokenPipeError:
         # The reader of the output has ended (`log2mq sample | head`), so nothing more is written.
@@ -125,7 +126,7 @@ def run_command() -> int:
     except Exception as error:  # noqa: BLE001 - the command's main is one of the two places for this
         if os.environ.get("LOG2MQ_TRACEBACK"):
             traceback.print_exc()
-        click.echo(
+        say(
             f"log2mq: a fault in log2mq itself ({type(error).__name__}). Set LOG2MQ_TRACEBACK=1 and try again to see where; please report it",
             err=True,
         )

@@ -7,8 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 
-import click
-
+from pipeline.cli.say import say
 from pipeline.config.source_file import SourceFile
 from pipeline.decode import DecodeContext
 from pipeline.decode.avro.options import AvroOptions
@@ -46,7 +45,7 @@ def kafka_warnings(source: SourceFile) -> list[str]:
             warnings.append(
                 f"the dead-letter topic {source.dead_letters.topic} does not exist: `run` will not start without it"
             )
-    click.echo(f"Kafka: {_count(len(names), 'topic')} with {_count(len(partitions), 'partition')}: {', '.join(names)}")
+    say(f"Kafka: {_count(len(names), 'topic')} with {_count(len(partitions), 'partition')}: {', '.join(names)}")
     return warnings
 
 
@@ -67,7 +66,7 @@ def ask_registries(source: SourceFile) -> None:
             answer = client.look_up(ANY_SCHEMA)
         if isinstance(answer, Unavailable | AccessDenied):
             raise RegistryUnavailable(answer.reason)
-        click.echo(f"Schema Registry at {', '.join(options.registry.url)}: answers")
+        say(f"Schema Registry at {', '.join(options.registry.url)}: answers")
 
 
 def retention_warning(source: SourceFile, topic: str, retention_ms: int | None) -> list[str]:
@@ -104,7 +103,7 @@ def api_warnings(source: SourceFile) -> list[str]:
         if found.workspaces:
             raise UsageError(source.warning(_WORKSPACE, f"found {report.workspace_id!r}; expected one of {known}"))
         return [source.warning(_WORKSPACE, "is not proved: Quick Audience lists no workspace")]
-    click.echo(
+    say(
         f"Quick Audience at {report.url}: takes the AccessKey, organisation and instance; workspaces: {known or 'none'}"
     )
     return []

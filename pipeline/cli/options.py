@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.yaml_text.diagnostics import without_password
 
 source_argument = click.argument("source_file", metavar="SOURCE.yaml", type=click.Path(path_type=Path))
 
@@ -48,18 +49,18 @@ def kafka_settings(bootstrap_servers: str, topic: str, topic_option: str) -> Kaf
         option, found = (
             (topic_option, topic) if wrong["loc"][0] == "topics" else ("--bootstrap-servers", bootstrap_servers)
         )
-        raise UsageError(f"{option}: found {found!r}; {wrong['ctx']['error']}") from None
+        raise UsageError(f"{option}: found {without_password(repr(found))}; {wrong['ctx']['error']}") from None
 
 
 def created_folder(option: str, path: Path) -> Path:
-    """Create the folder of an option if it is missing, and return it.
+    """Create the folder of an option if it is missing, and return it. Only this user may enter what is created: it will hold raw logs.
 
     Raises:
         UsageError: the folder cannot be created, or no file can be written in it.
     """
     probe = path / ".log2mq-probe"
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:

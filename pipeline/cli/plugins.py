@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.say import say
 from pipeline.errors import UsageError
 from transforms.fault import MappingFaults
 from transforms.plugins.description import OptionDescription, PluginDescription, describe_file, describe_installed
@@ -25,29 +26,29 @@ def plugins(file: Path | None) -> None:
         except MappingFaults as faults:
             raise UsageError(f"--file: found {faults.faults[0].found}; expected {faults.faults[0].expected}") from None
     if not found:
-        click.echo(
+        say(
             f"no plug-in is installed (none has an entry point in the group {GROUP})"
             if file is None
             else f"{file}: there is no function that takes the options of a plug-in"
         )
     for place, each in enumerate(found):
         if place:
-            click.echo()
+            say()
         _show(each)
 
 
 def _show(plugin: PluginDescription) -> None:
-    click.echo(f"{plugin.name} ({', '.join(filter(None, (plugin.place, plugin.distribution)))})")
+    say(f"{plugin.name} ({', '.join(filter(None, (plugin.place, plugin.distribution)))})")
     if plugin.summary:
-        click.echo(f"  {plugin.summary}")
+        say(f"  {plugin.summary}")
     if plugin.problem:
-        click.echo(f"  cannot be used: {plugin.problem}")
+        say(f"  cannot be used: {plugin.problem}")
     elif plugin.options is None:
-        click.echo("  options: it has no model that would say which")
+        say("  options: it has no model that would say which")
     elif not plugin.options:
-        click.echo("  options: none")
+        say("  options: none")
     else:
-        click.echo("  options:")
+        say("  options:")
         _show_options(plugin.options)
 
 
@@ -58,4 +59,4 @@ def _show_options(options: Sequence[OptionDescription]) -> None:
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for name, kind, description in rows:
-        click.echo(f"    {name:<{widths[0]}}  {kind:<{widths[1]}}  {description}".rstrip())
+        say(f"    {name:<{widths[0]}}  {kind:<{widths[1]}}  {description}".rstrip())

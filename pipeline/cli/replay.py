@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
+from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.job.replay_range import (
@@ -85,17 +86,17 @@ def replay(
         committed = {} if dry_run else topics.committed(group)
         replay_range = plan(group, from_bound, to_bound, partitions, topics, committed)
     for partition, (start, until) in sorted(replay_range.gone.items()):
-        click.echo(
+        say(
             f"log2mq: warning: {partition.topic}:{partition.partition} has no offsets {start:,} to {until - 1:,} any more (retention): "
             "their records cannot be replayed",
             err=True,
         )
-    click.echo(_describe(replay_range, source), err=True)
+    say(_describe(replay_range, source), err=True)
     console = Console(stderr=True, force_terminal=progress or None)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     status = run_replay(source, replay_range, console, live=live, dry_run=dry_run)
     if status.stopping:
-        click.echo("interrupted: the same command goes on from here", err=True)
+        say("interrupted: the same command goes on from here", err=True)
 
 
 def run_replay(source: SourceFile, replay_range: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> Status:

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
+from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.config.warnings import warnings
@@ -41,7 +42,7 @@ def run(source_file: Path, workers: int | None, log_format: str, log_level: str,
     source = load_source(source_file, os.environ)
     console = Console(stderr=True, force_terminal=progress or None)
     for warning in warnings(source):
-        click.echo(f"log2mq: warning: {warning}", err=True)
+        say(f"log2mq: warning: {warning}", err=True)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     shown = Progress(console, live=live)
     with closing_summary(source.source, shown):
@@ -66,7 +67,7 @@ def run_workers(worker_main: WorkerMain, count: int, on_status: Callable[[Status
         on_status(merge(statuses))
 
     def note(text: str) -> None:
-        click.echo(f"log2mq: {text}", err=True)
+        say(f"log2mq: {text}", err=True)
 
     supervisor = Supervisor(worker_main, count, show, note, on_line=STANDARD_ERROR.write)
     on_stop_signals(supervisor.stop, supervisor.kill)

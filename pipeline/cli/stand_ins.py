@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from pipeline.cli.options import created_folder, kafka_settings
+from pipeline.cli.say import say
 from pipeline.emulator.samples.generate import SampleKind, SampleSettings, generate
 from pipeline.errors import ComponentMissing, UsageError
 from pipeline.kafka_io.settings import KafkaSettings
@@ -60,7 +61,7 @@ def emulator(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Serve a stand-in for Quick Audience on loopback: checks signatures, limits and models, keeps a ledger, plays faults."""
     try:
-        from pipeline.emulator.quick_audience.server import serve
+        from pipeline.emulator.quick_audience.server import StandIn
         from pipeline.emulator.quick_audience.settings import StandInSettings
     except ModuleNotFoundError as error:
         raise ComponentMissing(f"{error.name} is not installed; pip install 'log2mq[demo]'") from None
@@ -77,7 +78,10 @@ def emulator(  # noqa: PLR0913 - one parameter an option
         faults=faults,
         ledger=ledger,
     )
-    serve(settings)
+    stand_in = StandIn(settings)
+    for line in stand_in.instructions():
+        say(line)
+    stand_in.serve()
 
 
 @click.command()
@@ -100,8 +104,8 @@ def registry(*, host: str, port: int, schemas: Path | None, username: str | None
     known = registry_of(schemas) if schemas is not None else None
     stand_in = StandInRegistry(host=host, port=port, username=username, password=password, registry=known)
     for subject, numbers in stand_in.registry.subjects.items():
-        click.echo(f"schema ID {numbers[-1]}: {subject}")
-    click.echo(f"stand-in for a Schema Registry at {stand_in.url}; Ctrl-C stops it")
+        say(f"schema ID {numbers[-1]}: {subject}")
+    say(f"stand-in for a Schema Registry at {stand_in.url}; Ctrl-C stops it")
     stand_in.server.serve()
 
 
@@ -137,7 +141,7 @@ def broker(port: int, folder: Path | None, topics: tuple[str, ...]) -> None:
         with KafkaAdmin(settings, os.environ) as admin:
             for name, partitions in asked:
                 admin.create(name, partitions)
-        click.echo(f"Kafka at {embedded.bootstrap_servers}, log {embedded.log_file}; Ctrl-C stops it")
+        say(f"Kafka at {embedded.bootstrap_servers}, log {embedded.log_file}; Ctrl-C stops it")
         embedded.wait()
 
 
@@ -183,7 +187,7 @@ def sample(
             writer.write(topic, ((line.key, line.value) for line in lines))
     books = lines.books
     dead = Counter({code.value: number for code, number in books.dead_lettered.items()})
-    click.echo(
+    say(
         f"{kind}: read {books.read:,}, of which reported {books.reported:,}, duplicate {books.duplicate:,}, filtered {books.filtered:,}, dead-lettered "
         f"{books.dead_letters:,} ({', '.join(f'{code} {number}' for code, number in dead.most_common())})",
         err=True,

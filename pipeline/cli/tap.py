@@ -13,6 +13,7 @@ import click
 from pipeline.authoring.tap import RateLimit, RecordFilter, Tap, TapCounts, TapStage
 from pipeline.authoring.wait import MOST_MS
 from pipeline.cli.options import source_argument
+from pipeline.cli.say import say
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
@@ -102,14 +103,14 @@ def tap(  # noqa: PLR0913 - one parameter an option
     with Tail(source.kafka, os.environ, starts) as tail:
         tap = Tap(tail, converter, record_filter, view.show, RateLimit(rate), clock=time.monotonic, stop=stop)
         view.counts = tap.counts
-        click.echo(
+        say(
             f"log2mq: {source.source}: {record_filter.stage} records of {len(starts)} partitions; Ctrl-C ends it",
             err=True,
         )
         try:
             tap.run(count, live=bound is None)
         finally:
-            click.echo(_closing(tap.counts), err=True)
+            say(_closing(tap.counts), err=True)
 
 
 def _starts(bound: Bound | None, partitions: Sequence[Partition], topics: KafkaAdmin) -> Mapping[Partition, int]:
@@ -134,11 +135,12 @@ def _condition(text: str) -> Predicate:
     try:
         return compile_condition(written, ()).holds
     except MappingFaults as faults:
-        lines = (
-            f"--where: {'.'.join(map(str, each.location))}: found {each.found}; expected {each.expected}"
-            for each in faults.faults
-        )
-        raise UsageError("\n".join(lines)) from None
+        raise UsageError(
+            *(
+                f"--where: {'.'.join(map(str, each.location))}: found {each.found}; expected {each.expected}"
+                for each in faults.faults
+            )
+        ) from None
 
 
 def _reason(text: str) -> ReasonCode:

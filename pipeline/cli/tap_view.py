@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import click
-
 from pipeline.authoring.tap import TapCounts, TapStage
 from pipeline.authoring.trace import Trace
+from pipeline.cli.say import say
 from pipeline.config.source_file import SourceFile
-from pipeline.observe.masking import Masking, Unmasked, escaped
+from pipeline.observe.masking import Masking, Unmasked
 from transforms.base import Kind
 
 MOST_LINES = 60
@@ -38,37 +37,32 @@ class TapView:
         """Print one record."""
         not_shown = self.counts.over_rate + self.counts.unread
         if not_shown > self._reported:
-            click.echo(
+            say(
                 f"log2mq: {not_shown - self._reported:,} more not shown; --rate 0 shows all, --where selects",
                 err=True,
             )
             self._reported = not_shown
         document = self._document(traced)
         if self._as_lines:
-            click.echo(escaped(json.dumps(document, ensure_ascii=False, default=str)))
+            say(json.dumps(document, ensure_ascii=False, default=str))
             return
         record = traced.record
-        click.secho(
-            escaped(
-                f"── {record.topic}:{record.partition}:{record.offset}{self._at(record.timestamp)}: {document['outcome']}"
-            ),
+        say(
+            f"── {record.topic}:{record.partition}:{record.offset}{self._at(record.timestamp)}: {document['outcome']}",
             bold=True,
         )
         if "refusal" in document:
-            click.echo(
-                escaped(
-                    f"{document['refusal']['code']} at {document['refusal']['stage']}: {document['refusal']['reason']}"
-                )
-            )
+            say(f"{document['refusal']['code']} at {document['refusal']['stage']}: {document['refusal']['reason']}")
         lines: list[str] = []
         for each in [*document.get("entries", ()), *document.get("messages", ())]:
             if len(lines) <= MOST_LINES:
                 lines += Unmasked()(each).split("\n")
-        lines += escaped(document.get("value", "")).splitlines()
+        # Indented, so that no line of a record looks like the heading of another record.
+        lines += [f"    {line}" for line in document.get("value", "").splitlines()]
         for line in lines[:MOST_LINES]:
-            click.echo(line[:MOST_COLUMNS])
+            say(line[:MOST_COLUMNS])
         if len(lines) > MOST_LINES:
-            click.secho("… and more; --json shows all", dim=True)
+            say("… and more; --json shows all", dim=True)
 
     def _at(self, unix_ms: int) -> str:
         """Return Kafka's time of the record, unless it is outside the calendar: a producer may write any number."""

@@ -17,6 +17,7 @@ from pipeline.authoring.cases.report import Tone, failure_lines
 from pipeline.authoring.cases.run import CaseResult, run_cases, unreached_rules
 from pipeline.authoring.cases.update import updated_text
 from pipeline.cli.options import source_argument
+from pipeline.cli.say import say
 from pipeline.errors import CasesFailed, UsageError
 from pipeline.yaml_text.atomic_write import replace_file
 from pipeline.yaml_text.yaml_file import read_yaml
@@ -73,11 +74,11 @@ def test(
         results = _update(source_file, file, results)
     unreached = [] if patterns else _unreached(source_file, file, results)
     for sentence in unreached:
-        click.echo(f"{sentence}: no case reaches it")
+        say(f"{sentence}: no case reaches it")
     if junit is not None:
         _save(junit, junit_xml(file, results, unreached if require_coverage else (), started))
     failed = sum(result.failed for result in results)
-    click.echo(f"{path}: {_cases(len(results))}, {failed} failed{_coverage(file, unreached, patterns)}")
+    say(f"{path}: {_cases(len(results))}, {failed} failed{_coverage(file, unreached, patterns)}")
     if failed:
         raise CasesFailed(f"{failed} of {_cases(len(results))} failed")
     if require_coverage and unreached:
@@ -103,8 +104,8 @@ def _fits(name: str, pattern: str) -> bool:
 
 def _show(file: CaseFile, result: CaseResult) -> None:
     for line in failure_lines(file, result):
-        click.secho(line.text, **COLOURS.get(line.tone, {}))
-    click.echo()
+        say(line.text, **COLOURS.get(line.tone, {}))
+    say()
 
 
 def _update(source_file: Path, file: CaseFile, results: Sequence[CaseResult]) -> list[CaseResult]:
@@ -122,8 +123,8 @@ def _update(source_file: Path, file: CaseFile, results: Sequence[CaseResult]) ->
     replace_file(file.path, text, file.text)
     for result in again:
         if result.case.name in failed:
-            click.echo(f"updated {file.path}:{result.case.line}: {result.case.name}")
-    click.echo()
+            say(f"updated {file.path}:{result.case.line}: {result.case.name}")
+    say()
     return again
 
 

@@ -28,6 +28,8 @@ from transforms.mapping.models import (
 
 USE = "use"
 MOST_USED = 20
+MOST_VALUES = 50_000
+"""The most values that all rules of a file may take from fragments. A file itself may have as many."""
 
 
 class Fragment(BaseModel):
@@ -78,16 +80,35 @@ def expand_fragments(content: Mapping[str, Any], faults: list[Finding]) -> tuple
     whole = dict(content)
     if known:
         whole["fragments"] = {name: _without_use(name, each, faults) for name, each in known.items()}
+    sizes = {name: _count_values(each) for name, each in known.items()}
+    left = MOST_VALUES
     for kind, model in _RULES.items():
         rules = content.get(kind)
-        if isinstance(rules, list):
-            whole[kind] = [
-                _expanded_rule(rule, (kind, place), known, frozenset(model.model_fields), origins, faults)
-                if isinstance(rule, dict) and USE in rule
-                else rule
-                for place, rule in enumerate(rules)
-            ]
+        if not isinstance(rules, list):
+            continue
+        expanded: list[Any] = []
+        whole[kind] = expanded
+        for place, rule in enumerate(rules):
+            if not isinstance(rule, dict) or USE not in rule:
+                expanded.append(rule)
+                continue
+            left -= sum(sizes.get(name, 0) for name in _names_in(rule[USE]))
+            if left < 0:  # the rules behind it are left out: a short file would come to gigabytes
+                found = "found more values from fragments than such a file can need"
+                faults.append(((kind, place, USE), found, "expected fewer rules with it, or smaller fragments"))
+                break
+            expanded.append(_expanded_rule(rule, (kind, place), known, frozenset(model.model_fields), origins, faults))
     return whole, origins
+
+
+def _count_values(content: Any) -> int:
+    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    return 1 + sum(map(_count_values, inner))
+
+
+def _names_in(written: Any) -> list[str]:
+    named = [written] if isinstance(written, str) else written
+    return [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
 
 
 def location_in_file(location: KeyPath, origins: Origins) -> KeyPath:

@@ -61,7 +61,7 @@ def load_source(
             found += faults
     if found or elsewhere or source is None:
         found = [(location_in_file(location, origins), what, expected) for location, what, expected in found]
-        raise UsageError("\n".join([*map(str, written.placed(found)), *elsewhere]))
+        raise UsageError(*map(str, written.placed(found)), *elsewhere)
     source = source.model_copy(update={"tables": tables}).read_from(path, written.lines, origins)
     if catalogue is not None:
         source = source.with_catalogue(catalogue, warnings)
@@ -114,7 +114,7 @@ def _catalogue(content: dict[str, Any], folder: Path, found: list[Finding]) -> t
     try:
         return read_catalogue(folder / name).catalogue, []
     except UsageError as error:
-        return None, str(error).split("\n")
+        return None, list(error.lines)
 
 
 def _cross_check(content: Mapping[str, Any]) -> list[Finding]:

@@ -127,6 +127,11 @@ class SourceFile(BaseModel):
     _catalogue_warnings: tuple[Finding, ...] = PrivateAttr(default=())
 
     @property
+    def path(self) -> Path:
+        """The path that the source file was read from."""
+        return self._path
+
+    @property
     def folder(self) -> Path:
         """The folder of the source file. Paths in the file are relative to it, so that file and folder can be moved together."""
         return self._path.parent

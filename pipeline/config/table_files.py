@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,8 +14,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.decode.settings import Charset
-from pipeline.yaml_text.diagnostics import Finding
+from pipeline.yaml_text.diagnostics import Finding, without_quotes
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, read_yaml, reason
+from transforms.regular_file import read_regular
 
 MOST_BYTES = 64 << 20
 MOST_ROWS = 1_000_000
@@ -60,7 +62,10 @@ class TableFile(BaseModel):
 
 
 class _TableFault(Exception):
-    """A fault of a table file: its line (0 for the whole file), what was found, and what was expected."""
+    """A fault of a table file: its line (0 for the whole file), what was found, and what was expected.
+
+    It quotes nothing of the file. A table may hold identifiers of people, and a wrong path may name any file.
+    """
 
     def __init__(self, line: int, found: str, expected: str) -> None:
         self.line = line
@@ -108,7 +113,8 @@ def _read(table: TableFile, path: Path) -> dict[str, Any]:
             return dict(read_yaml(path, _TABLE).content)
         except UnreadableYaml as unreadable:
             _, line, _, found, expected = unreadable.fault
-            raise _TableFault(line, found.removeprefix("found "), expected.removeprefix("expected ")) from None
+            found = without_quotes(found.removeprefix("found "))
+            raise _TableFault(line, found, expected.removeprefix("expected ")) from None
     delimiter = _DELIMITERS.get(path.suffix.lower())
     if delimiter is None:
         raise _TableFault(0, "a file of another kind", "its name to end in .csv, .tsv, .yaml or .yml")
@@ -121,8 +127,7 @@ def _read(table: TableFile, path: Path) -> dict[str, Any]:
 
 def _text(path: Path, charset: str) -> str:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
+        content = read_regular(path, MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: the file name has a NUL
         raise _TableFault(0, f"a file that cannot be read ({reason(error)})", "a CSV or YAML file") from None
     if len(content) > MOST_BYTES:
@@ -146,7 +151,7 @@ def _table_from_rows(table: TableFile, rows: Any) -> dict[str, Any]:
             raise _TableFault(line, f"a row of {len(row)} columns", expected)
         key, value = row[key_column].strip(), row[value_column].strip()
         if found.get(key, value) != value:
-            raise _TableFault(line, f"the key {key!r} a second time, with another value", "each key once")
+            raise _TableFault(line, "the key of an earlier line, with another value", "each key once")
         found[key] = value
         if len(found) > MOST_ROWS:
             raise _TableFault(line, f"more than {MOST_ROWS:,} rows", "a smaller table")
@@ -162,15 +167,15 @@ def _nonempty_rows(rows: Any) -> Iterator[tuple[int, list[str]]]:
 def _column(name: str | None, default_column: int, header: Sequence[str]) -> int:
     names = [each.strip() for each in header]
     if len(names) == 1 and any(mark in names[0] for mark in _OTHER_DELIMITERS):
-        raise _TableFault(
-            1, f"one column, {names[0][:200]!r}", "columns parted by commas in a .csv file, by tabs in a .tsv file"
-        )
+        raise _TableFault(1, "one column", "columns parted by commas in a .csv file, by tabs in a .tsv file")
     if name is None:
         if len(names) <= default_column:
             raise _TableFault(1, f"{len(names)} columns", "a header line with at least two")
         return default_column
     if name not in names:
-        raise _TableFault(1, f"no column {name!r}", f"one of {', '.join(names)[:200]}" if names else "a header line")
+        near = difflib.get_close_matches(name, names, n=1)
+        known = f"the name of one of its {len(names)} columns" if names else "a header line"
+        raise _TableFault(1, f"no column {name!r}", f"{near[0]!r}, or {known}" if near else known)
     if names.count(name) > 1:
         raise _TableFault(1, f"{names.count(name)} columns {name!r}", "each name once")
     return names.index(name)

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.config.sections import TransformSettings
-from pipeline.yaml_text.diagnostics import Finding, from_pydantic
-from transforms.fault import KeyPath, MappingFaults
+from pipeline.yaml_text.diagnostics import Finding, from_pydantic, without_quotes
+from transforms.fault import MappingFault, MappingFaults
 from transforms.mapping import MappingSettings, compile_mapping
 from transforms.plugins.faults import OPTIONS, InvalidOptions, masked
 from transforms.plugins.plugin import load_plugin
@@ -36,19 +36,17 @@ def transform_faults(content: dict[str, Any], tables: dict[str, Any], folder: Pa
             keys = content.get("keys")
             compile_mapping(settings, dict.fromkeys(keys, b"") if isinstance(keys, dict) else {})
     except MappingFaults as faults:
-        return [
-            (_table_file_location(each.location, content), f"found {each.found}", f"expected {each.expected}")
-            for each in faults.faults
-        ]
+        return [_placed(each, content) for each in faults.faults]
     return []
 
 
-def _table_file_location(location: KeyPath, content: Mapping[str, Any]) -> KeyPath:
-    """Return the location of the table file's name if a fault is in a table of that file; otherwise the same location."""
+def _placed(fault: MappingFault, content: Mapping[str, Any]) -> Finding:
+    """Return a fault as a finding. A fault in a table file is placed at the file's name, and quotes nothing of the file."""
+    location, found, expected = fault.location, f"found {fault.found}", f"expected {fault.expected}"
     files = content.get("table_files")
     if location[0] == "tables" and isinstance(files, dict) and location[1] in files:
-        return ("table_files", location[1], "file")
-    return location
+        return ("table_files", location[1], "file"), without_quotes(found), expected
+    return location, found, expected
 
 
 def _plugin_faults(written: Any, folder: Path) -> list[Finding]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from pipeline.config.source_file import SourceFile
+from pipeline.dedup.lmdb_store.ownership import doubts
 from pipeline.errors import UsageError
 from pipeline.report.credentials import CredentialsSource
 from pipeline.setting_types.quantity import format_duration
@@ -35,10 +38,28 @@ def _notes(source: SourceFile) -> list[Note]:
         notes.append(Note(("kafka", "start"), text))
     if source.transform is None:
         notes += sorted(_mapping_notes(source), key=lambda note: note.location[:2])
-    if (file := source.plugin_file) is not None and (file.stat().st_mode | file.parent.stat().st_mode) & stat.S_IWOTH:
-        text = f"is {file}: every user of this machine may write the file or its folder, and the job runs its code"
-        notes.append(Note(("transform", "file"), text))
+    notes += _permission_notes(source)
     return [*notes, *(Note(location, f"{what}; {expected}") for location, what, expected in source.catalogue_warnings)]
+
+
+def _permission_notes(source: SourceFile) -> Iterator[Note]:
+    """Yield a note for each place where another user of the machine decides what the job does."""
+    if source.path.is_file() and _all_may_write(source.path):
+        text = "is in a file that every user of this machine may write, or whose folder: the file may name code, which the job runs"
+        yield Note(("source",), text)
+    if (file := source.plugin_file) is not None and _all_may_write(file):
+        text = f"is {file}: every user of this machine may write the file or its folder, and the job runs its code"
+        yield Note(("transform", "file"), text)
+    if source.dedup.store == "lmdb" and source.dedup.path is not None:
+        for each in doubts(Path(source.dedup.path), os.geteuid()):
+            yield Note(("dedup", "path"), f"is {source.dedup.path}: {each}")
+
+
+def _all_may_write(file: Path) -> bool:
+    """Whether every user may write a file, or put another one in its place: its folder is writable for all, and not sticky as `/tmp` is."""
+    folder_mode = file.parent.stat().st_mode
+    is_replaceable = folder_mode & stat.S_IWOTH and not folder_mode & stat.S_ISVTX
+    return bool(file.stat().st_mode & stat.S_IWOTH or is_replaceable)
 
 
 def _mapping_notes(source: SourceFile) -> list[Note]:

@@ -1,6 +1,7 @@
 """The headers that log2mq adds to a dead letter. The record's own key, value and headers stay.
 
-No header has a value from the record's content, so no identifier of a person is in a header.
+No header has a value from the record's content, so no identifier of a person is in a header. Each value is one line without control characters: tools
+print headers as they are, and a reason may name a thing from outside.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
+from pipeline.control_characters import one_line
 from schemas.log import Record
 from schemas.refusal import Refusal
 
@@ -53,4 +55,4 @@ class DeadLetterHeaders:
             DeadLetterHeader.REQUEST_ID: refusal.request_id,
             DeadLetterHeader.TRACE_ID: refusal.trace_id,
         }
-        return [(header.value, value.encode()) for header, value in values.items() if value]
+        return [(header.value, one_line(value).encode()) for header, value in values.items() if value]

@@ -21,7 +21,7 @@ def _without_password(url: str) -> str:
     except ValueError:
         raise ValueError("expected a URL such as redis://host:6379/0 or rediss://host:6380/0") from None
     if has_password:
-        raise ValueError("found a password in the URL; expected the whole URL from {env: NAME} or {file: PATH}")
+        raise ValueError("a password in the URL; expected the whole URL from {env: NAME} or {file: PATH}")
     if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.scheme == "unix"):
         raise ValueError("expected a URL such as redis://host:6379/0 or rediss://host:6380/0")
     return url

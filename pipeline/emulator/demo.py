@@ -232,7 +232,7 @@ class Demo:
         log = self._folder / f"{name}.log"
         self._wait(lambda: "\n" in log.read_text() or child.poll() is not None, f"the {name}")
         if child.poll() is not None:
-            raise DemoFailed(f"the {name} did not start: {log.read_text().strip()}")
+            raise DemoFailed(f"the {name} did not start:", *log.read_text().splitlines())
         return log.read_text().splitlines()[0]
 
     def _wait(self, condition: Callable[[], bool], what: str, progress: Callable[[], object] = lambda: None) -> None:

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback. It runs in a thread of its own, or in the calling thread until a signal."""
+"""An HTTP server on loopback, for callers of this machine. It runs in a thread of its own, or in the calling thread until a signal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from pipeline.emulator.callers import LocalCallers
 from pipeline.errors import UsageError
 from pipeline.setting_types.endpoint import is_loopback
 
@@ -43,7 +44,7 @@ class LoopbackServer:
             self._socket.close()
             raise UsageError(f"--port: {port} cannot be used ({error.strerror}); try another, or 0 for any") from None
         config = uvicorn.Config(
-            application,
+            LocalCallers(application),
             ws="none",
             lifespan="off",
             log_level="error",

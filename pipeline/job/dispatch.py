@@ -160,7 +160,7 @@ class Dispatch:
             self._keep(batch, answers)
             return
         self.attempts.last_failure = f"{outcome.code}: {outcome.reason}"
-        self.attempts.codes[outcome.code] = self.attempts.codes.get(outcome.code, 0) + 1
+        self.attempts.count_code(outcome.code)
         self._note_failure(batch, outcome, now_ms)
         if batch.lease != self._lease:
             self._withdraw(batch, answers)

@@ -144,7 +144,12 @@ class KafkaSettings(BaseModel):
         int, Field(ge=1, le=100_000, description="The largest number of records that one poll returns.")
     ] = 500
     max_poll_interval: Annotated[
-        Duration, Field(ge=10_000, description="The longest time between two polls before the group evicts the member.")
+        Duration,
+        Field(
+            ge=10_000,
+            le=7 * 86_400_000,  # Kafka's protocol has 31 bits of milliseconds for it
+            description="The longest time between two polls before the group evicts the member.",
+        ),
     ] = 300_000
     session_timeout: Annotated[
         Duration,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
+from rich.segment import Segment
+
+from pipeline.control_characters import escaped
 
 FILE_COLUMNS = 160
 
@@ -12,7 +16,27 @@ FILE_COLUMNS = 160
 def output() -> Console:
     """Return standard output as a console. A file or a pipe has no width; it gets `FILE_COLUMNS`, so that no text is cut.
 
-    Texts are printed unchanged: names and codes may contain brackets, which rich would read as its markup.
+    Texts are printed without rich's markup, since names and codes may contain brackets. Control characters in them become escapes.
     """
-    console = partial(Console, highlight=False, markup=False, emoji=False)
-    return on_terminal if (on_terminal := console()).is_terminal else console(width=FILE_COLUMNS)
+    new = partial(Console, highlight=False, markup=False, emoji=False)
+    console = on_terminal if (on_terminal := new()).is_terminal else new(width=FILE_COLUMNS)
+    console.push_render_hook(_Escapes())
+    return console
+
+
+class _Escapes(RenderHook):
+    """Escapes control characters in all that a console prints. rich itself lets a terminal's control sequences pass."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Escaped(each) for each in renderables]
+
+
+class _Escaped:
+    """Something to print, with control characters escaped after rich has laid it out: what rich itself sends to the terminal stays."""
+
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self._inner, options):
+            yield segment if segment.control else segment._replace(text=escaped(segment.text))

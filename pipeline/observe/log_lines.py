@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Protocol
 
+from pipeline.control_characters import one_line
 from pipeline.observe.redact import redact
 
 QUIET = {
@@ -23,8 +24,8 @@ class PlainLines(logging.Formatter):
     """`2026-11-11T00:00:00.000Z INFO log2mq.run: text`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line, without a traceback: the text says what a person can correct."""
-        return redact(f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}")
+        """Return one line, whatever the text holds, without a traceback: the text says what a person can correct."""
+        return one_line(redact(f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"))
 
 
 class JsonLines(logging.Formatter):
@@ -40,7 +41,9 @@ class JsonLines(logging.Formatter):
         }
         if (books := getattr(record, "books", None)) is not None:
             line["books"] = books
-        return json.dumps(line, ensure_ascii=False)
+        return one_line(
+            json.dumps(line, ensure_ascii=False)
+        )  # JSON leaves some control characters, and has the same escapes
 
 
 class LineSink(Protocol):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from pipeline.control_characters import escaped
 from pipeline.observe.redact import MASK, mask_tokens, redact
 
 IDENTIFYING_KEY = "customerId"
@@ -22,14 +23,6 @@ MOST_SHORT_CHARACTERS = 60
 
 MOST_RAW_BYTES = 1_000
 """The number of bytes that are shown of a record that cannot be decoded."""
-
-_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that a terminal reads as commands, or that change the direction of writing. Tabs and line ends are not among them."""
-
-
-def escaped(text: str) -> str:
-    r"""Return the text with control characters written as JSON escapes, such as `\u001b`."""
-    return _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Unmasked:

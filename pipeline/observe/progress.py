@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.control_characters import one_line
 from pipeline.job.status import Status
 
 PLAIN_EVERY_S = 10.0
@@ -101,7 +102,7 @@ class Progress:
             parts.append(f"the oldest record in flight is {_duration(status.head_age_ms / 1000)} old")
         if status.stopping:
             parts.append("stopping")
-        return " · ".join(parts)
+        return one_line(" · ".join(parts))
 
 
 def _duration(seconds: float) -> str:

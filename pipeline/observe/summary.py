@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.contracts.values import Partition
+from pipeline.control_characters import one_line
 from pipeline.errors import Log2mqError
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
@@ -49,7 +50,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         attempts.resent_in_doubt += status.attempts.resent_in_doubt
         attempts.last_failure = status.attempts.last_failure or attempts.last_failure
         for code, count in status.attempts.codes.items():
-            attempts.codes[code] = attempts.codes.get(code, 0) + count
+            attempts.count_code(code, count)
     return Status(
         at_ms=max((status.at_ms for status in statuses), default=0),
         books=per_partition,
@@ -70,7 +71,9 @@ def merge(statuses: Sequence[Status]) -> Status:
 
 def books_table(title: str, per_partition: Mapping[Partition, Books]) -> Table:
     """Return a table of the books, with a row for each partition and a total."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, box=SIMPLE_HEAD, padding=0)
+    table = Table(
+        title=one_line(title), title_justify="left", title_style="bold", show_edge=False, box=SIMPLE_HEAD, padding=0
+    )
     table.add_column("partition", overflow="fold")
     for heading in HEADINGS:
         table.add_column(heading, justify="right", overflow="fold")
@@ -106,7 +109,7 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
     if status.stalls:
         lines.append(f"partitions that stood still and were read again: {status.stalls:,} times, see the log")
     lines += _warning_lines(status.warnings)
-    return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(lines)))
+    return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(map(one_line, lines))))
 
 
 def _warning_lines(warnings: Mapping[tuple[str, str], int]) -> list[str]:

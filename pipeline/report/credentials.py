@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import stat
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from pipeline.errors import UsageError
 from pipeline.report.settings import CredentialsSettings
 from pipeline.setting_types.secret import Secret
+from transforms.regular_file import read_regular
 
 ENVIRONMENT_ID = "SCA_AK_ENV"
 ENVIRONMENT_SECRET = "SCA_SK_ENV"  # noqa: S105 - the name of a variable
@@ -100,13 +100,13 @@ def _stamp_of(path: Path) -> _Stamp | None:
 
 def _parse(path: Path) -> dict[str, str]:
     try:
-        with path.open("rb") as stream:
-            text = stream.read(_MOST_BYTES).decode("utf-8-sig")
-            mode = os.fstat(stream.fileno()).st_mode
+        text = read_regular(path, _MOST_BYTES).decode("utf-8-sig")
+        mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"credentials: the file {path} cannot be read ({type(error).__name__}); expected UTF-8 text"
-        ) from None
+        why = (
+            error.strerror if isinstance(error, OSError) else type(error).__name__
+        )  # not its own words, which may quote
+        raise UsageError(f"credentials: the file {path} cannot be read ({why}); expected UTF-8 text") from None
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         _log.warning("other users of this machine can read %s; protect it with `chmod 600`", path)
     if not text.lstrip().startswith("{"):

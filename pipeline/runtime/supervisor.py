@@ -174,7 +174,7 @@ class Supervisor:
         slot.is_done = True
         self._close(slot)
         if message.exit_code and self._failure is None:
-            self._failure = Log2mqError(message.error)
+            self._failure = Log2mqError(*message.error.split("\n"))
             self._failure.exit_code = message.exit_code
         self._is_stopping = self._is_stopping or bool(message.exit_code)
         return True

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from pipeline.config.load import load_source
+from pipeline.control_characters import one_line
 from pipeline.errors import EXIT_INTERRUPTED, Log2mqError
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.build import Hooks, Job
@@ -76,7 +77,7 @@ class WorkerMain:
                 job.runner.run()
             supervisor(WorkerMessage(None, 0))
         except Log2mqError as error:
-            supervisor(WorkerMessage(None, error.exit_code, str(error)))
+            supervisor(WorkerMessage(None, error.exit_code, "\n".join(map(one_line, error.lines))))
             sys.exit(error.exit_code)
 
 

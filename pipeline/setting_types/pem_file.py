@@ -7,14 +7,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from transforms.regular_file import read_regular
+
 MOST_BYTES = 4 << 20
 """The most bytes that are read of a file. A bundle of all well-known authorities has a quarter of a MiB."""
 
 
 def _is_pem(path: str) -> str:
     try:
-        with Path(path).open("rb") as stream:
-            content = stream.read(MOST_BYTES)
+        content = read_regular(Path(path), MOST_BYTES)
     except OSError as error:
         raise ValueError(f"a file that cannot be read ({error.strerror}): {path}; expected a PEM file") from None
     if b"-----BEGIN " not in content:

@@ -23,6 +23,9 @@ _BYTE_UNITS = {
     "tib": 1 << 40,
 }
 
+MOST_MS = 36_500 * 86_400_000
+"""The longest duration: a hundred years. A moment so far ahead still fits into the eight bytes of a store, and into a timer."""
+
 # Each part is digits and then letters, and the lengths are bounded, so matching takes linear time.
 _DURATION_PART = re.compile(r"(\d{1,12})(ms|s|m|h|d|w)")
 _BYTES = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?\s?([a-zA-Z]{0,3})")
@@ -34,7 +37,7 @@ def parse_duration(value: object) -> int:
     """Return a duration in milliseconds, read from a text such as `250ms`, `1s`, `1h30m` or `7d`; 0 needs no unit.
 
     Raises:
-        ValueError: the value is anything else. A bare number is refused too, since it does not say its unit.
+        ValueError: the value is anything else, or longer than `MOST_MS`. A bare number is refused too, since it does not say its unit.
     """
     if value == 0 and not isinstance(value, bool):
         return 0
@@ -44,8 +47,10 @@ def parse_duration(value: object) -> int:
         while (part := _DURATION_PART.match(text, position)) is not None:
             total += int(part[1]) * _DURATION_UNITS_MS[part[2]]
             position = part.end()
-        if position == len(text):
+        if position == len(text) and total <= MOST_MS:
             return total
+        if position == len(text):
+            raise ValueError("expected a duration of at most 36500d")
     raise ValueError("expected a duration such as 250ms, 1s, 5m, 1h30m or 7d")
 
 

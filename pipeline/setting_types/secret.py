@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_v
 from pydantic_core import CoreSchema, core_schema
 
 from pipeline.errors import UsageError
+from transforms.regular_file import read_regular
 
 _MASK = "***"
 _MOST_BYTES = 64 << 10
@@ -88,10 +89,12 @@ class SecretSource(BaseModel):
         else:
             place = f"the file {self.file}"
             try:
-                with Path(str(self.file)).open("rb") as stream:
-                    text = stream.read(_MOST_BYTES).decode().rstrip("\r\n")
+                text = read_regular(Path(str(self.file)), _MOST_BYTES).decode().rstrip("\r\n")
             except (OSError, ValueError) as error:
-                raise UsageError(f"the secret in {place} cannot be read: {type(error).__name__}") from None
+                why = (
+                    error.strerror if isinstance(error, OSError) else "no path, or no UTF-8 text"
+                )  # not its own words, which may quote
+                raise UsageError(f"the secret in {place} cannot be read ({why}); expected a file with it") from None
         if not text:
             raise UsageError(f"{place} is empty or not set; expected a secret")
         return Secret(text)

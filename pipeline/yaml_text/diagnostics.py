@@ -30,7 +30,7 @@ class Diagnostic(NamedTuple):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         key = f"{self.key}: " if self.key else ""
-        return f"{place}: {key}{self.found}" + (f"; {self.expected}" if self.expected else "")
+        return f"{place}: {key}{without_password(self.found)}" + (f"; {self.expected}" if self.expected else "")
 
 
 def dotted(location: Sequence[str | int]) -> str:
@@ -65,7 +65,31 @@ def shown(location: KeyPath, value: Any) -> str:
         if isinstance(value, bool)
         else str(value)
     )
+    text = without_password(text)
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - more would not fit on a line
+
+
+def without_quotes(text: str) -> str:
+    """Return the text of a fault without what it quotes. A single character stays."""
+    return _QUOTED_TEXT.sub("...", text)
+
+
+_QUOTED_TEXT = re.compile(r"(['\"]).{2,}\1")
+
+
+def without_password(text: str) -> str:
+    """Return a text in which no URL has a user, a password, a query or a fragment. All but a scheme, a host, a port and a path may be a secret."""
+    if "://" in text:
+        text = _URL_QUERY.sub(r"\1***", _URL_LOGIN.sub("//***@", text))
+    return _LOGIN.sub("***@", text)
+
+
+_URL_LOGIN = re.compile(r"//.*@", re.DOTALL)
+"""A user and a password before a host. A password may hold any character that was not encoded, so this goes on to the last `@`."""
+
+_URL_QUERY = re.compile(r"(://[^\s?#'\"]*[?#])[^\s'\"]+")
+_LOGIN = re.compile(r"[^\s,@'\"(){}$|]+:(?!//)\S*@(?=[\w\[])")
+"""The same before an address without a scheme, such as `user:password@broker:9092`."""
 
 
 def errors_in(error: ValidationError) -> list[ErrorDetails]:

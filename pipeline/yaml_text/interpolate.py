@@ -11,26 +11,52 @@ from typing import Any
 
 from transforms.fault import KeyPath
 
+MOST_CHARACTERS = 4 << 20
+"""The most characters that the values of all variables of a file may have, each as often as it is named."""
+
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]{0,100})(?::-([^}]{0,1000}))?\}|\$\{")
 
 
-def interpolate(
-    content: Any, environment: Mapping[str, str], faults: list[tuple[KeyPath, str, str]], location: KeyPath = ()
-) -> Any:
+def interpolate(content: Any, environment: Mapping[str, str], faults: list[tuple[KeyPath, str, str]]) -> Any:
     """Return the content with its variables replaced. A variable that cannot be replaced is added to `faults` as location, found, expected."""
-    if isinstance(content, dict):
-        return {key: interpolate(value, environment, faults, (*location, key)) for key, value in content.items()}
-    if isinstance(content, list):
-        return [interpolate(value, environment, faults, (*location, place)) for place, value in enumerate(content)]
-    if not isinstance(content, str) or "${" not in content:
-        return content
+    return _Interpolation(environment, faults).of(content, ())
 
-    def replace(found: re.Match[str]) -> str:
+
+class _Interpolation:
+    """Replaces the variables of one file, and counts the characters that they come to."""
+
+    def __init__(self, environment: Mapping[str, str], faults: list[tuple[KeyPath, str, str]]) -> None:
+        self._environment = environment
+        self._faults = faults
+        self._left = MOST_CHARACTERS
+
+    def of(self, content: Any, location: KeyPath) -> Any:
+        if isinstance(content, dict):
+            return {key: self.of(value, (*location, key)) for key, value in content.items()}
+        if isinstance(content, list):
+            return [self.of(value, (*location, place)) for place, value in enumerate(content)]
+        if not isinstance(content, str) or "${" not in content:
+            return content
+        return _VARIABLE.sub(lambda found: self._value(found, location), content)
+
+    def _value(self, found: re.Match[str], location: KeyPath) -> str:
+        value = self._replace(found, location)
+        if len(value) <= self._left:
+            self._left -= len(value)
+            return value
+        if self._left >= 0:  # said once
+            self._left = -1
+            self._faults.append(
+                (location, f"found variables of more than {MOST_CHARACTERS:,} characters together", "expected fewer")
+            )
+        return ""
+
+    def _replace(self, found: re.Match[str], location: KeyPath) -> str:
         if found[0] == "$${":
             return "${"
         name, default = found[1], found[2]
         if name is None:
-            faults.append(
+            self._faults.append(
                 (
                     location,
                     "found ${ without a name",
@@ -38,14 +64,14 @@ def interpolate(
                 )
             )
             return ""
-        value = environment.get(name)
+        value = self._environment.get(name)
         if value is not None and not _is_text(value):
-            faults.append((location, f"found ${{{name}}}, whose value is no UTF-8 text", "expected text"))
+            self._faults.append((location, f"found ${{{name}}}, whose value is no UTF-8 text", "expected text"))
             return ""
         if value is not None and (value or default is None):
             return value
         if default is None:
-            faults.append(
+            self._faults.append(
                 (
                     location,
                     f"found ${{{name}}}, a variable that is not set",
@@ -54,8 +80,6 @@ def interpolate(
             )
             return ""
         return default
-
-    return _VARIABLE.sub(replace, content)
 
 
 def _is_text(value: str) -> bool:

@@ -23,6 +23,8 @@ _EXPECTED: tuple[tuple[str, str], ...] = (
         r"but found '<scalar>'|a comment or a line break",
         "one pair of quotes around all of the text, and the other kind within",
     ),
+    (r"a number of .* characters", "a text in quotes, or at most 1,000 digits"),
+    (r"more merged keys", "fewer merges (`<<`)"),
     (r"expected <block end>", "a key in the column of the others"),
     (r"expected ',' or '[]}]'|<stream end>", "a bracket or brace that closes"),
 )

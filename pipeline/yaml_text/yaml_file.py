@@ -1,6 +1,7 @@
 """A YAML file as plain values, with the line of every key.
 
-Only a safe part of YAML is accepted: no tags that make objects, no duplicate keys, one document, and a bounded number of values after aliases are expanded.
+Only a safe part of YAML is accepted: no tags that make objects, no duplicate keys, one document, and a bounded number and size of values after aliases
+are expanded.
 """
 
 from __future__ import annotations
@@ -13,59 +14,41 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
-from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, ScalarNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, line_of
+from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, line_of, without_quotes
+from pipeline.yaml_text.yaml_constructor import BoundedConstructor
 from pipeline.yaml_text.yaml_errors import explain_syntax_error
 from transforms.fault import KeyPath
+from transforms.regular_file import read_regular
 
 MOST_DEPTH = 60
 
-_TEXT = "tag:yaml.org,2002:str"
-_MERGE = "tag:yaml.org,2002:merge"
-_LEADING_ZERO = re.compile(r"[-+]?0\d")
+EXPANSION = 4
+"""How many times as long as its largest file may the texts of a kind of file be, after aliases are expanded."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class _Constructor(RoundTripConstructor):
-    """Reads some scalars as text where a typed value would lose a part of the text.
-
-    Every key: `010` and `1.10` are keys of a table, not the numbers 10 and 1.1. Numbers with leading zeros: `007` is a code. Times: YAML 1.2 has no type for
-    them, and ruamel.yaml's value has lost the zone.
-    """
-
-    def construct_mapping(self, node: MappingNode, maptyp: Any, deep: bool = False) -> Any:  # type: ignore[override]  # noqa: FBT001, FBT002 - the signature of the parent class
-        for key, _ in node.value:
-            if isinstance(key, ScalarNode) and key.tag != _MERGE:
-                key.tag = _TEXT
-        return super().construct_mapping(node, maptyp, deep)
-
-    def construct_yaml_int(self, node: ScalarNode) -> Any:
-        return self.construct_scalar(node) if _LEADING_ZERO.match(node.value) else super().construct_yaml_int(node)
-
-    def construct_yaml_float(self, node: ScalarNode) -> Any:
-        return self.construct_scalar(node) if _LEADING_ZERO.match(node.value) else super().construct_yaml_float(node)
-
-
-_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
-_Constructor.add_constructor("tag:yaml.org,2002:float", _Constructor.construct_yaml_float)
-_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_scalar)
-
-
 class FileKind(NamedTuple):
-    """A kind of file: its name and content for error messages, and its limits."""
+    """A kind of file: its name and content for error messages, and its limits.
+
+    `marks` are keys that only this kind of file has at its top. A file that another file names may be of any kind, and nothing is quoted of it in a fault
+    unless it has one of these keys. Without `marks`, a person named the file on the command line. `may_be_pipe`: a shell may give a pipe in its place.
+    """
 
     name: str
     content: str
     most_bytes: int
     most_values: int
+    marks: tuple[str, ...] = ()
+    may_be_pipe: bool = False
 
 
-SOURCE_FILE = FileKind("a source file", "one mapping that begins with `source:`", 1 << 20, 50_000)
+SOURCE_FILE = FileKind("a source file", "one mapping that begins with `source:`", 1 << 20, 50_000, may_be_pipe=True)
 
 
 class UnreadableYaml(Exception):
@@ -109,9 +92,27 @@ def read_yaml(path: Path, kind: FileKind = SOURCE_FILE) -> YamlFile:
 
 def parse_yaml(path: Path, text: str, kind: FileKind = SOURCE_FILE) -> YamlFile:
     """Read the text of a file. Raises as `read_yaml` does."""
+    try:
+        return _parse(path, text, kind)
+    except UnreadableYaml as unreadable:
+        fault = unreadable.fault
+        is_quoted = bool(fault.key) or without_quotes(fault.found) != fault.found
+        if not is_quoted or not kind.marks or _begins_a_line(kind.marks, text):
+            raise
+        raise _unreadable(
+            path, fault.line, "", "another kind of file, or YAML that cannot be read", kind.content
+        ) from None
+
+
+def _begins_a_line(marks: Iterable[str], text: str) -> bool:
+    return re.search(rf"^['\"]?(?:{'|'.join(marks)})['\"]?[ \t]*:", text, re.MULTILINE) is not None
+
+
+def _parse(path: Path, text: str, kind: FileKind) -> YamlFile:
     loader = YAML(typ="rt", pure=True)
-    loader.Constructor = _Constructor
+    loader.Constructor = BoundedConstructor
     loader.allow_duplicate_keys = False
+    loader.composer.warn_double_anchors = False  # ruamel.yaml would print lines of the file
     try:
         documents = list(loader.load_all(text))
     except DuplicateKeyError as error:
@@ -135,15 +136,14 @@ def parse_yaml(path: Path, text: str, kind: FileKind = SOURCE_FILE) -> YamlFile:
             kind.content,
         )
     read = YamlFile(path, text=text, lines={(): 1})
-    read.content = _plain(documents[0], (), read, [kind.most_values])
+    read.content = _plain(documents[0], (), read, _Room(kind.most_values, EXPANSION * kind.most_bytes))
     return read
 
 
 def read_text(path: Path, kind: FileKind) -> str:
     """Return a file's text. Raises `UnreadableYaml` if the file is missing, too large or not UTF-8."""
     try:
-        with path.open("rb") as stream:
-            content = stream.read(kind.most_bytes + 1)
+        content = _read_bytes(path, kind)
     except IsADirectoryError:
         raise _unreadable(path, 0, "", "a folder", kind.name) from None
     except (OSError, ValueError) as error:  # ValueError: the file name has a NUL
@@ -158,18 +158,35 @@ def read_text(path: Path, kind: FileKind) -> str:
         ) from None
 
 
+def _read_bytes(path: Path, kind: FileKind) -> bytes:
+    if kind.may_be_pipe and path.is_fifo():  # such as `log2mq check <(...)` of a shell
+        with path.open("rb") as stream:
+            return stream.read(kind.most_bytes + 1)
+    return read_regular(path, kind.most_bytes + 1)
+
+
 def reason(error: OSError | ValueError) -> str:
     """Return the reason why a file cannot be opened, in the words of the operating system."""
     return str(error.strerror if isinstance(error, OSError) else error)
 
 
-def _plain(value: Any, location: KeyPath, read: YamlFile, left: list[int]) -> Any:
-    """Return a copy in plain types, and note the line of each key.
+@dataclass(slots=True)
+class _Room:
+    """The values, and the characters of texts, that are still allowed. They count what aliases come to, so that a short file stays a small one."""
 
-    Aliases are expanded. `left` counts down the values that are still allowed, so it bounds the size of the expansion.
-    """
-    left[0] -= 1
-    if left[0] < 0 or len(location) > MOST_DEPTH:
+    values: int
+    characters: int
+
+    def take(self, value: Any) -> bool:
+        """Count one value, and return whether there was room for it."""
+        self.values -= 1
+        self.characters -= len(value) if isinstance(value, str) else 0
+        return self.values >= 0 and self.characters >= 0
+
+
+def _plain(value: Any, location: KeyPath, read: YamlFile, left: _Room) -> Any:
+    """Return a copy in plain types, and note the line of each key. Aliases are expanded."""
+    if not left.take(value) or len(location) > MOST_DEPTH:
         raise _unreadable(
             read.path, read.line_of(location), "", "more values than such a file can need", "fewer aliases or keys"
         )

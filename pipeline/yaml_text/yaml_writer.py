@@ -7,13 +7,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.control_characters import UNSEEN
+
 FLOW_COLUMNS = 100
 """A mapping or list of scalars is written on one line if it has at most so many characters."""
 
 _PLAIN = re.compile(r"[^\W\d_](?:[\w.\-]| (?=[\w.\-])){0,80}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?[+\-]\d\d:\d\d")
 """Texts that YAML 1.2 reads as text without quotes: words, or a time."""
 _RESERVED_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_UNPRINTABLE = re.compile(f"[{UNSEEN}]")
 _NEEDS_ESCAPES = re.compile(f"[\x00-\x1f]|{_UNPRINTABLE.pattern}")
 
 

@@ -213,8 +213,8 @@ def test_the_missing_client_is_named(monkeypatch):
     [
         ({"store": "redis"}, "expected url with store: redis"),
         ({"store": "lmdb", "url": "redis://localhost"}, "expected url with store: redis"),
-        ({"store": "redis", "url": "redis://:topsecret@localhost"}, "found a password in the URL"),
-        ({"store": "redis", "url": "redis://localhost?password=topsecret"}, "found a password in the URL"),
+        ({"store": "redis", "url": "redis://:topsecret@localhost"}, "a password in the URL"),
+        ({"store": "redis", "url": "redis://localhost?password=topsecret"}, "a password in the URL"),
         ({"store": "redis", "url": "http://localhost"}, "expected a URL such as redis://"),
         ({"store": "redis", "url": "redis://[::1"}, "expected a URL such as redis://"),
     ],

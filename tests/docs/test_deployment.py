@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
 from pathlib import Path
 
 import click
+import pytest
 from ruamel.yaml import YAML
 
 from pipeline.cli.main import cli
@@ -96,9 +101,62 @@ def test_the_two_commands_of_the_readme_are_in_the_makefile_and_ci_runs_them():
         assert f"make {target}" in ci
 
 
-def test_constraints_pin_exactly_and_name_no_index():
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line), line
+PINS = ("build", "demo", "dev")
+_REQUIREMENT = re.compile(r"([a-z0-9.-]+)==([A-Za-z0-9.+!]+)( ; [^\\]+)?")
+
+
+def pinned(name):
+    """The version and the hashes of each package in a file of `requirements/`. A line that is no pin fails the test."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    found = {}
+    for entry in re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace(" \\\n", "").splitlines():
+        written, *hashes = entry.split("    --hash=")
+        requirement = _REQUIREMENT.fullmatch(written)
+        assert requirement is not None, entry
+        assert hashes, entry
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), entry
+        found[canonical(requirement[1])] = requirement[2], set(hashes)
+    return found
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", re.match(r"[A-Za-z0-9._-]+", name)[0]).lower()
+
+
+@pytest.mark.parametrize("name", PINS)
+def test_every_package_is_pinned_with_its_hashes_and_no_index_is_named(name):
+    assert pinned(name)
+
+
+def test_the_files_agree_on_each_package():
+    files = [pinned(name) for name in PINS]
+    for package in set().union(*files):
+        assert len({version for each in files for version, _ in [each.get(package, (None, None))] if version}) == 1
+
+
+@pytest.mark.parametrize(("name", "extras"), [("demo", ["demo", "redis"]), ("dev", ["demo", "redis", "dev"])])
+def test_what_the_project_needs_is_pinned(name, extras):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(each for extra in extras for each in project["optional-dependencies"][extra])]
+    assert {canonical(each) for each in wanted} - {"log2mq"} <= pinned(name).keys()
+
+
+def test_what_runs_these_tests_is_what_is_pinned():
+    for package, (version, _) in pinned("dev").items():
+        with suppress(PackageNotFoundError):  # for another system, or another Python
+            assert installed_version(package) == version
+
+
+def test_nothing_is_installed_without_its_hash():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    installs = re.findall(r"pip (?:install|wheel|download) .*", DOCKERFILE) + re.findall(r"\$\(INSTALL\) .*", makefile)
+    assert len(installs) == 6
+    assert not [each for each in installs if "--require-hashes" not in each and "--no-deps" not in each]
+    assert not [
+        each
+        for each in installs
+        if "--no-deps" in each and not ("--no-build-isolation" in each or "--no-index" in each)
+    ]
 
 
 def test_every_option_explains_itself():

@@ -16,6 +16,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from transforms.plugins.faults import FILE, call_plugin_code, one_fault
+from transforms.regular_file import read_regular
+
+MOST_BYTES = 4 << 20
+"""The most bytes of a plug-in's file."""
 
 
 def import_file(path: Path, most_s: float) -> ModuleType:
@@ -30,9 +34,11 @@ def import_file(path: Path, most_s: float) -> ModuleType:
             raise one_fault(
                 FILE, f"{path}, which is no file" if path.exists() else f"{path}, which is not there", expected
             )
-        source = path.read_bytes()
+        source = read_regular(path, MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise one_fault(FILE, f"{path}, which cannot be read ({type(error).__name__})", expected) from None
+    if len(source) > MOST_BYTES:
+        raise one_fault(FILE, f"{path}, which has more than {MOST_BYTES >> 20} MiB", expected)
     module: ModuleType = call_plugin_code(
         lambda each: _module(path.resolve(), each), source, FILE, f"{path}, which cannot be imported", most_s
     )

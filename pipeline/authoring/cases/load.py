@@ -15,12 +15,13 @@ from pipeline.authoring.cases.models import TestCase, TestCases, TestRecord
 from pipeline.authoring.cases.records import NoRecord, raw_record
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
-from pipeline.decode.avro.options import load_schema
+from pipeline.decode.avro.options import MOST_FILE_BYTES, load_schema
 from pipeline.errors import UsageError
 from pipeline.yaml_text.diagnostics import Diagnostic, Finding, dotted, errors_in, from_pydantic
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, YamlFile, parse_yaml, read_text, read_yaml
 from schemas.log import RawRecord
 from transforms.fault import KeyPath
+from transforms.regular_file import read_regular
 
 TEST_FILE = FileKind("a file of test cases", "one mapping that begins with `cases:`", 1 << 20, 50_000)
 
@@ -74,7 +75,7 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
         written = parse_yaml(path, text, TEST_FILE)
     except UnreadableYaml as unreadable:
         _load_source(source_file, None, lines)
-        raise UsageError("\n".join([*lines, str(unreadable.fault)])) from None
+        raise UsageError(*lines, str(unreadable.fault)) from None
     found: list[Finding] = []
     cases = _validate(written.content, found)
     source = _load_source(source_file, written.content, lines)
@@ -89,7 +90,7 @@ def load_cases(source_file: Path, path: Path, text: str | None = None) -> CaseFi
     faults = {Diagnostic(str(path), written.line_of(at), dotted(at), what, expected) for at, what, expected in found}
     lines += map(str, sorted(faults, key=lambda fault: (fault.line, fault.key, fault.found)))
     if lines or cases is None or source is None:
-        raise UsageError("\n".join(lines))
+        raise UsageError(*lines)
     source, environment = with_made_up_keys(source, cases.keys)
     return CaseFile(path, text, written, tuple(loaded), source, environment, schemas)
 
@@ -100,7 +101,7 @@ def _schemas(written: Mapping[int, str], folder: Path, found: list[Finding]) -> 
     for number, name in written.items():
         try:
             load_schema(folder / name, name)
-            texts[number] = (folder / name).read_text(encoding="utf-8")
+            texts[number] = read_regular(folder / name, MOST_FILE_BYTES).decode()
         except ValueError as error:
             found.append((("schemas", str(number)), f"found {error}", "expected an Avro schema in a file"))
     return texts
@@ -124,7 +125,7 @@ def _load_source(source_file: Path, content: Any, lines: list[str]) -> SourceFil
     try:
         return load_source(source_file, environment)
     except UsageError as error:
-        lines.append(str(error))
+        lines += error.lines
         return None
 
 

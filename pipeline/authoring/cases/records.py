@@ -17,6 +17,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.decode import DecodeStep
 from pipeline.yaml_text.yaml_file import reason
 from schemas.log import RawRecord
+from transforms.regular_file import read_regular
 
 MOST_FILE_BYTES = 64 << 20
 
@@ -89,8 +90,7 @@ def _packed(key: str, text: str, step: DecodeStep) -> bytes:
 
 def _from_file(path: Path, line: int | None) -> bytes:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MOST_FILE_BYTES)
+        content = read_regular(path, MOST_FILE_BYTES)
     except (OSError, ValueError) as error:
         raise NoRecord(
             "file",

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.authoring.dry_run.tally import OutcomeGroup, SampleTally
+from pipeline.control_characters import one_line
 from pipeline.job.books import RecordOutcome
-from pipeline.observe.masking import escaped
 
 OUTCOMES = {
     RecordOutcome.REPORTED: "would be reported",
@@ -59,12 +59,12 @@ def _named(outcome: RecordOutcome, code: str) -> str:
 def _example(outcome: RecordOutcome, code: str, group: OutcomeGroup) -> Text:
     example = group.example
     reason = f": {example.reason}" if outcome is RecordOutcome.DEAD_LETTERED else ""
-    return _plain(f"{_named(outcome, code)}, {example.place}{reason}\n    {example.shown}")
+    return Text(one_line(f"{_named(outcome, code)}, {example.place}{reason}") + "\n    " + one_line(example.shown))
 
 
 def _plain(text: str) -> Text:
-    """Return a text without control sequences of a terminal and without markup of rich."""
-    return Text(escaped(text))
+    """Return a text as one line, without control sequences of a terminal and without markup of rich."""
+    return Text(one_line(text))
 
 
 def _table(title: str, *figures: str) -> Table:

@@ -12,6 +12,7 @@ from pipeline.authoring.infer.guess import Guess
 from pipeline.authoring.infer.profile import FieldProfile
 from pipeline.authoring.infer.roles import Candidates
 from pipeline.authoring.infer.rule_writer import Place, codes_of, event_lines, kind_lines, literal, scalar, user_lines
+from pipeline.control_characters import one_line
 from pipeline.observe.redact import redact
 from pipeline.yaml_text.yaml_writer import flow_text
 
@@ -67,7 +68,8 @@ def write_source(place: Place, guess: Guess, candidates: Candidates, sample: int
         f"dead_letters: {{topic: {scalar(place.source + '-dead')}, stop_above: 5%}}",
         "",
     ]
-    return "\n".join(lines)
+    # A comment may name a field, or give the reason of a refusal: whatever they hold, a line stays one line, and shows all that it holds.
+    return "\n".join(map(one_line, lines))
 
 
 def _decode(steps: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -9,6 +9,7 @@ import click
 from pipeline.catalogue import edits
 from pipeline.catalogue.file import read_catalogue, read_or_new
 from pipeline.cli.events.rows import build, catalogue_argument, print_rows
+from pipeline.cli.say import say
 from schemas.catalogue import ApplicationType, Channel
 
 name_argument = click.argument("name", metavar="NAME")
@@ -71,7 +72,7 @@ def add_channel(
         argument="name",
     )
     written.save(edits.with_channel(written.catalogue, new_channel))
-    click.echo(f"{file}: channel {name!r} added")
+    say(f"{file}: channel {name!r} added")
 
 
 @channel.command("edit")
@@ -82,7 +83,7 @@ def edit_channel(file: Path, name: str, new_name: str) -> None:
     """Rename the channel NAME of FILE; its events stay under it. The console allows no other edit, and none of a Quick Tracking channel."""
     written = read_catalogue(file)
     written.save(build(lambda: edits.with_channel_renamed(written.catalogue, name, new_name)))
-    click.echo(f"{file}: channel {name!r} is now {new_name!r}")
+    say(f"{file}: channel {name!r} is now {new_name!r}")
 
 
 @channel.command("delete")
@@ -92,4 +93,4 @@ def delete_channel(file: Path, name: str) -> None:
     """Delete the channel NAME from FILE, if it has no events."""
     written = read_catalogue(file)
     written.save(edits.without_channel(written.catalogue, name))
-    click.echo(f"{file}: channel {name!r} deleted")
+    say(f"{file}: channel {name!r} deleted")

@@ -14,6 +14,7 @@ from pipeline.catalogue.rules import did_you_mean
 from pipeline.cli.events.channel import channel
 from pipeline.cli.events.exchange import export_events, import_events
 from pipeline.cli.events.rows import build, catalogue_argument, counted, print_rows
+from pipeline.cli.say import say
 from pipeline.errors import UsageError
 from schemas.catalogue import Catalogue, EventDefinition, EventProperty, Origin, PropertyScope, PropertyType
 
@@ -75,16 +76,16 @@ def show(file: Path, code: str) -> None:
     """Show the event CODE of FILE, with its channel, its properties, and the tasks that use it."""
     catalogue = read_catalogue(file).catalogue
     event = edits.known_event(catalogue, code)
-    click.echo(f"{event.code}: {event.name}")
-    click.echo(f"origin: {catalogue.origin_of(event)}")
-    click.echo(f"channel: {event.channel}{_channel_says(catalogue, event)}")
+    say(f"{event.code}: {event.name}")
+    say(f"origin: {catalogue.origin_of(event)}")
+    say(f"channel: {event.channel}{_channel_says(catalogue, event)}")
     if tasks := [each.name for each in catalogue.tasks_using(code)]:
-        click.echo(f"used by the automated marketing tasks: {', '.join(tasks)}")
+        say(f"used by the automated marketing tasks: {', '.join(tasks)}")
     rows = [(each.id, each.name, each.type.value, each.scope.value) for each in event.properties]
     if rows:
         print_rows(("property ID", "name", "type", "scope"), rows)
     else:
-        click.echo("no properties")
+        say("no properties")
 
 
 def _channel_says(catalogue: Catalogue, event: EventDefinition) -> str:
@@ -128,7 +129,7 @@ def add(
     )
     written = read_or_new(file)
     written.save(edits.with_event(written.catalogue, event))
-    click.echo(f"{file}: event {code!r} added")
+    say(f"{file}: event {code!r} added")
 
 
 @events.command()
@@ -161,7 +162,7 @@ def edit(
             )
         )
     )
-    click.echo(f"{file}: event {code!r} edited")
+    say(f"{file}: event {code!r} edited")
 
 
 @events.command()
@@ -171,14 +172,14 @@ def delete(file: Path, code: str) -> None:
     """Delete the event CODE from FILE, unless an automated marketing task uses it."""
     written = read_catalogue(file)
     written.save(edits.without_event(written.catalogue, code))
-    click.echo(f"{file}: event {code!r} deleted")
+    say(f"{file}: event {code!r} deleted")
 
 
 @events.command("check")
 @catalogue_argument
 def check_events(file: Path) -> None:
     """Check FILE and print all faults at once, each with file, line and key."""
-    click.echo(f"{file}: ok: {counted(read_catalogue(file).catalogue)}")
+    say(f"{file}: ok: {counted(read_catalogue(file).catalogue)}")
 
 
 @events.command()
@@ -189,11 +190,11 @@ def diff(old: Path, new: Path) -> None:
     after, faults = read_as_far_as_valid(new)
     found = changes(read_catalogue(old).catalogue, after)
     for each in found:
-        click.echo(f"{each.kind} {each.what}" + (" (refused)" if each.refused else ""))
+        say(f"{each.kind} {each.what}" + (" (refused)" if each.refused else ""))
     if refused := [f"{new}: the console would refuse: {each}" for each in found if each.refused] + faults:
-        raise UsageError("\n".join(refused))
+        raise UsageError(*refused)
     count = "1 change" if len(found) == 1 else f"{len(found):,} changes"
-    click.echo(f"{count}, nothing that the console would refuse" if found else "no change")
+    say(f"{count}, nothing that the console would refuse" if found else "no change")
 
 
 def _properties(of_event: Sequence[str], of_channel: Sequence[str]) -> list[EventProperty]:

@@ -16,6 +16,7 @@ from pipeline.catalogue.merge import merged
 from pipeline.catalogue.table import table_text
 from pipeline.catalogue.table_reader import read_table
 from pipeline.cli.events.rows import catalogue_argument, counted
+from pipeline.cli.say import say, write_out
 from pipeline.config.load import load_source
 from pipeline.errors import UsageError
 from schemas.catalogue import ApplicationType
@@ -80,8 +81,8 @@ def import_events(
     new, kept = merged(known, more)
     written.save(new)
     for note in [*notes, *kept]:
-        click.echo(f"note: {note}", err=True)
-    click.echo(f"{file}: now {counted(new)}; before {counted(known)}")
+        say(f"note: {note}", err=True)
+    say(f"{file}: now {counted(new)}; before {counted(known)}")
 
 
 def _only_with(option: str, others: Mapping[str, str | None], *, there: bool) -> None:
@@ -122,7 +123,7 @@ def export_events(file: Path, form: str, charset: str, to: Path | None) -> None:
         whole = with_fields(catalogue, events=told).model_dump(mode="json", exclude_none=True)
         content = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if to is None:
-        click.echo(content, nl=False)
+        write_out(content)
         return
     try:
         to.write_bytes(content)

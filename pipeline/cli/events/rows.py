@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from pipeline.cli.say import say
 from pipeline.errors import UsageError
 from pipeline.observe.console import output
 from schemas.catalogue import Catalogue
@@ -42,7 +43,7 @@ def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], title: st
     console = output()
     if not console.is_terminal:
         for row in [headings, *rows]:
-            click.echo("\t".join(row))
+            say("\t".join(row))
         return
     table = Table(title=title or None, title_justify="left", show_edge=False, box=SIMPLE_HEAD, padding=0)
     for heading in headings:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pipeline.decode.avro.schema import AvroSchema, SchemaFault, read_schema
 from pipeline.decode.context import DecodeContext
 from pipeline.decode.schema_registry.settings import RegistrySettings, one_or_several
+from transforms.regular_file import read_regular
 
 MOST_FILE_BYTES = 4 << 20
 
@@ -33,8 +34,7 @@ def load_schema(path: Path, named: str) -> AvroSchema:
         ValueError: the file cannot be read, or holds no Avro schema.
     """
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MOST_FILE_BYTES)
+        content = read_regular(path, MOST_FILE_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path"
         raise ValueError(
@@ -43,7 +43,9 @@ def load_schema(path: Path, named: str) -> AvroSchema:
     try:
         return read_schema(content)
     except SchemaFault as fault:
-        raise ValueError(f"a file that is no Avro schema ({fault}): {named}; expected one as JSON (.avsc)") from None
+        # A file of another kind is not quoted: it may hold anything, and the reader of the message may not be allowed to read it.
+        why = str(fault) if b'"record"' in content else "it declares no record"
+        raise ValueError(f"a file that is no Avro schema ({why}): {named}; expected one as JSON (.avsc)") from None
 
 
 SchemaFile = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_is_schema)]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.dedup.lmdb_store.ownership import why_refused
 from pipeline.errors import StoreUnavailable
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -20,6 +21,9 @@ _UNKNOWN_BOOT = "unknown"
 
 LAYOUT = 2
 """The version of the tables of one boot. Tables of another version count as those of a former boot: all versions have the same journals."""
+
+OPEN_FLAGS = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+"""How the store's own files are opened: never through a symbolic link, which could lead to another file of this user."""
 
 _open_here: set[Path] = set()
 """The folders that are open in this process. LMDB's locks belong to the process: opening a folder twice would break them."""
@@ -29,13 +33,15 @@ class StoreFolder:
     """The folder of one store, created if it is missing. A process may have it open once, until `close`."""
 
     def __init__(self, path: Path) -> None:
-        """Create the folder, if it is missing.
+        """Create the folder, if it is missing, and the folders above it. Only this user may enter what is created.
 
         Raises:
-            StoreUnavailable: the folder is open in this process already.
+            StoreUnavailable: another user may change the folder, or it is open in this process already.
             OSError: the folder cannot be created.
         """
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in reversed([path, *path.parents]):
+            each.mkdir(mode=0o700, exist_ok=True)
+        _require_own(path)
         self.path = path.resolve()
         if self.path in _open_here:
             raise StoreUnavailable(
@@ -51,11 +57,12 @@ class StoreFolder:
     @contextmanager
     def opening(self) -> Iterator[None]:
         """Lock the store against other processes that open it. The lock also ends with the process."""
-        lock = os.open(self.path / "opening.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        lock = os.open(self.path / "opening.lock", OPEN_FLAGS, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self.confirmed.mkdir(mode=0o700, exist_ok=True)
-            self.recent.mkdir(mode=0o700, exist_ok=True)
+            for each in (self.confirmed, self.recent):
+                each.mkdir(mode=0o700, exist_ok=True)
+                _require_own(each)
             yield
         finally:
             os.close(lock)
@@ -74,11 +81,21 @@ class StoreFolder:
 
     def former_boots(self) -> list[Path]:
         """Return the folders of former boots of the machine. No process uses them any more."""
-        return sorted(path for path in self.path.glob("boot-*") if path != self.recent and path.is_dir())
+        return sorted(
+            path for path in self.path.glob("boot-*") if path != self.recent and path.is_dir() and not path.is_symlink()
+        )
 
     def close(self) -> None:
         """Allow this process to open the folder again."""
         _open_here.discard(self.path)
+
+
+def _require_own(folder: Path) -> None:
+    if why := why_refused(folder, os.geteuid()):
+        raise StoreUnavailable(
+            f"the dedup store in {folder} is not used: {why}; expected a folder of this user (ID {os.geteuid()}) that no other user may write: "
+            "correct it with chown and chmod 700, or set dedup.path to another folder, which log2mq creates so"
+        )
 
 
 def allocate(path: Path, size: int) -> None:
@@ -87,7 +104,7 @@ def allocate(path: Path, size: int) -> None:
     Raises:
         OSError: the disk is full.
     """
-    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    file = os.open(path, OPEN_FLAGS, 0o600)
     try:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file, 0, size)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.dedup.entry import KEY_BYTES, LAYOUT, NEVER
+from pipeline.dedup.lmdb_store.folder import OPEN_FLAGS
 
 _MAGIC = b"L2MJ"
 _HEADER = struct.Struct(">4sII")  # magic, entries, CRC-32 of the entries
@@ -71,7 +72,7 @@ class Journal:
     def _begin(self, round_number: int) -> None:
         self.close()
         path = self._folder / f"{round_number:012d}-{self._owner}{_SUFFIX}"
-        self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file = os.open(path, OPEN_FLAGS, 0o600)
         self._round = round_number
         self._end = os.fstat(self._file).st_size
         folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)

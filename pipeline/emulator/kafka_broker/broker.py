@@ -209,7 +209,7 @@ class EmbeddedBroker:
             time.sleep(0.1)
         tail = self.log_file.read_text(errors="replace")[-2000:]
         self.stop_process(at_once=True)
-        raise ComponentMissing(f"the embedded Kafka did not start:\n{tail}")
+        raise ComponentMissing("the embedded Kafka did not start:", *tail.splitlines())
 
 
 def _free_port() -> int:

@@ -107,7 +107,7 @@ def read_faults(path: Path) -> FaultScript:
     except ValidationError as error:
         found = [from_pydantic(each, FaultScript, written.content) for each in errors_in(error)]
         faults = [Diagnostic(str(path), written.line_of(each[0]), dotted(each[0]), *each[1:]) for each in found]
-        raise UsageError("\n".join(map(str, faults))) from None
+        raise UsageError(*map(str, faults)) from None
 
 
 def parse_faults(text: bytes) -> FaultScript:
@@ -121,9 +121,7 @@ def parse_faults(text: bytes) -> FaultScript:
         return FaultScript.model_validate(content)
     except ValidationError as error:
         found = [from_pydantic(each, FaultScript, content) for each in errors_in(error)]
-        raise UsageError(
-            "\n".join(str(Diagnostic("faults", 0, dotted(each[0]), *each[1:])) for each in found)
-        ) from None
+        raise UsageError(*(str(Diagnostic("faults", 0, dotted(each[0]), *each[1:])) for each in found)) from None
     except ValueError:
         raise UsageError("found no JSON; expected a fault script as JSON") from None
 

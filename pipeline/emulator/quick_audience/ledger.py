@@ -107,7 +107,7 @@ class _LedgerFile:
 
     def __init__(self, path: Path, count_entry: Callable[[dict[str, Any]], None]) -> None:
         try:
-            self._stream = path.open("ab+", buffering=0)
+            self._stream = open(path, "ab+", buffering=0, opener=_private)  # noqa: SIM115 - `Path.open` has no opener
         except OSError as error:
             raise UsageError(
                 f"--ledger: {path} cannot be opened ({error.strerror}); expected a file that can be written"
@@ -159,3 +159,8 @@ class _LedgerFile:
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that only this user may read, if it is created: a ledger names customers."""
+    return os.open(path, flags, 0o600)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -74,6 +74,14 @@ class StandIn:
         """Return the base URL."""
         return self._server.url
 
+    def instructions(self) -> Iterator[str]:
+        """Yield lines for a person: the address, the settings for a job, and the key to export."""
+        settings = self.settings
+        token = f" SCA_STS_TOKEN={shlex.quote(settings.security_token)}" if settings.security_token else ""
+        yield f"stand-in for Quick Audience at {self.url} (not the real service); Ctrl-C stops it"
+        yield f"it takes report: {{endpoint: {self.url}, organization_id: {settings.organization_id}, access_id: {settings.access_id}}}"
+        yield f"with  export SCA_AK_ENV={shlex.quote(settings.access_key_id)} SCA_SK_ENV={shlex.quote(settings.access_key_secret)}{token}"
+
     @property
     def ledger(self) -> Ledger:
         """Return the ledger."""
@@ -100,20 +108,3 @@ class StandIn:
             self._server.serve()
         finally:
             self.service.ledger.close()
-
-
-def serve(settings: StandInSettings) -> None:
-    """Print the address and the settings for a job, and serve until a signal.
-
-    Raises:
-        UsageError: the host is not loopback, the port is taken, or the fault script is wrong.
-    """
-    stand_in = StandIn(settings)
-    token = f" SCA_STS_TOKEN={shlex.quote(settings.security_token)}" if settings.security_token else ""
-    print(  # noqa: T201 - the command's output
-        f"stand-in for Quick Audience at {stand_in.url} (not the real service); Ctrl-C stops it\n"
-        f"it takes report: {{endpoint: {stand_in.url}, organization_id: {settings.organization_id}, access_id: {settings.access_id}}}\n"
-        f"with  export SCA_AK_ENV={shlex.quote(settings.access_key_id)} SCA_SK_ENV={shlex.quote(settings.access_key_secret)}{token}",
-        flush=True,
-    )
-    stand_in.serve()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.decode.avro.options import MOST_FILE_BYTES
 from pipeline.decode.avro.schema import SchemaFault, read_schema
 from pipeline.errors import UsageError
+from transforms.regular_file import read_regular
 
 SUBJECT_NOT_FOUND = (404, 40401, "Subject '{}' not found.")
 VERSION_NOT_FOUND = (404, 40402, "Version {} not found.")
@@ -105,7 +107,7 @@ def registry_of(folder: Path) -> Registry:
     registry = Registry()
     for path in sorted(folder.glob("*.avsc")):
         try:
-            registry.register(path.stem, path.read_text(encoding="utf-8"))
+            registry.register(path.stem, read_regular(path, MOST_FILE_BYTES).decode())
         except (OSError, ValueError) as error:
             raise UsageError(f"--schemas: {path} is no Avro schema ({error})") from None
     if not registry.subjects:

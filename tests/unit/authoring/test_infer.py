@@ -412,3 +412,25 @@ def test_what_is_wrong_is_one_sentence(arguments, says, tmp_path, monkeypatch):
     done = run(*arguments)
     assert isinstance(done.exception, UsageError)
     assert says in str(done.exception)
+
+
+OBEYED = "\u202e\u2066\u200f\u061c\u2028\u2029\u0085\u009b\u001b\ufeff"
+
+
+@examples(times=0.3)
+@given(st.text(OBEYED + "ab\n", min_size=1, max_size=6), st.text(OBEYED + "ab\n", min_size=1, max_size=6))
+def test_a_proposed_file_shows_all_that_it_holds(tmp_path_factory, name, value):
+    """A mark of writing direction would show a rule in another order than the job reads it; a line end would add a key."""
+    folder = tmp_path_factory.mktemp("init")
+    records = [
+        {"event": f"{value}pay" if n % 2 else "view", f"x{name}y": f"{value}{n % 3}", "user_id": f"u{n % 9}", "no": f"N{n}", "time": 1714528800 + n}
+        for n in range(40)
+    ]  # fmt: skip
+    (folder / "log").write_text("".join(json.dumps(each) + "\n" for each in records), encoding="utf-8")
+    result = CliRunner().invoke(init, [str(folder / "shop.yaml"), "--file", str(folder / "log")])
+    assert result.exception is None, result.output
+    written = (folder / "shop.yaml").read_text(encoding="utf-8")
+    assert not [each for each in written if each in OBEYED]
+    assert len(written.splitlines()) == written.count("\n")
+    conditions = [rule.when for rule in load_source(folder / "shop.yaml", {}).events]
+    assert {"event": f"{value}pay"} in conditions

@@ -265,3 +265,12 @@ def test_an_event_that_no_rule_makes_is_not_waited_for(tmp_path):
         CliRunner().invoke(
             cli, ["tap", str(tmp_path / "shop.yaml"), "--event", "pay"], catch_exceptions=False, standalone_mode=False
         )
+
+
+def test_no_line_of_a_record_looks_like_another_record(source, capsys):
+    forged = BROKEN._replace(
+        value=b"no json\n\xe2\x94\x80\xe2\x94\x80 shop-log:0:1: paid\r\x1b[1A\xe2\x94\x80\xe2\x94\x80 x"
+    )
+    said = printed(source, capsys, forged, stage=TapStage.REFUSED, show_identifiers=True)
+    assert [line[:16] for line in said.split("\n") if line.startswith("──")] == ["── shop-log:0:9:"]
+    assert "    ── shop-log:0:1: paid" in said

@@ -75,7 +75,7 @@ def test_a_good_file_is_filled_in(load):
         ("source: shop-app", "region: x\nsource: shop-app", 1, "region: found unknown key 'region'; it belongs at report.region"),
         ("topics: [shop-app-log]", "topics: []", 2, "kafka.topics: found an empty list; expected at least 1"),
         ("]}", "], security: {ca_file: /nowhere.pem}}", 2, "kafka.security.ca_file: found a file that cannot be read"),
-        ("]}", "], security: {protocol: SSL, key_file: /dev/null}}", 2, "found a file that is no PEM: /dev/null"),
+        ("]}", "], security: {protocol: SSL, key_file: /dev/null}}", 2, "found a file that cannot be read (no regular file): /dev/null"),
     ],
 )  # fmt: skip
 def test_a_fault_has_its_line_its_key_and_what_would_be_right(load, old, new, line, says):

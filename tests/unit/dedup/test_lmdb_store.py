@@ -14,6 +14,7 @@ from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.errors import StoreUnavailable, UsageError
+from pipeline.setting_types.quantity import MOST_MS
 
 NOW = 1_700_000_000_000
 KEEP = 86_400_000
@@ -460,3 +461,11 @@ def test_expired_keys_leave_the_disk(opened, tmp_path):
     assert sum(store.sweep(moment + 100_000 + second * 1_000) for second in range(12)) == 10_000
     store.close()
     assert durable_keys(tmp_path) == 0
+
+
+def test_the_longest_time_to_live_fits_into_an_entry(opened, tmp_path):
+    """A longer one ended the job with exit code 70 when it confirmed its first batch, so that the batch was reported again."""
+    store = opened(tmp_path, keep_ms=MOST_MS)
+    assert store.claim(claims_of([1]), NOW) == [GRANTED]
+    store.confirm(claims_of([1]), NOW)
+    assert store.claim(claims_of([1]), NOW + MOST_MS - 1) == [REDELIVERED]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections import Counter
 
 import pytest
@@ -61,6 +63,15 @@ def test_somebody_elses_file_is_refused_with_its_line(tmp_path):
     with pytest.raises(UsageError, match=r"notes\.txt:2: found a line that no stand-in wrote"):
         Ledger(path)
     assert path.read_text().endswith("eggs\n")
+
+
+def test_only_its_user_may_read_the_file(tmp_path):
+    before = os.umask(0)
+    try:
+        Ledger(tmp_path / "ledger.jsonl").close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "ledger.jsonl").stat().st_mode) == 0o600
 
 
 def test_a_ledger_that_cannot_be_opened_is_said(tmp_path):

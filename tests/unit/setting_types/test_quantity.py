@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.setting_types.quantity import format_bytes, format_duration, parse_bytes, parse_duration, parse_share
+from pipeline.setting_types.quantity import (
+    MOST_MS,
+    format_bytes,
+    format_duration,
+    parse_bytes,
+    parse_duration,
+    parse_share,
+)
 
 
 @given(st.integers(0, 10**12))
@@ -31,6 +38,13 @@ def test_durations(text, milliseconds):
 def test_what_is_no_duration(wrong):
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(wrong)
+
+
+def test_a_duration_is_at_most_a_hundred_years():
+    assert parse_duration("36500d") == MOST_MS
+    for longer in ("36501d", "36500d1ms", "999999999999w"):
+        with pytest.raises(ValueError, match="expected a duration of at most 36500d"):
+            parse_duration(longer)
 
 
 @pytest.mark.parametrize(

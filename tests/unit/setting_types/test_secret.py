@@ -61,6 +61,9 @@ def test_where_it_may_come_from(tmp_path):
     path.write_text(TEXT + "\n")
     assert SecretSource(file=str(path)).read({}).reveal() == TEXT
     assert SecretSource(env="NAME").read({"NAME": TEXT}).reveal() == TEXT
+    path.write_text("\n")
+    with pytest.raises(UsageError, match=rf"the file {path} is empty"):
+        SecretSource(file=str(path)).read({})
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_where_it_may_come_from(tmp_path):
         ({"env": "NAME"}, "the environment variable NAME is empty or not set"),
         ({"file": "/nowhere/at-all"}, "the secret in the file /nowhere/at-all cannot be read"),
         ({"file": "a\0b"}, "the secret in the file a\0b cannot be read"),
-        ({"file": "/dev/null"}, "the file /dev/null is empty"),
+        ({"file": "/dev/null"}, r"the secret in the file /dev/null cannot be read \(no regular file\)"),
     ],
 )
 def test_where_there_is_none(source, says):
