@@ -40,11 +40,22 @@ class DedupStore(Protocol):
     """
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
-        """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call."""
+        """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call.
+
+        A version older than the confirmed one (`message_order`) is never granted. If the log tells the confirmed version again, in a record
+        that is not older, the store remembers the order of that record, with the next `sync`; the time to live and the origin stay.
+        """
+        ...
+
+    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+        """Return the results that `claim` would return now, and change nothing."""
         ...
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Remember the messages as reported, for the time to live, whichever owner holds the claims now. Every process that shares the store sees it."""
+        """Remember the messages as reported, for the time to live, whichever owner holds the claims now. Every process that shares the store sees it.
+
+        A version older than the confirmed one changes nothing but the claim: it is the late answer of a process whose lease lapsed.
+        """
         ...
 
     def release(self, claims: Sequence[Claim]) -> None:

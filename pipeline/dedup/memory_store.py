@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pipeline.contracts.values import Claim, ClaimResult
-from pipeline.dedup.entry import confirmed_entries, expires_ms, owner_number, resolve_claims
+from pipeline.dedup.entry import ClaimAnswers, confirmed_entries, expires_ms, owner_number, resolve_claims
 
 SWEPT_AT_ONCE = 2_000
 
@@ -38,17 +38,25 @@ class MemoryStore:
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
         """Return the answers to the claims, in order."""
+        answers = self._answers(claims, now_ms)
+        self._table.claims.update(dict.fromkeys(answers.granted, self._owner))
+        self._table.confirmed.update(answers.advanced)
+        return answers.results
+
+    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+        """Return the results that `claim` would return now, and change nothing."""
+        return self._answers(claims, now_ms).results
+
+    def _answers(self, claims: Sequence[Claim], now_ms: int) -> ClaimAnswers:
         table = self._table
         living = {owner for owner, until_ms in table.leases.items() if until_ms > now_ms}
-        held = {key for key, _, _ in claims if table.claims.get(key) in living}
-        results, granted = resolve_claims(claims, held, table.confirmed, now_ms)
-        table.claims.update(dict.fromkeys(granted, self._owner))
-        return results
+        held = {claim.key for claim in claims if table.claims.get(claim.key) in living}
+        return resolve_claims(claims, held, table.confirmed, now_ms)
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark the messages as reported."""
         confirmed = self._table.confirmed
-        for key, value in confirmed_entries(claims, now_ms + self._keep_ms).items():
+        for key, value in confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms).items():
             confirmed.pop(key, None)  # so that the new entry stands at the end
             confirmed[key] = value
         self.release(claims)
@@ -56,9 +64,9 @@ class MemoryStore:
     def release(self, claims: Sequence[Claim]) -> None:
         """Release the claims without a report."""
         held = self._table.claims
-        for key, _, _ in claims:
-            if held.get(key) == self._owner:
-                del held[key]
+        for claim in claims:
+            if held.get(claim.key) == self._owner:
+                del held[claim.key]
 
     def renew(self, now_ms: int) -> None:
         """Renew the lease."""

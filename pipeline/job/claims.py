@@ -78,7 +78,10 @@ class ClaimQueue:
                 known.append((message, result))
             elif (queue := self._queues[message.claim.key])[0] is message:
                 self._elsewhere[message.claim.key] = queue
-        self._finish([message for message, _ in known])
+        if known:
+            self._finish([message for message, _ in known])
+            for message in granted:  # a message behind a known one of its key may be granted in the same call
+                self._due.pop(message.claim.key, None)
         return granted, known
 
     def confirm(self, messages: Sequence[PendingMessage], now_ms: int) -> None:
@@ -122,6 +125,6 @@ class ClaimQueue:
 
 
 def _same_version(queue: Sequence[PendingMessage]) -> Iterable[PendingMessage]:
-    """Return the first message and the following ones of the same version: if the first was reported before, so were they."""
+    """Return the first message and the following ones of the same version: if the first was reported before, the others usually were too."""
     digest = queue[0].claim.digest
     return takewhile(lambda message: message.claim.digest == digest, queue)

@@ -33,7 +33,6 @@ BUSY_POLL_MS = 10
 IDLE_POLL_MS = 100
 STATUS_EVERY_MS = 500
 SWEEP_EVERY_MS = 1_000
-
 _log = logging.getLogger("log2mq.job")
 
 
@@ -144,8 +143,8 @@ class Runner:
         for event in events:
             self._commits.forget_durable()
             match event:
-                case Assigned(start):
-                    self.offsets.assign(start)
+                case Assigned(start, topic_ids):
+                    self.offsets.assign(start, topic_ids)
                     self._forget(start)
                 case Revoked(partitions):
                     self.offsets.revoke(partitions)
@@ -172,6 +171,7 @@ class Runner:
             granted, known = self._claims.process(now_ms)
             self._dispatch.add(granted, now_ms)
             for message, result in known:
+                self._commits.note_known(message.claim)
                 self._claims.add(self._in_flight.close(message, KNOWN[result, message.kind]))
             if self._claims.is_empty:
                 break

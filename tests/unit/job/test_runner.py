@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
-from itertools import pairwise
+from copy import copy
+from itertools import count, pairwise
 from random import Random
 
 import pytest
@@ -84,13 +85,16 @@ class Clock:
 class Group:
     """A topic's partitions, what the group has committed, and who owns what."""
 
-    def __init__(self, logs):
+    def __init__(self, logs, times=None):
+        """`times` are the times of the records, as the logs are their values; by default all are 0."""
         self.records = {
             Partition("log", number): [
-                RawRecord("log", number, offset, 0, None, value) for offset, value in enumerate(values)
+                RawRecord("log", number, offset, times[number][offset] if times else 0, None, value)
+                for offset, value in enumerate(values)
             ]
             for number, values in enumerate(logs)
         }
+        self.topic_ids = {"log": "1" * 32}
         self.committed = {}
         self.meant = dict.fromkeys(self.records, "")  # who shall own a partition
         self.owned = dict.fromkeys(self.records, "")  # who does
@@ -133,7 +137,7 @@ class Member:
                 group.owned[each] = self.name
                 self.positions[each] = commit.offset
             self.paused -= fresh.keys()
-            events.append(Assigned(fresh))
+            events.append(Assigned(fresh, group.topic_ids))
         records = {}
         for each, position in self.positions.items():
             some = group.records[each][position : position + self.chance.randint(0, 7)]
@@ -172,6 +176,7 @@ class Api:
         self.taken = Counter()
         self.order = {}  # user -> what came first
         self.identities = {}  # user -> the identities it took, in their order
+        self.refuses_identities = False  # those that begin with "poison"
 
     def answer(self, kind, messages):
         parsed = [json.loads(each) for each in messages]
@@ -182,6 +187,10 @@ class Api:
             return Retry("InternalError", "inside", outage=False)
         if any(each.get("extendAttributes", {}).get("note") == "poison" for each in parsed):
             return Refused("ES400", "bad content")
+        if self.refuses_identities and any(
+            each["customerIdList"][0]["customerId"].startswith("poison") for each in parsed if kind is Kind.USER
+        ):
+            return Refused("ES400", "bad identities")
         for each in parsed:
             self.order.setdefault((each["customerId"], kind), len(self.order))
             if kind is Kind.EVENT:
@@ -270,23 +279,23 @@ class DeadLetters:
 class World:
     """Everything around the processes, which come and go."""
 
-    def __init__(self, logs, chance, away=0.0):
+    def __init__(self, logs, chance, away=0.0, times=None, *, users_once=True):
         """`away` is how often a record cannot be read yet."""
         self.away = away
+        self.users_once = users_once
         self.answer_ms = None  # how long the API takes to answer: a call
         self.clock = Clock()
         self.chance = chance
-        self.group = Group(logs)
+        self.group = Group(logs, times)
         self.api = Api(chance)
         self.table = MemoryTable()
         self.dead = []
         self.runners = {}
-        self.begun = 0
+        self.numbers = count(1)
 
     def begin(self, slot, *, threads=3):
         """Start a process in a slot, whatever became of the last one."""
-        self.begun += 1
-        name = f"process-{self.begun}"
+        name = f"process-{next(self.numbers)}"
         for each, owner in self.group.meant.items():
             if owner == getattr(self.runners.get(slot), "name", None):
                 self.group.meant[each] = name
@@ -304,6 +313,7 @@ class World:
                 self._now_and_then(build_decoder("json", {}, DecodeLimits())),
                 compile_mapping(MappingSettings(**MAPPING)),
                 Identity("org-1"),
+                users_once=self.users_once,
             ),
             MemoryStore(self.table, name, 10**9, LEASE_MS, self.clock.now_ms),
             dispatch,
@@ -322,6 +332,18 @@ class World:
     def _now_and_then(self, decode):
         """A decoder that must ask somebody first, who is not always there."""
         return lambda value: Pending("away", 30) if self.away and self.chance.random() < self.away else decode(value)
+
+    def replay(self, bounds):
+        """Return a world of the same log, store and API, in which another group reads a range of each partition."""
+        there = copy(self)
+        there.runners = {}
+        there.group = Group([])
+        for (partition, records), (start, end) in zip(self.group.records.items(), bounds, strict=True):
+            there.group.records[partition] = records[:end]
+            there.group.committed[partition] = Commit(min(start, end), "")
+        there.group.meant = dict.fromkeys(there.group.records, "")
+        there.group.owned = dict.fromkeys(there.group.records, "")
+        return there
 
     def rebalance(self, *slots):
         """Give every partition to one of the processes, by chance."""
@@ -413,14 +435,15 @@ def test_identities_are_taken_before_the_events_of_their_record(numbers, seed):
     assert all(order[(user, Kind.USER)] < place for (user, kind), place in order.items() if kind is Kind.EVENT)
 
 
-def test_identities_of_a_customer_are_taken_in_the_order_of_the_log():
+@pytest.mark.parametrize("users_once", [True, False])
+def test_identities_of_a_customer_are_taken_in_the_order_of_the_log(users_once):
     chance = Random(11)
     versions = [(chance.randrange(40), number) for number in range(4_000)]
     log = [
         json.dumps({"type": "user", "user": f"u{user}", "identity": f"{number:04}"}).encode()
         for user, number in versions
     ]
-    world = World([log], chance)
+    world = World([log], chance, users_once=users_once)
     world.begin(0)
     world.rebalance(0)
     while not world.group.is_done():
@@ -429,6 +452,130 @@ def test_identities_of_a_customer_are_taken_in_the_order_of_the_log():
     assert sum(map(len, taken.values())) == len(log)
     inversions = sum(later < earlier for each in taken.values() for earlier, later in pairwise(each))
     assert inversions == 0
+
+
+def _tells(user, identity):
+    return json.dumps({"type": "user", "user": user, "identity": identity}).encode()
+
+
+VERSIONS = st.sampled_from(["a", "b", "c", "poison"])
+TOLD = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), VERSIONS), max_size=40)
+"""Partition, customer and identities, in the order in which they are told."""
+
+
+def _logs_of(told):
+    """Return the values and the times of three partitions. Each telling has a time of its own."""
+    logs, times = [[], [], []], [[], [], []]
+    for time_ms, (partition, user, identity) in enumerate(told):
+        logs[partition].append(_tells(user, identity))
+        times[partition].append(time_ms)
+    return logs, times
+
+
+def _check_order(told, taken, *, is_over):
+    """Check that no older version was taken after a newer one and, when it is over, that the last one told is the last one taken."""
+    for user, identities in taken.items():
+        versions = [identity for each, identity in told if each == user]
+        place = 0
+        for identity in identities:
+            assert identity in versions[place:], (identity, versions, identities)
+            place = versions.index(identity, place)
+    if is_over:
+        assert {user: identities[-1] for user, identities in taken.items()} == dict(told)
+
+
+def _disturb(world, chance):
+    """Move partitions, kill a process, or read a part of the log again, as after a commit that was lost."""
+    match chance.choice(["rebalance", "kill", "rewind"]):
+        case "rebalance":
+            world.rebalance(0, 1)
+        case "kill":
+            world.begin(chance.choice([0, 1]))
+        case _:
+            for slot in (0, 1):
+                world.begin(slot)
+            for each, commit in world.group.committed.items():
+                world.group.committed[each] = Commit(chance.randint(0, commit.offset), "")
+
+
+def _report_and_replay(world, chance, trouble):
+    """Run two processes over the log and, beside them, a replay of a range. Kill and move them now and then."""
+    worlds = [world]
+    for step in range(20_000):
+        for each in worlds:
+            for runner in each.runners.values():
+                runner.turn()
+        if all(each.group.is_done() for each in worlds):
+            return
+        if step < 200 and chance.random() < trouble:
+            _disturb(chance.choice(worlds), chance)
+        if step == 10:
+            bounds = [sorted(chance.choices(range(len(log) + 1), k=2)) for log in world.group.records.values()]
+            worlds.append(_started(world.replay(bounds)))
+    raise AssertionError("the log was not read to its end")
+
+
+def _started(world):
+    for slot in (0, 1):
+        world.begin(slot)
+    world.rebalance(0, 1)
+    return world
+
+
+@examples(times=1.5)
+@given(
+    told=TOLD,
+    seed=st.integers(0, 2**32),
+    trouble=st.sampled_from([0.0, 0.1, 0.3]),
+    users_once=st.booleans(),
+    over_partitions=st.booleans(),
+    is_slow=st.booleans(),
+)
+def test_the_last_identities_told_are_the_last_taken_and_none_goes_back(
+    told, seed, trouble, users_once, over_partitions, is_slow
+):
+    chance = Random(seed)
+    # A customer of one partition is another one in the next, unless customers are to be told of over partitions.
+    told = [
+        (partition, str(user) if over_partitions else f"{user}-{partition}", version)
+        for partition, user, version in told
+    ]
+    world = World(*_logs_of(told)[:1], chance, times=_logs_of(told)[1], users_once=users_once)
+    if is_slow:  # the API takes a batch before the process knows, so a killed process leaves some in doubt
+        world.answer_ms = lambda: chance.choice([0, 50, 500])
+    world.api.refuses_identities = True
+    _report_and_replay(_started(world), chance, trouble)
+    log = [(user, version) for _, user, version in told]
+    _check_order(log, world.api.identities, is_over=False)
+    world.api.refuses_identities = False  # the mapping was mended: the whole log is replayed
+    everything = world.replay([(0, len(records)) for records in world.group.records.values()])
+    _report_and_replay(_started(everything), chance, trouble)
+    _check_order(log, world.api.identities, is_over=True)
+
+
+def test_every_record_is_a_version_of_its_own_where_unchanged_identities_are_reported():
+    told = [(0, "u", each) for each in "aabbcaaac"]
+    world = World(_logs_of(told)[0], Random(7), users_once=False)
+    world.begin(0)
+    world.rebalance(0)
+    while not world.group.is_done():
+        world.runners[0].turn()
+    assert world.api.identities == {"u": list("aabbcaaac")}
+    again = _started(world.replay([(0, 9), (0, 0), (0, 0)]))
+    _report_and_replay(again, Random(7), 0.0)
+    assert world.api.identities == {"u": list("aabbcaaac")}
+
+
+def test_a_topic_that_was_created_again_tells_newer_identities():
+    chance = Random(3)
+    world = _started(World(*_logs_of([(0, "u", "a"), (0, "u", "b")])[:1], chance, times=[[10, 11], [], []]))
+    _report_and_replay(world, chance, 0.0)
+    anew = copy(world)
+    anew.runners = {}
+    anew.group = Group(*_logs_of([(0, "u", "c")])[:1], [[20], [], []])
+    anew.group.topic_ids = {"log": "2" * 32}
+    _report_and_replay(_started(anew), chance, 0.0)
+    assert world.api.identities == {"u": ["a", "b", "c"]}
 
 
 def test_a_stop_finishes_what_is_in_flight_and_commits_it():
