@@ -131,6 +131,11 @@ class Source(Protocol):
 class DeadLetters(Protocol):
     """Writes refused records to the dead-letter topic. Blocks only in `close`. The caller bounds the memory: a record is in flight until it is durable."""
 
+    @property
+    def topic(self) -> str:
+        """The name of the topic."""
+        ...
+
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write the dead letter of a record, and return at once."""
         ...
@@ -142,10 +147,10 @@ class DeadLetters(Protocol):
         """
         ...
 
-    def forget(self, partitions: Collection[Partition]) -> None:
-        """Drop the dead letters of these partitions that no producer holds yet. The partitions were revoked or begin anew: their records are read again."""
+    def forget(self, partitions: Collection[Partition]) -> list[Record]:
+        """Drop the dead letters of these partitions that no producer holds yet, and return their records."""
         ...
 
     def close(self) -> None:
-        """Finish the writes that were begun, as long as the broker accepts them, and close. Blocks for a few seconds at most."""
+        """Close. A dead letter that is not durable by now may be written or not. Blocks for a few seconds at most."""
         ...

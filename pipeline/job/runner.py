@@ -7,7 +7,6 @@ One thread owns all state here. HTTP calls run in sender threads. Their outcomes
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -19,11 +18,12 @@ from pipeline.job.backpressure import Backpressure
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.commits import Commits
 from pipeline.job.converter import Converter
+from pipeline.job.dead_lettering import DeadLettering
 from pipeline.job.deliveries import Deliveries
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.first_error import FirstError
 from pipeline.job.flow_limits import FlowLimits
-from pipeline.job.in_flight import KNOWN, InFlight
+from pipeline.job.in_flight import KNOWN, InFlight, PendingMessage
 from pipeline.job.intake import Intake
 from pipeline.job.offsets import Offsets
 from pipeline.job.status import Status
@@ -33,7 +33,6 @@ BUSY_POLL_MS = 10
 IDLE_POLL_MS = 100
 STATUS_EVERY_MS = 500
 SWEEP_EVERY_MS = 1_000
-_log = logging.getLogger("log2mq.job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,9 @@ class Runner:
         self._convert = parts.convert
         self._store = parts.store
         self._dispatch = parts.dispatch
-        self._claims = ClaimQueue(parts.store)
-        self._in_flight = InFlight(parts.dead_letters, parts.dead_letter_limit)
+        self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store)
+        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store)
+        self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
         self._clock = clock
         self._on_status = on_status
         self._on_lost = on_lost
@@ -79,7 +79,7 @@ class Runner:
         self._stalls = 0
         self.offsets = Offsets()
         self._commits = Commits(parts.source, parts.store, self.offsets, limits)
-        self._deliveries = Deliveries(self._claims, self._commits, self._in_flight)
+        self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)
         self._backpressure = Backpressure(parts.source, self.offsets, limits)
         self._intake = Intake(parts.source, parts.convert, self.offsets, self._in_flight, self._backpressure, clock)
         self._lease = Lease(parts.store, limits.lease_ms, clock())
@@ -126,7 +126,7 @@ class Runner:
 
     def _poll_timeout_ms(self) -> int:
         """Wait for outcomes where no record can arrive, and return how long to wait for records."""
-        if self._dispatch.is_idle and self._claims.is_empty and not self._in_flight.writes_dead_letters:
+        if self._dispatch.is_idle and self._claims.is_empty and self._dead_lettering.is_idle:
             return IDLE_POLL_MS
         if self._dispatch.sending and self._backpressure.all_paused:
             self._dispatch.wait(BUSY_POLL_MS / 1000)
@@ -137,6 +137,7 @@ class Runner:
         """Renew the lease in time. If it lapsed, claim everything again that was not sent: another process may have claimed it."""
         if self._lease.keep(now_ms):
             self._claims.renew(self._dispatch.withdraw())
+            self._dead_lettering.renew()
 
     def _follow(self, events: Sequence[SourceEvent]) -> None:
         """Follow rebalances and lost offsets."""
@@ -159,14 +160,14 @@ class Runner:
     def _forget(self, partitions: Collection[Partition]) -> None:
         """Forget everything unsent of partitions whose epoch ended. A batch that is being sent keeps its claims until its outcome."""
         self._backpressure.forget(partitions)
-        self._in_flight.forget(partitions)
+        self._dead_lettering.forget(partitions)
         self._claims.drop_stale()
         self._claims.release(self._dispatch.drop_stale())
 
     def _advance(self, now_ms: int) -> None:
         """Apply the answers of the API and of the dead-letter topic, claim, and send: in this order, so that deliveries are remembered first."""
         self._deliveries.apply(self._dispatch.collect(now_ms), now_ms)
-        self._in_flight.end_dead_lettered()
+        self._deliveries.end_dead_lettered(now_ms)
         while True:
             granted, known = self._claims.process(now_ms)
             self._dispatch.add(granted, now_ms)
@@ -205,11 +206,11 @@ class Runner:
             self.turn()
 
     def _finish_answers(self) -> None:
-        """Send nothing more, wait within the grace time for the answers of all batches under way, and confirm what was delivered.
+        """Send nothing more, wait within the grace time for the answers of all batches and dead letters under way, and confirm them.
 
-        This includes batches of revoked partitions. An error of one step does not keep the other steps from being done.
+        This includes those of revoked partitions. An error of one step does not keep the other steps from being done.
         """
-        self._in_flight.takes_dead_letters = False
+        self._dead_lettering.end()
         until_ms = self._leave_by_ms or self._clock() + self._grace_ms
         while True:
             now_ms = self._clock()
@@ -218,18 +219,15 @@ class Runner:
             with self._errors.kept():
                 self._deliveries.apply(self._dispatch.collect(now_ms), now_ms)
             with self._errors.kept():
-                self._in_flight.end_dead_lettered()
-            if not self._dispatch.sending or now_ms >= until_ms:
+                self._deliveries.end_dead_lettered(now_ms)
+            if not (self._dispatch.sending or self._dead_lettering.is_writing) or now_ms >= until_ms:
                 break
             self._dispatch.wait(BUSY_POLL_MS / 1000)
         with self._errors.kept():
             self._commits.sync()
             if self._dispatch.halt:
                 raise DestinationHalt(self._dispatch.halt)
-        if calls := self._dispatch.sending:
-            _log.warning("%d calls were not answered within stop.grace; their messages are reported again", calls)
-        if messages := self._deliveries.unconfirmed:
-            _log.warning("the store did not confirm %d delivered messages; they are reported again", messages)
+        self._deliveries.log_repeats(self._dispatch.sending)
 
     def status(self) -> Status:
         """Return the books, the lag, and what the job waits for."""
