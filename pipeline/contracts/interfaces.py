@@ -43,7 +43,8 @@ class DedupStore(Protocol):
         """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call.
 
         A version older than the confirmed one (`message_order`) is never granted. If the log tells the confirmed version again, in a record
-        that is not older, the store remembers the order of that record, with the next `sync`; the time to live and the origin stay.
+        that is not older, the store remembers the order of that record, with the next `sync`; the time to live and the origin stay. A claim of
+        another version whose owner ended leaves the confirmed one in doubt: if the log tells that one again, later, its claim is granted.
         """
         ...
 

@@ -22,12 +22,15 @@ PLAIN_BYTES = 24
 ORDERED_BYTES = PLAIN_BYTES + ORDER_BYTES
 """The bytes of a confirmed entry with an order, which stands behind the origin."""
 
+IN_DOUBT = b"\xff" * 8
+"""The origin of an entry in doubt: an owner ended while it held a claim of another version, which may have been reported or not."""
+
 NEVER = bytes(PLAIN_BYTES)
 """An entry that expired long ago. It has the same effect as no entry."""
 
 
 class ClaimAnswers(NamedTuple):
-    """The answers to claims, in order; the keys granted; and the confirmed entries to be written, since the log tells their version again."""
+    """The answers to claims, in order; the keys granted; and the confirmed entries to be written: the log tells their version again, or it is in doubt."""
 
     results: list[ClaimResult]
     granted: list[bytes]
@@ -68,6 +71,11 @@ def expires_ms(value: bytes) -> int:
     return int.from_bytes(value[:8])
 
 
+def is_ordered(value: bytes) -> bool:
+    """Return whether a confirmed entry has an order."""
+    return len(value) > PLAIN_BYTES
+
+
 def is_newer(value: bytes, existing: bytes, now_ms: int) -> bool:
     """Return whether `value` replaces `existing` where nobody knows which of the two was written first: the newer version, or else the later expiry."""
     order, before = _order_of(value, now_ms), _order_of(existing, now_ms)
@@ -86,15 +94,19 @@ def result_of(value: bytes, claim: Claim, now_ms: int) -> ClaimResult:
         return ClaimResult.REDELIVERED if is_redelivered else ClaimResult.DUPLICATE
     if not is_same_version:
         return ClaimResult.GRANTED
+    if value[16:24] == IN_DOUBT:
+        return ClaimResult.GRANTED if is_older(order, claim.order) else ClaimResult.REDELIVERED
     return ClaimResult.REDELIVERED if is_same_record else ClaimResult.DUPLICATE
 
 
 def resolve_claims(
-    claims: Sequence[Claim], held: set[bytes], confirmed: Mapping[bytes, bytes], now_ms: int
+    claims: Sequence[Claim], held: set[bytes], orphaned: set[bytes], confirmed: Mapping[bytes, bytes], now_ms: int
 ) -> ClaimAnswers:
-    """Return the answers to claims. `held` are keys that a living owner holds; the keys granted are added to it.
+    """Return the answers to claims. `held` are keys that a living owner holds; the keys granted are added to it. `orphaned` are those of ended owners.
 
     A living claim comes before a confirmed entry: while a newer version of a message is in flight, the confirmed version may soon be replaced.
+    An orphaned one leaves the confirmed version in doubt: the owner may have reported another one. So if the log tells the confirmed version
+    again, later, it is reported again.
     """
     advanced: dict[bytes, bytes] = {}
     if not held and not confirmed:  # by far the most frequent case: no key is known
@@ -110,6 +122,8 @@ def resolve_claims(
             results.append(ClaimResult.HELD)
             continue
         value = advanced.get(key) or confirmed.get(key)
+        if key in orphaned and value is not None and is_ordered(value) and value[16:24] != IN_DOUBT:
+            advanced[key] = value = value[:16] + IN_DOUBT + value[PLAIN_BYTES:]
         result = ClaimResult.GRANTED if value is None else result_of(value, claim, now_ms)
         if value is None or result is ClaimResult.GRANTED:
             held.add(key)

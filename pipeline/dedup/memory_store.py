@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pipeline.contracts.values import Claim, ClaimResult
-from pipeline.dedup.entry import ClaimAnswers, confirmed_entries, expires_ms, owner_number, resolve_claims
+from pipeline.dedup.entry import (
+    NEVER,
+    ClaimAnswers,
+    confirmed_entries,
+    expires_ms,
+    is_ordered,
+    owner_number,
+    resolve_claims,
+)
 
 SWEPT_AT_ONCE = 2_000
 
@@ -50,8 +58,9 @@ class MemoryStore:
     def _answers(self, claims: Sequence[Claim], now_ms: int) -> ClaimAnswers:
         table = self._table
         living = {owner for owner, until_ms in table.leases.items() if until_ms > now_ms}
-        held = {claim.key for claim in claims if table.claims.get(claim.key) in living}
-        return resolve_claims(claims, held, table.confirmed, now_ms)
+        claimed = {claim.key for claim in claims if claim.key in table.claims}
+        held = {key for key in claimed if table.claims[key] in living}
+        return resolve_claims(claims, held, claimed - held, table.confirmed, now_ms)
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark the messages as reported."""
@@ -76,7 +85,10 @@ class MemoryStore:
         """Do nothing: memory is not durable."""
 
     def sweep(self, now_ms: int) -> int:
-        """Delete expired entries, oldest first, and claims whose owner's lease has ended, at most 2,000 of each. Return the number of entries deleted."""
+        """Delete expired entries, oldest first, and claims whose owner's lease has ended, at most 2,000 of each. Return the number of entries deleted.
+
+        A claim that leaves a version in doubt stays until the key is claimed again.
+        """
         table = self._table
         expired: list[bytes] = []
         for key, value in islice(table.confirmed.items(), SWEPT_AT_ONCE):
@@ -88,7 +100,11 @@ class MemoryStore:
         ended = [owner for owner, until_ms in table.leases.items() if until_ms <= now_ms]
         for owner in ended:
             del table.leases[owner]
-        orphans = [key for key, owner in islice(table.claims.items(), SWEPT_AT_ONCE) if owner not in table.leases]
+        orphans = [
+            key
+            for key, owner in islice(table.claims.items(), SWEPT_AT_ONCE)
+            if owner not in table.leases and not is_ordered(table.confirmed.get(key, NEVER))
+        ]
         for key in orphans:
             del table.claims[key]
         return len(expired)

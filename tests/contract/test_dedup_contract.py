@@ -362,6 +362,35 @@ def test_orders_outlive_their_owner_and_every_step_of_sweeping(pair):
     assert set(a.claim([claim(each, 2, 4, told(4)) for each in numbers], NOW + 60_000)) == {REDELIVERED}
 
 
+@pytest.mark.parametrize("ends", ["closes", "lapses"])
+@pytest.mark.parametrize("sweeps", [0, 15])
+def test_an_owner_that_ends_leaves_the_confirmed_version_in_doubt(stores, ends, sweeps):
+    a, b = stores.open("a"), stores.open("b")
+    assert report(a, claim(1, 1, 5, told(5)), claim(2, 1, 5, told(5)), claim(3)) == [GRANTED] * 3
+    doubtful = [claim(1, 2, 6, told(6)), claim(2, 2, 6, told(6))]
+    assert a.claim(doubtful, NOW) == [GRANTED, GRANTED]
+    later = NOW + LEASE + 1_000 * sweeps + 1
+    if ends == "closes":
+        a.close()
+    b.renew(later)
+    for second in range(sweeps):
+        b.sweep(NOW + LEASE + 1_000 * second + 1)
+    assert b.look_up([claim(1, 1, 9, told(9))], later) == [GRANTED]
+    assert report(b, claim(1, 1, 5, told(5)), now_ms=later) == [REDELIVERED]  # read again: the other one comes next
+    assert b.claim([claim(1, 1, 9, told(9))], later) == [GRANTED]  # told again: the other one may have been reported
+    b.release([claim(1, 1, 9, told(9))])
+    assert report(b, claim(1, 1, 9, told(9)), doubtful[0], now_ms=later) == [GRANTED, REDELIVERED]
+    assert report(b, claim(1, 1, 10, told(10)), now_ms=later) == [DUPLICATE]  # no more in doubt
+    assert report(b, claim(2, 1, 5, told(5)), doubtful[1], claim(2, 2, 7, told(7)), now_ms=later) == [
+        REDELIVERED,
+        GRANTED,
+        DUPLICATE,
+    ]
+    assert report(b, claim(3), now_ms=later) == [REDELIVERED]
+    for store in (a, b):
+        store.close()
+
+
 def test_looking_up_answers_as_a_claim_does_and_changes_nothing(pair):
     a, b = pair
     report(a, claim(1, 1, 5, told(5)), claim(2))
@@ -383,6 +412,7 @@ class Model:
     confirmed: dict = field(default_factory=dict)  # key -> (until, digest, origin, order)
     claims: dict = field(default_factory=dict)  # key -> owner
     leases: dict = field(default_factory=dict)  # owner -> until
+    doubtful: set = field(default_factory=set)  # keys whose confirmed entry may be in doubt
     lapsed: set = field(
         default_factory=set
     )  # (key, owner) whose lease ended once: a renewal may or may not renew the claim
@@ -396,12 +426,19 @@ class Model:
     def expect(self, asked, now_ms):
         """Return the results that are right for one claim."""
         holder = self.claims.get(asked.key)
+        if holder is not None and not self.lives(holder, now_ms):
+            self.doubtful.add(asked.key)
+        answers = {self._unheld(asked, now_ms)}
+        if asked.key in self.doubtful:
+            answers.add(self._unheld(asked, now_ms, is_in_doubt=True))
         if holder is not None and self.lives(holder, now_ms):
-            return {HELD, self._unheld(asked, now_ms)} if (asked.key, holder) in self.lapsed else {HELD}
-        return {self._unheld(asked, now_ms)}
+            return {HELD} | answers if (asked.key, holder) in self.lapsed else {HELD}
+        return answers
 
-    def _unheld(self, asked, now_ms):
+    def _unheld(self, asked, now_ms, *, is_in_doubt=False):
         until, digest, origin, order = self.confirmed.get(asked.key, UNKNOWN)
+        is_in_doubt = is_in_doubt and order is not UNORDERED
+        origin = None if is_in_doubt else origin
         if until <= now_ms:
             return GRANTED
         told = ORDERS[asked.order]
@@ -410,6 +447,8 @@ class Model:
             return REDELIVERED if asked.origin == origin or is_superseded_there else DUPLICATE
         if digest != asked.digest:
             return GRANTED
+        if is_in_doubt:
+            return GRANTED if order.is_before(told) else REDELIVERED
         return REDELIVERED if origin == asked.origin else DUPLICATE
 
     def tell_again(self, asked):
@@ -424,6 +463,7 @@ class Model:
         order = order if until > now_ms else UNORDERED
         told = ORDERS[asked.order]
         if not told.is_before(order):
+            self.doubtful.discard(asked.key)
             self.confirmed[asked.key] = now_ms + KEEP, asked.digest, asked.origin, told.after(order)
 
     def grant(self, owner, asked):
@@ -560,8 +600,7 @@ class TwoOwners(RuleBasedStateMachine):
     @rule(owner=OWNERS)
     def starts_again(self, owner):
         self.opened[owner].close()
-        name = self.names[owner]
-        self.model.claims = {key: holder for key, holder in self.model.claims.items() if holder != name}
+        self.model.leases.pop(self.names[owner])
         self._start(owner)
 
     def teardown(self):

@@ -97,13 +97,14 @@ class RecentTables:
 
     # --- claims and leases -----------------------------------------------------------------------------------------------------
 
-    def held(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> set[bytes]:
-        """Return those of the sorted keys that a living owner holds."""
+    def held(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> tuple[set[bytes], set[bytes]]:
+        """Return those of the sorted keys that a living owner holds, and those whose owner has ended."""
         found = transaction.cursor(self._claims).getmulti(keys)
         if not found:
-            return set()
+            return set(), set()
         living = self.living(transaction, now_ms)
-        return {key for key, owner in found if owner in living}
+        held = {key for key, owner in found if owner in living}
+        return held, {key for key, _ in found} - held
 
     def hold(self, transaction: Transaction, keys: Sequence[bytes], owner: bytes) -> None:
         """Write claims of an owner."""

@@ -6,10 +6,9 @@ import shutil
 from functools import partial
 
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
-from pipeline.dedup.lmdb_store.environment import is_open_elsewhere
+from pipeline.dedup.lmdb_store.environment import GrowingEnvironment, is_open_elsewhere
 from pipeline.dedup.lmdb_store.folder import StoreFolder
 from pipeline.dedup.lmdb_store.journal import read_journals
-from pipeline.dedup.lmdb_store.mover import ChangeDurable
 from pipeline.errors import StoreUnavailable
 
 RECOVERED_AT_ONCE = 50_000
@@ -28,7 +27,7 @@ def refuse_if_in_use(folder: StoreFolder) -> None:
         )
 
 
-def recover(folder: StoreFolder, confirmed: ConfirmedTable, change: ChangeDurable, now_ms: int) -> None:
+def recover(folder: StoreFolder, confirmed: ConfirmedTable, durable: GrowingEnvironment, now_ms: int) -> None:
     """Write the confirmations that were not moved yet to the durable table, and remove the folders.
 
     Raises:
@@ -36,5 +35,5 @@ def recover(folder: StoreFolder, confirmed: ConfirmedTable, change: ChangeDurabl
     """
     for boot in folder.former_boots():
         for entries in read_journals(boot, RECOVERED_AT_ONCE, now_ms):
-            change(partial(confirmed.put_unless_newer, entries=entries, now_ms=now_ms))
+            durable.change(partial(confirmed.put_unless_newer, entries=entries, now_ms=now_ms))
         shutil.rmtree(boot)

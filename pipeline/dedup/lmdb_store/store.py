@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contracts.values import Claim, ClaimResult
-from pipeline.dedup.entry import confirmed_entries, ordered_keys, owner_number, resolve_claims
+from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
 from pipeline.dedup.lmdb_store import recent_tables
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
@@ -67,7 +67,7 @@ class LmdbStore:
                     self._folder.require_room(OPENING_BYTES + RECENT_BYTES * is_new)
                     refuse_if_in_use(self._folder)
                     self._open_durable()
-                    recover(self._folder, self._confirmed, self._durable.change, now_ms)
+                    recover(self._folder, self._confirmed, self._durable, now_ms)
                     self._open_recent()
                     if is_new:
                         allocate(self._folder.recent / "data.mdb", RECENT_BYTES)
@@ -93,7 +93,7 @@ class LmdbStore:
                     self._round = state.number
                 self._entries.catch_up(changing, state)
                 confirmed.update(self._entries.get(keys))
-                answers = resolve_claims(claims, self._tables.held(changing, keys, now_ms), confirmed, now_ms)
+                answers = resolve_claims(claims, *self._tables.held(changing, keys, now_ms), confirmed, now_ms)
                 self._tables.hold(changing, answers.granted, self._owner)
                 part = self._append(changing, state, answers.advanced)
             self._appended(part, answers.advanced, now_ms)
@@ -104,7 +104,7 @@ class LmdbStore:
         keys = sorted({claim.key for claim in claims})
         with store_errors(self._path, "read"), self._recent.begin() as reading:
             confirmed = self._known(reading, self._tables.round(reading), keys)
-            return resolve_claims(claims, self._tables.held(reading, keys, now_ms), confirmed, now_ms).results
+            return resolve_claims(claims, *self._tables.held(reading, keys, now_ms), confirmed, now_ms).results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark the messages as reported. The same transaction ends their claims, so that at every moment the claim or the confirmation exists."""
@@ -141,12 +141,8 @@ class LmdbStore:
         with store_errors(self._path, "written"):
             for environment in self._environments:
                 environment.reader_check()  # free the slots of dead processes, which keep LMDB from using old pages again
-            forgotten = self._mover.move_if_due(now_ms) + self._forget_expired(now_ms)
-            with self._recent.begin() as reading:
-                ended, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
-            if ended or orphans:
-                with self._recent.begin(write=True) as changing:
-                    self._tables.delete_orphans(changing, ended, orphans, now_ms)
+            forgotten = self._mover.move_if_due(now_ms) + self._mover.forget_expired(now_ms, SWEPT_AT_ONCE)
+            self._delete_orphans(now_ms)
         return forgotten
 
     def close(self) -> None:
@@ -187,18 +183,15 @@ class LmdbStore:
             self._entries.add(part, entries)
             self._mover.move_if_full(now_ms)
 
-    def _forget_expired(self, now_ms: int) -> int:
+    def _delete_orphans(self, now_ms: int) -> None:
+        """Delete claims of ended owners, except those that leave a confirmed version in doubt: they stay until their key is claimed again."""
         with self._recent.begin() as reading:
-            start = self._tables.swept_to(reading)
-        with self._durable.reading() as reading:
-            expired, following = self._confirmed.expired(reading, start, now_ms, SWEPT_AT_ONCE)
-        forgotten = 0
-        if expired:
-            forgotten = self._durable.change(lambda changing: self._confirmed.forget(changing, expired, now_ms))
-        if following != start:
+            ended, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
+            known = self._known(reading, self._tables.round(reading), orphans)
+        orphans = [key for key in orphans if not is_ordered(known.get(key, NEVER))]
+        if ended or orphans:
             with self._recent.begin(write=True) as changing:
-                self._tables.set_swept_to(changing, following)
-        return forgotten
+                self._tables.delete_orphans(changing, ended, orphans, now_ms)
 
     # --- opening ---------------------------------------------------------------------------------------------------------------
 
@@ -231,7 +224,7 @@ class LmdbStore:
         self._tables = RecentTables(self._recent)
         self._entries = RecentEntries(self._tables)
         self._mover = RoundMover(
-            self._recent, self._tables, self._entries, self._confirmed, self._durable.change, self._folder.recent
+            self._recent, self._tables, self._entries, self._confirmed, self._durable, self._folder.recent
         )
 
     def _open(self, path: Path, **options: Any) -> Any:

@@ -75,9 +75,14 @@ local function lives(other)
   end
   return living[other]
 end
-local function confirmed_result(place, key, version)
+local in_doubt = string.rep('\\255', 8)
+local function confirmed_result(place, key, version, is_orphaned)
   local ends, before, last = end_and_order(confirmed[place])
   if ends <= now then return 0 end
+  if is_orphaned and before ~= '' then
+    confirmed[place] = string.sub(confirmed[place], 1, 8) .. in_doubt .. string.sub(confirmed[place], 17)
+    if keep_claim > 0 then redis.call('SETRANGE', known[place], 8, in_doubt) end
+  end
   before = advanced[key] or before
   local order = string.sub(version, 17)
   local is_same_version = string.sub(confirmed[place], 1, 8) == string.sub(version, 1, 8)
@@ -86,6 +91,7 @@ local function confirmed_result(place, key, version)
     return (is_same_record or (not is_same_version and is_same_place(order, before))) and 3 or 2
   end
   if not is_same_version then return 0 end
+  if string.sub(confirmed[place], 9, 16) == in_doubt then return is_older(before, order) and 0 or 3 end
   if order ~= '' then
     advanced[key] = succeeding(order, before)
     if keep_claim > 0 and advanced[key] ~= before then
@@ -97,10 +103,11 @@ end
 for place = 1, #known do
   local key, version, claim, result = ARGV[3 + 2 * place], ARGV[4 + 2 * place], claims[place], 0
   local mine = claim and claim == owner .. call  -- the same call, sent again because its answer was lost
-  if granted[key] or (claim and not mine and lives(string.sub(claim, 1, 8))) then
+  local is_living = claim and not mine and lives(string.sub(claim, 1, 8))
+  if granted[key] or is_living then
     result = 1
   elseif confirmed[place] then
-    result = confirmed_result(place, key, version)
+    result = confirmed_result(place, key, version, claim and not mine)
   end
   if result == 0 then
     granted[key] = true
