@@ -40,11 +40,23 @@ class DedupStore(Protocol):
     """
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
-        """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call."""
+        """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call.
+
+        A version older than the confirmed one (`message_order`) is never granted. If the log tells the confirmed version again, in a record
+        that is not older, the store remembers the order of that record, with the next `sync`; the time to live and the origin stay. A claim of
+        another version whose owner ended leaves the confirmed one in doubt: if the log tells that one again, later, its claim is granted.
+        """
+        ...
+
+    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+        """Return the results that `claim` would return now, and change nothing."""
         ...
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Remember the messages as reported, for the time to live, whichever owner holds the claims now. Every process that shares the store sees it."""
+        """Remember the messages as reported, for the time to live, whichever owner holds the claims now. Every process that shares the store sees it.
+
+        A version older than the confirmed one changes nothing but the claim: it is the late answer of a process whose lease lapsed.
+        """
         ...
 
     def release(self, claims: Sequence[Claim]) -> None:
@@ -144,6 +156,11 @@ class Source(Protocol):
 class DeadLetters(Protocol):
     """Writes refused records to the dead-letter topic. Blocks only in `close`. The caller bounds the memory: a record is in flight until it is durable."""
 
+    @property
+    def topic(self) -> str:
+        """The name of the topic."""
+        ...
+
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write the dead letter of a record, and return at once."""
         ...
@@ -155,10 +172,10 @@ class DeadLetters(Protocol):
         """
         ...
 
-    def forget(self, partitions: Collection[Partition]) -> None:
-        """Drop the dead letters of these partitions that no producer holds yet. The partitions were revoked or begin anew: their records are read again."""
+    def forget(self, partitions: Collection[Partition]) -> list[Record]:
+        """Drop the dead letters of these partitions that no producer holds yet, and return their records."""
         ...
 
     def close(self) -> None:
-        """Finish the writes that were begun, as long as the broker accepts them, and close. Blocks for a few seconds at most."""
+        """Close. A dead letter that is not durable by now may be written or not. Blocks for a few seconds at most."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from schemas.log import Record
@@ -24,12 +25,14 @@ class Claim(NamedTuple):
 
     `key` (16 bytes) identifies the message. `digest` (8 bytes) identifies its version: a message whose key is confirmed with another digest
     may be reported again (a user whose identities changed); with the same digest it is a duplicate. `origin` (8 bytes) identifies the
-    record, so that a redelivered record can be told from another record with the same event.
+    record, so that a redelivered record can be told from another record with the same event. `order` says which of two versions the log tells
+    later (see `message_order`); it is empty for a message without versions, such as an event.
     """
 
     key: bytes
     digest: bytes
     origin: bytes
+    order: bytes = b""
 
 
 class ClaimResult(IntEnum):
@@ -37,8 +40,10 @@ class ClaimResult(IntEnum):
 
     GRANTED = 0  # report it, then confirm or release
     HELD = 1  # an owner with a valid lease holds it: claim again later
-    DUPLICATE = 2  # confirmed earlier, from another record
-    REDELIVERED = 3  # confirmed earlier, from the same record
+    DUPLICATE = 2  # confirmed earlier from another record, or a newer version was
+    REDELIVERED = (
+        3  # confirmed earlier from the same record, or a newer version was, from a later record of the same partition
+    )
 
 
 # --- report --------------------------------------------------------------------------------------------------------------------
@@ -127,9 +132,13 @@ class Commit(NamedTuple):
 
 
 class Assigned(NamedTuple):
-    """Partitions that the source now owns. `start` maps each to its first offset to read and the metadata of its last commit ("" if none)."""
+    """Partitions that the source now owns. `start` maps each to its first offset to read and the metadata of its last commit ("" if none).
+
+    `topic_ids` maps a topic to the broker's ID of it, where the broker has one: a topic that was deleted and created again has another ID.
+    """
 
     start: Mapping[Partition, Commit]
+    topic_ids: Mapping[str, str] = MappingProxyType({})
 
 
 class Revoked(NamedTuple):

@@ -6,6 +6,7 @@ print headers as they are, and a reason may name a thing from outside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
@@ -29,6 +30,9 @@ class DeadLetterHeader(StrEnum):
     API_CODE = "log2mq-api-code"
     REQUEST_ID = "log2mq-request-id"
     TRACE_ID = "log2mq-trace-id"
+
+
+_TIME = re.compile(rb"-1|[0-9]{1,18}")
 
 
 class DeadLetterHeaders:
@@ -56,3 +60,14 @@ class DeadLetterHeaders:
             DeadLetterHeader.TRACE_ID: refusal.trace_id,
         }
         return [(header.value, one_line(value).encode()) for header, value in values.items() if value]
+
+
+def first_written_ms(record: Record) -> int:
+    """Return the time at which a record was written to its first topic, in Unix ms, or a negative number if it has no time.
+
+    A dead letter that is read again as a record has the time of the dead-letter topic; its header has the time of the record.
+    """
+    for name, value in record.headers or ():
+        if name == DeadLetterHeader.TIMESTAMP and value is not None and _TIME.fullmatch(value):
+            return int(value)
+    return record.timestamp

@@ -11,7 +11,7 @@ from pipeline.contracts.values import Claim, ClaimResult
 class DryRunStore:
     """Answers as the wrapped store would, and keeps the messages that the dry run would report in an overlay in memory.
 
-    A claim that the wrapped store grants is released at once, so that a running job never waits for a dry run.
+    It claims nothing in the wrapped store, so a running job never waits for a dry run.
     """
 
     def __init__(self, wrapped: DedupStore, overlay: DedupStore) -> None:
@@ -30,16 +30,21 @@ class DryRunStore:
             for place, result in enumerate(results)
             if result is ClaimResult.GRANTED and claims[place].key not in self._reported
         ]
-        answers = self._wrapped.claim([claims[place] for place in asked], now_ms)
-        self._wrapped.release(
-            [claims[place] for place, answer in zip(asked, answers, strict=True) if answer is ClaimResult.GRANTED]
-        )
+        answers = self._wrapped.look_up([claims[place] for place in asked], now_ms)
         to_release = []
         for place, answer in zip(asked, answers, strict=True):
             if answer is not ClaimResult.GRANTED:
                 results[place] = answer
                 to_release.append(claims[place])
         self._overlay.release(to_release)
+        return results
+
+    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+        """Return the results that `claim` would return now, and change nothing."""
+        results = self._overlay.look_up(claims, now_ms)
+        for place, result in enumerate(self._wrapped.look_up(claims, now_ms)):
+            if results[place] is ClaimResult.GRANTED and claims[place].key not in self._reported:
+                results[place] = result
         return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:

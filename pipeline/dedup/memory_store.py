@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pipeline.contracts.values import Claim, ClaimResult
-from pipeline.dedup.entry import confirmed_entries, expires_ms, owner_number, resolve_claims
+from pipeline.dedup.entry import (
+    NEVER,
+    ClaimAnswers,
+    confirmed_entries,
+    expires_ms,
+    is_ordered,
+    owner_number,
+    resolve_claims,
+)
 
 SWEPT_AT_ONCE = 2_000
 
@@ -38,17 +46,26 @@ class MemoryStore:
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
         """Return the answers to the claims, in order."""
+        answers = self._answers(claims, now_ms)
+        self._table.claims.update(dict.fromkeys(answers.granted, self._owner))
+        self._table.confirmed.update(answers.advanced)
+        return answers.results
+
+    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+        """Return the results that `claim` would return now, and change nothing."""
+        return self._answers(claims, now_ms).results
+
+    def _answers(self, claims: Sequence[Claim], now_ms: int) -> ClaimAnswers:
         table = self._table
         living = {owner for owner, until_ms in table.leases.items() if until_ms > now_ms}
-        held = {key for key, _, _ in claims if table.claims.get(key) in living}
-        results, granted = resolve_claims(claims, held, table.confirmed, now_ms)
-        table.claims.update(dict.fromkeys(granted, self._owner))
-        return results
+        claimed = {claim.key for claim in claims if claim.key in table.claims}
+        held = {key for key in claimed if table.claims[key] in living}
+        return resolve_claims(claims, held, claimed - held, table.confirmed, now_ms)
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark the messages as reported."""
         confirmed = self._table.confirmed
-        for key, value in confirmed_entries(claims, now_ms + self._keep_ms).items():
+        for key, value in confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms).items():
             confirmed.pop(key, None)  # so that the new entry stands at the end
             confirmed[key] = value
         self.release(claims)
@@ -56,9 +73,9 @@ class MemoryStore:
     def release(self, claims: Sequence[Claim]) -> None:
         """Release the claims without a report."""
         held = self._table.claims
-        for key, _, _ in claims:
-            if held.get(key) == self._owner:
-                del held[key]
+        for claim in claims:
+            if held.get(claim.key) == self._owner:
+                del held[claim.key]
 
     def renew(self, now_ms: int) -> None:
         """Renew the lease."""
@@ -68,7 +85,10 @@ class MemoryStore:
         """Do nothing: memory is not durable."""
 
     def sweep(self, now_ms: int) -> int:
-        """Delete expired entries, oldest first, and claims whose owner's lease has ended, at most 2,000 of each. Return the number of entries deleted."""
+        """Delete expired entries, oldest first, and claims whose owner's lease has ended, at most 2,000 of each. Return the number of entries deleted.
+
+        A claim that leaves a version in doubt stays until the key is claimed again.
+        """
         table = self._table
         expired: list[bytes] = []
         for key, value in islice(table.confirmed.items(), SWEPT_AT_ONCE):
@@ -80,7 +100,11 @@ class MemoryStore:
         ended = [owner for owner, until_ms in table.leases.items() if until_ms <= now_ms]
         for owner in ended:
             del table.leases[owner]
-        orphans = [key for key, owner in islice(table.claims.items(), SWEPT_AT_ONCE) if owner not in table.leases]
+        orphans = [
+            key
+            for key, owner in islice(table.claims.items(), SWEPT_AT_ONCE)
+            if owner not in table.leases and not is_ordered(table.confirmed.get(key, NEVER))
+        ]
         for key in orphans:
             del table.claims[key]
         return len(expired)

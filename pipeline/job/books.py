@@ -22,8 +22,8 @@ class RecordOutcome(IntEnum):
     """The final outcome of a record."""
 
     REPORTED = 0  # at least one of its messages was reported now, and none was refused
-    DUPLICATE = 1  # every message had been reported before, from another record
-    REDELIVERED = 2  # every message had been reported before, from this very record: after a crash, or in a replay
+    DUPLICATE = 1  # every message had been reported before, or is older than what was reported
+    REDELIVERED = 2  # the same, and Kafka delivers this very record again: after a crash, or in a replay
     FILTERED = 3
     DEAD_LETTERED = 4
 

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, takewhile
+from typing import Generic, Protocol, TypeVar
 
 from pipeline.contracts.interfaces import DedupStore
-from pipeline.contracts.values import ClaimResult
-from pipeline.job.in_flight import PendingMessage
+from pipeline.contracts.values import Claim, ClaimResult
 
 ASK_AGAIN_MS = 200
 """The time between two attempts to claim a key that another process has claimed."""
 
 
-class ClaimQueue:
-    """Claims, confirms and releases messages in the dedup store, in batches.
+class Claimant(Protocol):
+    """What is claimed: a message, or a dead letter."""
+
+    @property
+    def claim(self) -> Claim:
+        """The claim under which it is reported or written."""
+        ...
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the partition of its record was revoked."""
+        ...
+
+
+ClaimantT = TypeVar("ClaimantT", bound=Claimant)
+
+
+class ClaimQueue(Generic[ClaimantT]):
+    """Claims, confirms and releases messages, or dead letters, in the dedup store, in batches.
 
     Messages with the same key are claimed one after the other, in the order of `add`, whatever happens to the claims before them. So two
     versions of a customer's identities never change places. If the first message was reported, a second one of the same version is a
@@ -26,12 +43,12 @@ class ClaimQueue:
         self._store = store
         self._wall_clock = wall_clock
         # The unfinished messages by key, in the order of `add`. This process has claimed the first one, unless the key is in one of the next two.
-        self._queues: dict[bytes, list[PendingMessage]] = {}
-        self._due: dict[bytes, list[PendingMessage]] = {}  # the next `process` claims the first message
-        self._elsewhere: dict[bytes, list[PendingMessage]] = {}  # another process has claimed the key
+        self._queues: dict[bytes, list[ClaimantT]] = {}
+        self._due: dict[bytes, list[ClaimantT]] = {}  # the next `process` claims the first message
+        self._elsewhere: dict[bytes, list[ClaimantT]] = {}  # another process has claimed the key
         self._elsewhere_due_ms = 0
 
-    def add(self, messages: Iterable[PendingMessage]) -> None:
+    def add(self, messages: Iterable[ClaimantT]) -> None:
         """Queue messages. The next `process` claims them, or a later one when all earlier messages with the same key have ended."""
         queues, due = self._queues, self._due
         for message in messages:
@@ -51,14 +68,14 @@ class ClaimQueue:
         """Messages whose key another process has claimed."""
         return sum(map(len, self._elsewhere.values()))
 
-    def process(self, now_ms: int) -> tuple[list[PendingMessage], list[tuple[PendingMessage, ClaimResult]]]:
+    def process(self, now_ms: int) -> tuple[list[ClaimantT], list[tuple[ClaimantT, ClaimResult]]]:
         """Claim the queued messages. Return the granted ones, and the ones that were reported before, with the store's answer.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        granted: list[PendingMessage] = []
-        known: list[tuple[PendingMessage, ClaimResult]] = []
+        granted: list[ClaimantT] = []
+        known: list[tuple[ClaimantT, ClaimResult]] = []
         if self._elsewhere and now_ms >= self._elsewhere_due_ms:
             self._due.update(self._elsewhere)
             self._elsewhere = {}
@@ -80,22 +97,25 @@ class ClaimQueue:
                 known.append((message, result))
             elif (queue := self._queues[message.claim.key])[0] is message:
                 self._elsewhere[message.claim.key] = queue
-        self._finish([message for message, _ in known])
+        if known:
+            self._finish([message for message, _ in known])
+            for message in granted:  # a message behind a known one of its key may be granted in the same call
+                self._due.pop(message.claim.key, None)
         return granted, known
 
-    def confirm(self, messages: Sequence[PendingMessage]) -> None:
+    def confirm(self, messages: Sequence[ClaimantT]) -> None:
         """Confirm messages that were reported. Messages that wait for them are claimed next, and turn out as duplicates."""
         if messages:
             self._store.confirm([message.claim for message in messages], self._wall_clock())
             self._finish(messages)
 
-    def release(self, messages: Sequence[PendingMessage]) -> None:
+    def release(self, messages: Sequence[ClaimantT]) -> None:
         """Release messages that were not reported. Messages that wait for them are claimed next, and may be granted."""
         if messages:
             self._store.release([message.claim for message in messages])
             self._finish(messages)
 
-    def renew(self, messages: Sequence[PendingMessage]) -> None:
+    def renew(self, messages: Sequence[ClaimantT]) -> None:
         """Release claims that may have lapsed, and claim the messages again. They stay before the messages that wait for them."""
         if messages:
             self._store.release([message.claim for message in messages])
@@ -112,7 +132,7 @@ class ClaimQueue:
                 self._due.pop(key, None)
                 self._elsewhere.pop(key, None)
 
-    def _finish(self, messages: Iterable[PendingMessage]) -> None:
+    def _finish(self, messages: Iterable[ClaimantT]) -> None:
         """Remove messages that have their outcome from the head of their queue. The next message of the key is due."""
         queues, due = self._queues, self._due
         for message in messages:
@@ -123,7 +143,7 @@ class ClaimQueue:
                 due.pop(message.claim.key, None)
 
 
-def _same_version(queue: Sequence[PendingMessage]) -> Iterable[PendingMessage]:
-    """Return the first message and the following ones of the same version: if the first was reported before, so were they."""
+def _same_version(queue: Sequence[ClaimantT]) -> Iterable[ClaimantT]:
+    """Return the first message and the following ones of the same version: if the first was reported before, the others usually were too."""
     digest = queue[0].claim.digest
     return takewhile(lambda message: message.claim.digest == digest, queue)

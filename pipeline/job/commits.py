@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.contracts.interfaces import DedupStore, Source
-from pipeline.contracts.values import Commit, Partition
+from pipeline.contracts.values import Claim, Commit, Partition
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.offsets import Offsets
 from pipeline.job.timing import Interval
@@ -35,6 +35,11 @@ class Commits:
     def confirmed(self) -> None:
         """Note that the store confirmed something that is not durable yet."""
         self._is_synced = False
+
+    def note_known(self, claim: Claim) -> None:
+        """Note that the store knows a message. If it has versions, the store may now remember a later record of its version."""
+        if claim.order:
+            self._is_synced = False
 
     def forget_durable(self) -> None:
         """Let a rebalance commit nothing until the next interval: the epoch of these offsets may have ended."""

@@ -10,7 +10,9 @@ import orjson
 
 from pipeline.catalogue.message_check import MessageCheck
 from pipeline.contracts.interfaces import Decoder
-from pipeline.contracts.values import Claim, Pending
+from pipeline.contracts.message_order import at_position, order_of, place_number, record_origin
+from pipeline.contracts.values import Claim, Partition, Pending
+from pipeline.dead_letters.headers import first_written_ms
 from pipeline.job.in_flight import PendingMessage
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -53,7 +55,10 @@ class Identity(NamedTuple):
 
 
 class Converter:
-    """Decodes, transforms and checks records. The same record gives the same messages, claims included, unless it is pending. Warnings are counted."""
+    """Decodes, transforms and checks records. The same record of the same place gives the same messages, claims included, unless it is pending.
+
+    Warnings are counted.
+    """
 
     def __init__(  # noqa: PLR0913 - what a source file sets
         self,
@@ -68,7 +73,10 @@ class Converter:
         most_message_bytes: int = 1 << 20,
         check: MessageCheck | None = None,
     ) -> None:
-        """`users_once`: identities already reported unchanged are duplicates. Sizes are in bytes of the raw value and of one message's JSON."""
+        """`users_once`: identities already reported unchanged are duplicates; otherwise the identities of each record are a version of their own.
+
+        Sizes are in bytes of the raw value and of one message's JSON.
+        """
         self._decode = decoder
         self.transform = transform
         self.check = check
@@ -89,31 +97,30 @@ class Converter:
         self._event_prefix = orjson.dumps(["event", *constant]).decode()
         self._user_prefix = orjson.dumps(["user", identity.organization_id]).decode()
         self._scope_fields = tuple(SCOPE_FIELDS[name] for name in scope if name in SCOPE_FIELDS)
-        self._origins: dict[tuple[str, int], int] = {}
 
-    def __call__(self, record: Record) -> Converted:
-        """Decode and convert one record."""
-        return self.convert(self.decode(record))
+    def __call__(self, record: Record, place: int | None = None) -> Converted:
+        """Decode and convert one record. `place` is the number of its partition (`place_number`), by default that of a topic whose ID is not known."""
+        return self.convert(self.decode(record), place)
 
-    def convert(self, decoded: DecodedRecord) -> Converted:
+    def convert(self, decoded: DecodedRecord, place: int | None = None) -> Converted:
         """Convert what `decode` returned. A bad entry does not cost the other entries of its record."""
         if isinstance(decoded, list):
-            return self._convert_each(decoded)
-        answer = self._convert(decoded) if isinstance(decoded, LogEntry) else decoded
+            return self._convert_each(decoded, place)
+        answer = self._convert(decoded, place) if isinstance(decoded, LogEntry) else decoded
         if isinstance(answer, list):
             return Converted(_tell_repeats_apart(answer) if len(answer) > 1 else answer)
         if isinstance(answer, Skipped):
             return Converted(filtered=answer)
         return Converted(refusal=answer) if isinstance(answer, Refusal) else Converted(pending=answer)
 
-    def _convert_each(self, entries: Sequence[LogEntry | Refusal]) -> Converted:
+    def _convert_each(self, entries: Sequence[LogEntry | Refusal], place: int | None) -> Converted:
         messages: list[PendingMessage] = []
         refused: list[tuple[int, Refusal]] = []
         filtered = _NO_ENTRY
-        for place, entry in enumerate(entries):
-            answer = entry if isinstance(entry, Refusal) else self._convert(entry)
+        for number, entry in enumerate(entries):
+            answer = entry if isinstance(entry, Refusal) else self._convert(entry, place)
             if isinstance(answer, Refusal):
-                refused.append((place, answer))
+                refused.append((number, answer))
             elif isinstance(answer, Skipped):
                 filtered = answer
             else:
@@ -123,11 +130,14 @@ class Converter:
             return Converted(messages, _summed_up(refused, len(entries)))
         return Converted(messages) if messages else Converted(filtered=filtered)
 
-    def _convert(self, entry: LogEntry) -> list[PendingMessage] | Skipped | Refusal:
+    def _convert(self, entry: LogEntry, place: int | None) -> list[PendingMessage] | Skipped | Refusal:
         answer = self.transform(entry)
         if isinstance(answer, (Skipped, Refusal)):  # a tuple: `Skipped | Refusal` would be built again for each entry
             return answer
-        origin, check = self._origin(entry.record), self.check
+        record, check = entry.record, self.check
+        if place is None:
+            place = place_number(Partition(record.topic, record.partition))
+        origin = record_origin(place, record.offset)
         messages = []
         for kind, wire, rule in answer:
             if check is not None and kind is _EVENT and (refusal := check(wire, rule)) is not None:
@@ -140,7 +150,7 @@ class Converter:
                     ReasonCode.EVENT_TOO_LARGE,
                     f"one message is {len(body)} bytes of JSON, report.batch.bytes allows {self._most_message_bytes}",
                 )
-            claim = self._event_claim(wire, origin) if kind is _EVENT else self._user_claim(wire, origin)
+            claim = self._event_claim(wire, origin) if kind is _EVENT else self._user_claim(wire, origin, place, record)
             messages.append(PendingMessage(kind, body, claim))
         return messages
 
@@ -179,23 +189,12 @@ class Converter:
         text += wire["extendAttributes"]["outBizId"]
         return Claim(blake2b(text.encode(), digest_size=16).digest(), NO_DIGEST, origin)
 
-    def _user_claim(self, wire: dict[str, Any], origin: bytes) -> Claim:
-        customer = wire["customerId"]
-        text = f"{self._user_prefix}{customer}"
-        if not self._users_once:
-            return Claim(blake2b(text.encode() + origin, digest_size=16).digest(), NO_DIGEST, origin)
-        identities = sorted((each["idMapping"], each["customerId"]) for each in wire["customerIdList"])
-        digest = blake2b(orjson.dumps(identities), digest_size=8).digest()
-        return Claim(blake2b(text.encode(), digest_size=16).digest(), digest, origin)
-
-    def _origin(self, record: Record) -> bytes:
-        """Return eight bytes that stand for topic, partition and offset."""
-        place = (record.topic, record.partition)
-        base = self._origins.get(place)
-        if base is None:
-            base = int.from_bytes(blake2b(repr(place).encode(), digest_size=8).digest())
-            self._origins[place] = base
-        return ((base + record.offset) & 0xFFFFFFFFFFFFFFFF).to_bytes(8)
+    def _user_claim(self, wire: dict[str, Any], origin: bytes, place: int, record: Record) -> Claim:
+        key = blake2b(f"{self._user_prefix}{wire['customerId']}".encode(), digest_size=16).digest()
+        identities = orjson.dumps(sorted((each["idMapping"], each["customerId"]) for each in wire["customerIdList"]))
+        version = identities if self._users_once else identities + origin
+        digest = blake2b(version, digest_size=8).digest()
+        return Claim(key, digest, origin, order_of(place, record.offset, first_written_ms(record)))
 
 
 def _summed_up(refused: Sequence[tuple[int, Refusal]], entries: int) -> Refusal:
@@ -206,10 +205,15 @@ def _summed_up(refused: Sequence[tuple[int, Refusal]], entries: int) -> Refusal:
 
 
 def _tell_repeats_apart(messages: list[PendingMessage]) -> list[PendingMessage]:
-    """Give the second of two equal messages of one record another origin, so that it is a duplicate and not a redelivery."""
-    seen: set[bytes] = set()
+    """Tell apart the messages of one record that have the same key.
+
+    The second one gets another origin, so that it is a duplicate and not a redelivery. Identities are in the order of the record.
+    """
+    seen: dict[bytes, int] = {}
     for message in messages:
-        if message.claim.key in seen:
-            message.claim = message.claim._replace(origin=bytes(255 - byte for byte in message.claim.origin))
-        seen.add(message.claim.key)
+        claim = message.claim
+        if position := seen.get(claim.key, 0):
+            order = at_position(claim.order, position) if claim.order else b""
+            message.claim = claim._replace(origin=bytes(255 - byte for byte in claim.origin), order=order)
+        seen[claim.key] = position + 1
     return messages

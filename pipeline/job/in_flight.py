@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.contracts.interfaces import DeadLetters
-from pipeline.contracts.values import Claim, ClaimResult, Partition, Refused
+from pipeline.contracts.values import Claim, ClaimResult, Refused
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.job.books import FILTERED, REFUSED, MessageResult, RecordOutcome, RecordResult
 from pipeline.job.offsets import PartitionOffsets
@@ -100,19 +99,12 @@ _REFUSED: Mapping[Kind, MessageEnd] = {
 class InFlight:
     """Opens records, closes their messages, and ends a record when its last message has ended or its dead letter is durable."""
 
-    def __init__(self, dead_letters: DeadLetters, limit: DeadLetterLimit) -> None:
-        self._dead_letters = dead_letters
+    def __init__(self, dead_letter: Callable[[PendingRecord], None], limit: DeadLetterLimit) -> None:
+        """`dead_letter` begins to dead-letter a refused record; `end_dead_lettered` ends the record."""
+        self._begin_dead_letter = dead_letter
         self._limit = limit
-        self._dead_lettered: dict[tuple[str, int, int], list[PendingRecord]] = {}  # not durable yet
         self.finished = 0
         """All records finished so far."""
-        self.takes_dead_letters = True
-        """Whether new dead letters are written. A job that ends writes none: the records are read again."""
-
-    @property
-    def writes_dead_letters(self) -> bool:
-        """Whether dead letters are being written that are not durable yet."""
-        return bool(self._dead_lettered)
 
     def open(
         self, raw: Record, offsets: PartitionOffsets, messages: Sequence[PendingMessage], refusal: Refusal | None
@@ -160,7 +152,7 @@ class InFlight:
         record.counts[end.result] += 1
         if not record.open:
             if record.refusal is not None:
-                self._dead_letter(record)  # the record keeps its weight until the dead letter is durable
+                self._dead_letter(record)
             else:
                 record.offsets.unfinished_bytes -= record.weight
                 self._end(record.raw.offset, record.offsets, record.result())
@@ -178,32 +170,14 @@ class InFlight:
         record.counts = record.counts or [0] * len(MessageResult)
         return self.close(message, _REFUSED[message.kind])
 
-    def end_dead_lettered(self) -> None:
-        """End the records whose dead letters are durable.
-
-        Raises:
-            DeadLetterUnavailable: the dead-letter topic refuses a record, or has taken none for too long.
-        """
-        for raw in self._dead_letters.durable():
-            for record in self._dead_lettered.pop((raw.topic, raw.partition, raw.offset), ()):
-                record.offsets.unfinished_bytes -= record.weight
-                self._end(raw.offset, record.offsets, record.result() if record.counts else REFUSED)
-
-    def forget(self, partitions: Collection[Partition]) -> None:
-        """Forget the dead letters of partitions that were revoked: their next owner decides about these records."""
-        self._dead_letters.forget(partitions)
-        self._dead_lettered = {
-            place: records for place, records in self._dead_lettered.items() if Partition(*place[:2]) not in partitions
-        }
+    def end_dead_lettered(self, record: PendingRecord) -> None:
+        """End a record whose dead letter is durable and remembered."""
+        record.offsets.unfinished_bytes -= record.weight
+        self._end(record.raw.offset, record.offsets, record.result() if record.counts else REFUSED)
 
     def _dead_letter(self, record: PendingRecord) -> None:
-        """Hand a refused record to the dead letters. It ends when its dead letter is durable."""
-        assert record.refusal is not None  # noqa: S101 - both callers have checked it
-        if record.offsets.closed or not self.takes_dead_letters:
-            return  # the next owner of the partition reads the record again
-        raw = record.raw
-        self._dead_lettered.setdefault((raw.topic, raw.partition, raw.offset), []).append(record)
-        self._dead_letters.send(raw, record.refusal)
+        """Begin to dead-letter a refused record. It keeps its weight until its dead letter is durable."""
+        self._begin_dead_letter(record)
         self._limit.dead()
 
     def _end(self, offset: int, offsets: PartitionOffsets, result: RecordResult) -> None:

@@ -76,14 +76,14 @@ class Intake:
         self, records: Sequence[Record], offsets: PartitionOffsets, until_ms: int
     ) -> tuple[list[PendingMessage], int, Pending | None]:
         """Return the messages to be claimed, the number of records opened, and what the next record waits for."""
-        convert, open_record, clock = self._convert, self._in_flight.open, self._clock
+        convert, open_record, clock, place = self._convert, self._in_flight.open, self._clock, offsets.place
         claimed: list[PendingMessage] = []
         room = max(0, self._most_bytes - self._offsets.unfinished_bytes)
         full_at = offsets.unfinished_bytes + room
         for count, record in enumerate(records):
             if clock() >= until_ms or offsets.unfinished_bytes > full_at:
                 return claimed, count, None
-            messages, refusal, _, pending = convert(record)
+            messages, refusal, _, pending = convert(record, place)
             if pending is not None:
                 return claimed, count, pending
             claimed += open_record(record, offsets, messages, refusal)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from pipeline.contracts.message_order import place_number
 from pipeline.contracts.values import Commit, Partition
 from pipeline.job.books import Books, RecordResult, Tally, decode_books, encode_books
 from schemas.log import Record
@@ -27,14 +29,16 @@ class PartitionOffsets:
         "closed",
         "committed",
         "partition",
+        "place",
         "position",
         "read",
         "unfinished_bytes",
         "until",
     )
 
-    def __init__(self, partition: Partition, start: Commit) -> None:
+    def __init__(self, partition: Partition, start: Commit, topic_id: str = "") -> None:
         self.partition = partition
+        self.place = place_number(partition, topic_id)
         self.closed = False
         self.position = start.offset
         self.committed = start.offset
@@ -124,11 +128,11 @@ class Offsets:
         self.owned: dict[Partition, PartitionOffsets] = {}
         self._former: dict[Partition, Books] = {}
 
-    def assign(self, start: Mapping[Partition, Commit]) -> None:
-        """Begin to own partitions. A partition that is owned already gets a new epoch."""
+    def assign(self, start: Mapping[Partition, Commit], topic_ids: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Begin to own partitions. A partition that is owned already gets a new epoch. `topic_ids` are the broker's IDs by topic."""
         self.revoke(start)
         for partition, commit in start.items():
-            self.owned[partition] = PartitionOffsets(partition, commit)
+            self.owned[partition] = PartitionOffsets(partition, commit, topic_ids.get(partition.topic, ""))
 
     def revoke(self, partitions: Mapping[Partition, object] | frozenset[Partition]) -> list[PartitionOffsets]:
         """End the epoch of partitions, and return the ones that were owned."""

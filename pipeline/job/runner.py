@@ -7,7 +7,6 @@ One thread owns all state here. HTTP calls run in sender threads. Their outcomes
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 
 from pipeline.contracts.values import Assigned, LostToRetention, Partition, Revoked, SourceEvent, Stalled
@@ -15,11 +14,12 @@ from pipeline.errors import DestinationHalt
 from pipeline.job.backpressure import Backpressure
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.commits import Commits
+from pipeline.job.dead_lettering import DeadLettering
 from pipeline.job.deliveries import Deliveries
 from pipeline.job.first_error import FirstError
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.head_watch import HeadWatch
-from pipeline.job.in_flight import KNOWN, InFlight
+from pipeline.job.in_flight import KNOWN, InFlight, PendingMessage
 from pipeline.job.intake import Intake
 from pipeline.job.offsets import Offsets
 from pipeline.job.parts import Parts
@@ -30,8 +30,6 @@ BUSY_POLL_MS = 10
 IDLE_POLL_MS = 100
 STATUS_EVERY_MS = 500
 SWEEP_EVERY_MS = 1_000
-
-_log = logging.getLogger("log2mq.job")
 
 
 class Runner:
@@ -56,8 +54,9 @@ class Runner:
         self._convert = parts.convert
         self._store = parts.store
         self._dispatch = parts.dispatch
-        self._claims = ClaimQueue(parts.store, wall_clock)
-        self._in_flight = InFlight(parts.dead_letters, parts.dead_letter_limit)
+        self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store, wall_clock)
+        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store, wall_clock)
+        self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
         self._clock = clock
         self._wall_clock = wall_clock
         self._on_status = on_status
@@ -70,7 +69,7 @@ class Runner:
         self._stalls = 0
         self.offsets = Offsets()
         self._commits = Commits(parts.source, parts.store, self.offsets, limits)
-        self._deliveries = Deliveries(self._claims, self._commits, self._in_flight)
+        self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)
         self._backpressure = Backpressure(parts.source, self.offsets, limits)
         self._intake = Intake(
             parts.source,
@@ -125,7 +124,7 @@ class Runner:
 
     def _poll_timeout_ms(self) -> int:
         """Wait for outcomes where no record can arrive, and return how long to wait for records."""
-        if self._dispatch.is_idle and self._claims.is_empty and not self._in_flight.writes_dead_letters:
+        if self._dispatch.is_idle and self._claims.is_empty and self._dead_lettering.is_idle:
             return IDLE_POLL_MS
         if self._dispatch.sending and self._backpressure.all_paused:
             self._dispatch.wait(BUSY_POLL_MS / 1000)
@@ -136,14 +135,15 @@ class Runner:
         """Renew the lease in time. If it lapsed, claim everything again that was not sent: another process may have claimed it."""
         if self._lease.keep(now_ms):
             self._claims.renew(self._dispatch.withdraw())
+            self._dead_lettering.renew()
 
     def _follow(self, events: Sequence[SourceEvent]) -> None:
         """Follow rebalances and lost offsets."""
         for event in events:
             self._commits.forget_durable()
             match event:
-                case Assigned(start):
-                    self.offsets.assign(start)
+                case Assigned(start, topic_ids):
+                    self.offsets.assign(start, topic_ids)
                     self._forget(start)
                 case Revoked(partitions):
                     self.offsets.revoke(partitions)
@@ -158,7 +158,7 @@ class Runner:
     def _forget(self, partitions: Collection[Partition]) -> None:
         """Forget everything unsent of partitions whose epoch ended. A batch that is being sent keeps its claims until its outcome."""
         self._backpressure.forget(partitions)
-        self._in_flight.forget(partitions)
+        self._dead_lettering.forget(partitions)
         self._claims.drop_stale()
         self._claims.release(self._dispatch.drop_stale())
 
@@ -166,11 +166,12 @@ class Runner:
         """Apply the answers of the API and of the dead-letter topic, claim, and send: in this order, so that deliveries are remembered first."""
         self._keep_lease(now_ms)
         self._deliveries.apply(self._dispatch.collect(now_ms))
-        self._in_flight.end_dead_lettered()
+        self._deliveries.end_dead_lettered(now_ms)
         while True:
             granted, known = self._claims.process(now_ms)
             self._dispatch.add(granted, now_ms)
             for message, result in known:
+                self._commits.note_known(message.claim)
                 self._claims.add(self._in_flight.close(message, KNOWN[result, message.kind]))
             if self._claims.is_empty:
                 break
@@ -204,11 +205,11 @@ class Runner:
             self.turn()
 
     def _finish_answers(self) -> None:
-        """Send nothing more, wait within the grace time for the answers of all batches under way, and confirm what was delivered.
+        """Send nothing more, wait within the grace time for the answers of all batches and dead letters under way, and confirm them.
 
-        This includes batches of revoked partitions. An error of one step does not keep the other steps from being done.
+        This includes those of revoked partitions. An error of one step does not keep the other steps from being done.
         """
-        self._in_flight.takes_dead_letters = False
+        self._dead_lettering.end()
         until_ms = self._leave_by_ms or self._clock() + self._grace_ms
         while True:
             now_ms = self._clock()
@@ -217,18 +218,15 @@ class Runner:
             with self._errors.kept():
                 self._deliveries.apply(self._dispatch.collect(now_ms))
             with self._errors.kept():
-                self._in_flight.end_dead_lettered()
-            if not self._dispatch.sending or now_ms >= until_ms:
+                self._deliveries.end_dead_lettered(now_ms)
+            if not (self._dispatch.sending or self._dead_lettering.is_writing) or now_ms >= until_ms:
                 break
             self._dispatch.wait(BUSY_POLL_MS / 1000)
         with self._errors.kept():
             self._commits.sync()
             if self._dispatch.halt:
                 raise DestinationHalt(self._dispatch.halt)
-        if calls := self._dispatch.sending:
-            _log.warning("%d calls were not answered within stop.grace; their messages are reported again", calls)
-        if messages := self._deliveries.unconfirmed:
-            _log.warning("the store did not confirm %d delivered messages; they are reported again", messages)
+        self._deliveries.log_repeats(self._dispatch.sending)
 
     def status(self) -> Status:
         """Return the books, the lag, and what the job waits for."""

@@ -6,7 +6,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -139,23 +138,26 @@ class KafkaDeadLetters:
             self._check_wait()
         return acknowledged
 
-    def forget(self, partitions: Collection[Partition]) -> None:
-        """Remove the dead letters of these partitions that were not sent to the producer yet: their records are read again, by this process or another."""
-        kept = deque(
-            each for each in self._waiting if Partition(each.record.topic, each.record.partition) not in partitions
-        )
-        self._unacknowledged -= len(self._waiting) - len(kept)
+    @property
+    def topic(self) -> str:
+        """The name of the topic."""
+        return self._topic
+
+    def forget(self, partitions: Collection[Partition]) -> list[Record]:
+        """Remove the dead letters of these partitions that the producer does not hold yet, and return their records."""
+        forgotten: list[Record] = []
+        kept: deque[_Letter] = deque()
+        for letter in self._waiting:
+            if Partition(letter.record.topic, letter.record.partition) in partitions:
+                forgotten.append(letter.record)
+            else:
+                kept.append(letter)
+        self._unacknowledged -= len(forgotten)
         self._waiting = kept
+        return forgotten
 
     def close(self) -> None:
-        """Wait for the dead letters that were begun, until 5 s after the topic last took one, and close."""
-        deadline_s = self._progress_s + LOG_AFTER_S
-        while self._unacknowledged and time.monotonic() < deadline_s:
-            with suppress(DeadLetterUnavailable):  # the job has this error already, or ends
-                self.durable()
-            time.sleep(0.01)
-        if self._unacknowledged:
-            _log.warning("%d dead letters were not written; their records are redelivered", self._unacknowledged)
+        """Close. A dead letter that is not acknowledged by now may be written or not."""
         close_producer(self._producer, at_once=bool(self._unacknowledged))
 
     def _check_wait(self) -> None:

@@ -82,7 +82,7 @@ class PartitionStarts:
                 break
             self._client.start_reading(partition, offset)
             # A new epoch: the offsets that are not finished may name other records now.
-            events += [Assigned({partition: Commit(offset, metadata)}), *lost]
+            events += [self._assigned({partition: Commit(offset, metadata)}), *lost]
         return events
 
     def _start(self, partitions: set[Partition]) -> list[SourceEvent]:
@@ -96,7 +96,13 @@ class PartitionStarts:
             starts = start_offsets.resolve_ranges({partition: bounds[partition] for partition in partitions})
         for partition, start in starts.items():
             client.start_reading(partition, start.offset)
-        return [Assigned(starts), *lost]
+        return [self._assigned(starts), *lost]
+
+    def _assigned(self, starts: Mapping[Partition, Commit]) -> Assigned:
+        """Return the event for these starts, with the IDs of their topics."""
+        known = self._client.known_topics
+        topics = {partition.topic for partition in starts}
+        return Assigned(starts, {topic: known[topic].topic_id for topic in topics if topic in known})
 
     def _recreated(self) -> set[Partition]:
         """Return the owned partitions of topics that were deleted and created again: their offsets name other records now.

@@ -58,7 +58,7 @@ class DryReplayJob(ReplayJob):
 
     def open_dead_letters(self) -> DeadLetters:
         """Return dead letters that are only counted."""
-        return NoDeadLetters()
+        return NoDeadLetters(self._file.dead_letters.topic)
 
     def make_reporter(self) -> Callable[[], Reporter]:
         """Return the function that creates a reporter which sends nothing."""
@@ -86,7 +86,8 @@ class NoReporter:
 class NoDeadLetters:
     """The `DeadLetters` of a dry run: they write nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
         self._records: list[Record] = []
 
     def send(self, record: Record, refusal: Refusal) -> None:  # noqa: ARG002 - the contract's arguments
@@ -98,8 +99,9 @@ class NoDeadLetters:
         records, self._records = self._records, []
         return records
 
-    def forget(self, partitions: Collection[Partition]) -> None:
-        """Do nothing: no dead letter waits."""
+    def forget(self, partitions: Collection[Partition]) -> list[Record]:  # noqa: ARG002 - the contract's argument
+        """Return nothing: no dead letter waits."""
+        return []
 
     def close(self) -> None:
         """Do nothing: nothing is open."""

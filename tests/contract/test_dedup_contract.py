@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,7 @@ from tests.support.dedup_stores import (
     RedisStores,
     claim,
     serve_lmdb,
+    told,
 )
 from tests.support.examples import examples
 
@@ -245,6 +247,161 @@ def test_sweeping_says_how_many_it_forgot(stores):
     a.close()
 
 
+# --- versions in the order of the log ----------------------------------------------------------------------------------------
+
+LATER, SOONER = NOW + 1, NOW - 1
+
+
+def report(store, *claims, now_ms=NOW):
+    """Report messages one after the other, and return the answers to their claims."""
+    results = []
+    for each in claims:
+        results += store.claim([each], now_ms)
+        if results[-1] is GRANTED:
+            store.confirm([each], now_ms)
+    return results
+
+
+def test_an_older_version_is_never_granted_after_a_newer_one(pair):
+    a, b = pair
+    first, second = claim(1, 1, 5, told(5)), claim(1, 2, 6, told(6))
+    assert report(a, first, second) == [GRANTED, GRANTED]
+    assert report(b, first, second) == [REDELIVERED, REDELIVERED]
+    assert report(b, claim(1, 3, 7, told(7)), second, first) == [GRANTED, REDELIVERED, REDELIVERED]
+
+
+def test_of_two_messages_of_one_record_the_later_one_is_newer(pair):
+    a, b = pair
+    first, second = claim(1, 1, 5, told(5)), claim(1, 2, 9, told(5, position=1))
+    assert report(a, first, second) == [GRANTED, GRANTED]
+    assert report(b, first, second) == [REDELIVERED, REDELIVERED]
+
+
+@pytest.mark.parametrize(
+    ("order", "result"),
+    [
+        (told(1, place=2, time_ms=SOONER), DUPLICATE),
+        (told(1, place=2, time_ms=LATER), GRANTED),
+        (told(9, place=2, time_ms=NOW), GRANTED),  # equal times: the order of the places, everywhere
+        (told(9, place=0, time_ms=NOW), DUPLICATE),
+        (told(1, place=2, time_ms=-1), GRANTED),  # without a time nobody knows
+        (b"", GRANTED),
+    ],
+)
+def test_between_two_partitions_the_times_of_the_records_decide(pair, order, result):
+    a, b = pair
+    assert report(a, claim(1, 1, 5, told(5))) == [GRANTED]
+    assert report(b, claim(1, 2, 6, order)) == [result]
+
+
+def test_times_that_run_backwards_in_a_partition_do_not_make_what_it_tells_later_older(pair):
+    a, b = pair
+    assert report(a, claim(1, 1, 5, told(5, time_ms=LATER)), claim(1, 2, 6, told(6, time_ms=SOONER))) == [GRANTED] * 2
+    assert report(b, claim(1, 3, 7, told(1, place=9, time_ms=NOW))) == [DUPLICATE]
+    assert report(b, claim(1, 3, 8, told(2, place=9, time_ms=LATER))) == [GRANTED]
+
+
+def test_a_version_that_the_log_tells_again_keeps_the_older_ones_before_it_away(pair):
+    a, b = pair
+    refused = claim(1, 2, 10, told(10))
+    assert report(a, claim(1, 1, 5, told(5))) == [GRANTED]
+    assert a.claim([refused], NOW) == [GRANTED]
+    a.release([refused])
+    assert report(b, claim(1, 1, 20, told(20))) == [DUPLICATE]
+    assert report(a, refused) == [REDELIVERED]
+    assert report(b, claim(1, 1, 5, told(5)), claim(1, 1, 20, told(20))) == [REDELIVERED, DUPLICATE]
+    assert report(b, claim(1, 2, 21, told(21))) == [GRANTED]
+
+
+def test_several_claims_of_a_version_told_again_are_answered_in_one_call(pair):
+    a, b = pair
+    report(a, claim(1, 1, 5, told(5)))
+    asked = [claim(1, 1, 7, told(7)), claim(1, 1, 6, told(6)), claim(1, 2, 8, told(8)), claim(1, 1, 9, told(9))]
+    assert a.claim(asked, NOW) == [DUPLICATE, DUPLICATE, GRANTED, HELD]
+    a.release([asked[2]])
+    assert b.claim([claim(1, 2, 6, told(6))], NOW) == [REDELIVERED]
+
+
+def test_the_late_answer_of_an_older_version_does_not_replace_a_newer_one(pair):
+    a, b = pair
+    late, older, newer = NOW + LEASE + 1, claim(1, 1, 5, told(5)), claim(1, 2, 6, told(6))
+    a.claim([older], NOW)
+    b.renew(late)
+    assert report(b, newer, now_ms=late) == [GRANTED]
+    a.confirm([older, claim(2)], late)
+    assert b.claim([older, newer, claim(2)], late) == [REDELIVERED, REDELIVERED, REDELIVERED]
+
+
+def test_a_version_that_expired_keeps_no_older_one_away(pair):
+    a, b = pair
+    assert report(a, claim(1, 2, 6, told(6))) == [GRANTED]
+    assert report(b, claim(1, 1, 5, told(5)), now_ms=NOW + KEEP) == [GRANTED]
+    assert a.claim([claim(1, 1, 5, told(5))], NOW + KEEP) == [REDELIVERED]
+
+
+def test_a_version_told_again_lives_no_longer(pair):
+    a, b = pair
+    assert report(a, claim(1, 1, 5, told(5))) == [GRANTED]
+    assert report(b, claim(1, 1, 6, told(6)), now_ms=NOW + KEEP - 1) == [DUPLICATE]
+    assert report(a, claim(1, 1, 7, told(7)), now_ms=NOW + KEEP) == [GRANTED]
+
+
+def test_orders_outlive_their_owner_and_every_step_of_sweeping(pair):
+    a, b = pair
+    numbers = range(300)
+    a.confirm([claim(each, 1, 5, told(5)) for each in numbers] + [claim(each) for each in range(1_000, 1_300)], NOW)
+    for second in range(60):
+        now_ms = NOW + second * 1_000
+        a.renew(now_ms)
+        b.renew(now_ms)
+        (a if second % 2 else b).sweep(now_ms)
+        number, again = numbers[second], numbers[second + 100]
+        assert b.claim([claim(again, 1, 9, told(9 + second))], now_ms) == [DUPLICATE]
+        assert b.claim([claim(number, 2, 4, told(4)), claim(1_000 + second)], now_ms) == [REDELIVERED] * 2
+        assert a.claim([claim(again, 2, 8, told(8))], now_ms) == [REDELIVERED]
+    assert set(a.claim([claim(each, 2, 4, told(4)) for each in numbers], NOW + 60_000)) == {REDELIVERED}
+
+
+@pytest.mark.parametrize("ends", ["closes", "lapses"])
+@pytest.mark.parametrize("sweeps", [0, 15])
+def test_an_owner_that_ends_leaves_the_confirmed_version_in_doubt(stores, ends, sweeps):
+    a, b = stores.open("a"), stores.open("b")
+    assert report(a, claim(1, 1, 5, told(5)), claim(2, 1, 5, told(5)), claim(3)) == [GRANTED] * 3
+    doubtful = [claim(1, 2, 6, told(6)), claim(2, 2, 6, told(6))]
+    assert a.claim(doubtful, NOW) == [GRANTED, GRANTED]
+    later = NOW + LEASE + 1_000 * sweeps + 1
+    if ends == "closes":
+        a.close()
+    b.renew(later)
+    for second in range(sweeps):
+        b.sweep(NOW + LEASE + 1_000 * second + 1)
+    assert b.look_up([claim(1, 1, 9, told(9))], later) == [GRANTED]
+    assert report(b, claim(1, 1, 5, told(5)), now_ms=later) == [REDELIVERED]  # read again: the other one comes next
+    assert b.claim([claim(1, 1, 9, told(9))], later) == [GRANTED]  # told again: the other one may have been reported
+    b.release([claim(1, 1, 9, told(9))])
+    assert report(b, claim(1, 1, 9, told(9)), doubtful[0], now_ms=later) == [GRANTED, REDELIVERED]
+    assert report(b, claim(1, 1, 10, told(10)), now_ms=later) == [DUPLICATE]  # no more in doubt
+    assert report(b, claim(2, 1, 5, told(5)), doubtful[1], claim(2, 2, 7, told(7)), now_ms=later) == [
+        REDELIVERED,
+        GRANTED,
+        DUPLICATE,
+    ]
+    assert report(b, claim(3), now_ms=later) == [REDELIVERED]
+    for store in (a, b):
+        store.close()
+
+
+def test_looking_up_answers_as_a_claim_does_and_changes_nothing(pair):
+    a, b = pair
+    report(a, claim(1, 1, 5, told(5)), claim(2))
+    a.claim([claim(3)], NOW)
+    asked = [claim(1, 1, 6, told(6)), claim(1, 2, 7, told(7)), claim(1), claim(2), claim(3), claim(4), claim(4)]
+    for store in (a, b, a):
+        assert store.look_up(asked, NOW) == [DUPLICATE, GRANTED, HELD, REDELIVERED, HELD, GRANTED, HELD]
+    assert b.claim([claim(1, 2, 6, told(6)), claim(4)], NOW) == [GRANTED, GRANTED]
+    assert a.look_up([], NOW) == []
+
+
 # --- the model ---------------------------------------------------------------------------------------------------------------
 
 
@@ -252,9 +409,10 @@ def test_sweeping_says_how_many_it_forgot(stores):
 class Model:
     """The rules of a store in their simplest form."""
 
-    confirmed: dict = field(default_factory=dict)  # key -> (until, digest, origin)
+    confirmed: dict = field(default_factory=dict)  # key -> (until, digest, origin, order)
     claims: dict = field(default_factory=dict)  # key -> owner
     leases: dict = field(default_factory=dict)  # owner -> until
+    doubtful: set = field(default_factory=set)  # keys whose confirmed entry may be in doubt
     lapsed: set = field(
         default_factory=set
     )  # (key, owner) whose lease ended once: a renewal may or may not renew the claim
@@ -268,15 +426,45 @@ class Model:
     def expect(self, asked, now_ms):
         """Return the results that are right for one claim."""
         holder = self.claims.get(asked.key)
+        if holder is not None and not self.lives(holder, now_ms):
+            self.doubtful.add(asked.key)
+        answers = {self._unheld(asked, now_ms)}
+        if asked.key in self.doubtful:
+            answers.add(self._unheld(asked, now_ms, is_in_doubt=True))
         if holder is not None and self.lives(holder, now_ms):
-            return {HELD, self._unheld(asked, now_ms)} if (asked.key, holder) in self.lapsed else {HELD}
-        return {self._unheld(asked, now_ms)}
+            return {HELD} | answers if (asked.key, holder) in self.lapsed else {HELD}
+        return answers
 
-    def _unheld(self, asked, now_ms):
-        until, digest, origin = self.confirmed.get(asked.key, (0, b"", b""))
-        if until <= now_ms or digest != asked.digest:
+    def _unheld(self, asked, now_ms, *, is_in_doubt=False):
+        until, digest, origin, order = self.confirmed.get(asked.key, UNKNOWN)
+        is_in_doubt = is_in_doubt and order is not UNORDERED
+        origin = None if is_in_doubt else origin
+        if until <= now_ms:
             return GRANTED
+        told = ORDERS[asked.order]
+        if told.is_before(order):
+            is_superseded_there = told.place == order.place and asked.digest != digest
+            return REDELIVERED if asked.origin == origin or is_superseded_there else DUPLICATE
+        if digest != asked.digest:
+            return GRANTED
+        if is_in_doubt:
+            return GRANTED if order.is_before(told) else REDELIVERED
         return REDELIVERED if origin == asked.origin else DUPLICATE
+
+    def tell_again(self, asked):
+        """Note that a claim was answered as known: the log tells the version again, unless it is an older one."""
+        until, digest, origin, order = self.confirmed[asked.key]
+        told = ORDERS[asked.order]
+        if told is not UNORDERED and not told.is_before(order):
+            self.confirmed[asked.key] = until, digest, origin, told.after(order)
+
+    def confirm(self, asked, now_ms):
+        until, _, _, order = self.confirmed.get(asked.key, UNKNOWN)
+        order = order if until > now_ms else UNORDERED
+        told = ORDERS[asked.order]
+        if not told.is_before(order):
+            self.doubtful.discard(asked.key)
+            self.confirmed[asked.key] = now_ms + KEEP, asked.digest, asked.origin, told.after(order)
 
     def grant(self, owner, asked):
         self.lapsed = {(key, holder) for key, holder in self.lapsed if key != asked.key}
@@ -288,8 +476,50 @@ class Model:
             self.lapsed.discard((asked.key, owner))
 
 
+class Order(NamedTuple):
+    """Where and when the log tells a version. `time_ms` is None without a time, `offset` None without an order."""
+
+    place: int = 0
+    offset: int | None = None
+    position: int = 0
+    time_ms: int | None = None
+
+    def is_before(self, other):
+        if self.offset is None or other.offset is None:
+            return False
+        if self.place == other.place:
+            return (self.offset, self.position) < (other.offset, other.position)
+        if self.time_ms is None or other.time_ms is None:
+            return False
+        return (self.time_ms, self.place) < (other.time_ms, other.place)
+
+    def after(self, other):
+        """Return this order with the later time of the two, if both are of one place."""
+        if other.offset is None or self.place != other.place:
+            return self
+        times = [each for each in (self.time_ms, other.time_ms) if each is not None]
+        return self._replace(time_ms=max(times, default=None))
+
+
+UNORDERED = Order()
+UNKNOWN = 0, b"", b"", UNORDERED
+ORDERS = {b"": UNORDERED} | {
+    told(offset, place, -1 if time_ms is None else time_ms, position): Order(place, offset, position, time_ms)
+    for place in (1, 2**64 - 1)
+    for offset in (3, 300)
+    for position in (0, 1)
+    for time_ms in (None, 255, 256)
+}
 CLAIMS = st.lists(
-    st.builds(claim, st.integers(0, 5), digest=st.integers(1, 2), origin=st.integers(1, 2)), min_size=1, max_size=6
+    st.builds(
+        claim,
+        st.integers(0, 5),
+        digest=st.integers(1, 2),
+        origin=st.integers(1, 2),
+        order=st.one_of(st.just(b""), st.sampled_from(list(ORDERS))),
+    ),
+    min_size=1,
+    max_size=6,
 )
 OWNERS = st.sampled_from(["a", "b"])
 
@@ -325,14 +555,22 @@ class TwoOwners(RuleBasedStateMachine):
             if result is GRANTED:
                 granted.add(asked.key)
                 self.model.grant(self.names[owner], asked)
+            elif result is not HELD:
+                self.model.tell_again(asked)
         self.model.lapse(self.now_ms)  # the claim may have been made after the end of its lease
+
+    @rule(owner=OWNERS, claims=CLAIMS)
+    def look_up(self, owner, claims):
+        for asked in claims:
+            (result,) = self.opened[owner].look_up([asked], self.now_ms)
+            assert result in self.model.expect(asked, self.now_ms), (asked, result)
 
     @rule(owner=OWNERS, claims=CLAIMS)
     def confirm(self, owner, claims):
         claims = list({asked.key: asked for asked in claims}.values())
         self.opened[owner].confirm(claims, self.now_ms)
         for asked in claims:
-            self.model.confirmed[asked.key] = self.now_ms + KEEP, asked.digest, asked.origin
+            self.model.confirm(asked, self.now_ms)
             self.model.release(self.names[owner], asked)
 
     @rule(owner=OWNERS, claims=CLAIMS)
@@ -362,8 +600,7 @@ class TwoOwners(RuleBasedStateMachine):
     @rule(owner=OWNERS)
     def starts_again(self, owner):
         self.opened[owner].close()
-        name = self.names[owner]
-        self.model.claims = {key: holder for key, holder in self.model.claims.items() if holder != name}
+        self.model.leases.pop(self.names[owner])
         self._start(owner)
 
     def teardown(self):

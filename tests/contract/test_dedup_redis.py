@@ -15,7 +15,7 @@ from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.redis_store.store import PREFIX, RedisStore
 from pipeline.errors import ComponentMissing, StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
-from tests.support.dedup_stores import KEEP, LEASE, NOW, RedisServer, claim
+from tests.support.dedup_stores import KEEP, LEASE, NOW, RedisServer, claim, told
 
 GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
 
@@ -174,6 +174,23 @@ def test_another_format_is_refused(servers):
         client.set(PREFIX + b":format", b"log2mq dedup 9")
     with pytest.raises(StoreUnavailable, match="format"):
         open_redis(server.url)
+
+
+def test_a_store_of_the_former_format_is_read_and_no_version_that_knows_no_orders_opens_it_again(servers):
+    server = servers()
+    with client_of(server) as client:
+        client.set(PREFIX + b":format", b"log2mq dedup 1")
+        former = claim(1, 1, 5)
+        entry = PREFIX + b":k:" + former.key
+        client.set(entry, former.digest + former.origin + str(NOW + KEEP).encode(), px=KEEP)
+        with closing(open_redis(server.url)) as store:
+            assert client.get(PREFIX + b":format") == b"log2mq dedup 2"
+            assert store.claim([former, claim(1, 1, 6, told(6))], NOW) == [REDELIVERED, DUPLICATE]
+            assert store.claim([claim(1, 2, 4, told(4))], NOW) == [
+                REDELIVERED
+            ]  # the log told the first one again, later
+        assert 0 < client.pttl(entry) <= KEEP
+        assert client.get(entry).startswith(former.digest + former.origin + str(NOW + KEEP).encode() + b"|")
 
 
 def test_redis_forgets_by_itself(servers):

@@ -233,7 +233,9 @@ def test_lost_offsets_are_found_again_where_the_brokers_did_not_answer_at_first(
     source.seek(here, 5)
     events, records = poll_until(source, lambda _, records: len(places(records)) == 13)
     assert "reading fails (KafkaTimeoutError)" in caplog.text
-    assert events == [Assigned({here: Commit(7, "books")}), LostToRetention(here, 5, 6, 7)]
+    topic_ids = {topic: source._client.topic_id(topic)}
+    assert events == [Assigned({here: Commit(7, "books")}, topic_ids), LostToRetention(here, 5, 6, 7)]
+    assert len(topic_ids[topic]) == 32
     assert [each.offset for each in records] == list(range(7, 20))
 
 

@@ -190,7 +190,7 @@ def test_dead_letters_are_written_once_and_to_all_in_sync_replicas(source, kafka
     """One broker alone acknowledges for all, so this looks at what the producer asks for."""
     made = source()
     with made.job() as job:
-        asked = job.runner._in_flight._dead_letters._producer.config
+        asked = job.runner._dead_lettering._writer._producer.config
     assert (asked["acks"], asked["enable_idempotence"]) == (-1, True)
 
 

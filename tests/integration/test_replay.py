@@ -21,6 +21,10 @@ def paid(number):
     return json.dumps({"type": "paid", "ts": 1_700_000_000_000, "user": f"u{number}", "no": f"n{number}"}).encode()
 
 
+def registered(user, phone):
+    return json.dumps({"type": "register", "user": user, "phone": phone}).encode()
+
+
 def replay(made, start, end, job_type=ReplayJob, stop_after=None):
     settings = made.load()
     with KafkaAdmin(settings.kafka, KEYS) as topics:
@@ -48,6 +52,34 @@ def test_a_replay_reports_only_what_was_never_reported_and_the_second_nothing(so
     assert (second.total.read, second.total.reported, second.total.duplicate) == (100, 0, 100)
     assert set(made.events().values()) == {1}
     assert kafka.committed(made.group) == {}  # the live job's offsets are left alone
+
+
+def test_a_dead_letter_is_written_once_by_runs_replays_and_dry_runs(source, kafka):
+    made = source()
+    broken = [b"{broken %d" % number for number in range(20)]
+    kafka.write(made.topic, [paid(0), *broken])
+    assert made.run_to_end().total.dead_lettered == 20
+    kafka.write(made.topic, [b"{another"])
+    for _ in range(2):
+        assert replay(made, "earliest", "now", DryReplayJob)[1].total.dead_lettered == 21
+    assert len(kafka.read(made.dead)) == 20
+    for _ in range(2):
+        total = replay(made, "earliest", "now")[1].total
+        total.check()
+        assert (total.duplicate, total.dead_lettered) == (1, 21)
+    assert made.run_to_end().total.dead_lettered == 1
+    assert sorted(each.value for each in kafka.read(made.dead)) == sorted([*broken, b"{another"])
+
+
+def test_a_replay_of_an_old_stretch_reports_no_older_identities(source, kafka, stand_in):
+    made = source()
+    kafka.write(made.topic, [registered("u1", f"1381234567{number}") for number in range(3)])
+    assert made.run_to_end().total.users_reported == 3
+    total = replay(made, "0", "2")[1].total
+    total.check()
+    assert (total.read, total.redelivered, total.users_reported) == (2, 2, 0)
+    kafka.write(made.topic, [registered("u1", "13812345670")])
+    assert made.run_to_end().total.users_reported == 1
 
 
 def test_a_dry_run_says_what_would_be_sent_and_leaves_no_trace(source, kafka):

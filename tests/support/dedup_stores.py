@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import redis
 
+from pipeline.contracts.message_order import at_position, order_of
 from pipeline.contracts.values import Claim
 from pipeline.dedup.lmdb_store import mover as round_mover
 from pipeline.dedup.lmdb_store.store import LmdbStore
@@ -26,8 +27,13 @@ KEEP = 100_000
 LEASE = 15_000
 
 
-def claim(number: int, digest: int = 0, origin: int = 0) -> Claim:
-    return Claim(number.to_bytes(16), digest.to_bytes(8), origin.to_bytes(8))
+def claim(number: int, digest: int = 0, origin: int = 0, order: bytes = b"") -> Claim:
+    return Claim(number.to_bytes(16), digest.to_bytes(8), origin.to_bytes(8), order)
+
+
+def told(offset: int, place: int = 1, time_ms: int = NOW, position: int = 0) -> bytes:
+    """Return the order of a message."""
+    return at_position(order_of(place, offset, time_ms), position)
 
 
 def open_lmdb(folder: Path, owner: str = "a", now_ms: int = NOW, **more: Any) -> LmdbStore:

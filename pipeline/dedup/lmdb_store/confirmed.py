@@ -6,26 +6,30 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from pipeline.dedup.entry import NEVER, expires_ms
+from pipeline.dedup.entry import NEVER, expires_ms, is_newer
 from pipeline.dedup.lmdb_store.environment import Transaction
 
-FORMAT = b"log2mq dedup 1"
-"""The format of the store. A store with another format is not changed."""
+FORMAT = b"log2mq dedup 2"
+"""The format of the store. A store with another format is not changed, except one of `READABLE`."""
+
+READABLE = b"log2mq dedup 1"
+"""The format before: no entry has an order. Such a store gets `FORMAT`, so that a version that knows no orders does not open it any more."""
 
 DATABASES = 2
 
 
 class ConfirmedTable:
-    """The confirmed entries: key to expiry, digest and origin."""
+    """The confirmed entries by key."""
 
     def __init__(self, environment: Any) -> None:
         self._confirmed = environment.open_db(b"confirmed")
         self._meta = environment.open_db(b"meta")
 
     def begin(self, transaction: Transaction, keep_ms: int) -> bytes:
-        """Return the format of the table. A new table gets `FORMAT` and the time to live."""
+        """Return the format of the table. A new table, and one of the format before, gets `FORMAT` and the time to live."""
         found = bytes(transaction.get(b"format", FORMAT, db=self._meta))
-        if found == FORMAT:
+        if found in {FORMAT, READABLE}:
+            found = FORMAT
             transaction.put(b"format", FORMAT, db=self._meta)
             transaction.put(b"keep_ms", str(keep_ms).encode(), db=self._meta)
         return found
@@ -40,10 +44,11 @@ class ConfirmedTable:
             transaction.cursor(self._confirmed).putmulti(entries)
         return len(entries)
 
-    def put_unless_newer(self, transaction: Transaction, entries: dict[bytes, bytes]) -> int:
-        """Write entries, but not over an entry that expires later. Return the number written."""
-        existing = self.get(transaction, sorted(entries))
-        newer = [(key, entries[key]) for key in sorted(entries) if entries[key][:8] >= existing.get(key, NEVER)[:8]]
+    def put_unless_newer(self, transaction: Transaction, entries: dict[bytes, bytes], now_ms: int) -> int:
+        """Write entries, but not over a newer one. Return the number written."""
+        keys = sorted(entries)
+        existing = self.get(transaction, keys)
+        newer = [(key, entries[key]) for key in keys if is_newer(entries[key], existing.get(key, NEVER), now_ms)]
         return self.put(transaction, newer)
 
     def expired(self, transaction: Transaction, start: bytes, now_ms: int, most: int) -> tuple[list[bytes], bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ Transaction = Any
 FIRST_BYTES = 16 << 20
 """The first size of a growing map. The size doubles each time the map is full, up to `dedup.max_size`."""
 
+LOCK_FILE = "lock.mdb"
 LOCK_BYTES = 64 << 10
 """The size of LMDB's lock file: slots for a thousand processes."""
 
@@ -30,9 +33,29 @@ def open_environment(path: Path, **options: Any) -> Any:
         lmdb.Error, OSError: the environment cannot be opened.
     """
     # The lock file is mapped too. It is not opened later: closing a file descriptor of it would end the locks that this process holds on it.
-    if not (lock := path / "lock.mdb").exists():
+    if not (lock := path / LOCK_FILE).exists():
         allocate(lock, LOCK_BYTES)
     return lmdb.open(str(path), mode=0o600, **options)
+
+
+def is_open_elsewhere(path: Path) -> bool:
+    """Return whether another process has the environment of a folder open. This process must not have it open.
+
+    LMDB holds a shared lock on the first byte of its lock file while it has an environment open; the lock ends with the process.
+
+    Raises:
+        OSError: the lock file cannot be opened.
+    """
+    if not (lock := path / LOCK_FILE).exists():
+        return False
+    file = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def first_map_bytes(max_bytes: int) -> int:

@@ -26,7 +26,7 @@ _DAMAGED = (
 
 @contextmanager
 def store_errors(store: Path, verb: str) -> Iterator[None]:
-    """Raise `StoreUnavailable` for the errors of LMDB and of the file system. `verb` names the action in the message: "opened" or "written"."""
+    """Raise `StoreUnavailable` for the errors of LMDB and of the file system. `verb` names the action in the message: "opened", "read" or "written"."""
     try:
         yield
     except lmdb.MapFullError:

@@ -2,7 +2,7 @@
 
 <folder>/opening.lock   held while a process opens the store
 <folder>/confirmed/     the durable table of confirmed entries
-<folder>/boot-<id>-2/   claims, leases, recent confirmations and journals of one boot of the machine
+<folder>/boot-<id>-3/   claims, leases, recent confirmations and journals of one boot of the machine
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pipeline.errors import StoreUnavailable
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _UNKNOWN_BOOT = "unknown"
 
-LAYOUT = 2
-"""The version of the tables of one boot. Tables of another version count as those of a former boot: all versions have the same journals."""
+LAYOUT = 3
+"""The version of the tables of one boot. Tables of an older version count as those of a former boot: this version reads the journals of all."""
 
 OPEN_FLAGS = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 """How the store's own files are opened: never through a symbolic link, which could lead to another file of this user."""
@@ -80,7 +80,7 @@ class StoreFolder:
             probe.unlink(missing_ok=True)
 
     def former_boots(self) -> list[Path]:
-        """Return the folders of former boots of the machine. No process uses them any more."""
+        """Return the folders of former boots of the machine, and of other versions of the tables."""
         return sorted(
             path for path in self.path.glob("boot-*") if path != self.recent and path.is_dir() and not path.is_symlink()
         )

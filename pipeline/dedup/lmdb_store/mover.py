@@ -1,13 +1,13 @@
-"""Moves recent confirmations to the durable table, one slice at a time. Any process of the host may move the next slice."""
+"""Moves recent confirmations to the durable table, one slice at a time, and removes expired ones. Any process of the host may do the next step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.dedup.entry import end_of
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
+from pipeline.dedup.lmdb_store.environment import GrowingEnvironment
 from pipeline.dedup.lmdb_store.journal import forget_rounds
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
@@ -26,14 +26,6 @@ LEAST_SLICE = 4_000
 A slice is a range of keys, so it changes few pages of the durable table."""
 
 
-class ChangeDurable(Protocol):
-    """Runs work in one transaction of the durable table. If the map must grow, the work runs again."""
-
-    def __call__(self, work: Callable[[Any], int]) -> int:
-        """Return the result of the work, once its changes are on the disk."""
-        ...
-
-
 class RoundMover:
     """Ends rounds, and moves the frozen round to the durable table."""
 
@@ -43,15 +35,15 @@ class RoundMover:
         tables: RecentTables,
         entries: RecentEntries,
         confirmed: ConfirmedTable,
-        change: ChangeDurable,
+        durable: GrowingEnvironment,
         journals: Path,
     ) -> None:
-        """Begin. `environment` holds `tables`, `change` writes to `confirmed`, and `journals` is the folder of the journals of this boot."""
+        """Begin. `environment` holds `tables`, `durable` holds `confirmed`, and `journals` is the folder of the journals of this boot."""
         self._environment = environment
         self._tables = tables
         self._entries = entries
         self._confirmed = confirmed
-        self._change = change
+        self._durable = durable
         self._journals = journals
 
     def move_if_due(self, now_ms: int) -> int:
@@ -76,6 +68,20 @@ class RoundMover:
                 self._begin_round(state, now_ms)
             else:
                 self._move_slice(now_ms)
+
+    def forget_expired(self, now_ms: int, most: int) -> int:
+        """Delete the expired entries among the next `most` of the durable table, and return their number."""
+        with self._environment.begin() as reading:
+            start = self._tables.swept_to(reading)
+        with self._durable.reading() as reading:
+            expired, following = self._confirmed.expired(reading, start, now_ms, most)
+        forgotten = 0
+        if expired:
+            forgotten = self._durable.change(lambda changing: self._confirmed.forget(changing, expired, now_ms))
+        if following != start:
+            with self._environment.begin(write=True) as changing:
+                self._tables.set_swept_to(changing, following)
+        return forgotten
 
     def _look(self) -> Round:
         with self._environment.begin() as reading:
@@ -109,7 +115,7 @@ class RoundMover:
             steps.append((state, state.moved(entries[-1][0] if entries else None, now_ms)))
             return len(entries) - len(living)
 
-        expired = self._change(move)
+        expired = self._durable.change(move)
         before, after = steps[-1]
         with self._environment.begin(write=True) as changing:
             if self._tables.round(changing) == before:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.dedup.entry import KEY_BYTES
 from pipeline.dedup.lmdb_store.environment import Transaction
-from pipeline.dedup.lmdb_store.recent_tables import ENTRY, RecentTables, Round
+from pipeline.dedup.lmdb_store.recent_tables import ENTRIES, RecentTables, Round, blocks
 
 
 class RecentEntries:
@@ -22,8 +22,8 @@ class RecentEntries:
         self._last = 0  # the last part read of the current round's log
         self._current: dict[bytes, bytes] = {}
         self._frozen: dict[bytes, bytes] = {}
-        # The frozen entries as one block sorted by key, made at the first request: each move then reads one range of it.
-        self._sorted = b""
+        # The frozen entries as blocks, each sorted by key, made at the first request: each move then reads one range of each.
+        self._sorted: dict[int, bytes] = {}
 
     def __len__(self) -> int:
         """Return the number of keys in the current round."""
@@ -39,7 +39,7 @@ class RecentEntries:
         if state.number != self._round:
             before, read_to = (self._current, self._last) if state.number == self._round + 1 else ({}, 0)
             self._tables.read_log(transaction, state.number - 1, read_to, before)
-            self._frozen, self._sorted = before, b""
+            self._frozen, self._sorted = before, {}
             self._current, self._last, self._round = {}, 0, state.number
         self._last = self._tables.read_log(transaction, state.number, self._last, self._current)
 
@@ -57,19 +57,25 @@ class RecentEntries:
 
     def unmoved(self, state: Round) -> int:
         """Return the number of frozen entries that are not moved yet."""
-        return len(self._frozen) - self._moved(state)
+        return len(self._frozen) - sum(_moved(block, size, state) for size, block in self._frozen_blocks().items())
 
     def next_unmoved(self, state: Round, most: int) -> list[tuple[bytes, bytes]]:
         """Return the next frozen entries that are not moved yet, sorted by key, at most `most`."""
-        moved = self._moved(state)
-        return list(ENTRY.iter_unpack(self._sorted[moved * ENTRY.size : (moved + most) * ENTRY.size]))
+        entries: list[tuple[bytes, bytes]] = []
+        for size, block in self._frozen_blocks().items():
+            start, width = _moved(block, size, state), KEY_BYTES + size
+            entries += ENTRIES[size].iter_unpack(block[start * width : (start + most) * width])
+        entries.sort()  # each block is sorted already
+        return entries[:most]
 
-    def _moved(self, state: Round) -> int:
+    def _frozen_blocks(self) -> dict[int, bytes]:
         if not self._sorted:
-            self._sorted = b"".join(sorted(map(b"".join, self._frozen.items())))
-        ordered = self._sorted
-        return bisect_left(
-            range(len(self._frozen)),
-            state.moved_to,
-            key=lambda place: ordered[place * ENTRY.size : place * ENTRY.size + KEY_BYTES],
-        )
+            self._sorted = blocks(sorted(map(b"".join, self._frozen.items())))
+        return self._sorted
+
+
+def _moved(block: bytes, size: int, state: Round) -> int:
+    """Return the number of entries of a sorted block that are moved."""
+    width = KEY_BYTES + size
+    places = range(len(block) // width)
+    return bisect_left(places, state.moved_to, key=lambda place: block[place * width : place * width + KEY_BYTES])

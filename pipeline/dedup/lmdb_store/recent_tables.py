@@ -14,20 +14,29 @@ The caller passes a transaction of the environment to every method.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from pipeline.dedup.entry import KEY_BYTES, LAYOUT
+from pipeline.dedup.entry import KEY_BYTES, ORDERED_BYTES, PLAIN_BYTES
 from pipeline.dedup.lmdb_store.environment import Transaction
 
 DATABASES = 5
 
-ENTRY = struct.Struct(f"{KEY_BYTES}s{LAYOUT.size}s")
-"""The bytes of one confirmation in a log: key and value."""
+ENTRIES = {size: struct.Struct(f"{KEY_BYTES}s{size}s") for size in (PLAIN_BYTES, ORDERED_BYTES)}
+"""The bytes of one confirmation in a log, key and value, by the size of its value."""
 
 _MOVED = b"\xff" * 17
 """The bytes that sort after every key."""
+
+
+def blocks(entries: Sequence[bytes]) -> dict[int, bytes]:
+    """Return entries, each a key and its value, as blocks: the entries of each size of a value one after the other, in their order."""
+    whole = b"".join(entries)
+    if len(whole) == len(entries) * (KEY_BYTES + PLAIN_BYTES):  # as in most calls: no entry has an order
+        return {PLAIN_BYTES: whole}
+    by_size = {size: b"".join([each for each in entries if len(each) == KEY_BYTES + size]) for size in ENTRIES}
+    return {size: block for size, block in by_size.items() if block}
 
 
 class Round(NamedTuple):
@@ -88,13 +97,14 @@ class RecentTables:
 
     # --- claims and leases -----------------------------------------------------------------------------------------------------
 
-    def held(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> set[bytes]:
-        """Return those of the sorted keys that a living owner holds."""
+    def held(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> tuple[set[bytes], set[bytes]]:
+        """Return those of the sorted keys that a living owner holds, and those whose owner has ended."""
         found = transaction.cursor(self._claims).getmulti(keys)
         if not found:
-            return set()
+            return set(), set()
         living = self.living(transaction, now_ms)
-        return {key for key, owner in found if owner in living}
+        held = {key for key, owner in found if owner in living}
+        return held, {key for key, _ in found} - held
 
     def hold(self, transaction: Transaction, keys: Sequence[bytes], owner: bytes) -> None:
         """Write claims of an owner."""
@@ -144,11 +154,12 @@ class RecentTables:
 
     # --- recent confirmations --------------------------------------------------------------------------------------------------
 
-    def append(self, transaction: Transaction, state: Round, entries: bytes) -> int:
-        """Write entries (key and value, one after the other) as the next part of the current log, and return the number of the part."""
+    def append(self, transaction: Transaction, state: Round, blocks: Mapping[int, bytes]) -> int:
+        """Write blocks of entries as the next part of the current log, and return the number of the part."""
         cursor = transaction.cursor(self._logs[state.number % 2])
-        part = int.from_bytes(cursor.key()) + 1 if cursor.last() else 1
-        cursor.put(part.to_bytes(8), entries, append=True)
+        part = int.from_bytes(cursor.key()[:8]) + 1 if cursor.last() else 1
+        for size, block in blocks.items():
+            cursor.put(part.to_bytes(8) + size.to_bytes(), block, append=True)
         return part
 
     def read_log(self, transaction: Transaction, number: int, after: int, entries: dict[bytes, bytes]) -> int:
@@ -156,8 +167,8 @@ class RecentTables:
         cursor = transaction.cursor(self._logs[number % 2])
         if cursor.set_range((after + 1).to_bytes(8)):
             for part, content in cursor:
-                entries.update(ENTRY.iter_unpack(content))
-                after = int.from_bytes(part)
+                entries.update(ENTRIES[part[8]].iter_unpack(content))
+                after = int.from_bytes(part[:8])
         return after
 
     def begin_round(self, transaction: Transaction, state: Round, now_ms: int) -> Round:

@@ -13,35 +13,32 @@ flushing: a process that dies leaves them intact, and after a crash of the machi
 from __future__ import annotations
 
 import mmap
-import shutil
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.contracts.values import Claim, ClaimResult
-from pipeline.dedup.entry import confirmed_entries, owner_number, resolve_claims
+from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
 from pipeline.dedup.lmdb_store import recent_tables
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
 from pipeline.dedup.lmdb_store.environment import GrowingEnvironment, first_map_bytes, open_environment
 from pipeline.dedup.lmdb_store.faults import store_errors
 from pipeline.dedup.lmdb_store.folder import StoreFolder, allocate
-from pipeline.dedup.lmdb_store.journal import Journal, read_journals
+from pipeline.dedup.lmdb_store.journal import Journal
 from pipeline.dedup.lmdb_store.mover import RoundMover
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
-from pipeline.dedup.lmdb_store.recent_tables import RecentTables
+from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
+from pipeline.dedup.lmdb_store.recovery import recover, refuse_if_in_use
 from pipeline.errors import StoreUnavailable
 
 RECENT_BYTES = 128 << 20
 """The size of the tables of one boot. It is the same in every process, since a smaller map would shorten the file of the others. It is allocated
 on the disk at once, since the kernel kills a process that writes to a map for which the disk has no room."""
-
 OPENING_BYTES = 1 << 20
 """The free disk space that the small files need."""
 
 SWEPT_AT_ONCE = 2_000
-RECOVERED_AT_ONCE = 50_000
 
 
 class LmdbStore:
@@ -68,8 +65,9 @@ class LmdbStore:
                 with self._folder.opening():
                     is_new = not (self._folder.recent / "data.mdb").exists()
                     self._folder.require_room(OPENING_BYTES + RECENT_BYTES * is_new)
+                    refuse_if_in_use(self._folder)
                     self._open_durable()
-                    self._recover()
+                    recover(self._folder, self._confirmed, self._durable, now_ms)
                     self._open_recent()
                     if is_new:
                         allocate(self._folder.recent / "data.mdb", RECENT_BYTES)
@@ -86,34 +84,41 @@ class LmdbStore:
             return []
         keys = sorted({claim.key for claim in claims})
         with store_errors(self._path, "written"):
-            confirmed = self._look_up(keys)  # before the lock, since this takes the longest
+            confirmed = self._durable_entries(keys)  # before the lock, since this takes the longest
             with self._recent.begin(write=True) as changing:
                 state = self._tables.round(changing)
                 if state.number != self._round:
                     # A round was moved to the durable table, perhaps after `confirmed` was read: its entries are only there now.
-                    confirmed = self._look_up(keys)
+                    confirmed = self._durable_entries(keys)
                     self._round = state.number
                 self._entries.catch_up(changing, state)
                 confirmed.update(self._entries.get(keys))
-                results, granted = resolve_claims(claims, self._tables.held(changing, keys, now_ms), confirmed, now_ms)
-                self._tables.hold(changing, granted, self._owner)
-        return results
+                answers = resolve_claims(claims, *self._tables.held(changing, keys, now_ms), confirmed, now_ms)
+                self._tables.hold(changing, answers.granted, self._owner)
+                part = self._append(changing, state, answers.advanced)
+            self._appended(part, answers.advanced, now_ms)
+        return answers.results
+
+    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+        """Return the results that `claim` would return now, and change nothing."""
+        keys = sorted({claim.key for claim in claims})
+        with store_errors(self._path, "read"), self._recent.begin() as reading:
+            confirmed = self._known(reading, self._tables.round(reading), keys)
+            return resolve_claims(claims, *self._tables.held(reading, keys, now_ms), confirmed, now_ms).results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark the messages as reported. The same transaction ends their claims, so that at every moment the claim or the confirmation exists."""
         if not claims:
             return
-        entries = confirmed_entries(claims, now_ms + self._keep_ms)
+        ordered = ordered_keys(claims)
         with store_errors(self._path, "written"):
             with self._recent.begin(write=True) as changing:
                 state = self._tables.round(changing)
-                self._entries.catch_up(changing, state)
-                written = b"".join([key + value for key, value in entries.items()])
-                self._journal.append(state.number, written)
-                part = self._tables.append(changing, state, written)
-                self._tables.release(changing, entries, self._owner)
-            self._entries.add(part, entries)
-            self._mover.move_if_full(now_ms)
+                confirmed = self._known(changing, state, ordered)
+                entries = confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms)
+                part = self._append(changing, state, entries)
+                self._tables.release(changing, [claim.key for claim in claims], self._owner)
+            self._appended(part, entries, now_ms)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Release the claims without a report."""
@@ -136,12 +141,8 @@ class LmdbStore:
         with store_errors(self._path, "written"):
             for environment in self._environments:
                 environment.reader_check()  # free the slots of dead processes, which keep LMDB from using old pages again
-            forgotten = self._mover.move_if_due(now_ms) + self._forget_expired(now_ms)
-            with self._recent.begin() as reading:
-                ended, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
-            if ended or orphans:
-                with self._recent.begin(write=True) as changing:
-                    self._tables.delete_orphans(changing, ended, orphans, now_ms)
+            forgotten = self._mover.move_if_due(now_ms) + self._mover.forget_expired(now_ms, SWEPT_AT_ONCE)
+            self._delete_orphans(now_ms)
         return forgotten
 
     def close(self) -> None:
@@ -157,22 +158,40 @@ class LmdbStore:
 
     # --- the durable table -----------------------------------------------------------------------------------------------------
 
-    def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    def _durable_entries(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         with self._durable.reading() as reading:
             return self._confirmed.get(reading, keys)
 
-    def _forget_expired(self, now_ms: int) -> int:
+    def _known(self, transaction: Any, state: Round, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the entries of the sorted keys. The durable table is read last: what is in neither round of the transaction is there."""
+        self._entries.catch_up(transaction, state)
+        if not keys:
+            return {}
+        return self._durable_entries(keys) | self._entries.get(keys)
+
+    def _append(self, changing: Any, state: Round, entries: Mapping[bytes, bytes]) -> int:
+        """Append entries to the journal and to the current log. Return the number of the part, or 0 if there are no entries."""
+        written = recent_tables.blocks([key + value for key, value in entries.items()])
+        if not entries:
+            return 0
+        self._journal.append(state.number, written)
+        return self._tables.append(changing, state, written)
+
+    def _appended(self, part: int, entries: Mapping[bytes, bytes], now_ms: int) -> None:
+        """Follow a transaction that appended a part: keep a copy of it, and move entries if there are too many."""
+        if part:
+            self._entries.add(part, entries)
+            self._mover.move_if_full(now_ms)
+
+    def _delete_orphans(self, now_ms: int) -> None:
+        """Delete claims of ended owners, except those that leave a confirmed version in doubt: they stay until their key is claimed again."""
         with self._recent.begin() as reading:
-            start = self._tables.swept_to(reading)
-        with self._durable.reading() as reading:
-            expired, following = self._confirmed.expired(reading, start, now_ms, SWEPT_AT_ONCE)
-        forgotten = 0
-        if expired:
-            forgotten = self._durable.change(lambda changing: self._confirmed.forget(changing, expired, now_ms))
-        if following != start:
+            ended, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
+            known = self._known(reading, self._tables.round(reading), orphans)
+        orphans = [key for key in orphans if not is_ordered(known.get(key, NEVER))]
+        if ended or orphans:
             with self._recent.begin(write=True) as changing:
-                self._tables.set_swept_to(changing, following)
-        return forgotten
+                self._tables.delete_orphans(changing, ended, orphans, now_ms)
 
     # --- opening ---------------------------------------------------------------------------------------------------------------
 
@@ -193,13 +212,6 @@ class LmdbStore:
             )
         return 0
 
-    def _recover(self) -> None:
-        """Write confirmations of former boots that were not moved yet to the durable table."""
-        for boot in self._folder.former_boots():
-            for entries in read_journals(boot, RECOVERED_AT_ONCE):
-                self._durable.change(partial(self._confirmed.put_unless_newer, entries=entries))
-            shutil.rmtree(boot)
-
     def _open_recent(self) -> None:
         self._recent = self._open(
             self._folder.recent,
@@ -212,7 +224,7 @@ class LmdbStore:
         self._tables = RecentTables(self._recent)
         self._entries = RecentEntries(self._tables)
         self._mover = RoundMover(
-            self._recent, self._tables, self._entries, self._confirmed, self._durable.change, self._folder.recent
+            self._recent, self._tables, self._entries, self._confirmed, self._durable, self._folder.recent
         )
 
     def _open(self, path: Path, **options: Any) -> Any:

@@ -1,13 +1,21 @@
 """The Lua scripts of the Redis store, one for each verb. The server runs one script at a time, so a script is atomic for its whole batch.
 
-Keys, all under one prefix: `:k:<key>` is a confirmed entry (digest, origin, end in Unix ms as text), `:c:<key>` a claim (owner, call),
-`:o:<owner>` a lease (its end in Unix ms as text), `:format` the store's format. Every script first checks that the format key
-exists: without it, the entries are lost too.
+Keys, all under one prefix: `:k:<key>` is a confirmed entry (digest, origin, end in Unix ms as text; for a message with versions also `|` and the
+order), `:c:<key>` a claim (owner, call), `:o:<owner>` a lease (its end in Unix ms as text), `:format` the store's format. Every script first
+checks that the format key exists: without it, the entries are lost too.
+
+A *version* in the arguments is digest, origin and order of a claim, one after the other. The scripts compare orders as `message_order` does, byte
+by byte: Lua's own comparison of texts depends on the server's locale.
 """
 
 from __future__ import annotations
 
-FORMAT = b"log2mq dedup 1"
+from pipeline.contracts.message_order import ORDER_BYTES
+
+FORMAT = b"log2mq dedup 2"
+
+READABLE = b"log2mq dedup 1"
+"""The format before: no entry has an order."""
 
 LOST = "LOG2MQLOST"
 """The first word of the server's error when the format key is missing."""
@@ -17,17 +25,49 @@ local prefix = KEYS[1]
 if redis.call('EXISTS', prefix .. ':format') == 0 then return redis.error_reply('{LOST} the format key is missing') end
 """
 
+_ORDERS = f"""
+local function is_less(one, other)
+  for at = 1, #one do
+    local here, there = string.byte(one, at), string.byte(other, at)
+    if here ~= there then return here < there end
+  end
+  return false
+end
+local function is_same_place(one, other)
+  return string.sub(one, 9, 16) == string.sub(other, 9, 16)
+end
+local function is_older(order, than)
+  if order == '' or than == '' then return false end
+  if is_same_place(order, than) then return is_less(string.sub(order, 17), string.sub(than, 17)) end
+  local none = string.rep('\\0', 8)
+  if string.sub(order, 1, 8) == none or string.sub(than, 1, 8) == none then return false end
+  return is_less(string.sub(order, 1, 16), string.sub(than, 1, 16))
+end
+local function succeeding(order, before)
+  if before ~= '' and is_same_place(order, before) and is_less(string.sub(order, 1, 8), string.sub(before, 1, 8)) then
+    return string.sub(before, 1, 8) .. string.sub(order, 9)
+  end
+  return order
+end
+local function end_and_order(entry)
+  local _, last, ends = string.find(entry, '^(%d+)', 17)
+  return tonumber(ends), string.sub(entry, last + 2, last + 1 + {ORDER_BYTES}), last
+end
+"""
+
 CLAIM = (
     _GUARD
+    + _ORDERS
     + """
-local now, owner, call, keep_claim = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+-- Without a time to keep a claim, the script only looks.
+local now, owner, call, keep_claim = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 local known, holders = {}, {}
-for at = 5, #ARGV, 3 do
+for at = 5, #ARGV, 2 do
   known[#known + 1] = prefix .. ':k:' .. ARGV[at]
   holders[#holders + 1] = prefix .. ':c:' .. ARGV[at]
 end
 local confirmed, claims = redis.call('MGET', unpack(known)), redis.call('MGET', unpack(holders))
-local living, granted, results = {}, {}, {}
+local living, granted, advanced, results = {}, {}, {}, {}
 local function lives(other)
   if living[other] == nil then
     local ends = redis.call('GET', prefix .. ':o:' .. other)
@@ -35,16 +75,43 @@ local function lives(other)
   end
   return living[other]
 end
+local in_doubt = string.rep('\\255', 8)
+local function confirmed_result(place, key, version, is_orphaned)
+  local ends, before, last = end_and_order(confirmed[place])
+  if ends <= now then return 0 end
+  if is_orphaned and before ~= '' then
+    confirmed[place] = string.sub(confirmed[place], 1, 8) .. in_doubt .. string.sub(confirmed[place], 17)
+    if keep_claim > 0 then redis.call('SETRANGE', known[place], 8, in_doubt) end
+  end
+  before = advanced[key] or before
+  local order = string.sub(version, 17)
+  local is_same_version = string.sub(confirmed[place], 1, 8) == string.sub(version, 1, 8)
+  local is_same_record = string.sub(confirmed[place], 9, 16) == string.sub(version, 9, 16)
+  if is_older(order, before) then
+    return (is_same_record or (not is_same_version and is_same_place(order, before))) and 3 or 2
+  end
+  if not is_same_version then return 0 end
+  if string.sub(confirmed[place], 9, 16) == in_doubt then return is_older(before, order) and 0 or 3 end
+  if order ~= '' then
+    advanced[key] = succeeding(order, before)
+    if keep_claim > 0 and advanced[key] ~= before then
+      redis.call('SETRANGE', known[place], last, '|' .. advanced[key])  -- the time to live stays
+    end
+  end
+  return is_same_record and 3 or 2
+end
 for place = 1, #known do
-  local key, result, claim, entry = ARGV[2 + 3 * place], 0, claims[place], confirmed[place]
+  local key, version, claim, result = ARGV[3 + 2 * place], ARGV[4 + 2 * place], claims[place], 0
   local mine = claim and claim == owner .. call  -- the same call, sent again because its answer was lost
-  if granted[key] or (claim and not mine and lives(string.sub(claim, 1, 8))) then
+  local is_living = claim and not mine and lives(string.sub(claim, 1, 8))
+  if granted[key] or is_living then
     result = 1
-  elseif entry and tonumber(string.sub(entry, 17)) > now and string.sub(entry, 1, 8) == ARGV[3 + 3 * place] then
-    result = string.sub(entry, 9, 16) == ARGV[4 + 3 * place] and 3 or 2
-  else
+  elseif confirmed[place] then
+    result = confirmed_result(place, key, version, claim and not mine)
+  end
+  if result == 0 then
     granted[key] = true
-    redis.call('SET', holders[place], owner .. call, 'PX', keep_claim)
+    if keep_claim > 0 then redis.call('SET', holders[place], owner .. call, 'PX', keep_claim) end
   end
   results[place] = result
 end
@@ -61,11 +128,22 @@ end
 
 CONFIRM = (
     _GUARD
+    + _ORDERS
     + _RELEASE_ONE
     + """
-local owner, until_ms, keep = ARGV[1], ARGV[2], ARGV[3]
-for at = 4, #ARGV, 2 do
-  redis.call('SET', prefix .. ':k:' .. ARGV[at], ARGV[at + 1] .. until_ms, 'PX', keep)
+local now, owner, until_ms, keep = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+for at = 5, #ARGV, 2 do
+  local name, order, before = prefix .. ':k:' .. ARGV[at], string.sub(ARGV[at + 1], 17), ''
+  local entry = string.sub(ARGV[at + 1], 1, 16) .. until_ms
+  if order ~= '' then
+    local confirmed = redis.call('GET', name)
+    if confirmed then
+      local ends, found = end_and_order(confirmed)
+      if ends > now then before = found end
+    end
+    entry = entry .. '|' .. succeeding(order, before)
+  end
+  if not is_older(order, before) then redis.call('SET', name, entry, 'PX', keep) end
   release_one(ARGV[at], owner)
 end
 """

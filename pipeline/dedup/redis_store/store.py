@@ -84,20 +84,27 @@ class RedisStore:
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
         """Return the answers to the claims, in order."""
+        return self._results(claims, now_ms, CLAIM_MS)
+
+    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+        """Return the results that `claim` would return now, and change nothing."""
+        return self._results(claims, now_ms, 0)
+
+    def _results(self, claims: Sequence[Claim], now_ms: int, keep_claim_ms: int) -> list[ClaimResult]:
         results: list[ClaimResult] = []
         for part in _parts(claims):
             # The number of the call: a call that is sent again after a lost answer is not a second claim.
             self._calls += 1
             call = self._calls.to_bytes(8)
-            arguments: list[bytes | int] = [now_ms, self._owner, call, CLAIM_MS, *chain.from_iterable(part)]
+            arguments: list[bytes | int] = [now_ms, self._owner, call, keep_claim_ms, *_versions(part)]
             results += [_RESULTS[digit] for digit in self._run(self._claim, arguments)]
         return results
 
     def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
         """Mark the messages as reported."""
         for part in _parts(claims):
-            entries = chain.from_iterable((key, digest + origin) for key, digest, origin in part)
-            self._run(self._confirm, (self._owner, now_ms + self._keep_ms, self._keep_ms, *entries))
+            until_ms = now_ms + self._keep_ms
+            self._run(self._confirm, (now_ms, self._owner, until_ms, self._keep_ms, *_versions(part)))
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Release the claims without a report."""
@@ -149,7 +156,9 @@ class RedisStore:
     def _check_format(self) -> None:
         self._client.set(PREFIX + b":format", scripts.FORMAT, nx=True)
         found = self._client.get(PREFIX + b":format")
-        if found != scripts.FORMAT:
+        if found == scripts.READABLE:
+            self._client.set(PREFIX + b":format", scripts.FORMAT)
+        elif found != scripts.FORMAT:
             raise StoreUnavailable(
                 f"the dedup store at {self._address} has the format {found!r:.60}, and this version of log2mq writes {scripts.FORMAT!r}; "
                 "set dedup.url to another database, or run the version that created it"
@@ -204,6 +213,11 @@ class RedisStore:
 
 def _parts(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
     return (claims[at : at + AT_ONCE] for at in range(0, len(claims), AT_ONCE))
+
+
+def _versions(claims: Sequence[Claim]) -> Iterator[bytes]:
+    """Return the arguments of a script for some claims: the key and the version of each."""
+    return chain.from_iterable((key, digest + origin + order) for key, digest, origin, order in claims)
 
 
 def _address(url: Secret) -> str:

@@ -54,8 +54,9 @@ class Draft(NamedTuple):
     tells_of: Person | None = None
     """Whose identities it tells. Once they are told a second time they must not change any more: the books would depend on what is read again.
 
-    The dedup store knows a customer's newest identities only. Where a job reads the lines A, A, B again after a crash, it reports the
-    second A too, which was a duplicate the first time. With A, B, B the books are the same from wherever it reads again.
+    The dedup store knows a customer's newest identities only. Where a job reads the lines A, A, B again after a crash, both A are older than
+    what was reported: it cannot tell the one that was reported from the one that was a duplicate. With A, B, B the books are the same from
+    wherever it reads again.
     """
 
 

@@ -15,6 +15,7 @@ from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.errors import StoreUnavailable, UsageError
 from pipeline.setting_types.quantity import MOST_MS
+from tests.support.dedup_stores import told
 
 NOW = 1_700_000_000_000
 KEEP = 86_400_000
@@ -22,8 +23,10 @@ LEASE = 15_000
 GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
 
 
-def claims_of(numbers, digest=0):
-    return [Claim((number * 2_654_435_761 % 2**64).to_bytes(16), digest.to_bytes(8), bytes(8)) for number in numbers]
+def claims_of(numbers, digest=0, order=b""):
+    return [
+        Claim((number * 2_654_435_761 % 2**64).to_bytes(16), digest.to_bytes(8), bytes(8), order) for number in numbers
+    ]
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ def test_what_another_process_moves_while_a_claim_is_looked_up_is_not_missed(ope
     store.confirm(claims_of(range(9_000)), NOW)
     store.sweep(NOW + 60_000 - 1)  # freezes them
     store.claim(claims_of([60_000]), NOW)
-    look_up = store._look_up
+    look_up = store._durable_entries
     moved = []
 
     def look_up_and_lose_time(keys):
@@ -140,7 +143,7 @@ def test_what_another_process_moves_while_a_claim_is_looked_up_is_not_missed(ope
             moved.append(in_a_process(move_elsewhere, tmp_path, more))
         return found
 
-    monkeypatch.setattr(store, "_look_up", look_up_and_lose_time)
+    monkeypatch.setattr(store, "_durable_entries", look_up_and_lose_time)
     assert set(store.claim(claims_of(range(9_000)), NOW + 1)) == {REDELIVERED}
     assert moved
 
@@ -298,6 +301,67 @@ def test_another_format_is_refused_and_left_alone(opened, tmp_path):
         opened(tmp_path)
 
 
+def format_of(folder):
+    with lmdb.open(str(folder / "confirmed"), max_dbs=2) as environment:
+        meta = environment.open_db(b"meta")
+        with environment.begin() as reading:
+            return reading.get(b"format", db=meta)
+
+
+def make_former(folder):
+    """Make a closed store, which holds no order, one of the version that knew none."""
+    with lmdb.open(str(folder / "confirmed"), max_dbs=2) as environment:
+        meta = environment.open_db(b"meta")
+        with environment.begin(write=True) as changing:
+            changing.put(b"format", b"log2mq dedup 1", db=meta)
+    (boot,) = folder.glob("boot-*-3")
+    return boot.rename(boot.with_name(boot.name[:-1] + "2"))
+
+
+def test_a_store_of_the_former_format_is_read_and_no_version_that_knows_no_orders_opens_it_again(opened, tmp_path):
+    store = opened(tmp_path)
+    store.confirm(claims_of(range(5_000)), NOW)
+    later = sweep_for(store, 60)  # these are in the durable table, and the next ones in a journal
+    store.confirm(claims_of(range(5_000, 6_000)), later)
+    store.close()
+    former = make_former(tmp_path)
+    store = opened(tmp_path)
+    assert set(store.claim(claims_of(range(6_000)), later)) == {REDELIVERED}
+    assert store.claim(claims_of([1], 1, told(5)), later) == [GRANTED]
+    assert store.claim(claims_of([2], 0, told(5)), later) == [REDELIVERED]
+    store.close()
+    assert format_of(tmp_path) == b"log2mq dedup 2"
+    assert not former.exists()
+
+
+def hold_open(pipe, folder):
+    environment = lmdb.open(str(folder), max_dbs=5, map_size=1 << 20)
+    pipe.send("open")
+    pipe.recv()
+    environment.close()
+
+
+def test_a_store_that_a_job_of_another_version_uses_is_left_alone(opened, tmp_path):
+    opened(tmp_path).close()
+    former = make_former(tmp_path)
+    spawn = multiprocessing.get_context("spawn")
+    pipe, far_end = spawn.Pipe()
+    process = spawn.Process(target=hold_open, args=(far_end, former))
+    process.start()
+    assert pipe.poll(60)
+    with pytest.raises(StoreUnavailable, match="in use by another version of log2mq; stop the jobs"):
+        opened(tmp_path)
+    assert former.exists()
+    assert format_of(tmp_path) == b"log2mq dedup 1"
+    pipe.send("close")
+    process.join(20)
+    assert opened(tmp_path).claim(claims_of([1]), NOW) == [GRANTED]
+    assert not former.exists()
+    process.close()
+    pipe.close()
+    far_end.close()
+
+
 def test_the_time_to_live_is_recorded(opened, tmp_path):
     opened(tmp_path, keep_ms=123_000).close()
     with lmdb.open(str(tmp_path / "confirmed"), max_dbs=2) as environment:
@@ -382,7 +446,7 @@ def confirm_version(folder, name, digest, moment):
 def test_the_later_of_two_processes_versions_survives_a_crash_of_the_machine(
     opened, tmp_path, monkeypatch, names, at_once
 ):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.store.RECOVERED_AT_ONCE", at_once)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.recovery.RECOVERED_AT_ONCE", at_once)
     for place, name in enumerate(names):
         in_a_process(confirm_version, tmp_path / "store", name, place + 1, NOW + place)
     after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "c", NOW + 2)
@@ -399,6 +463,33 @@ def test_the_newest_version_survives_a_crash_of_the_machine(opened, tmp_path):
     store.sync()
     after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
     assert set(after.claim(claims_of(range(100), digest=5), moment)) == {REDELIVERED}
+
+
+@pytest.mark.parametrize("sweeps", range(4))
+def test_orders_survive_a_crash_of_the_machine_at_any_step(opened, tmp_path, sweeps):
+    store = opened(tmp_path / "store")
+    store.confirm(claims_of(range(9_000)) + claims_of(range(10_000, 19_000), 1, told(5)), NOW)
+    assert set(store.claim(claims_of(range(10_000, 15_000), 1, told(20)), NOW)) == {REDELIVERED}
+    store.sync()
+    moment = sweep_for(store, sweeps)
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
+    assert set(after.claim(claims_of(range(9_000)), moment)) == {REDELIVERED}
+    assert set(after.claim(claims_of(range(10_000, 15_000), 2, told(19)), moment)) == {REDELIVERED}
+    assert set(after.claim(claims_of(range(15_000, 19_000), 2, told(4)), moment)) == {REDELIVERED}
+    assert set(after.claim(claims_of(range(15_000, 19_000), 2, told(6)), moment)) == {GRANTED}
+
+
+@pytest.mark.parametrize(
+    ("second_ms", "known"), [(NOW + KEEP // 2, (2, told(6))), (NOW + KEEP, (1, told(5)))], ids=["living", "expired"]
+)
+def test_of_two_versions_in_the_journals_the_newer_one_counts_unless_it_had_expired(opened, tmp_path, second_ms, known):
+    store = opened(tmp_path / "store")
+    store.confirm(claims_of([1], 2, told(6)), NOW)
+    sweep_for(store, 40)
+    store.confirm(claims_of([1], 1, told(5)), second_ms)
+    store.sync()
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", second_ms)
+    assert after.claim(claims_of([1], *known), second_ms) == [REDELIVERED]
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeroed", "scribbled"])

@@ -60,7 +60,7 @@ def test_a_server_that_invents_codes_does_not_fill_the_counts():
     message.record = PendingRecord(RawRecord("log", 0, 0, -1, None, b""), offsets, 0)
     dispatch.add([message], 0)
     for turn in range(3 * MOST_CODES):
-        dispatch.send(turn * 10_000, flush=True)
+        dispatch.send(turn * 10_000, turn * 10_000 + 1, flush=True)
         dispatch.collect(turn * 10_000)
     assert len(dispatch.attempts.codes) == MOST_CODES + 1
     assert sum(dispatch.attempts.codes.values()) == dispatch.attempts.calls == 3 * MOST_CODES

@@ -1,0 +1,124 @@
+"""The dead letters on their way: each origin is claimed in the dedup store, written, and confirmed when it is durable. So it is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from hashlib import blake2b
+
+from pipeline.contracts.interfaces import DeadLetters, DedupStore
+from pipeline.contracts.message_order import record_origin
+from pipeline.contracts.values import Claim, Partition
+from pipeline.errors import DeadLetterUnavailable
+from pipeline.job.claims import ClaimQueue
+from pipeline.job.in_flight import PendingRecord
+
+_NO_DIGEST = bytes(8)
+
+
+class PendingDeadLetter:
+    """A refused record, and the claim under which its dead letter is written."""
+
+    __slots__ = ("claim", "record")
+
+    def __init__(self, record: PendingRecord, topic: str) -> None:
+        """`topic` is the dead-letter topic: each topic gets the dead letter of an origin once."""
+        origin = record_origin(record.offsets.place, record.raw.offset)
+        text = repr(("dead letter", topic, record.offsets.place, record.raw.offset))
+        self.record = record
+        self.claim = Claim(blake2b(text.encode(), digest_size=16).digest(), _NO_DIGEST, origin)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the partition of its record was revoked: its next owner decides about the record."""
+        return self.record.offsets.closed
+
+
+class DeadLettering:
+    """Writes the dead letters of refused records, and remembers each in the dedup store before its record ends."""
+
+    def __init__(self, writer: DeadLetters, store: DedupStore, wall_clock: Callable[[], int]) -> None:
+        """`wall_clock` returns Unix ms for the store."""
+        self._writer = writer
+        self._claims: ClaimQueue[PendingDeadLetter] = ClaimQueue(store, wall_clock)
+        self._written: dict[int, PendingDeadLetter] = {}  # not durable yet, by the identity of the raw record
+        self._durable: list[PendingDeadLetter] = []  # not confirmed yet
+        self._is_ending = False
+        self._has_failed = False
+        self._withdrawn = 0  # by the end of the job
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no dead letter is being written, and none can be claimed now."""
+        return self._claims.is_empty and not self._written
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether dead letters are being written that may still become durable."""
+        return bool(self._written) and not self._has_failed
+
+    @property
+    def unwritten(self) -> int:
+        """Dead letters that were begun and are not durable at the end of the job: their records are read again."""
+        return self._withdrawn + len(self._written)
+
+    @property
+    def unconfirmed(self) -> int:
+        """Dead letters that are durable, and that the dedup store did not confirm."""
+        return len(self._durable)
+
+    def add(self, record: PendingRecord) -> None:
+        """Begin to dead-letter a refused record, unless the job ends or the partition was revoked: then the record is read again."""
+        if not record.offsets.closed and not self._is_ending:
+            self._claims.add([PendingDeadLetter(record, self._writer.topic)])
+
+    def process(self, now_ms: int) -> list[PendingRecord]:
+        """Claim and write the dead letters that are due. Return the records that end: their dead letter is remembered, now or from earlier.
+
+        Raises:
+            DeadLetterUnavailable: the dead-letter topic refuses a record, or has taken none for too long.
+            StoreUnavailable: the dedup store does not answer. The next call confirms what is durable.
+        """
+        ended = self._confirm()
+        while not self._is_ending:
+            granted, known = self._claims.process(now_ms)
+            for letter in granted:
+                refusal = letter.record.refusal
+                assert refusal is not None  # noqa: S101 - only refused records are added
+                self._written[id(letter.record.raw)] = letter
+                self._writer.send(letter.record.raw, refusal)
+            ended += [letter.record for letter, _ in known]
+            if self._claims.is_empty:
+                break
+        return ended
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Forget what is not being written of partitions that were revoked. The rest is confirmed when it is durable."""
+        withdrawn = self._withdraw(partitions)
+        self._claims.drop_stale()
+        self._claims.release(withdrawn)
+
+    def renew(self) -> None:
+        """Claim again what is not being written yet: the claims may have lapsed."""
+        self._claims.renew(self._withdraw(self._partitions()))
+
+    def end(self) -> None:
+        """Write nothing more. What no producer holds is withdrawn; its claims end with the lease."""
+        self._is_ending = True
+        self._withdrawn += len(self._withdraw(self._partitions()))
+
+    def _confirm(self) -> list[PendingRecord]:
+        try:
+            durable = self._writer.durable()
+        except DeadLetterUnavailable:
+            self._has_failed = True
+            raise
+        self._durable += [self._written.pop(id(raw)) for raw in durable]
+        self._claims.confirm(self._durable)
+        confirmed, self._durable = self._durable, []
+        return [letter.record for letter in confirmed]
+
+    def _withdraw(self, partitions: Collection[Partition]) -> list[PendingDeadLetter]:
+        return [self._written.pop(id(raw)) for raw in self._writer.forget(partitions)]
+
+    def _partitions(self) -> set[Partition]:
+        return {letter.record.offsets.partition for letter in self._written.values()}
