@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.contracts.values import Partition
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.hold import Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Status:
     Times are in Unix ms, `lag` in records not yet read, `sending` and `queued` in batches, `waiting_elsewhere` in messages.
 
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
-    `held` is the reason why a partition is paused until a record can be decoded. `stalls` counts partitions that stood still although they
+    `held` is the reason why a partition is paused until a record can be decoded. `holds` are the messages that the API refuses, while
+    nothing tells whether their content is at fault. `stalls` counts partitions that stood still although they
     had records to read.
     """
 
@@ -34,6 +36,7 @@ class Status:
     stopping: bool = False
     held: str = ""
     stalls: int = 0
+    holds: tuple[Hold, ...] = ()
 
     def after_crash(self) -> Status:
         """Return the final status of a crashed worker: finished counts stay; its records in flight count as unread, since another member reads them again."""
@@ -47,6 +50,7 @@ class Status:
             waiting_elsewhere=0,
             rests_until_ms=None,
             held="",
+            holds=(),
         )
 
     @property

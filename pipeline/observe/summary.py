@@ -62,6 +62,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         rests_until_ms=max((status.rests_until_ms for status in statuses if status.rests_until_ms), default=None),
         warnings=warnings,
         stalls=sum(status.stalls for status in statuses),
+        holds=tuple(hold for status in statuses for hold in status.holds),
         held=next((status.held for status in statuses if status.held), ""),
         stopping=any(status.stopping for status in statuses),
     )

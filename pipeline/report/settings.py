@@ -124,6 +124,14 @@ class ReportSettings(BaseModel):
         ),
     ] = None
     backoff: BackoffSettings = BackoffSettings()
+    unknown_hold: Annotated[
+        Duration,
+        Field(
+            ge=1,
+            description="How long refused messages are held while the API accepts no other message of their kind. "
+            "Then up to three messages in a row become dead letters; where more are refused, the job halts.",
+        ),
+    ] = 900_000
 
     @field_validator("endpoint")
     @classmethod

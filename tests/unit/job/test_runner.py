@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.contracts.retry import Backoff, Breaker
+from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import (
     Assigned,
     Commit,
@@ -296,7 +296,6 @@ class World:
             [Batcher(kind, 10, 1 << 20, 50) for kind in Kind],
             SenderThreads(self.api, threads) if self.answer_ms is None else SlowSenders(self, threads),
             backoff,
-            Breaker(backoff),
         )
         parts = Parts(
             Member(self.group, name, self.chance),
