@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
 from pipeline.contracts.retry import Backoff
-from pipeline.contracts.values import Claim, Commit, Delivered, Partition
+from pipeline.contracts.values import Claim, Commit, Delivered, Outcome, Partition
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
+from pipeline.job.hold import Hold
 from pipeline.job.in_flight import PendingMessage, PendingRecord
 from pipeline.job.offsets import PartitionOffsets
 from pipeline.report.verdict import judge
@@ -23,7 +25,7 @@ TICK_MS = 100
 """How often the owner thread looks at its clock while nothing happens."""
 
 
-def answered(status, code=""):
+def answered(status: int, code: str = "") -> Outcome:
     """What the job makes of an answer of Quick Audience."""
     body = {"RequestId": "R-1", "Success": False, "ErrorCode": code} if status == 200 else {"Code": code}
     return judge(status, {}, json.dumps(body).encode() if code else b"")
@@ -47,7 +49,7 @@ class Outage(NamedTuple):
     begin_ms: int
     end_ms: int
     kinds: tuple[Kind, ...] = tuple(Kind)
-    answer: object = UNKNOWN
+    answer: Outcome = UNKNOWN
 
 
 class Call(NamedTuple):
@@ -64,7 +66,7 @@ class World:
     arrivals: list[tuple[int, Kind, int]]  # time in ms, kind, number; in order of time
     bad: frozenset[int] = frozenset()
     outages: tuple[Outage, ...] = ()
-    refusal: object = UNKNOWN  # the answer to a bad message
+    refusal: Outcome = UNKNOWN  # the answer to a bad message
     senders: int = 16
     latency_ms: tuple[int, int] = (30, 120)
     most_in_flight: int = 20_000
@@ -74,12 +76,14 @@ class World:
     calls: list[Call] = field(default_factory=list)
     delivered: dict[int, int] = field(default_factory=dict)  # number -> time
     refused: dict[int, int] = field(default_factory=dict)
-    holds: list[tuple[int, object]] = field(default_factory=list)
+    holds: list[tuple[int, tuple[Hold, ...]]] = field(default_factory=list)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.chance = Random(self.seed)
-        self.under_way = []  # (time of the answer, number of the call, batch, outcome)
-        self.answers = []
+        self.under_way: list[
+            tuple[int, int, object, Outcome]
+        ] = []  # (time of the answer, number of the call, batch, outcome)
+        self.answers: list[tuple[object, Outcome]] = []
         backoff = Backoff(200, 30_000, self.chance.random)
         batchers = [Batcher(kind, 100, 1 << 20, 1_000) for kind in Kind]
         self.dispatch = Dispatch(batchers, self, backoff, hold_ms=self.hold_ms)
@@ -90,10 +94,10 @@ class World:
     # --- the senders, as Dispatch knows them
 
     @property
-    def idle(self):
+    def idle(self) -> int:
         return self.senders - len(self.under_way) - len(self.answers)
 
-    def submit(self, batch, kind, messages):
+    def submit(self, batch: object, kind: Kind, messages: Sequence[bytes]) -> None:
         numbers = tuple(int(each) for each in messages)
         latency_ms = self.chance.randint(*self.latency_ms)
         arrives_ms = self.now_ms + latency_ms // 2
@@ -101,13 +105,16 @@ class World:
         self.calls.append(Call(arrives_ms, kind, numbers, isinstance(outcome, Delivered)))
         heapq.heappush(self.under_way, (self.now_ms + latency_ms, len(self.calls), batch, outcome))
 
-    def collect(self):
+    def wait(self, timeout_s: float) -> bool:
+        return bool(self.answers)
+
+    def collect(self) -> list[tuple[object, Outcome]]:
         answers, self.answers = self.answers, []
         return answers
 
     # --- the API
 
-    def outcome(self, at_ms, kind, numbers):
+    def outcome(self, at_ms: int, kind: Kind, numbers: tuple[int, ...]) -> Outcome:
         for outage in self.outages:
             if outage.begin_ms <= at_ms < outage.end_ms and kind in outage.kinds:
                 return outage.answer
@@ -115,7 +122,7 @@ class World:
 
     # --- the owner
 
-    def run(self, until_ms=10_000_000):
+    def run(self, until_ms: int = 10_000_000) -> World:
         """Run until everything has ended, the job halts, or the time is over."""
         while self.now_ms < until_ms:
             self._turn()
@@ -124,7 +131,7 @@ class World:
             self.now_ms = self._next_ms()
         return self
 
-    def _turn(self):
+    def _turn(self) -> None:
         while self.under_way and self.under_way[0][0] <= self.now_ms:
             _, _, batch, outcome = heapq.heappop(self.under_way)
             self.answers.append((batch, outcome))
@@ -145,7 +152,7 @@ class World:
         if (hold := self.dispatch.holds()) and (not self.holds or self.holds[-1][1] != hold):
             self.holds.append((self.now_ms, hold))
 
-    def _next_ms(self):
+    def _next_ms(self) -> int:
         times = [self.now_ms + TICK_MS]
         if self.under_way:
             times.append(self.under_way[0][0])
@@ -155,20 +162,20 @@ class World:
             return max(self.now_ms + 1, self.waiting[-1][0])
         return min(times)
 
-    def _message(self, kind, number):
+    def _message(self, kind: Kind, number: int) -> PendingMessage:
         message = PendingMessage(kind, str(number).encode(), Claim(number.to_bytes(16), bytes(8), bytes(8)))
         message.record = PendingRecord(RawRecord("log", 0, number, -1, None, b""), self.offsets, 0)
         return message
 
     # --- what came of it
 
-    def good(self, kind=None):
+    def good(self, kind: Kind | None = None) -> set[int]:
         return {number for _, each, number in self.arrivals if number not in self.bad and kind in {None, each}}
 
-    def calls_in(self, begin_ms, end_ms, kind=None):
+    def calls_in(self, begin_ms: int, end_ms: int, kind: Kind | None = None) -> list[Call]:
         return [call for call in self.calls if begin_ms <= call.at_ms < end_ms and kind in {None, call.kind}]
 
 
-def steady(count, every_ms, kinds=tuple(Kind), start_ms=0):
+def steady(count: int, every_ms: float, kinds: Sequence[Kind] = tuple(Kind)) -> list[tuple[int, Kind, int]]:
     """Messages that arrive one after the other, of the kinds in turn. `every_ms` may be a fraction."""
-    return [(start_ms + int(number * every_ms), kinds[number % len(kinds)], number) for number in range(count)]
+    return [(int(number * every_ms), kinds[number % len(kinds)], number) for number in range(count)]
