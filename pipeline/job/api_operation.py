@@ -16,7 +16,10 @@ FIRST_LONE_MS = 5_000
 
 
 class ApiOperation:
-    """Its batches on their way: gathered, queued, sent, held back in an outage, or refused and without a contrast."""
+    """Its batches on their way: gathered, queued, sent, held back in an outage, or refused and without a contrast.
+
+    While the API is away, or refuses everything, the operation rests: after each back-off one batch is sent, the probe.
+    """
 
     def __init__(self, batcher: Batcher, backoff: Backoff, hold_ms: int, attempts: Attempts) -> None:
         """`hold_ms` is `report.unknown_hold`; `attempts` counts the calls of both operations."""
@@ -35,9 +38,9 @@ class ApiOperation:
         return len(self.queue) + len(self._contrast)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is gathered, waits or is being sent."""
-        return not (self.sending or len(self.batcher) or self.waiting)
+    def has_batches(self) -> bool:
+        """Whether anything is gathered or waits."""
+        return bool(len(self.batcher) or self.waiting)
 
     @property
     def is_resting(self) -> bool:

@@ -20,8 +20,8 @@ class Batch:
     call: int = 0  # the number of its last call
     first_call: int = 0  # the number of its first call
     failures: int = 0  # other than refusals
-    code: str = ""  # of the last failure whose number has a limit
-    strikes: int = 0  # failures in a row with that code
+    code: str = ""  # of the last refusal, or of the last other failure whose number has a limit
+    strikes: int = 0  # failures in a row with that code, other than refusals
     alone: int = 0  # refusals of its only message with that code, a later call being accepted after each but the last
     refused_call: int = 0  # the number of calls when it was last refused; 0 if it never was
     refused_ms: int | None = None  # when it was first refused, if no later call has been accepted

@@ -3,8 +3,13 @@
 A message is at fault only after this: it was refused alone, then a call of the same operation that began later was accepted, then the
 message was refused alone again. So an outage condemns nothing, whatever its code (docs/guarantees.md, promise 4).
 
-A batch without a contrast waits here. It is halved when a later call is accepted, or to try whether one of its halves is. Halves that are
-both refused say that this is an outage: they are joined again.
+Three things become of a refused batch:
+
+* It waits here until a later call is accepted. Then it has a contrast: it is divided, or sent alone again.
+* Its halves are tried. If both are refused, it is an outage: they are joined again, and only small parts are tried.
+* It is held for too long. Then a few messages become dead letters; where more are held, the job halts.
+
+Nothing of this survives a restart: the evidence is gathered anew.
 """
 
 from __future__ import annotations

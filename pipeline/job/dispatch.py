@@ -118,7 +118,7 @@ class Dispatch:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is gathered, queued or being sent."""
-        return not self._sending and all(operation.is_idle for operation in self._order)
+        return not (self._sending or any(operation.has_batches for operation in self._order))
 
     @property
     def sending(self) -> int:
@@ -192,9 +192,8 @@ class Dispatch:
         elif not batch.messages:
             return
         elif dropped and may_be_content:
-            operation.queue.add_again(
-                [batch]
-            )  # the bad message may be among those gone, so the others are sent once more
+            # The bad message may be among those that were dropped, so the others are sent once more.
+            operation.queue.add_again([batch])
         elif isinstance(outcome, Retry):
             self._try_again(operation, batch, outcome, now_ms)
         elif len(batch.messages) == 1:

@@ -37,7 +37,7 @@ class Hold(NamedTuple):
         )
         if self.until_ms is None:
             return f"{refused}; held until one is accepted"
-        until = datetime.fromtimestamp(self.until_ms / 1000, UTC).strftime("%H:%M:%S UTC")
+        until = datetime.fromtimestamp(self.until_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         end = "then the job halts" if self.is_outage else "then dead-lettered"
         return f"{refused}; held until {until}, {end} (report.unknown_hold)"
 

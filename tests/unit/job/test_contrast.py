@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -257,3 +259,32 @@ def test_an_outage_with_a_known_code_is_waited_out_without_end(answer):
     assert not world.dispatch.halt
     assert set(world.delivered) == world.good()
     assert world.now_ms < 121 * MINUTE_MS
+
+
+# --- what is said ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_log_says_what_is_held_until_when_and_when_it_is_over(caplog):
+    outage = Outage(10_000, 40_000, EVENTS)
+    world = World(steady(10_000, 5), outages=(outage,)).run()
+    assert set(world.delivered) == world.good()
+    [held, over] = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(
+        r"[\d,]+ events refused with ES0999, no other accepted since; held until 1970-01-01T00:15:1\dZ, then the job halts \(report\.unknown_hold\)",
+        held,
+    )
+    assert over == "no event is held any more"
+
+
+def test_a_message_held_alone_is_said_once(caplog):
+    world = World([(0, Kind.EVENT, 0)], frozenset({0})).run()
+    assert set(world.refused) == {0}
+    [held, over] = [record.getMessage() for record in caplog.records]
+    assert held.startswith("1 event refused with ES0999, no other accepted since; held until 1970-01-01T00:15:0")
+    assert held.endswith("Z, then dead-lettered (report.unknown_hold)")
+    assert over == "no event is held any more"
+
+
+def test_poison_that_is_found_at_once_is_not_said_to_be_held(caplog):
+    World(steady(4_000, 1, EVENTS), frozenset({1_234})).run()
+    assert not caplog.records

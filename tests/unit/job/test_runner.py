@@ -20,6 +20,7 @@ from pipeline.contracts.values import (
     Assigned,
     Commit,
     Delivered,
+    Exhausted,
     Halt,
     Partition,
     Pending,
@@ -751,3 +752,27 @@ class _Even:
 
     def choice(self, some):
         return some[0]
+
+
+def test_a_held_message_keeps_its_offset_and_lets_others_pass_which_then_condemn_it():
+    world = World([[value(100, note="poison")]], Random(3))
+    unknown = Retry("ES0999", "unknown", outage=False, limit=2, exhausted=Exhausted.ISOLATE_OR_HALT)
+    world.api.answer = lambda _, messages: unknown if any(b"poison" in each for each in messages) else Delivered()
+    runner = world.begin(0)
+    world.rebalance(0)
+    for _ in range(400):
+        runner.turn()
+    status = runner.status()
+    assert [(hold.kind, hold.messages, hold.code, hold.is_outage) for hold in status.holds] == [
+        (Kind.EVENT, 1, "ES0999", False)
+    ]
+    assert (status.total.in_flight, world.group.committed, world.dead) == (1, {}, [])
+    log = world.group.records[Partition("log", 0)]
+    log.extend(RawRecord("log", 0, offset, 0, None, value(offset)) for offset in range(1, 30))
+    for _ in range(400):
+        runner.turn()
+    assert world.group.is_done()
+    assert [record.offset for record, _ in world.dead] == [0]
+    status = runner.status()
+    assert (status.total.reported, status.total.dead_lettered, status.holds) == (29, 1, ())
+    status.total.check()
