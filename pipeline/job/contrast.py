@@ -36,11 +36,12 @@ PART_STEP = 8
 
 
 class Decision(Enum):
-    """What to do with a batch that was refused."""
+    """What to do with a batch that was refused. `GIVE_UP` refuses a message without a contrast, at the end of its hold."""
 
     HOLD = auto()
     DIVIDE = auto()
     REFUSE = auto()
+    GIVE_UP = auto()
     HALT = auto()
 
 
@@ -141,7 +142,7 @@ class Contrast:
             return Decision.HALT
         if self._ends and is_alone and now_ms - batch.refused_ms >= self._hold_ms:
             self._lone += 1
-            return Decision.REFUSE
+            return Decision.GIVE_UP
         self._keep(batch)
         return Decision.HOLD
 

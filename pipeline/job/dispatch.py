@@ -217,13 +217,16 @@ class Dispatch:
 
     def _refuse(self, operation: ApiOperation, batch: Batch, retry: Retry, now_ms: int, answers: Answers) -> None:
         """Hold a batch that was refused until it has a contrast, or until its hold ends."""
+        no_other = f"no other {named(batch.kind)} was accepted for {self._hold_ms // 1000} s (report.unknown_hold)"
         match operation.refused(batch, retry, now_ms):
             case Decision.REFUSE:
                 refused = Refused(retry.code, retry.reason, retry.request_id, retry.trace_id)
                 answers.refused.append((batch.messages[0], refused))
+            case Decision.GIVE_UP:
+                refused = Refused(retry.code, f"{retry.reason}; {no_other}", retry.request_id, retry.trace_id)
+                answers.refused.append((batch.messages[0], refused))
             case Decision.HALT:
-                none = f"no {named(batch.kind)} was accepted for {self._hold_ms // 1000} s (report.unknown_hold)"
-                self.halt = self.halt or f"{_sentence(retry)}; {none}"
+                self.halt = self.halt or f"{_sentence(retry)}; {no_other}"
             case Decision.HOLD | Decision.DIVIDE:
                 self.attempts.retries += 1
 

@@ -76,6 +76,7 @@ class World:
     calls: list[Call] = field(default_factory=list)
     delivered: dict[int, int] = field(default_factory=dict)  # number -> time
     refused: dict[int, int] = field(default_factory=dict)
+    reasons: set[str] = field(default_factory=set)
     holds: list[tuple[int, tuple[Hold, ...]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -139,8 +140,9 @@ class World:
         for message in answers.delivered:
             assert int(message.body) not in self.delivered
             self.delivered[int(message.body)] = self.now_ms
-        for message, _ in answers.refused:
+        for message, refused in answers.refused:
             self.refused[int(message.body)] = self.now_ms
+            self.reasons.add(refused.reason)
         self.in_flight -= len(answers.delivered) + len(answers.refused)
         added = []
         while self.waiting and self.waiting[-1][0] <= self.now_ms and self.in_flight < self.most_in_flight:

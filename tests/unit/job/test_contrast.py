@@ -90,6 +90,9 @@ def test_a_quiet_topic_with_a_bad_record_or_three_is_held_and_then_goes_on(count
     assert set(world.refused) == set(range(count))
     assert not world.dispatch.halt
     assert all(HOLD_MS <= at_ms < HOLD_MS + 2 * MINUTE_MS for at_ms in world.refused.values())
+    assert world.reasons == {
+        "an error that log2mq does not know; no other event was accepted for 900 s (report.unknown_hold)"
+    }
     assert total_calls(world) < 60 * count
     [hold] = world.holds[-1][1]
     assert (hold.kind, hold.messages, hold.code, hold.is_outage) == (Kind.EVENT, 1, "ES0999", False)
@@ -114,6 +117,7 @@ def test_a_bad_record_of_a_quiet_topic_is_judged_as_soon_as_another_is_accepted(
     world = World([(0, Kind.EVENT, 0), (5 * MINUTE_MS, Kind.EVENT, 1)], frozenset({0})).run()
     assert set(world.delivered) == {1}
     assert 5 * MINUTE_MS < world.refused[0] < 5 * MINUTE_MS + 2_000
+    assert world.reasons == {"an error that log2mq does not know"}
     assert world.delivered[1] < 5 * MINUTE_MS + 1_500  # a held message does not hold up the others
 
 
