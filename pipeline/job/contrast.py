@@ -195,14 +195,17 @@ class Contrast:
         return batch.root.refused_call < self._accepted_call and self._refusals <= MOST_IN_A_ROW
 
     def _keep(self, batch: Batch) -> None:
-        """Keep a batch until it has a contrast. A part comes back to its batch, and a half to the other half that was refused."""
+        """Keep a batch until it has a contrast. A part comes back to its batch, and a half to the other half that was refused.
+
+        A message alone that was a half stays alone: its refusals count.
+        """
         size = max(1, len(batch.messages) // PART_STEP)
-        other = next((each for each in self._refused if each is batch.whole or each is batch.sibling), None)
-        if other is None:
-            self._refused.append(batch)
-            return
-        other.messages += batch.messages
-        other.refused_call, other.alone = batch.refused_call, 0
-        if other is batch.sibling:
-            other.is_repeated = False
-        self._part_size = size
+        for other in self._refused:
+            if other is batch.whole or (other is batch.sibling and min(len(other.messages), len(batch.messages)) > 1):
+                other.messages += batch.messages
+                other.refused_call, other.alone = batch.refused_call, 0
+                if other is batch.sibling and other.root is not None:
+                    other.is_repeated, other.root.is_repeated = other.root.is_repeated, True
+                self._part_size = size
+                return
+        self._refused.append(batch)

@@ -70,6 +70,16 @@ def test_much_bad_content_is_told_from_the_good(share, answer):
     assert max(world.refused.values()) < 2 * MINUTE_MS
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_a_batch_of_bad_messages_only_is_condemned_when_good_ones_follow(count):
+    arrivals = [(0, Kind.EVENT, number) for number in range(count)]
+    arrivals += [(10_000 + 1_500 * number, Kind.EVENT, 100 + number) for number in range(12)]
+    world = World(arrivals, frozenset(range(count))).run()
+    assert set(world.refused) == set(range(count))
+    assert max(world.refused.values()) < 25_000
+    assert total_calls(world) <= 12 + 16 * count
+
+
 # --- nothing but poison ---------------------------------------------------------------------------------------------------------
 
 
