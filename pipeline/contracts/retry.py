@@ -42,9 +42,9 @@ class Breaker:
             return True
         return now_ms >= self._open_until_ms and not self._is_probing
 
-    def sent(self, now_ms: int) -> None:
-        """Record that a batch was sent. While the breaker is open, this batch is the probe."""
-        if self._open_until_ms is not None and now_ms >= self._open_until_ms:
+    def sent(self) -> None:
+        """Record that a batch was sent. While the breaker is open, this batch is the probe, also if it was sent before its time."""
+        if self._open_until_ms is not None:
             self._is_probing = True
 
     def unsent(self) -> None:

@@ -53,7 +53,8 @@ class Exhausted(StrEnum):
     """The action for a batch after `Retry.limit` attempts have failed in the same way."""
 
     HALT = "halt"
-    # The next two halve the batch. A message alone is refused only if the API accepts others between two of its failures; else the job halts or retries.
+    # The next two halve the batch. A message is refused only by contrast: refused alone `limit` times, others being accepted in between. Without
+    # a contrast it is held; at the end of the hold the job halts, or retries without end.
     ISOLATE_OR_HALT = "isolate_or_halt"
     ISOLATE_OR_RETRY = "isolate_or_retry"
 
@@ -69,7 +70,7 @@ class Retry(NamedTuple):
     """The API did not take the batch, or its answer is not known. Send the same messages again with a new nonce, timestamp and signature.
 
     `after_ms` is the server's own hint. `in_doubt`: the request may have arrived, but the answer was lost. `outage`: every batch would
-    fail in the same way, so the breaker opens. `limit`: the number of attempts of one batch before `exhausted` applies; None means no limit.
+    fail in the same way, so the operation rests. `limit`: the number of attempts of one batch before `exhausted` applies; None means no limit.
     """
 
     code: str

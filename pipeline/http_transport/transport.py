@@ -1,30 +1,27 @@
-"""The part that both HTTP clients share: a response read within limits of size and time, and the certificates that a connection trusts."""
+"""The part that both HTTP clients share: a response read within a limit of size, and the certificates that a connection trusts."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 
 import httpx
 
 from pipeline.errors import UsageError
 
 
-def read_within(response: httpx.Response, most_bytes: int, until_s: float, monotonic: Callable[[], float]) -> bytes:
+def read_within(response: httpx.Response, most_bytes: int) -> bytes:
     """Return the body of a response as it was sent, without decompression; or nothing, where it is longer than `most_bytes`.
 
-    The caller then judges the response by its status alone. `monotonic` gives seconds, and the whole body must arrive by `until_s` of that clock.
+    The caller then judges the response by its status alone. The transport (`DeadlineTransport`) limits the time.
 
     Raises:
-        httpx.HTTPError: the connection broke, or the body was not complete by `until_s`.
+        httpx.HTTPError: the connection broke, or the body was not complete by the deadline of the call.
     """
     body = bytearray()
     for chunk in response.iter_raw():
         body += chunk
         if len(body) > most_bytes:
             return b""
-        if monotonic() > until_s:
-            raise httpx.ReadTimeout("the answer came too slowly")
     return bytes(body)
 
 

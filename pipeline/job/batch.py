@@ -15,33 +15,64 @@ class Batch:
 
     kind: Kind
     messages: list[PendingMessage]
-    attempts: int = 0
-    code: str = ""  # of the last failure
-    strikes: int = 0  # failures in a row with that code
     in_doubt: bool = False  # an attempt's answer was lost
     lease: int = 0  # the number of the unbroken lease under which it was sent
     call: int = 0  # the number of its last call
-    first_call: int = 0  # the number of its first call; kept by the halves of a batch
-    since: int = 0  # the number of calls when it was first sent, or last refused for an unknown cause
-    alone: int = 0  # the number of calls when its only message was first refused for the unknown cause `code`
-    has_contrast: bool = False  # a later call than `alone` was accepted before this batch was sent again
-    is_part: bool = False  # under way as a part of a batch that was halved because of an unknown error
+    first_call: int = 0  # the number of its first call
+    failures: int = 0  # other than refusals
+    code: str = ""  # of the last refusal, or of the last other failure whose number has a limit
+    strikes: int = 0  # failures in a row with that code, other than refusals
+    alone: int = 0  # refusals of its only message with that code, a later call being accepted after each but the last
+    refused_call: int = 0  # the number of calls when it was last refused; 0 if it never was
+    refused_ms: int | None = None  # when it was first refused, if no later call has been accepted
+    has_contrast: bool = False  # a call that began after its last refusal was accepted before it was sent again
+    is_repeated: bool = False  # sent again whole after an outage
+    whole: Batch | None = None  # the batch that this part was taken of, and comes back to when it is refused
+    sibling: Batch | None = None  # the other half
+    root: Batch | None = None  # the batch that was halved, and its halves, down to this one
 
     def drop_stale(self) -> list[PendingMessage]:
         """Remove the messages of partitions that were revoked, and return them. The batch has changed, so its failures no longer count."""
         stale = [message for message in self.messages if message.is_stale]
         if stale:
             self.messages = [message for message in self.messages if not message.is_stale]
-            self.code, self.strikes = "", 0
+            self.code, self.strikes, self.alone = "", 0, 0
         return stale
 
     def halves(self) -> list[Batch]:
         """Split the batch in two, to find the message that the API refuses."""
-        middle = len(self.messages) // 2
+        first, second = halves = self.pieces((len(self.messages) + 1) // 2)
+        first.sibling, second.sibling = second, first
+        return halves
+
+    def pieces(self, size: int) -> list[Batch]:
+        """Cut the batch into pieces of at most `size` messages."""
         return [
-            Batch(self.kind, part, first_call=self.first_call, in_doubt=self.in_doubt)
-            for part in (self.messages[:middle], self.messages[middle:])
+            Batch(
+                self.kind,
+                self.messages[begin : begin + size],
+                in_doubt=self.in_doubt,
+                root=self.root or self,
+                is_repeated=True,
+                refused_ms=self.refused_ms,
+                code=self.code,
+            )
+            for begin in range(0, len(self.messages), size)
         ]
+
+    def part(self, size: int) -> Batch:
+        """Take the first messages out of the batch, as a batch that comes back when it is refused."""
+        part = Batch(
+            self.kind,
+            self.messages[:size],
+            in_doubt=self.in_doubt,
+            whole=self,
+            root=self.root or self,
+            refused_ms=self.refused_ms,
+            code=self.code,
+        )
+        del self.messages[:size]
+        return part
 
 
 @dataclass(slots=True)

@@ -1,110 +1,220 @@
-"""An error of unknown cause: is the content at fault, or does the API refuse everything? Only a contrast tells.
+"""Is the content of a refused batch at fault, or does the API refuse everything? Only a contrast tells.
 
-A message is refused because of such an error only after this: the message was refused alone, then a call of the same operation was
-accepted, then the message was refused alone again. So an outage never fills the dead letters (docs/guarantees.md, promise 4).
+A message is at fault only after this: it was refused alone, then a call of the same operation that began later was accepted, then the
+message was refused alone again. So an outage condemns nothing, whatever its code (docs/guarantees.md, promise 4).
+
+Three things become of a refused batch:
+
+* It waits here until a later call is accepted. Then it has a contrast: it is divided, or sent alone again.
+* Its halves are tried. If both are refused, it is an outage: they are joined again, and only small parts are tried.
+* It is held for too long. Then a few messages become dead letters; where more are held, the job halts.
+
+Nothing of this survives a restart: the evidence is gathered anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import Enum, auto
+from typing import NamedTuple
 
-from pipeline.contracts.retry import Backoff, Breaker
-from pipeline.contracts.values import Exhausted
+from pipeline.contracts.values import Exhausted, Retry
+from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch
+from pipeline.job.hold import Hold
+from pipeline.job.in_flight import PendingMessage
 from transforms.base import Kind
+
+MOST_LONE = 3
+"""The largest number of messages that may become dead letters without a contrast, in a row. Where more are refused, it is an outage."""
+
+MOST_IN_A_ROW = 8
+"""The largest number of refusals in a row after which parts are still divided at once. A batch of 100 is divided seven times."""
+
+PART_STEP = 8
+"""A batch whose halves are both refused is tried by ever smaller parts: each has an eighth of the messages of the last one."""
 
 
 class Decision(Enum):
-    """What to do with a batch whose attempts are used up."""
+    """What to do with a batch that was refused. `GIVE_UP` refuses a message without a contrast, at the end of its hold."""
 
-    TRY_AGAIN = auto()
-    HALVE = auto()
+    HOLD = auto()
+    DIVIDE = auto()
     REFUSE = auto()
+    GIVE_UP = auto()
     HALT = auto()
 
 
+class Released(NamedTuple):
+    """Batches that have a contrast now: `again` are sent once more as they are, `parts` are halves and messages alone."""
+
+    again: list[Batch]
+    parts: list[Batch]
+
+
 class Contrast:
-    """Notes which calls of each operation were accepted, and lets an operation rest while none is."""
+    """The refused batches of one operation that have no contrast yet, and the evidence about them."""
 
-    def __init__(self, kinds: Iterable[Kind], backoff: Backoff) -> None:
-        self._breakers = {kind: Breaker(backoff) for kind in kinds}
-        self._accepted: dict[Kind, int] = {}  # the number of the newest call that was accepted
-        self._smallest_halved: dict[Kind, int] = {}  # messages of the smallest batch halved since then, without effect
+    def __init__(self, kind: Kind, hold_ms: int, attempts: Attempts) -> None:
+        """`hold_ms` is `report.unknown_hold`; `attempts` counts the calls of both operations."""
+        self._kind = kind
+        self._hold_ms = hold_ms
+        self._attempts = attempts
+        self._refused: list[Batch] = []
+        self._out: list[Batch] = []  # taken out of these to be sent again, and not answered yet
+        self._accepted_call = 0  # the number of the newest call that was accepted
+        self._refusals = 0  # in a row
+        self._lone = 0  # messages in a row that became dead letters without a contrast
+        self._part_size = 0  # of the part that is tried next; 0 for a half
+        self._ends = True  # whether the hold has an end
 
-    def may_send(self, now_ms: int) -> set[Kind]:
-        """Return the operations that may be called now."""
-        return {kind for kind, breaker in self._breakers.items() if breaker.may_send(now_ms)}
+    def __len__(self) -> int:
+        """The number of batches without a contrast."""
+        return len(self._refused)
 
-    def in_doubt(self) -> set[Kind]:
-        """Return the operations that refuse everything at the moment, for an unknown cause."""
-        return {kind for kind, breaker in self._breakers.items() if breaker.next_ms() is not None}
+    @property
+    def is_outage(self) -> bool:
+        """Whether more messages are refused without a contrast than may become dead letters."""
+        return self._is_outage_with(())
 
-    def sent(self, batch: Batch, now_ms: int) -> None:
+    @property
+    def is_lone(self) -> bool:
+        """Whether a few messages are held whose content may be at fault, and nothing says that this is an outage."""
+        return bool(self._held) and self._ends and not self.is_outage
+
+    def hold(self) -> Hold | None:
+        """Return what is held, or None."""
+        if not self._refused and not self._out:
+            return None
+        if not (held := self._held):
+            return None
+        since_ms = min(batch.refused_ms or 0 for batch in held)
+        until_ms = since_ms + self._hold_ms if self._ends else None
+        messages = sum(len(batch.messages) for batch in held)
+        return Hold(self._kind, messages, held[0].code, since_ms, until_ms, self.is_outage)
+
+    def sent(self, batch: Batch) -> None:
         """Note that a batch is sent as the call `batch.call`."""
-        self._breakers[batch.kind].sent(now_ms)
-        batch.first_call = batch.first_call or batch.call
-        batch.since = batch.since or batch.call
-        batch.has_contrast = 0 < batch.alone < self._accepted.get(batch.kind, 0)
+        batch.has_contrast = 0 < batch.refused_call < self._accepted_call
 
-    def accepted(self, batch: Batch) -> None:
-        """Note that the API accepted a batch."""
-        self._breakers[batch.kind].succeeded()
-        self._accepted[batch.kind] = max(batch.call, self._accepted.get(batch.kind, 0))
-        self._smallest_halved.pop(batch.kind, None)
+    def unsent(self, batch: Batch, *, again: bool) -> bool:
+        """Note that a batch was not sent after all. With `again`, one that was taken out here is kept here again. Return whether it is."""
+        if batch not in self._out:
+            return False
+        self._out.remove(batch)
+        if again and batch.messages:
+            self._refused.insert(0, batch)
+        return again
 
-    def answered(self, kind: Kind) -> None:
-        """Note that the API refused a batch of an operation for a known cause: it reads what it is sent."""
-        self._breakers[kind].succeeded()
+    def accepted(self, batch: Batch) -> Released:
+        """Note that the API accepted a batch, and return the batches that were refused before this call began."""
+        self._accepted_call = max(self._accepted_call, batch.call)
+        for each in self._out:
+            each.refused_ms = None
+        self._out.clear()
+        released = [each for each in self._refused if each.refused_call < batch.call]
+        self._refused = [each for each in self._refused if each.refused_call >= batch.call]
+        was_outage, self._refusals, self._lone = self._refusals > 1, len(self._refused), 0
+        if batch.root is None:
+            self._part_size = 0
+        again, parts = [], []
+        for each in released:
+            each.refused_ms = None
+            if len(each.messages) == 1:
+                parts.append(each)
+            elif (was_outage or self._part_size) and not each.is_repeated:
+                each.is_repeated = True
+                again.append(each)
+            else:
+                parts += self.divide(each)
+        return Released(again, parts)
 
-    def unsent(self, kind: Kind) -> None:
-        """Note that a batch was not sent after all."""
-        self._breakers[kind].unsent()
-
-    def outage(self, kind: Kind, now_ms: int) -> None:
-        """Note that a call had no answer. An operation in doubt goes on resting."""
-        if (breaker := self._breakers[kind]).next_ms() is not None:
-            breaker.failed(now_ms, None)
-
-    def unknown(self, batch: Batch, now_ms: int, after_ms: int | None) -> None:
-        """Note an error of unknown cause. The operation rests unless a call was accepted since the batch was first sent, or last refused."""
-        if self._is_doubtful(batch):
-            self._breakers[batch.kind].failed(now_ms, after_ms)
-        else:
-            self._breakers[batch.kind].succeeded()
-
-    def decide(self, batch: Batch, exhausted: Exhausted, limit: int) -> Decision:
-        """Decide about a batch that failed `limit` times or more in a row with one code."""
-        if exhausted is Exhausted.HALT:
-            return Decision.HALT
-        is_doubtful = self._is_doubtful(batch)
-        if len(batch.messages) == 1:
-            if batch.has_contrast:
+    def refused(self, batch: Batch, retry: Retry, now_ms: int) -> Decision:
+        """Note that a batch was refused, and decide what becomes of it. A batch that is held stays here."""
+        self._refusals += 1
+        self._out = [each for each in self._out if each is not batch]
+        if retry.code != batch.code:
+            batch.code, batch.alone = retry.code, 0
+        is_alone = len(batch.messages) == 1
+        if is_alone:
+            batch.alone += batch.has_contrast or not batch.alone
+            if retry.limit is not None and batch.alone >= retry.limit:
                 return Decision.REFUSE
-        elif not is_doubtful or self._may_halve_in_doubt(batch):
-            return Decision.HALVE
-        if exhausted is Exhausted.ISOLATE_OR_RETRY or not is_doubtful or batch.strikes < 2 * limit:
-            return Decision.TRY_AGAIN
-        return Decision.HALT
+        elif self._is_searched(batch):
+            return Decision.DIVIDE
+        batch.refused_call = self._attempts.calls
+        if batch.refused_ms is None:
+            batch.refused_ms = now_ms
+        self._ends = retry.exhausted is Exhausted.ISOLATE_OR_HALT
+        oldest_ms = min(each.refused_ms or 0 for each in [batch, *self._held] if each.code == retry.code)
+        if self._ends and self._is_outage_with(batch.messages) and now_ms - oldest_ms >= self._hold_ms:
+            return Decision.HALT
+        if self._ends and is_alone and now_ms - batch.refused_ms >= self._hold_ms:
+            self._lone += 1
+            return Decision.GIVE_UP
+        self._keep(batch)
+        return Decision.HOLD
 
-    def halves(self, batch: Batch, limit: int, calls: int) -> list[Batch]:
-        """Halve a batch after `calls` calls in all. Each half is halved again after a single refusal."""
-        halves = batch.halves()
-        for half in halves:
-            half.code, half.strikes, half.since = batch.code, limit - 1, calls
-        if self._is_doubtful(batch):
-            self._smallest_halved[batch.kind] = len(batch.messages)
-        return halves
+    def divide(self, batch: Batch) -> list[Batch]:
+        """Halve a batch. Where most halves are refused, cut it into parts of the size that is accepted."""
+        self._attempts.halvings += 1
+        if 0 < self._part_size < len(batch.messages) // 2:
+            return batch.pieces(self._part_size)
+        return batch.halves()
 
-    def was_accepted_since_first_call(self, batch: Batch) -> bool:
-        """Whether the operation accepted a call that began after the batch, or the batch it is part of, was first sent."""
-        return self._accepted.get(batch.kind, 0) > batch.first_call
+    def probe(self) -> list[Batch]:
+        """Take out what tells most when it is sent next: a message alone, both halves of a batch, or a small part of it."""
+        if not self._refused:
+            return []
+        batch = self._refused.pop(0)
+        if len(batch.messages) == 1:
+            parts = [batch]
+        elif not self._part_size:
+            parts = self.divide(batch)
+        else:
+            self._refused.append(batch)
+            parts = [batch.part(min(self._part_size, len(batch.messages) // 2))]
+        self._out += parts
+        return parts
 
-    def _is_doubtful(self, batch: Batch) -> bool:
-        """Whether nothing of the operation was accepted since the batch was first sent, or last refused: this may be an outage."""
-        return self._accepted.get(batch.kind, 0) <= batch.since
+    def clear(self) -> list[PendingMessage]:
+        """Remove all batches and return their messages."""
+        messages = [message for batch in self._refused for message in batch.messages]
+        self._refused.clear()
+        self._out.clear()
+        return messages
 
-    def _may_halve_in_doubt(self, batch: Batch) -> bool:
-        """While nothing is accepted, only ever smaller batches are halved, seven at most: an outage refuses every part."""
-        smallest = self._smallest_halved.get(batch.kind)
-        return smallest is None or 2 * len(batch.messages) <= smallest
+    def drop_stale(self) -> list[PendingMessage]:
+        """Remove the messages of partitions that were revoked, and return them."""
+        dropped = [message for batch in self._refused for message in batch.drop_stale()]
+        self._refused = [batch for batch in self._refused if batch.messages]
+        return dropped
+
+    @property
+    def _held(self) -> list[Batch]:
+        return [batch for batch in (*self._refused, *self._out) if batch.messages]
+
+    def _is_outage_with(self, messages: Sequence[PendingMessage]) -> bool:
+        return sum(len(batch.messages) for batch in self._held) + len(messages) + self._lone > MOST_LONE
+
+    def _is_searched(self, batch: Batch) -> bool:
+        """Whether this is a part of a batch in which the bad message is searched: a call was accepted since the batch was refused."""
+        if batch.root is None or batch.whole is not None:
+            return False
+        return batch.root.refused_call < self._accepted_call and self._refusals <= MOST_IN_A_ROW
+
+    def _keep(self, batch: Batch) -> None:
+        """Keep a batch until it has a contrast. A part comes back to its batch, and a half to the other half that was refused.
+
+        A message alone that was a half stays alone: its refusals count.
+        """
+        size = max(1, len(batch.messages) // PART_STEP)
+        for other in self._refused:
+            if other is batch.whole or (other is batch.sibling and min(len(other.messages), len(batch.messages)) > 1):
+                other.messages += batch.messages
+                other.refused_call, other.alone = batch.refused_call, 0
+                if other is batch.sibling and other.root is not None:
+                    other.is_repeated, other.root.is_repeated = other.root.is_repeated, True
+                self._part_size = size
+                return
+        self._refused.append(batch)

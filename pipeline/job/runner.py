@@ -198,9 +198,8 @@ class Runner:
             self.turn()
             if self._has_ended() and not self.offsets.in_flight:
                 return
-        now_ms = self._clock()
-        self._leave_by_ms = now_ms + self._grace_ms
-        self._adjust_backpressure(now_ms)
+        self._leave_by_ms = self._clock() + self._grace_ms
+        self._adjust_backpressure(self._clock())
         while self.offsets.in_flight and self._clock() < self._leave_by_ms - self._grace_ms // 2:
             self.turn()
 
@@ -245,4 +244,5 @@ class Runner:
             held=self._backpressure.reason,
             stalls=self._stalls,
             head_age_ms=self._heads.age_ms,
+            holds=self._dispatch.holds(),
         )

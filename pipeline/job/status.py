@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.contracts.values import Partition
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.hold import Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,9 @@ class Status:
     `waiting_elsewhere` in messages.
 
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
-    `held` is the reason why a partition is paused until a record can be decoded. `stalls` counts partitions that stood still although they
-    had records to read. `head_age_ms` is how long the oldest head has been the same: the lowest unfinished offset of a partition.
+    `held` is the reason why a partition is paused until a record can be decoded. `holds` are the messages that the API refuses, while
+    nothing tells whether their content is at fault. `stalls` counts partitions that stood still although they had records to read.
+    `head_age_ms` is how long the oldest head has been the same: the lowest unfinished offset of a partition.
     """
 
     at_ms: int
@@ -36,6 +38,7 @@ class Status:
     held: str = ""
     stalls: int = 0
     head_age_ms: int = 0
+    holds: tuple[Hold, ...] = ()
 
     def after_crash(self) -> Status:
         """Return the final status of a crashed worker: finished counts stay; its records in flight count as unread, since another member reads them again."""
@@ -50,6 +53,7 @@ class Status:
             rests_until_ms=None,
             held="",
             head_age_ms=0,
+            holds=(),
         )
 
     @property

@@ -64,6 +64,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         warnings=warnings,
         stalls=sum(status.stalls for status in statuses),
         head_age_ms=max((status.head_age_ms for status in statuses), default=0),
+        holds=tuple(hold for status in statuses for hold in status.holds),
         held=next((status.held for status in statuses if status.held), ""),
         stopping=any(status.stopping for status in statuses),
     )

@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 
 from pipeline.contracts.values import Delivered, Halt, Outcome, Refused, Retry
+from pipeline.http_transport.deadline import DeadlineTransport
 from pipeline.http_transport.transport import read_within, trusted
-from pipeline.report.credentials import CredentialsSource
+from pipeline.report.credentials import Credentials, CredentialsSource
 from pipeline.report.error_codes import Verdict, verdict_of
 from pipeline.report.request import RequestSigner, SignedRequest, new_nonce
 from pipeline.report.settings import ReportSettings
@@ -28,6 +29,9 @@ The answer to a wrong signature repeats the request, encoded once more.
 
 KEEP_ALIVE_S = 10.0
 """The time after which the client closes an idle connection, before the server does. So few calls find that the server just closed the connection."""
+
+_OF_THE_CREDENTIALS = frozenset({Verdict.TOKEN_EXPIRED, Verdict.CREDENTIALS, Verdict.PERMISSION})
+"""Classes of answers that other credentials may change."""
 
 
 class ReporterClient:
@@ -51,14 +55,13 @@ class ReporterClient:
         """
         self._credentials = credentials
         self._clock = clock
-        self._monotonic = monotonic
         self._signer = RequestSigner(settings, clock, nonce)
         connect_s, read_s = settings.connect_timeout / 1000, settings.read_timeout / 1000
-        self._read_s = read_s
         self._url = httpx.URL(f"{settings.url}/") if settings.proxy is None else None
         self._extensions = {"timeout": {"connect": connect_s, "read": read_s, "write": read_s, "pool": connect_s}}
         context = _tls_context(settings)
-        self._transport = httpx.HTTPTransport(
+        self._transport = DeadlineTransport(
+            monotonic=monotonic,
             verify=context,
             trust_env=False,
             http2=False,
@@ -68,31 +71,40 @@ class ReporterClient:
 
     def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:
         """Report the messages with one call, and return its outcome."""
-        request = self._signer(kind, messages, self._credentials.current())
-        try:
-            outcome = self._call(request)
-        except httpx.HTTPError as error:
-            return _failure(error)
-        if isinstance(outcome, Retry) and verdict_of(0, outcome.code) is Verdict.TOKEN_EXPIRED:
-            self._credentials.refresh()
-        return outcome
-
-    def workspaces(self) -> Mapping[str, str] | Retry | Refused | Halt:
-        """Return the names of the organisation's workspaces by ID, or the outcome of a call that failed. The call changes nothing."""
-        request = self._signer.workspaces(self._credentials.current())
+        credentials = self._credentials.current()
+        request = self._signer(kind, messages, credentials)
         try:
             answer = self._exchange(request)
         except httpx.HTTPError as error:
             return _failure(error)
-        outcome = judge(*answer, request.signed, now_s=self._clock())
+        return self._judge(answer, request, credentials)
+
+    def workspaces(self) -> Mapping[str, str] | Retry | Refused | Halt:
+        """Return the names of the organisation's workspaces by ID, or the outcome of a call that failed. The call changes nothing."""
+        credentials = self._credentials.current()
+        request = self._signer.workspaces(credentials)
+        try:
+            answer = self._exchange(request)
+        except httpx.HTTPError as error:
+            return _failure(error)
+        outcome = self._judge(answer, request, credentials)
         return workspaces_of(answer[2]) if isinstance(outcome, Delivered) else outcome
 
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()
 
-    def _call(self, request: SignedRequest) -> Outcome:
-        return judge(*self._exchange(request), request.signed, now_s=self._clock())
+    def _judge(
+        self, answer: tuple[int, Mapping[str, str], bytes], request: SignedRequest, credentials: Credentials
+    ) -> Outcome:
+        """Return the outcome of an answer. A refusal of credentials that were replaced since the request was signed is a `Retry`."""
+        outcome = judge(*answer, request.signed, now_s=self._clock())
+        if isinstance(outcome, Delivered | Refused) or verdict_of(0, outcome.code) not in _OF_THE_CREDENTIALS:
+            return outcome
+        if self._credentials.refresh() != credentials and isinstance(outcome, Halt):
+            reason = "the credentials were replaced during the call; the new ones are tried"
+            return Retry(outcome.code, reason, outage=False, request_id=outcome.request_id, trace_id=outcome.trace_id)
+        return outcome
 
     def _exchange(self, request: SignedRequest) -> tuple[int, Mapping[str, str], bytes]:
         """Send a request, and return the status, the headers with lower-case names, and the body."""
@@ -100,8 +112,7 @@ class ReporterClient:
         sent = httpx.Request(request.method, url, headers=request.headers, content=request.body, extensions=extensions)
         response = self._transport.handle_request(sent)
         try:
-            deadline_s = self._monotonic() + self._read_s
-            body = read_within(response, MOST_ANSWER_BYTES + 2 * len(request.body), deadline_s, self._monotonic)
+            body = read_within(response, MOST_ANSWER_BYTES + 2 * len(request.body))
         finally:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}

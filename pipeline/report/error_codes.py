@@ -26,6 +26,7 @@ class Verdict(StrEnum):
     CONFIGURATION = "configuration"
     REDIRECT = "redirect"
     CONTENT = "content"
+    TOO_LARGE = "too large"
     UNKNOWN = "unknown"
 
 
@@ -78,11 +79,11 @@ TABLE: tuple[Row, ...] = (
     Row("InvalidProtocol*", Verdict.CONFIGURATION),
     Row("InvalidRegion*", Verdict.CONFIGURATION),
     Row("MissingRegion*", Verdict.CONFIGURATION),
-    Row("RequestEntityTooLarge", Verdict.CONTENT),
-    Row("RequestBodyTooLarge", Verdict.CONTENT),
-    Row("RequestTooLarge", Verdict.CONTENT),
-    Row("EntityTooLarge", Verdict.CONTENT),
-    Row("PayloadTooLarge", Verdict.CONTENT),
+    Row("RequestEntityTooLarge", Verdict.TOO_LARGE),
+    Row("RequestBodyTooLarge", Verdict.TOO_LARGE),
+    Row("RequestTooLarge", Verdict.TOO_LARGE),
+    Row("EntityTooLarge", Verdict.TOO_LARGE),
+    Row("PayloadTooLarge", Verdict.TOO_LARGE),
     Row("ContentMD5NotMatched", Verdict.CONTENT),
     Row("ContentLengthDoesNotMatch", Verdict.CONTENT),
     Row("Missing*", Verdict.CONTENT),
@@ -95,7 +96,7 @@ not a fault of the content: otherwise a wrong setting would turn all records int
 """
 
 STATUSES: Mapping[int, Verdict] = MappingProxyType(
-    {408: Verdict.AWAY, 413: Verdict.CONTENT, 429: Verdict.THROTTLED}
+    {408: Verdict.AWAY, 413: Verdict.TOO_LARGE, 429: Verdict.THROTTLED}
     | dict.fromkeys(range(300, 400), Verdict.REDIRECT)
     | dict.fromkeys(range(500, 600), Verdict.AWAY)
 )
@@ -108,7 +109,9 @@ OUTCOMES: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
     {
         Verdict.THROTTLED: Retry("", "too many calls for now"),
         Verdict.AWAY: Retry("", "the service is not available for the moment"),
-        Verdict.INTERNAL: Retry("", "an error inside the service", limit=8, exhausted=Exhausted.ISOLATE_OR_RETRY),
+        Verdict.INTERNAL: Retry(
+            "", "an error inside the service", outage=False, limit=8, exhausted=Exhausted.ISOLATE_OR_RETRY
+        ),
         # A proxy or a sign-in page answered 200. Nobody knows whether it forwarded the request.
         Verdict.NOT_AN_ANSWER: Retry(
             "", "the answer is not from the API; a proxy or a sign-in page answers instead", in_doubt=True
@@ -133,9 +136,13 @@ OUTCOMES: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
             "",
             "the endpoint redirects to another address, to which signed requests are not sent; see report.endpoint and report.proxy",
         ),
-        Verdict.CONTENT: Refused("", "the content is refused"),
+        # The rows with `Missing*` and `Invalid*` are a guess: such a code may name a parameter that is the same in every call.
+        Verdict.CONTENT: Retry(
+            "", "the content is refused", outage=False, limit=2, exhausted=Exhausted.ISOLATE_OR_HALT
+        ),
+        Verdict.TOO_LARGE: Refused("", "the call is too large"),
         Verdict.UNKNOWN: Retry(
-            "", "an error that log2mq does not know", outage=False, limit=4, exhausted=Exhausted.ISOLATE_OR_HALT
+            "", "an error that log2mq does not know", outage=False, limit=2, exhausted=Exhausted.ISOLATE_OR_HALT
         ),
     }
 )

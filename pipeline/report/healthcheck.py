@@ -20,7 +20,10 @@ _OTHER_OPERATION = ("invalidapi", "invalidaction", "unsupportedhttpmethod")
 _ONLY_THIS_OPERATION = frozenset({Verdict.PERMISSION, Verdict.CONTENT, Verdict.UNKNOWN})
 """Classes of answers that concern only this operation. A job calls other operations; all other refusals concern them too."""
 
-_TRY_AGAIN = frozenset({Verdict.THROTTLED, Verdict.AWAY, Verdict.INTERNAL, Verdict.NOT_AN_ANSWER, Verdict.NONCE})
+_TRY_AGAIN = frozenset(
+    {Verdict.THROTTLED, Verdict.AWAY, Verdict.INTERNAL, Verdict.NOT_AN_ANSWER, Verdict.NONCE}
+    | {Verdict.CREDENTIALS, Verdict.PERMISSION}  # a `Retry` only where the credentials were replaced during the call
+)
 
 
 class HealthcheckResult(NamedTuple):

@@ -114,7 +114,14 @@ class ReportSettings(BaseModel):
     connect_timeout: Annotated[
         Duration, Field(ge=1, le=600_000, description="The time limit for opening a connection.")
     ] = 5_000
-    read_timeout: Annotated[Duration, Field(ge=1, le=600_000, description="The time limit for an answer.")] = 10_000
+    read_timeout: Annotated[
+        Duration,
+        Field(
+            ge=1,
+            le=600_000,
+            description="The time limit for sending a request and receiving the whole answer.",
+        ),
+    ] = 10_000
     proxy: Annotated[str | None, Field(description="The URL of a proxy, without a password.")] = None
     ca_file: Annotated[
         PemFile | None,
@@ -124,6 +131,14 @@ class ReportSettings(BaseModel):
         ),
     ] = None
     backoff: BackoffSettings = BackoffSettings()
+    unknown_hold: Annotated[
+        Duration,
+        Field(
+            ge=1,
+            description="How long refused messages are held while the API accepts no other message of their kind. "
+            "Then up to three messages in a row become dead letters; where more are refused, the job halts.",
+        ),
+    ] = 900_000
 
     @field_validator("endpoint")
     @classmethod

@@ -15,7 +15,7 @@ from typing import Self
 
 from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
-from pipeline.contracts.retry import Backoff, Breaker
+from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import LostToRetention
 from pipeline.dead_letters.headers import DeadLetterHeaders
 from pipeline.dead_letters.limit import DeadLetterLimit
@@ -148,9 +148,8 @@ class Job:
     def _assemble(self, store: DedupStore, source: Source, dead_letters: DeadLetters, senders: SenderThreads) -> Runner:
         file, batch = self._file, self._file.report.batch
         backoff = Backoff(file.report.backoff.first, file.report.backoff.most, secrets.SystemRandom().random)
-        dispatch = Dispatch(
-            [Batcher(kind, batch.events, batch.bytes, batch.age) for kind in Kind], senders, backoff, Breaker(backoff)
-        )
+        batchers = [Batcher(kind, batch.events, batch.bytes, batch.age) for kind in Kind]
+        dispatch = Dispatch(batchers, senders, backoff, hold_ms=file.report.unknown_hold)
         parts = Parts(
             source,
             build_converter(file, self._environment),

@@ -97,7 +97,9 @@ def test_closing_ends_it(destination):
     reporter.close()
 
 
-@pytest.mark.parametrize(("code", "kind"), [("InvalidParameter", Refused), ("ES0110000400", Retry)])
+@pytest.mark.parametrize(
+    ("code", "kind"), [("RequestBodyTooLarge", Refused), ("InvalidParameter", Retry), ("ES0110000400", Retry)]
+)
 def test_content_that_is_refused_says_what_support_needs(sending, code, kind):
     """An unknown code does not prove that the content is wrong: the batch is sent again, and then halved."""
     reporter, stand_in = sending

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 import socket
 import socketserver
 import ssl
@@ -21,7 +22,7 @@ from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.errors import UsageError
 from pipeline.report.client import MOST_ANSWER_BYTES, ReporterClient
 from pipeline.report.credentials import CredentialsSource
-from pipeline.report.settings import ReportSettings
+from pipeline.report.settings import CredentialsSettings, ReportSettings
 from pipeline.report.signing import (
     canonical_request_v3,
     signature_v2,
@@ -406,22 +407,81 @@ def test_no_answer_within_the_read_timeout_is_in_doubt():
     assert (type(outcome), outcome.code, outcome.in_doubt) == (Retry, "ReadTimeout", True)
 
 
-def test_an_answer_that_drips_is_cut_off_at_the_read_timeout():
-    done = threading.Event()
-    ticks = iter(range(0, 1_000_000, 4))  # each reading of the clock is four seconds later
+class Ticks:
+    """A clock that goes on by half a second with each reading. A call has 10 s, so it may read it about 20 times."""
+
+    def __init__(self):
+        self.readings = 0
+
+    def __call__(self):
+        self.readings += 1
+        return self.readings / 2
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"", b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"],
+    ids=["status line", "headers", "body"],
+)
+@pytest.mark.parametrize("is_first", [True, False], ids=["new connection", "kept connection"])
+def test_an_answer_that_drips_is_cut_off_at_the_deadline_of_the_call(begin, is_first):
+    done, clock = threading.Event(), Ticks()
 
     def drip(connection, _seen):
-        connection.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        if len(connection.server.seen) == 1 and not is_first:
+            return connection.answer()
+        connection.wfile.write(begin)
         with suppress(OSError):
             while not done.wait(0.005):
-                connection.wfile.write(b" ")
+                connection.wfile.write(b"H" if not begin else b" ")
         return "close"
 
-    with serving(drip) as server, client(server.url, monotonic=lambda: float(next(ticks))) as reporter:
+    with serving(drip) as server, client(server.url, monotonic=clock) as reporter:
+        if not is_first:
+            assert isinstance(reporter.report(Kind.EVENT, [EVENT]), Delivered)
+        before, threads = clock.readings, threading.active_count()
         outcome = reporter.report(Kind.EVENT, [EVENT])
+        assert threading.active_count() <= threads + is_first  # the server has a thread for each connection
         done.set()
     assert (type(outcome), outcome.code, outcome.in_doubt) == (Retry, "ReadTimeout", True)
-    assert next(ticks) < 100
+    assert clock.readings - before < 40
+
+
+def test_a_request_that_is_read_in_drips_is_cut_off_at_the_deadline_of_the_call():
+    done, clock = threading.Event(), Ticks()
+
+    def sip(listener):
+        connection, _ = listener.accept()
+        with connection:
+            while not done.wait(0.001) and connection.recv(4096):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=sip, args=(listener,))
+        thread.start()
+        with client(f"http://127.0.0.1:{listener.getsockname()[1]}", monotonic=clock) as reporter:
+            outcome = reporter.report(Kind.EVENT, [b'"' + b"a" * (16 << 20) + b'"'])
+            done.set()
+        thread.join()
+    assert (type(outcome), outcome.code, outcome.in_doubt) == (Retry, "WriteTimeout", True)
+    assert clock.readings < 40
+
+
+def test_all_addresses_of_a_host_have_one_time_limit(monkeypatch):
+    clock = Ticks()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        port = closed.getsockname()[1]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in range(1, 200)]
+        resolve = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *more, **named: found if host == "localhost" else resolve(host, *more, **named),
+        )
+        with client(f"http://localhost:{port}", monotonic=clock) as reporter:
+            outcome = reporter.report(Kind.EVENT, [EVENT])
+    assert (outcome.code, outcome.in_doubt) == ("ConnectTimeout", False)
 
 
 def test_a_connection_that_the_server_closed_while_idle_is_not_used_again():
@@ -603,3 +663,43 @@ def test_a_body_the_stand_in_finds_too_large_is_refused():
     with StandIn(StandInSettings(), clock=lambda: NOW) as stand_in, client(stand_in.url) as reporter:
         stand_in.set_faults({"name": "now", "do": "too_large"})
         assert isinstance(reporter.report(Kind.EVENT, [EVENT]), Refused)
+
+
+OLD = {"access_key_id": "oldid", "access_key_secret": "oldsecret", "security_token": "oldtoken"}
+NEW = {"access_key_id": "testid", "access_key_secret": "testsecret", "security_token": "testtoken"}
+
+
+@pytest.mark.parametrize("signature", ["v2", "acs3"])
+@pytest.mark.parametrize(
+    ("part", "code"),
+    [
+        ("access_key_id", "InvalidAccessKeyId.NotFound"),
+        ("access_key_secret", "SignatureDoesNotMatch"),
+        ("security_token", "InvalidSecurityToken"),
+    ],
+)
+@pytest.mark.parametrize("rotates", [True, False], ids=["rotated", "wrong"])
+def test_a_key_that_is_rotated_while_a_call_is_under_way_halts_nothing(tmp_path, signature, part, code, rotates):
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps(NEW | {part: OLD[part]}))
+
+    def nonce():  # the request has its credentials by now, and is not sent yet
+        if rotates:
+            path.write_text(json.dumps(NEW))
+        return secrets.token_hex(16)
+
+    with StandIn(StandInSettings(security_token=NEW["security_token"]), clock=lambda: NOW) as stand_in:
+        settings = ReportSettings(
+            endpoint=stand_in.url, organization_id="org-0001", access_id="retailadvqa-cn-test", signature=signature
+        )
+        source = CredentialsSource(CredentialsSettings(file=str(path)), {})
+        reporter = ReporterClient(settings, source, clock=lambda: NOW, nonce=nonce)
+        outcome = reporter.report(Kind.EVENT, [EVENT])
+        assert outcome.code.startswith(code)
+        if rotates:
+            assert (type(outcome), outcome.outage, outcome.limit) == (Retry, False, None)
+            assert isinstance(reporter.report(Kind.EVENT, [EVENT]), Delivered)
+        else:
+            assert isinstance(outcome, Halt)
+            assert isinstance(reporter.report(Kind.EVENT, [EVENT]), Halt)
+        reporter.close()

@@ -141,7 +141,7 @@ def test_the_duplicate_of_a_refused_event_is_tried_itself(source, kafka, stand_i
     stand_in.set_faults(
         {"name": "poison", "do": "refuse", "refuse": {"containing": "poison", "error_code": "InvalidParameter"}}
     )
-    made = source()
+    made = source(report={"unknown_hold": "1s"})  # the others wait for its claim, so none gives a contrast
     kafka.write(made.topic, [paid(0), paid(1, note="poison"), paid(1), paid(1)])
     total = made.run_to_end().total
     assert made.events() == {("pay_order", "n0"): 1, ("pay_order", "n1"): 1}
@@ -159,7 +159,7 @@ def test_wrong_credentials_halt_and_commit_nothing(source, kafka, stand_in, here
 
 def test_an_error_nobody_knows_halts_instead_of_emptying_the_topic(source, kafka, stand_in, here):
     stand_in.set_faults({"name": "all", "do": "refuse", "refuse": {"containing": "pay_order", "error_code": "ES0999"}})
-    made = source()
+    made = source(report={"unknown_hold": "2s"})
     kafka.write(made.topic, [paid(number) for number in range(120)])
     with made.job() as job, pytest.raises(DestinationHalt, match="ES0999"):
         job.runner.run()

@@ -15,6 +15,7 @@ import httpx
 import orjson
 
 from pipeline.decode.schema_registry.settings import RegistrySettings
+from pipeline.http_transport.deadline import DeadlineTransport
 from pipeline.http_transport.transport import read_within, trusted
 
 MOST_ANSWER_BYTES = 4 << 20
@@ -83,18 +84,17 @@ class RegistryClient:
         """
         self._urls = settings.url
         self._first = 0  # the node that answered last
-        self._read_s = settings.read_timeout / 1000
-        self._monotonic = monotonic
         login = None
         if settings.username is not None and settings.password is not None:
             login = httpx.BasicAuth(settings.username, settings.password.read(environment).reveal())
-        connect_s = settings.connect_timeout / 1000
         self._client = httpx.Client(
             auth=login,
             headers={"accept": ACCEPT, "accept-encoding": "identity", "user-agent": "log2mq"},
-            verify=trusted(settings.ca_file, "registry.ca_file"),
+            transport=DeadlineTransport(
+                monotonic=monotonic, verify=trusted(settings.ca_file, "registry.ca_file"), trust_env=False
+            ),
             trust_env=False,
-            timeout=httpx.Timeout(self._read_s, connect=connect_s),
+            timeout=httpx.Timeout(settings.read_timeout / 1000, connect=settings.connect_timeout / 1000),
         )
 
     def look_up(self, number: int) -> RegistryAnswer:
@@ -152,8 +152,7 @@ class RegistryClient:
     def _get(self, url: str, path: str, asked_for: str) -> dict[str, Any]:
         try:
             with self._client.stream("GET", url + path) as response:
-                until_s = self._monotonic() + self._read_s
-                body = read_within(response, MOST_ANSWER_BYTES, until_s, self._monotonic)
+                body = read_within(response, MOST_ANSWER_BYTES)
                 status = response.status_code
         except httpx.HTTPError as error:
             raise _NoAnswerError(

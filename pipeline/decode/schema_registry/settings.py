@@ -68,7 +68,14 @@ class RegistrySettings(BaseModel):
     connect_timeout: Annotated[
         Duration, Field(ge=1, le=60_000, description="The time limit for opening a connection.")
     ] = 3_000
-    read_timeout: Annotated[Duration, Field(ge=1, le=60_000, description="The time limit for an answer.")] = 5_000
+    read_timeout: Annotated[
+        Duration,
+        Field(
+            ge=1,
+            le=60_000,
+            description="The time limit for sending a request and receiving the whole answer.",
+        ),
+    ] = 5_000
     cache: Annotated[
         int,
         Field(

@@ -316,7 +316,7 @@ def test_where_a_person_waits_an_outage_is_waited_out_only_so_long_and_no_longer
     seconds = itertools.count()
     context = DecodeContext(environment={}, give_up_after_ms=2_000, monotonic=lambda: float(next(seconds)))
     decode = build_decoder("avro", {"registry": "http://127.0.0.1:9"}, LIMITS, context)
-    with pytest.raises(RegistryUnavailable, match=r"does not answer \(ConnectError\), for 3 s now"):
+    with pytest.raises(RegistryUnavailable, match=r"does not answer \(ConnectError\), for \d s now"):
         wait_for_answer(lambda: decode(confluent(1, PAID, {"no": "n1"})))
     assert "trying for 2 s" in caplog.text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.contracts.retry import Backoff, Breaker
+from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import Claim, Commit, Partition, Retry
 from pipeline.job.attempts import MOST_CODES, OTHER_CODES, Attempts
 from pipeline.job.batch import Batcher
@@ -43,7 +43,7 @@ class Inventing:
         self._outcomes = []
         self._calls = 0
 
-    def submit(self, batch, _kind, _messages):
+    def submit(self, batch, _kind, _messages, _deadline_ms):
         self._calls += 1
         self._outcomes.append((batch, Retry(f"Code{self._calls}", "invented")))
 
@@ -54,7 +54,7 @@ class Inventing:
 
 def test_a_server_that_invents_codes_does_not_fill_the_counts():
     backoff = Backoff(100, 1_000, lambda: 0.5)
-    dispatch = Dispatch([Batcher(Kind.EVENT, 100, 1 << 20, 1_000)], Inventing(), backoff, Breaker(backoff))
+    dispatch = Dispatch([Batcher(Kind.EVENT, 100, 1 << 20, 1_000)], Inventing(), backoff)
     message = PendingMessage(Kind.EVENT, b"{}", Claim(bytes(16), bytes(8), bytes(8)))
     offsets = PartitionOffsets(Partition("log", 0), Commit(0, ""))
     message.record = PendingRecord(RawRecord("log", 0, 0, -1, None, b""), offsets, 0)

@@ -14,11 +14,13 @@ from rich.console import Console
 from pipeline.contracts.values import Partition
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.hold import Hold
 from pipeline.job.status import Status
 from pipeline.observe.log_lines import QUIET, set_up_logging
 from pipeline.observe.progress import PLAIN_EVERY_S, Progress
 from pipeline.observe.redact import MOST_CHARACTERS, holds_identifier, redact
 from pipeline.observe.summary import merge, summary
+from transforms.base import Kind
 
 ONE, TWO = Partition("log", 0), Partition("log", 1)
 
@@ -71,6 +73,19 @@ def test_a_line_says_what_the_job_waits_for():
     assert "Quick Audience is away (ServiceUnavailable), next try in 5 s" in line
     assert "waiting for another worker 7" in line
     assert line.endswith("stopping")
+
+
+def test_a_line_says_what_is_held_and_until_when():
+    shown, _ = progress()
+    few = Hold(Kind.EVENT, 2, "ES0999", 1_000, 901_000, is_outage=False)
+    many = Hold(Kind.USER, 1_200, "InternalError", 1_000, None, is_outage=True)
+    line = shown.line(merge([status(holds=(few,)), status(holds=(many,))]))
+    assert (
+        "2 events refused with ES0999, no other accepted since; held until 1970-01-01T00:15:01Z, then dead-lettered"
+        in line
+    )
+    assert "1,200 user messages refused with InternalError, no other accepted since; held until one is accepted" in line
+    assert "held" not in shown.line(status(holds=(few,)).after_crash())
 
 
 def test_plain_lines_come_now_and_then_with_the_books(caplog):
