@@ -84,7 +84,7 @@ class World:
         self.under_way: list[
             tuple[int, int, object, Outcome]
         ] = []  # (time of the answer, number of the call, batch, outcome)
-        self.answers: list[tuple[object, Outcome]] = []
+        self.answers: list[tuple[object, Outcome | Unsent]] = []
         backoff = Backoff(200, 30_000, self.chance.random)
         batchers = [Batcher(kind, 100, 1 << 20, 1_000) for kind in Kind]
         self.dispatch = Dispatch(batchers, self, backoff, hold_ms=self.hold_ms)
