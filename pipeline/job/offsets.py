@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.job.books import Books, RecordResult, Tally, decode_books, encode_books
@@ -130,7 +130,7 @@ class Offsets:
         for partition, commit in start.items():
             self.owned[partition] = PartitionOffsets(partition, commit)
 
-    def revoke(self, partitions: Mapping[Partition, object] | frozenset[Partition]) -> list[PartitionOffsets]:
+    def revoke(self, partitions: Collection[Partition]) -> list[PartitionOffsets]:
         """End the epoch of partitions, and return the ones that were owned."""
         revoked = [self.owned.pop(partition) for partition in partitions if partition in self.owned]
         for offsets in revoked:
@@ -138,6 +138,11 @@ class Offsets:
             former = self._former.get(offsets.partition, Books())
             self._former[offsets.partition] = Books.total([former, offsets.session_books()])
         return revoked
+
+    def lose(self, partition: Partition, first: int, last: int, resumed_at: int) -> None:
+        """Note that the offsets `first` to `last` of a partition are lost, and that reading goes on at `resumed_at`."""
+        if (offsets := self.owned.get(partition)) is not None:
+            offsets.lose(max(0, last - first + 1), resumed_at)
 
     def advance(self, positions: Mapping[Partition, int]) -> None:
         """Note the positions of the source, which pass gaps too."""
