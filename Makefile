@@ -57,12 +57,13 @@ schemas: $(STAMP) ## Generate the JSON Schemas, and the tables of docs/, from th
 	$(BIN)/python -m pipeline.editor_schema.json_schema schemas/json
 	$(COG) -r docs/*.md
 
-bench: $(STAMP) ## Measure the commands' start, the whole job against a bare loop of the same libraries, and its memory while a million records wait
+bench: $(STAMP) ## Measure the commands' start, the whole job against a bare loop of the same libraries, its memory while a million records wait, and how long members stop for each other
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/mapping.py
 	$(BIN)/python bench/dedup.py
 	$(BIN)/python bench/whole_job.py
 	$(BIN)/python bench/waiting.py
+	$(BIN)/python bench/rebalance.py
 
 fuzz: $(STAMP) ## Put malformed records through every decoder and the mapping (RUNS=1000000)
 	@mkdir -p .fuzz
