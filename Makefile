@@ -70,12 +70,13 @@ pins: ## Write the versions and hashes of all packages that pyproject.toml allow
 	$(PIN) $(UPGRADE) --constraint requirements/dev.txt --extra demo --extra redis pyproject.toml --output-file requirements/demo.txt
 	$(PIN) $(UPGRADE) --constraint requirements/dev.txt requirements/build.in --output-file requirements/build.txt
 
-bench: $(STAMP) ## Measure the commands' start, the whole job against a bare loop of the same libraries, and its memory while a million records wait
+bench: $(STAMP) ## Measure the commands' start, the whole job against a bare loop of the same libraries, its memory while a million records wait, and how long members stop for each other
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/mapping.py
 	$(BIN)/python bench/dedup.py
 	$(BIN)/python bench/whole_job.py
 	$(BIN)/python bench/waiting.py
+	$(BIN)/python bench/rebalance.py
 
 fuzz: $(STAMP) ## Put malformed records through every decoder and the mapping (RUNS=1000000)
 	@mkdir -p .fuzz

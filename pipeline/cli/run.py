@@ -18,7 +18,7 @@ from pipeline.job.status import Status
 from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary, merge
-from pipeline.runtime.build import Hooks, Job
+from pipeline.runtime.build import Hooks, Job, new_instance_id
 from pipeline.runtime.supervisor import Supervisor
 from pipeline.runtime.worker_process import WorkerMain, on_stop_signals
 
@@ -49,12 +49,13 @@ def run(source_file: Path, workers: int | None, log_format: str, log_level: str,
         if workers is None:
             run_alone(source, shown.show)
         else:
-            run_workers(WorkerMain(source_file, log_format, log_level), workers, shown.show)
+            instance = source.kafka.instance_id or new_instance_id()
+            run_workers(WorkerMain(source_file, log_format, log_level, instance), workers, shown.show)
 
 
 def run_alone(source: SourceFile, on_status: Callable[[Status], None]) -> None:
     """Run the job in this process."""
-    job = Job(source, os.environ, Hooks(on_status=on_status))
+    job = Job(source, os.environ, Hooks(on_status=on_status), static_id=source.kafka.instance_id)
     on_stop_signals(job.stop)
     with job:
         job.runner.run()

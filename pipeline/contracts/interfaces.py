@@ -144,6 +144,10 @@ class Source(Protocol):
         """End a pause."""
         ...
 
+    def release(self, partitions: Collection[Partition]) -> None:
+        """Let go of partitions that `Leaving` named. Another member reads them next, from their committed offsets."""
+        ...
+
     def lag(self) -> dict[Partition, int]:
         """Return the lag of each assigned partition, as far as it is known without a call to the brokers."""
         ...

@@ -148,6 +148,12 @@ class Revoked(NamedTuple):
     partitions: frozenset[Partition]
 
 
+class Leaving(NamedTuple):
+    """Partitions that another member is to own next. The source reads nothing more of them, and holds them until `Source.release`."""
+
+    partitions: frozenset[Partition]
+
+
 class LostToRetention(NamedTuple):
     """Kafka's retention deleted the offsets `first` to `last` (inclusive) of a partition before they were read. Reading continues at `resumed_at`."""
 
@@ -163,7 +169,7 @@ class Stalled(NamedTuple):
     partition: Partition
 
 
-SourceEvent = Assigned | Revoked | LostToRetention | Stalled
+SourceEvent = Assigned | Revoked | Leaving | LostToRetention | Stalled
 
 
 class Polled(NamedTuple):

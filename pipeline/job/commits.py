@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pipeline.contracts.interfaces import DedupStore, Source
 from pipeline.contracts.values import Claim, Commit, Partition
@@ -41,9 +41,9 @@ class Commits:
         if claim.order:
             self._is_synced = False
 
-    def forget_durable(self) -> None:
-        """Let a rebalance commit nothing until the next interval: the epoch of these offsets may have ended."""
-        self.durable = {}
+    def forget_durable(self, partitions: Collection[Partition]) -> None:
+        """Let a rebalance commit nothing of partitions whose epoch ended until the next interval."""
+        self.durable = {each: commit for each, commit in self.durable.items() if each not in partitions}
 
     def commit_if_due(self, finished: int, now_ms: int) -> None:
         """Commit if enough records were finished, or enough time has passed. `finished` counts all finished records so far."""
@@ -55,8 +55,8 @@ class Commits:
             self.sync()
             self.durable = commits
 
-    def commit(self) -> None:
-        """Commit everything that may be committed. If the brokers do not take it, the next commit includes it.
+    def commit(self) -> bool:
+        """Commit everything that may be committed, and return whether the brokers took it. If not, the next commit includes it.
 
         Raises:
             StoreUnavailable: the confirmations cannot be made durable.
@@ -64,11 +64,13 @@ class Commits:
         """
         commits = self._offsets.committable()
         if not commits:
-            return
+            return True
         self.sync()
-        if self._source.commit(commits):
+        is_taken = self._source.commit(commits)
+        if is_taken:
             self._offsets.committed(commits)
             self.durable = {}
+        return is_taken
 
     def sync(self) -> None:
         """Make the confirmations durable: they survive a crash of the machine before any offset moves."""

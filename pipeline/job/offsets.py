@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from pipeline.contracts.message_order import place_number
@@ -134,7 +134,7 @@ class Offsets:
         for partition, commit in start.items():
             self.owned[partition] = PartitionOffsets(partition, commit, topic_ids.get(partition.topic, ""))
 
-    def revoke(self, partitions: Mapping[Partition, object] | frozenset[Partition]) -> list[PartitionOffsets]:
+    def revoke(self, partitions: Collection[Partition]) -> list[PartitionOffsets]:
         """End the epoch of partitions, and return the ones that were owned."""
         revoked = [self.owned.pop(partition) for partition in partitions if partition in self.owned]
         for offsets in revoked:
@@ -142,6 +142,11 @@ class Offsets:
             former = self._former.get(offsets.partition, Books())
             self._former[offsets.partition] = Books.total([former, offsets.session_books()])
         return revoked
+
+    def lose(self, partition: Partition, first: int, last: int, resumed_at: int) -> None:
+        """Note that the offsets `first` to `last` of a partition are lost, and that reading goes on at `resumed_at`."""
+        if (offsets := self.owned.get(partition)) is not None:
+            offsets.lose(max(0, last - first + 1), resumed_at)
 
     def advance(self, positions: Mapping[Partition, int]) -> None:
         """Note the positions of the source, which pass gaps too."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from pipeline.contracts.values import Assigned, LostToRetention, Partition, Revoked, SourceEvent, Stalled
+from pipeline.contracts.values import Assigned, Leaving, LostToRetention, Partition, Revoked, SourceEvent, Stalled
 from pipeline.errors import DestinationHalt
 from pipeline.job.backpressure import Backpressure
 from pipeline.job.claims import ClaimQueue
@@ -18,6 +18,7 @@ from pipeline.job.dead_lettering import DeadLettering
 from pipeline.job.deliveries import Deliveries
 from pipeline.job.first_error import FirstError
 from pipeline.job.flow_limits import FlowLimits
+from pipeline.job.hand_over import HandOver
 from pipeline.job.head_watch import HeadWatch
 from pipeline.job.in_flight import KNOWN, InFlight, PendingMessage
 from pipeline.job.intake import Intake
@@ -50,18 +51,14 @@ class Runner:
 
         `has_ended` returns whether there is nothing more to read.
         """
-        self._source = parts.source
-        self._convert = parts.convert
-        self._store = parts.store
+        self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
         self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store, wall_clock)
         self._dead_lettering = DeadLettering(parts.dead_letters, parts.store, wall_clock)
         self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
         self._clock = clock
         self._wall_clock = wall_clock
-        self._on_status = on_status
-        self._on_lost = on_lost
-        self._has_ended = has_ended
+        self._on_status, self._on_lost, self._has_ended = on_status, on_lost, has_ended
         self._grace_ms = limits.grace_ms
         self._leave_by_ms = 0  # when the grace time ends; set by a stop
         self._is_stopping = False
@@ -81,9 +78,9 @@ class Runner:
             limits.in_flight_bytes,
         )
         self._heads = HeadWatch()
+        self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._end_epochs, limits.grace_ms // 2)
         self._lease = Lease(parts.store, limits.lease_ms, clock(), wall_clock)
-        self._sweep = Interval(SWEEP_EVERY_MS)
-        self._report = Interval(STATUS_EVERY_MS)
+        self._sweep, self._report = Interval(SWEEP_EVERY_MS), Interval(STATUS_EVERY_MS)
 
     def stop(self) -> None:
         """Read nothing more, finish what is in flight within the grace time, commit, and return from `run`. Safe in a signal handler."""
@@ -113,11 +110,12 @@ class Runner:
         """Go once around the loop."""
         polled = self._source.poll(self._poll_timeout_ms(), self._commits.durable)
         now_ms = self._clock()
-        self._follow(polled.events)
+        self._follow(polled.events, now_ms)
         for messages in self._intake.read(polled):
             self._claims.add(messages)
             self._advance(self._clock())
         self._advance(now_ms)
+        self._hand_over.release_finished(now_ms)
         self._commits.commit_if_due(self._in_flight.finished, now_ms)
         self._adjust_backpressure(now_ms)
         self._sweep_and_report(now_ms)
@@ -137,26 +135,28 @@ class Runner:
             self._claims.renew(self._dispatch.withdraw())
             self._dead_lettering.renew()
 
-    def _follow(self, events: Sequence[SourceEvent]) -> None:
+    def _follow(self, events: Sequence[SourceEvent], now_ms: int) -> None:
         """Follow rebalances and lost offsets."""
         for event in events:
-            self._commits.forget_durable()
             match event:
                 case Assigned(start, topic_ids):
+                    self._end_epochs(start)
                     self.offsets.assign(start, topic_ids)
-                    self._forget(start)
                 case Revoked(partitions):
-                    self.offsets.revoke(partitions)
-                    self._forget(partitions)
-                case LostToRetention(partition, first, last, resumed_at):
-                    if (offsets := self.offsets.owned.get(partition)) is not None:
-                        offsets.lose(max(0, last - first + 1), resumed_at)
+                    self._end_epochs(partitions)
+                case Leaving(partitions):
+                    self._hand_over.begin(partitions, now_ms)
+                case LostToRetention():
+                    self.offsets.lose(*event)
                     self._on_lost(event)
                 case Stalled():
                     self._stalls += 1
 
-    def _forget(self, partitions: Collection[Partition]) -> None:
-        """Forget everything unsent of partitions whose epoch ended. A batch that is being sent keeps its claims until its outcome."""
+    def _end_epochs(self, partitions: Collection[Partition]) -> None:
+        """Forget everything unsent of partitions. A batch that is being sent keeps its claims until its outcome."""
+        self.offsets.revoke(partitions)
+        self._commits.forget_durable(partitions)
+        self._hand_over.forget(partitions)
         self._backpressure.forget(partitions)
         self._dead_lettering.forget(partitions)
         self._claims.drop_stale()

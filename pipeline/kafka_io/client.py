@@ -26,6 +26,10 @@ LASTING_ERRORS: tuple[type[Exception], ...] = (
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
     errors.InvalidGroupIdError,
+    errors.FencedInstanceIdError,
+    errors.InconsistentGroupProtocolError,
+    errors.InvalidSessionTimeoutError,
+    errors.GroupMaxSizeReachedError,
     errors.InvalidTopicError,
     errors.UnsupportedVersionError,
     errors.UnsupportedCodecError,
@@ -157,6 +161,23 @@ def unavailable(settings: KafkaSettings, error: Exception, doing: str) -> Source
             why = "access to the topic is denied; the user needs READ on it"
         case errors.GroupAuthorizationFailedError():
             why = f"access to the consumer group {settings.group} is denied; the user needs READ on it"
+        case errors.FencedInstanceIdError():
+            why = (
+                f"another process has joined the group {settings.group} with the same kafka.instance_id, and has the partitions now; "
+                "give each process an ID of its own"
+            )
+        case errors.InconsistentGroupProtocolError():
+            why = (
+                f"the members of the group {settings.group} share partitions in a way that log2mq does not know; "
+                "set kafka.group to a name that no other program uses"
+            )
+        case errors.InvalidSessionTimeoutError():
+            why = (
+                "the brokers do not allow kafka.session_timeout; "
+                "expected a time between their group.min.session.timeout.ms and group.max.session.timeout.ms"
+            )
+        case errors.GroupMaxSizeReachedError():
+            why = f"the group {settings.group} has as many members as the brokers allow; see group.max.size"
         case errors.KafkaTimeoutError() | errors.KafkaConnectionError() | errors.NodeNotReadyError():
             # kafka-python retries a refused login until its time limit, and then raises only a timeout.
             login = ", or the login is refused" if settings.security.mechanism is not None else ""

@@ -6,17 +6,22 @@ import difflib
 import logging
 import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, NamedTuple
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
-from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable
+from pipeline.kafka_io.assignors import CooperativeSticky, RoundRobin
 from pipeline.kafka_io.client import client_settings, open_client, unavailable
+from pipeline.kafka_io.group_coordinator import GroupCoordinator
 from pipeline.kafka_io.settings import KafkaSettings
 
 CLOSE_LIMIT_MS = 1_000
+
+HEARTBEAT_MS = 1_000
+"""The longest time between two heartbeats. A member learns of a rebalance by the answer to a heartbeat, so a rebalance takes about as long."""
 
 MOST_BYTES_A_PARTITION = 4 << 20
 """The most bytes that one fetch reads of one partition. A larger record is still fetched, alone (KIP-74)."""
@@ -24,10 +29,18 @@ MOST_BYTES_A_PARTITION = 4 << 20
 _log = logging.getLogger("log2mq.kafka")
 
 
-class Rebalance(NamedTuple):
-    """Partitions that a member gained, or lost."""
+class OwnershipChange(Enum):
+    """What a rebalance does to partitions of a member."""
 
-    gained: bool
+    GAINED = "gained"
+    LEAVING = "to be released by the job"
+    GONE = "gone"
+
+
+class Rebalance(NamedTuple):
+    """Partitions that a member gained, is to release, or has no more."""
+
+    change: OwnershipChange
     partitions: frozenset[Partition]
 
 
@@ -61,7 +74,7 @@ class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka
         if self.is_retired:
             return
         partitions = _partitions(revoked)
-        self.noted.append(Rebalance(gained=False, partitions=partitions))
+        self.noted.append(Rebalance(OwnershipChange.GONE, partitions))
         commits = {each: self.committable.pop(each) for each in partitions if each in self.committable}
         if not commits:
             return
@@ -76,13 +89,18 @@ class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Note the partitions gained."""
         if not self.is_retired:
-            self.noted.append(Rebalance(gained=True, partitions=_partitions(assigned)))
+            self.noted.append(Rebalance(OwnershipChange.GAINED, _partitions(assigned)))
+
+    async def on_partitions_leaving(self, leaving: Any) -> None:
+        """Note partitions that the group moves to another member, and that this member holds until it lets go of them."""
+        if not self.is_retired:
+            self.noted.append(Rebalance(OwnershipChange.LEAVING, _partitions(leaving)))
 
     async def on_partitions_lost(self, lost: Any) -> None:
         """Note partitions that were lost without a revocation. Another member may own them already, so nothing is committed."""
         if not self.is_retired:
             partitions = _partitions(lost)
-            self.noted.append(Rebalance(gained=False, partitions=partitions))
+            self.noted.append(Rebalance(OwnershipChange.GONE, partitions))
             for each in partitions:
                 self.committable.pop(each, None)
 
@@ -92,9 +110,14 @@ def _partitions(partitions: Any) -> frozenset[Partition]:
 
 
 def open_consumer(
-    settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int
+    settings: KafkaSettings,
+    environment: Mapping[str, str],
+    client_id: str,
+    limit_ms: int,
+    *,
+    static_id: str | None = None,
 ) -> KafkaConsumer:
-    """Return a connected consumer, after a check that the topics exist.
+    """Return a connected consumer, after a check that the topics exist. `static_id` makes it a static member of its group (KIP-345).
 
     Raises:
         SourceUnavailable: no broker answers within `limit_ms`, the login is refused, or a topic does not exist.
@@ -104,22 +127,24 @@ def open_consumer(
             KafkaConsumer,
             **{**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms},
             group_id=settings.group,
+            group_instance_id=static_id,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level=settings.isolation_level,
             max_poll_records=settings.max_poll_records,
             max_poll_interval_ms=settings.max_poll_interval,
             session_timeout_ms=settings.session_timeout,
-            heartbeat_interval_ms=min(3_000, settings.session_timeout // 3),
+            heartbeat_interval_ms=min(HEARTBEAT_MS, settings.session_timeout // 3),
             fetch_max_bytes=settings.fetch_max_bytes,
             max_partition_fetch_bytes=min(settings.fetch_max_bytes, MOST_BYTES_A_PARTITION),
-            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+            partition_assignment_strategy=(CooperativeSticky, RoundRobin),
             allow_auto_create_topics=False,
             metadata_max_age_ms=settings.metadata_max_age,
             metrics_enabled=False,
         )
     except errors.KafkaError as error:
         raise unavailable(settings, error, "connecting") from None
+    GroupCoordinator.take_over(consumer)
     try:
         _require_topics(consumer, settings)
     except errors.KafkaError as error:
@@ -129,18 +154,6 @@ def open_consumer(
         discard(consumer)
         raise
     return consumer
-
-
-def keep_joining(consumer: KafkaConsumer) -> None:
-    """Let the next polls finish a group join that outlasted the `poll` that began it. Called before each `poll`.
-
-    kafka-python 3.0.12 forgets such a join if the reason for it was the leader's own metadata (a partition or a topic of the pattern was added).
-    The reason is gone once the leader has made the assignment, so no later `poll` reads the answer. The member then gets no new partitions, sends
-    no heartbeats, and is evicted from the group, all without an error.
-    """
-    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to it
-    if coordinator is not None and coordinator.rejoining:
-        coordinator.request_rejoin()
 
 
 def take_up_parked(consumer: KafkaConsumer) -> None:
@@ -172,8 +185,9 @@ def known_position(consumer: KafkaConsumer, partition: Partition) -> int | None:
     return state.position.offset if state is not None and state.position is not None else None
 
 
-def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS) -> None:
-    """Close a consumer in any state."""
+def discard(consumer: KafkaConsumer, limit_ms: int = CLOSE_LIMIT_MS, *, leaves_group: bool = True) -> None:
+    """Close a consumer in any state. With `leaves_group` its partitions go to other members at once; else a static member stays in the group."""
+    consumer._coordinator.leaves_group = leaves_group  # noqa: SLF001 - see `GroupCoordinator`
     try:
         consumer.close(autocommit=False, timeout_ms=limit_ms)
     except errors.KafkaError as error:

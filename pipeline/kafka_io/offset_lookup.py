@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition, errors
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
 from pipeline.contracts.values import Partition
 
@@ -33,6 +33,19 @@ def end_offsets(
         kafka.errors.KafkaError: the brokers do not answer.
     """
     return _ask(consumer.end_offsets, partitions, timeout_ms=limit_ms)
+
+
+def committed_offsets(
+    consumer: KafkaConsumer, partitions: Iterable[Partition], limit_ms: int
+) -> dict[Partition, OffsetAndMetadata]:
+    """Return the commit of each partition that has one, in one question. kafka-python's `committed` asks for one partition.
+
+    Raises:
+        kafka.errors.KafkaError: the brokers do not answer within `limit_ms`.
+    """
+    asked = [TopicPartition(*each) for each in partitions]
+    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to ask for several
+    return {Partition(*key): found for key, found in coordinator.fetch_committed_offsets(asked, limit_ms).items()}
 
 
 def end_offsets_of_leaders(

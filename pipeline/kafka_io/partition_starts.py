@@ -7,9 +7,9 @@ from typing import Any
 
 from kafka import errors
 
-from pipeline.contracts.values import Assigned, Commit, Partition, Revoked, SourceEvent
+from pipeline.contracts.values import Assigned, Commit, Leaving, Partition, Revoked, SourceEvent
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
-from pipeline.kafka_io.consumer import Rebalance
+from pipeline.kafka_io.consumer import OwnershipChange, Rebalance
 from pipeline.kafka_io.source_client import SourceClient
 from pipeline.kafka_io.start_offsets import KnownTopic
 
@@ -34,14 +34,18 @@ class PartitionStarts:
         events: list[SourceEvent] = []
         fresh: set[Partition] = set()
         for rebalance in client.rebalances.take():
-            if rebalance.gained:
-                client.owned |= rebalance.partitions
-                fresh |= rebalance.partitions
-            else:
-                client.owned -= rebalance.partitions
-                fresh -= rebalance.partitions
-                if rebalance.partitions:
-                    events.append(Revoked(rebalance.partitions))
+            change, partitions = rebalance
+            client.owned -= partitions
+            client.leaving -= partitions
+            fresh -= partitions
+            if change is OwnershipChange.GAINED:
+                client.owned |= partitions
+                fresh |= partitions
+            elif change is OwnershipChange.LEAVING:
+                client.leaving |= partitions
+                events.append(Leaving(partitions))
+            elif partitions:
+                events.append(Revoked(partitions))
         if (fresh or look_for_recreated) and client.ranges is None:
             fresh |= self._recreated()
         if fresh:
@@ -49,7 +53,7 @@ class PartitionStarts:
                 events += self._start(fresh)
             except errors.KafkaError as error:
                 # The next poll tries again.
-                client.rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(fresh)))
+                client.rebalances.noted.append(Rebalance(OwnershipChange.GAINED, frozenset(fresh)))
                 client.owned -= fresh
                 self._liveness.wait_out(error)
         return events, fresh

@@ -15,6 +15,7 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
 _VERSION = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3}){1,2}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_INSTANCE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 
 def _split(servers: Any) -> Any:
@@ -107,6 +108,17 @@ class KafkaSettings(BaseModel):
             json_schema_extra={"default_text": "`log2mq-<source>`"},
         ),
     ] = ""
+    instance_id: Annotated[
+        str | None,
+        Field(
+            description="The name of this job among the members of its group, for static membership. A job that starts again with the same "
+            "name takes its partitions back at once, also after a crash. No two running jobs of a group may have the same name. "
+            "With `--workers` each worker appends its number.",
+            json_schema_extra={
+                "default_text": "none; with `--workers`, a name that is new with each start of the supervisor"
+            },
+        ),
+    ] = None
     start: Annotated[
         Literal["earliest", "latest"],
         Field(
@@ -196,6 +208,15 @@ class KafkaSettings(BaseModel):
         if topics and any(not _TOPIC.fullmatch(each) or each in {".", ".."} for each in topics):
             raise ValueError("expected names of letters, digits, dots, dashes and underscores, at most 249 characters")
         return topics
+
+    @field_validator("instance_id")
+    @classmethod
+    def _instance(cls, name: str | None) -> str | None:
+        if name is not None and not _INSTANCE.fullmatch(name):
+            raise ValueError(
+                "expected a name of letters, digits, dots, dashes and underscores, not a dot first, at most 200 characters"
+            )
+        return name
 
     @field_validator("api_version", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ position that the client has of an earlier assignment.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kafka import errors
@@ -38,15 +38,18 @@ class KafkaSource:
         client_id: str,
         environment: Mapping[str, str],
         ranges: Mapping[Partition, tuple[int, int]] | None = None,
+        static_id: str | None = None,
         stall_times: StallTimes = StallTimes(),  # noqa: B008 - a frozen value
     ) -> None:
         """Connect. With `ranges` (partition to from, to) only these are read, and the group only keeps their commits.
+
+        With `static_id` this is a static member of the group (KIP-345). A process that comes back with the same ID takes its place.
 
         Raises:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
         """
         self._ranges = FixedRanges(ranges) if ranges is not None else None
-        self._client = SourceClient(settings, client_id, environment, self._ranges)
+        self._client = SourceClient(settings, client_id, environment, self._ranges, static_id)
         self._liveness = BrokerLiveness(self._client)
         self._stalls = StallRecovery(self._client, self._liveness, stall_times)
         self._starts = PartitionStarts(self._client, self._liveness)
@@ -77,6 +80,10 @@ class KafkaSource:
     def resume(self, partitions: Sequence[Partition]) -> None:
         """End a pause. A range that was read to its end stays paused."""
         self._client.resume(partitions)
+
+    def release(self, partitions: Collection[Partition]) -> None:
+        """Let go of partitions that are leaving."""
+        self._client.release(partitions)
 
     def lag(self) -> dict[Partition, int]:
         """Return the number of records not yet read, by partition, from memory: as old as the last fetch, or at most five seconds where nothing is fetched."""

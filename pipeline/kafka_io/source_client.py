@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
@@ -11,10 +11,10 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 from pipeline.contracts.values import Commit, Partition
 from pipeline.kafka_io.client import LASTING_ERRORS, connect_with_retries, unavailable
 from pipeline.kafka_io.consumer import (
+    OwnershipChange,
     Rebalance,
     Rebalances,
     discard,
-    keep_joining,
     known_position,
     open_consumer,
     take_up_parked,
@@ -40,9 +40,14 @@ class SourceClient:
     """
 
     def __init__(
-        self, settings: KafkaSettings, client_id: str, environment: Mapping[str, str], ranges: FixedRanges | None
+        self,
+        settings: KafkaSettings,
+        client_id: str,
+        environment: Mapping[str, str],
+        ranges: FixedRanges | None,
+        static_id: str | None = None,
     ) -> None:
-        """Connect. With `ranges` only these are read, and the group only keeps their commits.
+        """Connect. With `ranges` only these are read, and the group only keeps their commits. `static_id` makes this a static member of the group.
 
         Raises:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
@@ -50,14 +55,16 @@ class SourceClient:
         self.settings = settings
         self.ranges = ranges
         self.owned: set[Partition] = set()
+        self.leaving: set[Partition] = set()  # not read any more, and not released yet
         self.paused: set[Partition] = set()  # by the job; kafka-python may pause further partitions
         self.known_topics: dict[str, KnownTopic] = {}
         self._client_id = client_id
+        self._static_id = static_id if ranges is None else None
         self._environment = environment
         self._ends: dict[Partition, int] = {}
         self._consumer, self.rebalances = connect_with_retries(settings, self._connect)
         if ranges is not None:
-            self.rebalances.noted.append(Rebalance(gained=True, partitions=frozenset(ranges.bounds)))
+            self.rebalances.noted.append(Rebalance(OwnershipChange.GAINED, frozenset(ranges.bounds)))
 
     def poll(self, timeout_ms: int) -> Mapping[Any, Sequence[Record]]:
         """Return the next records by kafka-python's `TopicPartition`.
@@ -65,7 +72,7 @@ class SourceClient:
         Raises:
             kafka.errors.KafkaError: see `KafkaConsumer.poll`.
         """
-        keep_joining(self._consumer)
+        self._consumer._coordinator.begin_poll()  # noqa: SLF001 - see `GroupCoordinator`
         take_up_parked(self._consumer)
         return self._consumer.poll(timeout_ms=timeout_ms, max_records=self.settings.max_poll_records)  # type: ignore[no-any-return]
 
@@ -117,6 +124,8 @@ class SourceClient:
         """
         if not offsets:
             return True
+        if self._consumer._coordinator.rejoining:  # noqa: SLF001 - kafka-python refuses commits during a join
+            return False
         try:
             self._consumer.commit(self._encode(offsets), timeout_ms=COMMIT_LIMIT_MS)
         except LASTING_ERRORS as error:
@@ -137,7 +146,9 @@ class SourceClient:
         self._consumer.resume(TopicPartition(*partition))
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read a partition from `offset` next. It stays paused if the job paused it."""
+        """Read a partition from `offset` next. It stays paused if the job paused it. Of a partition that is leaving nothing more is read."""
+        if partition in self.leaving:
+            return
         self._consumer.seek(TopicPartition(*partition), offset)
         if self.ranges is not None and self.ranges.reopen(partition):
             self._consumer.resume(TopicPartition(*partition))
@@ -153,6 +164,11 @@ class SourceClient:
         self.paused.difference_update(partitions)
         self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self.owned - self.finished()])
 
+    def release(self, partitions: Collection[Partition]) -> None:
+        """Let go of partitions that are leaving: the next join tells the group so."""
+        self.leaving.difference_update(partitions)
+        self._consumer._coordinator.let_go(partitions)  # noqa: SLF001 - see `GroupCoordinator`
+
     def finished(self) -> frozenset[Partition]:
         """Return the partitions whose range was read to its end."""
         return self.ranges.finished if self.ranges is not None else frozenset()
@@ -167,8 +183,8 @@ class SourceClient:
     def rebuild(self, limit_ms: int) -> None:
         """Replace the consumer by a new one.
 
-        A member of a group joins it as a new member, and reads its partitions from the committed offsets. A replay has its partitions for
-        itself: it reads on at its positions, and what is in flight stays in flight.
+        A member of a group joins it as a new member, or takes its own place as a static member, and reads its partitions from the committed
+        offsets. A replay has its partitions for itself: it reads on at its positions, and what is in flight stays in flight.
 
         Raises:
             SourceUnavailable: no broker answers within `limit_ms`. The old consumer stays.
@@ -181,11 +197,12 @@ class SourceClient:
                     consumer.seek(TopicPartition(*partition), position)
             consumer.pause(*[TopicPartition(*each) for each in self.paused | self.ranges.finished])
         else:
-            rebalances.noted.append(Rebalance(gained=False, partitions=frozenset(self.owned)))
+            rebalances.noted.append(Rebalance(OwnershipChange.GONE, frozenset(self.owned | self.leaving)))
         old, self._consumer = self._consumer, consumer
         self.rebalances.is_retired = True
         self.rebalances = rebalances
-        discard(old)
+        # A static member stays in the group: the new consumer takes its place.
+        discard(old, leaves_group=self._static_id is None)
 
     def close(self) -> None:
         """Leave the group. Commits nothing."""
@@ -194,7 +211,7 @@ class SourceClient:
 
     def _connect(self, limit_ms: int) -> tuple[KafkaConsumer, Rebalances]:
         settings = self.settings
-        consumer = open_consumer(settings, self._environment, self._client_id, limit_ms)
+        consumer = open_consumer(settings, self._environment, self._client_id, limit_ms, static_id=self._static_id)
         rebalances = Rebalances(consumer, self._encode)
         if self.ranges is not None:
             consumer.assign([TopicPartition(*each) for each in self.ranges.bounds])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from pipeline.contracts.values import Commit, LostToRetention, Partition, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.commit_metadata import CommitMetadata
-from pipeline.kafka_io.offset_lookup import beginning_offsets, end_offsets
+from pipeline.kafka_io.offset_lookup import beginning_offsets, committed_offsets, end_offsets
 from pipeline.kafka_io.settings import KafkaSettings
 
 ANSWER_LIMIT_MS = 10_000
@@ -61,12 +61,12 @@ class StartOffsets:
         starts: dict[Partition, Commit] = {}
         lost: list[SourceEvent] = []
         first_commits = {}
-        found = {partition: self._committed(partition) for partition in sorted(partitions)}
+        commits = self._committed(partitions)
         ranges = self._ask_ranges(partitions)
         ids = {topic: topic_id(self._consumer, topic) for topic in {partition.topic for partition in partitions}}
         before = {topic: self._known_topics.get(topic, KnownTopic()).topic_id for topic in ids}
-        for partition, committed in found.items():
-            topic = partition.topic
+        for partition in sorted(partitions):
+            committed, topic = commits.get(partition), partition.topic
             decoded = CommitMetadata.decode(committed.metadata) if committed is not None else CommitMetadata(0, "")
             if _differ(decoded.topic_id or before[topic], ids[topic]):
                 lost.append(self._start_recreated(partition, ranges[partition]))
@@ -93,9 +93,9 @@ class StartOffsets:
             SourceUnavailable: a topic was deleted and created again since this replay began.
             kafka.errors.KafkaError: the brokers do not answer.
         """
-        starts = {}
+        starts, commits = {}, self._committed(ranges)
         for partition, (start, _) in ranges.items():
-            committed = self._committed(partition)
+            committed = commits.get(partition)
             decoded = CommitMetadata.decode(committed.metadata) if committed is not None else CommitMetadata(0, "")
             is_ours = committed is not None and committed.offset == start
             now = topic_id(self._consumer, partition.topic)
@@ -150,7 +150,7 @@ class StartOffsets:
 
     def metadata(self, partition: Partition) -> str:
         """Return the job's own text in the partition's last commit, or "" without a commit."""
-        committed = self._committed(partition)
+        committed = self._committed([partition]).get(partition)
         return CommitMetadata.decode(committed.metadata).metadata if committed is not None else ""
 
     def _start_recreated(self, partition: Partition, offsets: OffsetRange) -> LostToRetention:
@@ -193,15 +193,12 @@ class StartOffsets:
         return self._consumer.partitions_for_topic(partition.topic) or {partition.partition}
 
     def _committed_first_count(self, topic: str, numbers: set[int]) -> int:
-        for number in sorted(numbers):
-            if (committed := self._committed(Partition(topic, number))) is not None and (
-                first_count := CommitMetadata.decode(committed.metadata).first_count
-            ):
-                return first_count
-        return 0
+        commits = self._committed([Partition(topic, number) for number in sorted(numbers)])
+        decoded = (CommitMetadata.decode(committed.metadata) for _, committed in sorted(commits.items()))
+        return next((each.first_count for each in decoded if each.first_count), 0)
 
-    def _committed(self, partition: Partition) -> OffsetAndMetadata | None:
-        return self._consumer.committed(TopicPartition(*partition), metadata=True, timeout_ms=ANSWER_LIMIT_MS)
+    def _committed(self, partitions: Iterable[Partition]) -> dict[Partition, OffsetAndMetadata]:
+        return committed_offsets(self._consumer, partitions, ANSWER_LIMIT_MS)
 
     def _commit_starts(self, commits: Mapping[Partition, Commit]) -> None:
         """Commit the starts of a new group. From then on a partition without a commit is known to be new."""

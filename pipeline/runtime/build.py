@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import secrets
 import socket
 import time
@@ -60,6 +61,12 @@ def process_name(source: SourceFile, slot: int) -> str:
     return f"log2mq-{source.source}-{socket.gethostname()}-{os.getpid()}-{slot}-{secrets.token_hex(3)}"
 
 
+def new_instance_id() -> str:
+    """Return a name for the workers of one supervisor, which no other supervisor has."""
+    host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:100]
+    return f"{host or 'host'}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
 @dataclass(slots=True)
 class Hooks:
     """The functions that a running job calls: with each status, with each loss of offsets, and to ask whether the input has ended."""
@@ -72,11 +79,21 @@ class Hooks:
 class Job:
     """The job of one process. The context manager opens its parts, and closes them in the reverse order."""
 
-    def __init__(self, source: SourceFile, environment: Mapping[str, str], hooks: Hooks, *, slot: int = 0) -> None:
+    def __init__(
+        self,
+        source: SourceFile,
+        environment: Mapping[str, str],
+        hooks: Hooks,
+        *,
+        slot: int = 0,
+        static_id: str | None = None,
+    ) -> None:
+        """`slot` is the number of a worker. `static_id` makes the job a static member of its group."""
         self._file = source
         self._environment = environment
         self._hooks = hooks
         self._name = process_name(source, slot)
+        self._static_id = static_id
         self._stack = ExitStack()
         self._runner: Runner | None = None
 
@@ -126,7 +143,9 @@ class Job:
 
     def open_source(self) -> Source:
         """Return the source, which joins the consumer group."""
-        return KafkaSource(self._file.kafka, client_id=self._name, environment=self._environment)
+        return KafkaSource(
+            self._file.kafka, client_id=self._name, environment=self._environment, static_id=self._static_id
+        )
 
     def open_dead_letters(self) -> DeadLetters:
         """Return the writer of dead letters."""

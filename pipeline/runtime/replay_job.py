@@ -113,13 +113,8 @@ class _NoCommits:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.poll = lambda timeout_ms, _committable: source.poll(timeout_ms, {})
-        self.seek, self.pause, self.resume, self.lag, self.close = (
-            source.seek,
-            source.pause,
-            source.resume,
-            source.lag,
-            source.close,
-        )
+        self.seek, self.pause, self.resume = source.seek, source.pause, source.resume
+        self.release, self.lag, self.close = source.release, source.lag, source.close
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:  # noqa: ARG002 - the contract's argument
         """Commit nothing, and return True."""

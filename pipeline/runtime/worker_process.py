@@ -51,11 +51,16 @@ def on_stop_signals(
 
 @dataclass(frozen=True, slots=True)
 class WorkerMain:
-    """The target of a worker process. It has only values that can be passed to a spawned process: a path and settings."""
+    """The target of a worker process. It has only values that can be passed to a spawned process: a path, a name and settings.
+
+    The worker of a slot is a static member of the consumer group: a worker that is started again takes the place of the dead one, so that the
+    others need not wait for the end of the dead member's session. `instance` is the part of the static member ID that all slots share.
+    """
 
     path: Path
     log_format: str
     log_level: str
+    instance: str
 
     def __call__(self, slot: int, pipe: Connection) -> None:
         """Run one job to its end, and send its status to the supervisor. A `Log2mqError` is sent too, and ends the process with its exit code."""
@@ -71,6 +76,7 @@ class WorkerMain:
                 environment,
                 Hooks(on_status=lambda each: supervisor(WorkerMessage(each))),
                 slot=slot,
+                static_id=f"{self.instance}-{slot}",
             )
             with job:
                 signal.signal(signal.SIGTERM, lambda _number, _frame: job.runner.stop())

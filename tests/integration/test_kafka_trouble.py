@@ -208,7 +208,7 @@ def test_a_partition_without_a_leader_for_a_moment_has_its_offset_for_a_time(kaf
         assert admin.offsets_for_time(partitions, 0) == dict.fromkeys(partitions, 0)
 
 
-@pytest.mark.parametrize("question", ["beginning_offsets", "committed"])
+@pytest.mark.parametrize("question", ["beginning_offsets", "fetch_committed_offsets"])
 def test_lost_offsets_are_found_again_where_the_brokers_did_not_answer_at_first(
     kafka, opened, monkeypatch, caplog, question
 ):
@@ -219,14 +219,15 @@ def test_lost_offsets_are_found_again_where_the_brokers_did_not_answer_at_first(
     poll_until(source, lambda _, records: len(places(records)) == 20)
     assert source.commit({here: Commit(3, "books")})
     consumer = source._client._consumer
-    ask, outcomes = getattr(consumer, question), iter([errors.KafkaTimeoutError()])
+    asked = consumer._coordinator if question == "fetch_committed_offsets" else consumer
+    ask, outcomes = getattr(asked, question), iter([errors.KafkaTimeoutError()])
 
     def fail_once(*places, **options):
         if (error := next(outcomes, None)) is not None:
             raise error
         return ask(*places, **options)
 
-    monkeypatch.setattr(consumer, question, fail_once)
+    monkeypatch.setattr(asked, question, fail_once)
     asking = KafkaAdminClient(bootstrap_servers=kafka.servers)
     asking.delete_records({TopicPartition(topic, 0): 7})
     asking.close()

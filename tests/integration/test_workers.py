@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -14,6 +15,9 @@ import pytest
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from tests.support.jobs import RULES, Source, wait_for
 from tests.support.kafka import TestKafka
+
+SESSION_S = 30
+"""The session of workers that are killed: whoever waits for a dead one waits longer than any machine needs for the rest."""
 
 ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 
@@ -102,6 +106,94 @@ def test_a_worker_killed_between_the_apis_yes_and_the_commit_costs_nothing(sourc
     assert command.stop() == 0
     made.run_to_end()  # whatever the successor had not read again by then is read here
     assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(1000)}
+
+
+def test_a_worker_killed_stops_no_other(source, kafka, run):
+    """Before the mend its successor was a new member, for which the others waited until the session of the dead one had ended."""
+    made = source(partitions=6, kafka={"session_timeout": f"{SESSION_S}s"})
+    kafka.topic(name=made.dead)
+    written = 0
+
+    def write_to_each_partition():
+        nonlocal written
+        for partition in range(6):
+            kafka.write(made.topic, [paid(written)], partition=partition)
+            written += 1
+
+    write_to_each_partition()
+    command = run(made, "--workers", "2")
+    wait_for(lambda: [*map(len, kafka.shares(made.group).values())] == [3, 3], "a share for each")
+    wait_for(lambda: len(made.events()) == written, "the first events")
+    os.kill(command.workers()[0], signal.SIGKILL)
+    least = written
+    while len(command.workers()) < 3 or written - len(made.events()) > 6:  # till the successor has caught up
+        write_to_each_partition()
+        least += 3
+        wait_for(lambda: len(made.events()) >= least, "the records of the other worker", SESSION_S / 3)  # noqa: B023
+    wait_for(lambda: len(made.events()) == written, "the rest", SESSION_S / 3)
+    assert command.stop() == 0
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(written)}
+
+
+def books_of(command):
+    """The figures of the closing summary, of all partitions together: read, reported, duplicate, filtered, dead-lettered, in flight."""
+    (row,) = [line.split() for line in command.text().splitlines() if line.split()[:1] == ["all"]]
+    return [int(figure.replace(",", "")) for figure in row[1:]]
+
+
+def test_a_rolling_restart_reads_nothing_twice(source, kafka, run, stand_in):
+    """Whoever leaves has finished what it read, and so has whoever hands a partition over, before its next owner begins."""
+    stand_in.set_faults({"name": "slow", "do": "delay", "latency": "300ms"})
+    made = source(partitions=6, kafka={"session_timeout": f"{SESSION_S}s"})
+    kafka.topic(name=made.dead)
+    written, is_enough = 0, threading.Event()
+
+    def feed():
+        nonlocal written
+        while not is_enough.wait(0.05):
+            more = range(written, written + 300)
+            kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in more])
+            written += 300
+
+    def wait_for_shares():
+        wait_for(lambda: [*map(len, kafka.shares(made.group).values())] == [3, 3], "a share for each")
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    try:
+        commands = [run(made), run(made)]
+        wait_for_shares()
+        for number in range(2):
+            assert commands[number].stop() == 0
+            commands.append(run(made))
+            wait_for_shares()
+    finally:
+        is_enough.set()
+        feeding.join()
+    ends = kafka.ends(made.topic)
+    wait_for(lambda: made.is_committed(ends), "the end")
+    assert [each.stop() for each in commands[2:]] == [0, 0]
+    books = [books_of(each) for each in commands]
+    read, reported, duplicate = (sum(each[column] for each in books) for column in range(3))
+    assert reported == written
+    assert duplicate == read - written
+    assert read <= 1.05 * written
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(written)}
+
+
+def test_of_two_jobs_with_one_instance_id_the_earlier_ends_with_a_sentence(source, kafka, run):
+    made = source(partitions=2, kafka={"instance_id": "the-host"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(1)])
+    earlier = run(made)
+    wait_for(lambda: len(made.events()) == 1, "the first event")
+    later = run(made)
+    assert earlier.process.wait(timeout=120) == 3
+    assert "with the same kafka.instance_id" in earlier.text()
+    kafka.write(made.topic, [paid(2)])
+    wait_for(lambda: len(made.events()) == 2, "the second event")
+    assert later.stop() == 0
+    assert made.events() == {("pay_order", "n1"): 1, ("pay_order", "n2"): 1}
 
 
 def test_workers_halt_as_one_with_the_exit_code_of_the_reason(source, kafka, run):

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from kafka import KafkaAdminClient
+
 from pipeline.contracts.values import Commit, Partition
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.producer import KafkaWriter
@@ -30,7 +32,7 @@ class TestKafka:
         self.servers = servers
 
     def settings(self, *topics: str, **more: Any) -> KafkaSettings:
-        return KafkaSettings(bootstrap_servers=(self.servers,), topics=topics or ("none",), **more)
+        return KafkaSettings(**{"bootstrap_servers": (self.servers,), "topics": topics or ("none",), **more})
 
     def topic(self, partitions: int = 1, name: str | None = None, **config: Any) -> str:
         name = name or f"t-{uuid.uuid4().hex[:10]}"
@@ -60,6 +62,19 @@ class TestKafka:
     def committed(self, group: str) -> Mapping[Partition, Commit]:
         with KafkaAdmin(self.settings(), {}) as topics:
             return topics.committed(group)
+
+    def shares(self, group: str) -> dict[str, set[Partition]]:
+        """The partitions of each member of a group, as the brokers know them."""
+        with KafkaAdminClient(bootstrap_servers=self.servers) as admin:
+            members = admin.describe_groups([group])[group]["members"]
+        return {
+            each["member_id"]: {
+                Partition(share["topic"], number)
+                for share in (each["member_assignment"] or {}).get("assigned_partitions", ())
+                for number in share["partitions"]
+            }
+            for each in members
+        }
 
     def ends(self, topic: str) -> Mapping[Partition, int]:
         with KafkaAdmin(self.settings(topic), {}) as topics:

@@ -23,6 +23,7 @@ from pipeline.contracts.values import (
     Delivered,
     Exhausted,
     Halt,
+    Leaving,
     Partition,
     Pending,
     Polled,
@@ -121,20 +122,31 @@ class Member:
         self.group, self.name, self.chance = group, name, chance
         self.positions = {}
         self.paused = set()
+        self.leaving = set()  # the group wants them back; the job has not released them yet
+
+    def is_cooperative(self):
+        """Whether the next round is: an older version may be in the group for a time."""
+        return self.chance.random() > 0.5
 
     def poll(self, _timeout_ms, committable):
         group, events = self.group, []
         gone = frozenset(each for each in self.positions if group.meant[each] != self.name)
-        if gone:
-            for each in gone:
+        for each in gone:
+            del self.positions[each]
+        if gone and self.is_cooperative():
+            self.leaving |= gone
+            events.append(Leaving(gone))
+        elif gone or (self.leaving and self.chance.random() < 0.1):  # in an eager round, or evicted
+            for each in gone | self.leaving:
                 if each in committable and self.chance.random() < 0.7:  # else the commit on the way out failed
                     group.committed[each] = committable[each]
                 group.owned[each] = ""
-                del self.positions[each]
-            events.append(Revoked(gone))
+            events.append(Revoked(frozenset(gone | self.leaving)))
+            self.leaving = set()
         come = [
             each for each, name in group.meant.items() if name == self.name and group.owned[each] in {"", self.name}
         ]
+        self.leaving.difference_update(come)  # the group gives them back
         fresh = {each: group.committed.get(each, Commit(0, "")) for each in come if each not in self.positions}
         if fresh:
             for each, commit in fresh.items():
@@ -164,6 +176,11 @@ class Member:
 
     def resume(self, partitions):
         self.paused.difference_update(partitions)
+
+    def release(self, partitions):
+        for each in partitions:
+            self.leaving.discard(each)
+            self.group.owned[each] = ""
 
     def lag(self):
         return {}
@@ -312,9 +329,11 @@ class World:
     def begin(self, slot, *, threads=3):
         """Start a process in a slot, whatever became of the last one."""
         name = f"process-{next(self.numbers)}"
-        for each, owner in self.group.meant.items():
-            if owner == getattr(self.runners.get(slot), "name", None):
+        dead = getattr(self.runners.get(slot), "name", None)
+        for each in self.group.meant:
+            if self.group.meant[each] == dead:
                 self.group.meant[each] = name
+            if self.group.owned[each] == dead:
                 self.group.owned[each] = ""  # the dead own nothing
         backoff = Backoff(20, 200, self.chance.random)
         dispatch = Dispatch(
@@ -627,6 +646,53 @@ def test_a_stop_finishes_what_is_in_flight_and_commits_it():
     total = status.total
     assert total.in_flight == 0
     assert total.read == total.reported == world.group.committed[Partition("log", 0)].offset
+
+
+def _with_a_partition_that_leaves(answer_ms):
+    """A process that has sent all it has read, of which a part shall be another's."""
+    world = World([[value(number) for number in range(12)], [value(number) for number in range(100, 112)]], _Even())
+    world.answer_ms = lambda: answer_ms
+    runner = world.begin(0, threads=10)
+    runner.parts.source.is_cooperative = lambda: True
+    world.rebalance(0)
+    while sum(world.api.taken.values()) < 24:
+        runner.turn()
+    assert not any(commit.offset for commit in world.group.committed.values())
+    leaves, stays = Partition("log", 0), Partition("log", 1)
+    world.group.meant[leaves] = "another"
+    return world, runner, leaves, stays
+
+
+def test_what_is_in_flight_of_a_partition_that_leaves_is_finished_and_committed_before_it_is_released():
+    world, runner, leaves, stays = _with_a_partition_that_leaves(answer_ms=500)
+    while world.group.owned[leaves]:
+        assert leaves in runner.offsets.owned
+        runner.turn()
+    assert world.group.committed[leaves].offset == 12, "nothing of it is read again"
+    assert list(runner.offsets.owned) == [stays]
+    assert runner.status().total.read == 24
+
+
+def test_a_partition_that_leaves_is_released_in_time_although_nothing_answers():
+    world, runner, leaves, stays = _with_a_partition_that_leaves(answer_ms=3_600_000)
+    begun_ms = world.clock.now_ms
+    while world.group.owned[leaves]:
+        runner.turn()
+    assert world.clock.now_ms - begun_ms < FlowLimits().grace_ms
+    assert list(runner.offsets.owned) == [stays]
+    assert runner.status().total.read == 12, "its records count as not read: another member reads them"
+
+
+def test_a_partition_that_leaves_and_comes_back_begins_anew_and_is_not_released():
+    world, runner, leaves, _ = _with_a_partition_that_leaves(answer_ms=500)
+    epoch = runner.offsets.owned[leaves]
+    runner.turn()
+    world.rebalance(0)
+    while not world.group.is_done():
+        runner.turn()
+    assert runner.offsets.owned[leaves] is not epoch
+    assert world.group.owned[leaves]
+    assert world.api.taken == {f"n{number}": 1 for number in [*range(12), *range(100, 112)]}
 
 
 def test_a_halt_waits_for_the_answers_under_way_and_remembers_them():

@@ -131,3 +131,18 @@ def test_a_client_that_finds_no_broker_leaves_nothing_open(open_client):
         with pytest.raises(SourceUnavailable, match="no broker answers"):
             open_client(settings(), {}, "test", 100)
     assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (errors.FencedInstanceIdError, "another process has joined the group g with the same kafka.instance_id"),
+        (errors.InconsistentGroupProtocolError, "set kafka.group to a name that no other program uses"),
+        (errors.InvalidSessionTimeoutError, "the brokers do not allow kafka.session_timeout"),
+        (errors.GroupMaxSizeReachedError, "the group g has as many members as the brokers allow"),
+    ],
+)
+def test_a_group_that_takes_no_member_ends_the_job_at_once_with_a_sentence(error, sentence):
+    made = unavailable(settings(), error(), "reading")
+    assert sentence in str(made)
+    assert not made.may_pass

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pipeline.config.load import load_source
 from pipeline.contracts.values import Partition
 from pipeline.job.replay_range import replay_group
-from pipeline.runtime.build import process_name
+from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.runtime.build import new_instance_id, process_name
 
 SOURCE = """
 source: "{name}"
@@ -41,6 +44,21 @@ def test_no_two_processes_have_one_name(tmp_path):
     assert (
         len({process_name(source, slot) for slot in (0, 0, 0, 1, 1)}) == 5
     )  # a worker that is started again has another name
+
+
+def test_no_two_supervisors_have_one_name_and_brokers_take_it(monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "höst.example:1" + "x" * 300)
+    made = {new_instance_id() for _ in range(5)}
+    assert len(made) == 5
+    for name in made:
+        settings = KafkaSettings(bootstrap_servers=("b:9092",), topics=("raw",), instance_id=name)
+        assert settings.instance_id == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "with space", "höst", "x" * 201])
+def test_an_instance_id_that_brokers_refuse_is_refused(name):
+    with pytest.raises(ValidationError, match="expected a name of letters"):
+        KafkaSettings(bootstrap_servers=("b:9092",), topics=("raw",), instance_id=name)
 
 
 @given(names, st.sampled_from(["0", "90m", "earliest"]), st.sampled_from(["now", "100"]))
