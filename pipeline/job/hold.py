@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from transforms.base import Kind
@@ -18,7 +17,7 @@ _log = logging.getLogger("log2mq.job")
 
 
 class Hold(NamedTuple):
-    """The messages of one operation that are refused without a contrast. Times are in Unix ms.
+    """The messages of one operation that are refused without a contrast. Times are in ms of the clock of `Dispatch`.
 
     `until_ms` is the end of the hold; None if it has none. At its end the messages become dead letters, or, in an outage, the job halts.
     """
@@ -30,16 +29,16 @@ class Hold(NamedTuple):
     until_ms: int | None
     is_outage: bool
 
-    def line(self) -> str:
+    def line(self, now_ms: int) -> str:
         """Return what is held, why, and what happens at the end, as a sentence without a full stop."""
         refused = (
             f"{self.messages:,} {named(self.kind, self.messages)} refused with {self.code}, no other accepted since"
         )
         if self.until_ms is None:
             return f"{refused}; held until one is accepted"
-        until = datetime.fromtimestamp(self.until_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        left_s = max(0, self.until_ms - now_ms) // 1000
         end = "then the job halts" if self.is_outage else "then dead-lettered"
-        return f"{refused}; held until {until}, {end} (report.unknown_hold)"
+        return f"{refused}; held for {left_s:,} s more, {end} (report.unknown_hold)"
 
 
 def named(kind: Kind, count: int = 1) -> str:
@@ -60,7 +59,7 @@ class HoldLog:
         for hold in holds:
             if now_ms - hold.since_ms >= SAY_AFTER_MS and self._said.get(hold.kind) is not hold.is_outage:
                 self._said[hold.kind] = hold.is_outage
-                _log.warning("%s", hold.line())
+                _log.warning("%s", hold.line(now_ms))
         for kind in self._said.keys() - {hold.kind for hold in holds}:
             del self._said[kind]
             _log.warning("no %s is held any more", named(kind))

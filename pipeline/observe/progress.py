@@ -96,7 +96,7 @@ class Progress:
             parts.append(
                 f"Quick Audience is away ({status.attempts.last_failure.partition(':')[0]}), next try in {max(0, status.rests_until_ms - status.at_ms) / 1000:.0f} s"
             )
-        parts += [hold.line() for hold in status.holds]
+        parts += [hold.line(status.at_ms) for hold in status.holds]
         if status.held:
             parts.append(f"held: {status.held}")
         if status.head_age_ms >= OLD_HEAD_MS:
