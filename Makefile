@@ -6,6 +6,12 @@ STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.installed-demo
 
 RUNS ?= 1000000
+# The soak: how long, which seed (a random one without it), which kinds of faults (all without it), lmdb or redis, and where its files go.
+MINUTES ?= 30
+SEED ?=
+FAULTS ?=
+STORE ?= lmdb
+OUT ?= .soak
 # Arguments for pytest: make quick ARGS="-k claims"
 ARGS ?=
 # Tests run side by side. A process without tests left takes tests of another process.
@@ -16,7 +22,7 @@ PROCESSES ?= $(shell echo $$((2 * $$(nproc))))
 # cog runs the code in a page's comments and writes the output below each comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
 
-.PHONY: demo quick test coverage lint schemas bench fuzz clean
+.PHONY: demo quick test coverage lint schemas bench fuzz soak clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -68,5 +74,8 @@ fuzz: $(STAMP) ## Put malformed records through every decoder and the mapping (R
 	@mkdir -p .fuzz
 	$(BIN)/python tests/fuzz/run.py --runs $(RUNS) 2>.fuzz/log
 
+soak: $(STAMP) ## Run the job on a real Kafka while everything fails, and judge what became of every record (MINUTES=30 SEED=7 FAULTS=worker-killed,api-hangs STORE=redis)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --store $(STORE) --out $(OUT) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
+
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .fuzz .soak .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

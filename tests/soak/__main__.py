@@ -6,9 +6,12 @@ import argparse
 import secrets
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
-from pipeline.errors import Log2mqError
+from confluent_kafka import KafkaException
+
+from pipeline.errors import EXIT_INTERRUPTED, Log2mqError
 from tests.soak.kinds import FaultKind, kinds_for
 from tests.soak.run import soak
 from tests.soak.settings import SoakSettings
@@ -23,8 +26,11 @@ def main() -> int:
     print(f"soak: seed {settings.seed}, {settings.seconds / 60:g} minutes, files in {settings.out}", flush=True)
     try:
         judgement = soak(settings, lambda line: print(line, flush=True))
-    except Log2mqError as error:
-        print(f"soak: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("soak: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except (Log2mqError, KafkaException, AssertionError, OSError):
+        traceback.print_exc()
         return EXIT_BROKEN
     print("", *judgement.lines(), sep="\n")
     if judgement.missed:

@@ -48,7 +48,7 @@ class FaultKind(StrEnum):
 
 
 class Place(StrEnum):
-    """Where a fault happens. Two faults of one place never happen at the same time."""
+    """Where a fault happens."""
 
     PROCESSES = "processes"
     KAFKA = "kafka"
@@ -117,6 +117,13 @@ NATURES: dict[FaultKind, FaultNature] = {
     FaultKind.REDIS_PAUSED: _nature(Place.STORE, 2, 10),
     FaultKind.REDIS_FLUSHED: _nature(Place.STORE, 1, 2, 5),
 }
+
+
+def may_overlap(first: FaultKind, second: FaultKind) -> bool:
+    """Whether two faults may happen at the same time: they are in different places, and at most one of them needs or stops the broker."""
+    places = {NATURES[first].place, NATURES[second].place}
+    return len(places) == 2 and places != {Place.KAFKA, Place.DEAD_LETTERS}
+
 
 ON_REDIS = frozenset({FaultKind.REDIS_KILLED, FaultKind.REDIS_PAUSED, FaultKind.REDIS_FLUSHED})
 ON_ONE_HOST = frozenset({FaultKind.STORE_FULL, FaultKind.REPLAY})

@@ -11,6 +11,7 @@ from tests.soak.timeline import curves
 
 WIDTH, LEFT, RIGHT = 1200, 70, 20
 TOP, PANEL, GAP, BOTTOM = 150, 130, 26, 40
+LABEL_WIDTH = 10
 COLOURS = {
     Place.PROCESSES: "#c0392b",
     Place.KAFKA: "#8e44ad",
@@ -47,13 +48,15 @@ def picture(evidence: Evidence, title: str) -> str:
 
 def _bands(evidence: Evidence, scale: float, bottom: int) -> list[str]:
     parts = []
-    for fault in evidence.faults:
+    label_x = 0.0
+    for fault in sorted(evidence.faults, key=lambda each: each.from_ms):
         colour = COLOURS[NATURES[fault.kind].place]
         x = LEFT + (fault.from_ms - evidence.began_ms) / 1000 * scale
         width = max(1.0, (fault.to_ms - fault.from_ms) / 1000 * scale)
+        label_x = max(x + 3, label_x + LABEL_WIDTH)
         parts += [
             f'<rect x="{x:.1f}" y="{TOP - 6}" width="{width:.1f}" height="{bottom - TOP + 6}" fill="{colour}" opacity="0.16"/>',
-            f'<text transform="translate({x + 3:.1f} {TOP - 10}) rotate(-60)" fill="{colour}" font-size="9">{fault.kind}</text>',
+            f'<text transform="translate({label_x:.1f} {TOP - 10}) rotate(-60)" fill="{colour}" font-size="9">{fault.kind}</text>',
         ]
     return parts
 

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from confluent_kafka import KafkaException
+
 from tests.soak.evidence import PlayedFault
 from tests.soak.faults import ACTS
 from tests.soak.processes import now_ms
@@ -65,6 +67,9 @@ class Player:
         try:
             playing.due_s = now_s + next(playing.steps)
         except StopIteration:
+            self._end(playing)
+        except KafkaException as error:
+            self._world.record.tell(f"{playing.fault.kind} cannot go on: {error}")
             self._end(playing)
 
     def _end(self, playing: _Playing) -> None:

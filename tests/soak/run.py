@@ -42,13 +42,15 @@ def _run(world: World, player: Player) -> Evidence:
     watch = Watch(world)
     world.writer.start()
     watch.start()
-    player.run(world.settings.seconds)
-    world.writer.stop()
-    _drain(world)
-    for host in world.hosts:
-        for wait_s in host.stop():
-            time.sleep(wait_s)
-    watch.stop()
+    try:
+        player.run(world.settings.seconds)
+        world.writer.stop()
+        _drain(world)
+        for host in world.hosts:
+            for wait_s in host.stop():
+                time.sleep(wait_s)
+    finally:
+        watch.stop()
     return collect(world)
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.soak.kinds import NATURES, FaultKind
+from tests.soak.kinds import NATURES, FaultKind, may_overlap
 
 QUIET_S = 15.0
 """The time without a fault at the beginning: the job starts, and reports its first events."""
@@ -36,7 +36,7 @@ class PlannedFault:
 def plan(seed: int, seconds: float, kinds: Sequence[FaultKind]) -> tuple[PlannedFault, ...]:
     """Return the faults of a soak of so many seconds, in the order of their starts.
 
-    Every kind comes once before one comes a second time. No fault ends after `seconds`. Two faults overlap only where their places differ.
+    Every kind comes once before one comes a second time. No fault ends after `seconds`. Two faults overlap only where `may_overlap` says so.
     """
     if not kinds:
         return ()
@@ -50,7 +50,7 @@ def plan(seed: int, seconds: float, kinds: Sequence[FaultKind]) -> tuple[Planned
         block = [_fault(chance, first, now_s)]
         if chance.random() < TWO_AT_ONCE:
             second = next(deck)
-            if NATURES[second].place is NATURES[first].place:
+            if not may_overlap(first, second):
                 waiting.append(second)
             else:
                 block.append(_fault(chance, second, now_s + chance.uniform(0, block[0].lasts_s)))

@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from tests.soak.background import Background
 from tests.soak.evidence import MemorySample
 from tests.soak.processes import now_ms
 from tests.soak.world import World
@@ -21,9 +22,7 @@ class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
         self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=each, daemon=True) for each in (self._look_at_commits, self._look_at_memory)
-        ]
+        self._threads = [Background("commits", self._look_at_commits), Background("memory", self._look_at_memory)]
 
     def start(self) -> None:
         """Begin to look."""
@@ -34,7 +33,7 @@ class Watch:
         """End."""
         self._ended.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.finish(60)
 
     def _look_at_commits(self) -> None:
         for snapshot in self._world.cluster.snapshots():

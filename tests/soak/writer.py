@@ -7,6 +7,7 @@ import time
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from tests.soak.background import Background
 from tests.soak.cluster import SOURCE_TOPIC, Cluster
 from tests.soak.workload import Workload
 
@@ -23,7 +24,7 @@ class Writer:
         self._workload = Workload(seed)
         self._rate = rate
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._write, name="writer", daemon=True)
+        self._thread = Background("writer", self._write)
         self._partitions = cluster.partitions
         self._grown_s = 0.0
         self._latest_ms = 0
@@ -40,7 +41,7 @@ class Writer:
     def stop(self) -> None:
         """Write nothing more, and wait until the broker has everything."""
         self._ended.set()
-        self._thread.join(120)
+        self._thread.finish(120)
 
     def _write(self) -> None:
         producer = Producer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tests.soak.evidence import CommandExit, PlayedFault
 from tests.soak.judge.facts import Facts
@@ -15,9 +16,12 @@ AFTER_MS = 60_000
 SPARE_S = 5.0
 """The time beside `stop.grace` that a stop may take: the interpreter ends, the closing summary is printed."""
 
+LOST = "lost its entries"
+"""What a job says of a store that lost its memory."""
+
 
 def judge_exits(facts: Facts, judgement: Judgement) -> None:
-    """Find ends that no fault explains, stops that took too long, and stops with another exit code than 0."""
+    """Find ends that no fault explains, stops that took too long or had another exit code than 0, and hosts that did not notice a lost store."""
     evidence = facts.evidence
     judgement.figures["ends of commands"] = len(evidence.exits)
     by_themselves = [
@@ -46,6 +50,28 @@ def judge_exits(facts: Facts, judgement: Judgement) -> None:
         len(wrong),
         f"{len(wrong):,} stops ended with another exit code than 0: {'; '.join(_said(facts, each) for each in wrong[:5])}",
     )
+    _judge_store_losses(facts, judgement)
+
+
+def _judge_store_losses(facts: Facts, judgement: Judgement) -> None:
+    """After each loss, and before the next one, every host says that the store has lost its entries."""
+    evidence = facts.evidence
+    hosts = {_host(each.command) for each in evidence.exits if not each.command.startswith("replay")}
+    said = [(_host(each.command), each.at_ms) for each in evidence.warnings if LOST in each.text]
+    losses = [*evidence.store_losses_ms, evidence.ended_ms]
+    unnoticed = [
+        f"{host} at {(lost_ms - evidence.began_ms) // 1000} s"
+        for lost_ms, until_ms in pairwise(losses)
+        for host in sorted(hosts)
+        if not any(host == each and lost_ms <= at_ms <= min(until_ms, lost_ms + AFTER_MS) for each, at_ms in said)
+    ]
+    judgement.miss(
+        Bar.STORE_LOSS, len(unnoticed), f"{len(unnoticed):,} times a host did not notice: {'; '.join(unnoticed)}"
+    )
+
+
+def _host(command: str) -> str:
+    return command.rpartition("-")[0]
 
 
 def _is_explained(ended: CommandExit, faults: Sequence[PlayedFault]) -> bool:

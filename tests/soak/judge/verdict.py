@@ -19,6 +19,7 @@ class Bar(StrEnum):
     BOOKS = "books balanced"
     MEMORY = "memory flat"
     PROGRESS = "progress within 60 s of each fault's end"
+    STORE_LOSS = "a store that lost its memory is noticed by every host"
     EXITS = "ends only for what a person must mend, and in time"
 
 

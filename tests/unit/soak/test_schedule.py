@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.soak.kinds import NATURES, FaultKind, kinds_for
+from tests.soak.kinds import NATURES, FaultKind, kinds_for, may_overlap
 from tests.soak.schedule import PAUSE_S, QUIET_S, plan
 from tests.soak.workload import CUSTOMERS, POISON, LineKind, Workload, number_of
 from tests.support.examples import examples
+from tests.support.paths import ROOT
 
 KINDS = st.lists(st.sampled_from(list(FaultKind)), min_size=1, max_size=12, unique=True)
 
@@ -36,7 +38,7 @@ def test_faults_of_one_place_never_overlap_and_pauses_are_free_of_faults(seed, s
     planned = plan(seed, seconds, kinds)
     for first, second in pairwise(planned):
         if second.starts_s < first.ends_s:
-            assert NATURES[first.kind].place is not NATURES[second.kind].place
+            assert may_overlap(first.kind, second.kind)
     active_until, pauses = QUIET_S, []
     for fault in planned:
         if fault.starts_s > active_until:
@@ -57,6 +59,12 @@ def test_every_kind_comes_once_before_one_comes_again(seed, kinds):
 
 def test_without_kinds_there_are_no_faults():
     assert plan(1, 600, []) == ()
+
+
+def test_two_faults_of_one_place_or_of_the_broker_do_not_overlap():
+    assert may_overlap(FaultKind.API_HANGS, FaultKind.BROKER_KILLED)
+    assert not may_overlap(FaultKind.API_HANGS, FaultKind.API_RESET)
+    assert not may_overlap(FaultKind.BROKER_KILLED, FaultKind.DEAD_TOPIC_DELETED)
 
 
 def test_each_mode_has_its_kinds():
@@ -86,3 +94,11 @@ def test_the_lines_have_every_kind_and_a_repeat_names_an_earlier_event():
     told = [(line.customer, line.identities) for line in lines if line.customer]
     assert len({customer for customer, _ in told}) <= CUSTOMERS
     assert len(told) > len(set(told)) > len({customer for customer, _ in told})  # identities change, and change back
+
+
+def test_the_page_names_every_kind_of_fault_and_only_these():
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    table = page.partition("| place | faults")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"`([a-z]+(?:-[a-z]+)+)`|`(replay)`", table)) == sorted(
+        ("", kind.value) if kind is FaultKind.REPLAY else (kind.value, "") for kind in FaultKind
+    )
