@@ -79,7 +79,7 @@ class PlayedFault:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """The soak killed a process that reports (SIGKILL), or stopped it beyond its lease (SIGSTOP)."""
+    """The soak killed a process that reports (SIGKILL), made it end at once (second SIGTERM), or stopped it beyond its lease (SIGSTOP)."""
 
     at_ms: int
     signal: str

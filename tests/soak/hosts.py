@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tests.soak.evidence import CommandExit
+from tests.soak.evidence import CommandExit, Interruption
 from tests.soak.processes import Command, now_ms
 from tests.soak.record import Record
 from tests.soak.settings import GRACE_S
@@ -103,9 +103,13 @@ class Host:
             if not command.is_alive:
                 break
             self._record.tell(f"{command.name} has not ended; {number.name} now")
-            if number is signal.SIGKILL:
-                for pid in command.workers():
+            for pid in command.workers():
+                if number is signal.SIGKILL:
                     self.interrupt(pid, number)
+                else:  # a second signal ends the job at once, with the answers under way unknown
+                    self._record.interruptions.append(
+                        Interruption(now_ms(), "second SIGTERM", f"{command.name} ({pid})")
+                    )
             command.send_signal(number)
         while command.is_alive:
             yield LOOK_S

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from functools import cached_property
 
 from tests.soak.evidence import AcceptedBatch, DeadLetter, Evidence, LoggedLine
@@ -73,12 +72,21 @@ class Facts:
         return max(moments)
 
     def _told_ms(self, customer: str, number: int) -> float:
-        """When these identities, or later ones of the customer, were accepted for the first time."""
-        enough = self._digests_from(customer, number)
-        return min(
-            (batch.accepted_ms for digest, batch in self.users.get(customer, ()) if digest in enough), default=NEVER
-        )
+        """When these identities, or later ones of the customer, were accepted for the first time.
 
-    def _digests_from(self, customer: str, number: int) -> set[str | None]:
-        versions: Sequence[LoggedLine] = self.versions[customer]
-        return {each.line.identities for each in versions if each.line.number >= number}
+        An acceptance counts from the moment at which the log told these identities, or told them before without others in between.
+        """
+        versions = self.versions[customer]
+        place = next(place for place, each in enumerate(versions) if each.line.number == number)
+        enough = {each.line.identities for each in versions[place:]}
+        while place and versions[place - 1].line.identities == versions[place].line.identities:
+            place -= 1
+        since_ms = versions[place].at_ms
+        return min(
+            (
+                batch.accepted_ms
+                for digest, batch in self.users.get(customer, ())
+                if digest in enough and batch.accepted_ms >= since_ms
+            ),
+            default=NEVER,
+        )

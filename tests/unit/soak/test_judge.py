@@ -115,6 +115,18 @@ def test_identities_that_were_never_told_are_lost():
     assert set(missed(accepted=accepted)) == {Bar.LOST, Bar.IDENTITIES}
 
 
+def test_identities_that_came_back_must_be_told_again():
+    facts = Facts(GOOD)
+    for customer, versions in facts.versions.items():
+        told = [each.line.identities for each in versions]
+        if len(told) > 2 and told[-1] != told[-2] and told[-1] in told[:-2]:
+            last = [batch for digest, batch in facts.users[customer] if digest == told[-1]][-1]
+            accepted = [each for each in GOOD.accepted if each is not last]
+            assert set(missed(accepted=accepted)) == {Bar.LOST, Bar.IDENTITIES}
+            return
+    raise AssertionError
+
+
 @pytest.mark.parametrize(
     "strange",
     [
