@@ -25,24 +25,23 @@ def main() -> int:
     settings = _settings()
     print(f"soak: seed {settings.seed}, {settings.seconds / 60:g} minutes, files in {settings.out}", flush=True)
     try:
-        judgement = soak(settings, lambda line: print(line, flush=True))
+        result = soak(settings, lambda line: print(line, flush=True))
     except KeyboardInterrupt:
         print("soak: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except (Log2mqError, KafkaException, AssertionError, OSError):
         traceback.print_exc()
         return EXIT_BROKEN
-    print("", *judgement.lines(), sep="\n")
-    if judgement.missed:
-        again = (
-            " ".join(sys.argv[1:]) if "--seed" in sys.argv else " ".join([*sys.argv[1:], "--seed", str(settings.seed)])
-        )
-        print(
-            f"\nMISSED with seed {settings.seed}; each record's story is in {settings.out / 'report.txt'}; again: python -m tests.soak {again}"
-        )
-        return EXIT_MISSED
-    print(f"\nall bars are met (seed {settings.seed}); timeline.txt and timeline.svg are in {settings.out}")
-    return 0
+    print("", *result.judgement.lines(), sep="\n")
+    if not result.judgement.missed:
+        print(f"\nall bars are met (seed {settings.seed}); timeline.txt and timeline.svg are in {settings.out}")
+        return 0
+    for finding, stories in result.stories:
+        print("", f"one story of: {finding.bar}", *stories[0], sep="\n")
+    again = [*sys.argv[1:], *([] if "--seed" in sys.argv else ["--seed", str(settings.seed)])]
+    print(f"\nMISSED with seed {settings.seed}; more stories are in {settings.out / 'report.txt'}")
+    print(f"the same again: python -m tests.soak {' '.join(again)}")
+    return EXIT_MISSED
 
 
 def _settings() -> SoakSettings:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
 
 from tests.soak.evidence import PlayedFault
-from tests.soak.faults import ACTS
+from tests.soak.faults import ACTS, Act
+from tests.soak.kinds import FaultKind
 from tests.soak.processes import now_ms
 from tests.soak.schedule import PlannedFault
 from tests.soak.world import World
@@ -31,22 +32,19 @@ class _Playing:
 class Player:
     """Begins faults when they are due, lets them go on, and ends them."""
 
-    def __init__(self, world: World, schedule: Sequence[PlannedFault]) -> None:
+    def __init__(self, world: World, schedule: Sequence[PlannedFault], acts: Mapping[FaultKind, Act] = ACTS) -> None:
+        """`acts` are what the kinds of faults do."""
         self._world = world
+        self._acts = acts
         self._waiting = deque(schedule)
         self._playing: list[_Playing] = []
-
-    @property
-    def active(self) -> list[str]:
-        """The kinds of the faults that happen now."""
-        return [each.fault.kind.value for each in self._playing]
 
     def tick(self, now_s: float) -> None:
         """Do what is due, `now_s` seconds after the start; and let the hosts' service managers look."""
         while self._waiting and self._waiting[0].starts_s <= now_s:
             fault = self._waiting.popleft()
             self._world.record.tell(f"begins: {fault.kind} for {fault.lasts_s:.0f} s")
-            self._playing.append(_Playing(fault, ACTS[fault.kind](self._world, fault), now_ms(), now_s))
+            self._playing.append(_Playing(fault, self._acts[fault.kind](self._world, fault), now_ms(), now_s))
         for each in list(self._playing):
             if each.due_s <= now_s:
                 self._step(each, now_s)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import NamedTuple
 
 from tests.soak.collect import collect
 from tests.soak.evidence import Evidence
-from tests.soak.judge import Judgement, judge
+from tests.soak.judge import Finding, Judgement, judge
 from tests.soak.judge.facts import Facts
 from tests.soak.picture import picture
 from tests.soak.play import Player
@@ -25,16 +26,30 @@ DRAIN_LIMIT_S = 120.0
 """How long the commits may take to reach the end of the topic after the last record was written."""
 
 
-def soak(settings: SoakSettings, say: Callable[[str], None]) -> Judgement:
-    """Run a soak, write its files, and return the judgement."""
+class SoakResult(NamedTuple):
+    """The judgement, and for each finding with records the finding and the stories of these records."""
+
+    judgement: Judgement
+    stories: Sequence[tuple[Finding, Sequence[Sequence[str]]]]
+
+
+def soak(settings: SoakSettings, say: Callable[[str], None]) -> SoakResult:
+    """Run a soak, write its files, and return what it came to."""
     schedule = plan(settings.seed, settings.seconds, settings.kinds)
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "schedule.json").write_text(json.dumps([asdict(each) for each in schedule], indent=1))
     with World(settings, say) as world:
         evidence = _run(world, Player(world, schedule))
     judgement = judge(evidence)
-    _write(settings, evidence, judgement)
-    return judgement
+    facts = Facts(evidence)
+    stories = [
+        (finding, [story(facts, number) for number in finding.records])
+        for finding in judgement.findings
+        if finding.records
+    ]
+    result = SoakResult(judgement, stories)
+    _write(settings, evidence, result)
+    return result
 
 
 def _run(world: World, player: Player) -> Evidence:
@@ -69,27 +84,15 @@ def _drain(world: World) -> None:
     world.record.tell(f"not everything is committed {DRAIN_LIMIT_S:.0f} s after the last record")
 
 
-def _write(settings: SoakSettings, evidence: Evidence, judgement: Judgement) -> None:
-    out = settings.out
-    facts = Facts(evidence)
+def _write(settings: SoakSettings, evidence: Evidence, result: SoakResult) -> None:
+    out, judgement = settings.out, result.judgement
     told = [f"{finding.bar}: {finding.sentence}" for finding in judgement.findings]
-    (out / "verdict.json").write_text(
-        json.dumps(
-            {"seed": judgement.seed, "figures": judgement.figures, "missed": judgement.missed, "findings": told},
-            indent=1,
-        )
-    )
-    stories = [
-        line
-        for finding in judgement.findings
-        if finding.records
-        for line in [
-            "",
-            f"{finding.bar}: {finding.sentence}",
-            *(row for number in finding.records for row in story(facts, number)),
-        ]
-    ]
+    verdict = {"seed": judgement.seed, "figures": judgement.figures, "missed": judgement.missed, "findings": told}
+    (out / "verdict.json").write_text(json.dumps(verdict, indent=1))
     head = f"seed {settings.seed}, {settings.seconds / 60:g} minutes, {'Redis' if settings.on_redis else 'LMDB'}"
-    (out / "report.txt").write_text("\n".join([head, *judgement.lines(), *stories]) + "\n")
+    lines = [head, *judgement.lines()]
+    for finding, stories in result.stories:
+        lines += ["", f"{finding.bar}: {finding.sentence}", *(line for story_lines in stories for line in story_lines)]
+    (out / "report.txt").write_text("\n".join(lines) + "\n")
     (out / "timeline.txt").write_text("\n".join(timeline(evidence)) + "\n")
     (out / "timeline.svg").write_text(picture(evidence, f"log2mq soak, {head}"))
