@@ -14,7 +14,8 @@ def judge_identities(facts: Facts, judgement: Judgement) -> None:
     back, stale, steps = [], [], 0
     for customer, versions in facts.versions.items():
         wanted = [each.line.identities for each in versions]
-        told = [digest for digest, _ in facts.users.get(customer, ())]
+        # In the order of their arrival: a call that was given up may be accepted after a later one.
+        told = [digest for digest, _ in sorted(facts.users.get(customer, ()), key=lambda each: each[1].received_ms)]
         if went_back := steps_back(wanted, told):
             steps += went_back
             back.append(customer)

@@ -227,6 +227,15 @@ def test_an_older_identity_after_a_newer_is_told():
     assert [each.bar for each in judgement.findings] == [Bar.IDENTITIES]  # it went back, and came right
 
 
+def test_a_call_that_was_given_up_and_is_accepted_late_takes_no_identities_back():
+    customer, versions = changing_customer()
+    old, new = versions[0].line.identities, versions[-1].line.identities
+    first_ms = next(each.received_ms for each in GOOD.accepted if each.keys == [(customer,)])
+    times = {"received_ms": first_ms - 1, "accepted_ms": GOOD.ended_ms - 8, "passed_ms": None}
+    assert new != old
+    assert missed(accepted=[*GOOD.accepted, batch("user", [(customer,)], 0, "LATE", [old], **times)]) == []
+
+
 def test_a_doubled_dead_letter_is_told():
     letter = GOOD.dead_letters[2]
     assert missed(dead_letters=[*GOOD.dead_letters, replace(letter, at_ms=letter.at_ms + 1)]) == [Bar.DEAD_LETTERS_ONCE]
