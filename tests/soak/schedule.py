@@ -17,6 +17,9 @@ PAUSE_S = (8.0, 20.0)
 TWO_AT_ONCE = 0.3
 """The share of blocks with two faults."""
 
+LATEST = 0.9
+"""The second fault of a block begins at the latest when so much of the first one has passed."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedFault:
@@ -53,7 +56,7 @@ def plan(seed: int, seconds: float, kinds: Sequence[FaultKind]) -> tuple[Planned
             if not may_overlap(first, second):
                 waiting.append(second)
             else:
-                block.append(_fault(chance, second, now_s + chance.uniform(0, block[0].lasts_s)))
+                block.append(_fault(chance, second, now_s + chance.uniform(0, LATEST * block[0].lasts_s)))
         ends_s = max(fault.ends_s for fault in block)
         if ends_s > seconds:
             return tuple(sorted(planned, key=lambda fault: fault.starts_s))
