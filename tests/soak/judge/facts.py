@@ -74,7 +74,8 @@ class Facts:
     def _told_ms(self, customer: str, number: int) -> float:
         """When these identities, or later ones of the customer, were accepted for the first time.
 
-        An acceptance counts from the moment at which the log told these identities, or told them before without others in between.
+        An acceptance counts from the moment at which the log told these identities, or told them before without others in between. Nothing is to be
+        told where the identities that were accepted last are these already.
         """
         versions = self.versions[customer]
         place = next(place for place, each in enumerate(versions) if each.line.number == number)
@@ -82,11 +83,8 @@ class Facts:
         while place and versions[place - 1].line.identities == versions[place].line.identities:
             place -= 1
         since_ms = versions[place].at_ms
-        return min(
-            (
-                batch.accepted_ms
-                for digest, batch in self.users.get(customer, ())
-                if digest in enough and batch.accepted_ms >= since_ms
-            ),
-            default=NEVER,
-        )
+        accepted = [(digest, batch.accepted_ms) for digest, batch in self.users.get(customer, ())]
+        before = [digest for digest, at_ms in accepted if at_ms < since_ms]
+        if before and before[-1] == versions[place].line.identities:
+            return since_ms
+        return min((at_ms for digest, at_ms in accepted if digest in enough and at_ms >= since_ms), default=NEVER)
