@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -43,7 +44,11 @@ def judge_exits(facts: Facts, judgement: Judgement) -> None:
     wrong = [
         each
         for each in evidence.exits
-        if each.was_asked and each.code and each not in late and not _is_explained(each, evidence.faults)
+        if each.was_asked
+        and each.code
+        and each not in late
+        and not _is_explained(each, evidence.faults)
+        and not _had_not_begun(each)
     ]
     judgement.miss(
         Bar.EXITS,
@@ -79,6 +84,11 @@ def _is_explained(ended: CommandExit, faults: Sequence[PlayedFault]) -> bool:
         ended.code in NATURES[each.kind].exits and each.from_ms <= ended.at_ms <= each.to_ms + AFTER_MS
         for each in faults
     )
+
+
+def _had_not_begun(ended: CommandExit) -> bool:
+    """Whether Python was still starting when the signal came: nothing was printed yet, and no handler was there."""
+    return ended.code == -signal.SIGTERM and not ended.last_line
 
 
 def _is_finished_replay(ended: CommandExit) -> bool:
