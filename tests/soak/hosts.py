@@ -58,7 +58,7 @@ class Host:
         return Command(name, arguments, self._environment, self._logs / f"{name}.log")
 
     def pids(self) -> list[int]:
-        """Return the processes that report: name and ID."""
+        """Return the IDs of the processes that report."""
         return self.command.workers() if self.command is not None else []
 
     def interrupt(self, pid: int, number: signal.Signals) -> None:

@@ -37,7 +37,8 @@ class World:
         with ExitStack() as stack:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
-            (self.settings.out / "logs").mkdir(exist_ok=True)
+            shutil.rmtree(self.settings.out / "logs", ignore_errors=True)  # of another soak
+            (self.settings.out / "logs").mkdir()
             mark = secrets.token_hex(8)
             stack.callback(keeper.Keeper(mark, self.folder).close)
             os.environ[keeper.VARIABLE] = mark  # what is started from here on carries it
