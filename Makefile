@@ -12,6 +12,12 @@ INSTALL_ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable .
 PIN := UV_CUSTOM_COMPILE_COMMAND='make pins' uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
 
 RUNS ?= 1000000
+# The soak: how long, which seed (a random one without it), which kinds of faults (all without it), lmdb or redis, and where its files go.
+MINUTES ?= 30
+SEED ?=
+FAULTS ?=
+STORE ?= lmdb
+OUT ?= .soak
 # Arguments for pytest: make quick ARGS="-k claims"
 ARGS ?=
 # Tests run side by side. A process without tests left takes tests of another process.
@@ -22,7 +28,7 @@ PROCESSES ?= $(shell echo $$((2 * $$(nproc))))
 # cog runs the code in a page's comments and writes the output below each comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
 
-.PHONY: demo quick test coverage lint schemas pins bench fuzz clean
+.PHONY: demo quick test coverage lint schemas pins bench fuzz soak soakshort clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -82,5 +88,13 @@ fuzz: $(STAMP) ## Put malformed records through every decoder and the mapping (R
 	@mkdir -p .fuzz
 	$(BIN)/python tests/fuzz/run.py --runs $(RUNS) 2>.fuzz/log
 
+soak: $(STAMP) ## Run the job on a real Kafka while everything fails, and judge what became of every record (MINUTES=30 SEED=7 FAULTS=worker-killed,api-hangs STORE=redis)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --store $(STORE) --out $(OUT) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
+
+# For CI: two fixed seeds, three minutes in all.
+SHORT_SEEDS := 25 34
+soakshort: $(STAMP) ## Run two soaks of a minute with fixed seeds
+	for seed in $(SHORT_SEEDS); do $(BIN)/python -m tests.soak --minutes 1 --seed $$seed --out $(OUT)/$$seed || exit 1; done
+
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .fuzz .soak .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

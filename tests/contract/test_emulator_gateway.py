@@ -26,7 +26,7 @@ EVENT = {
 }
 
 
-def call(url, *, secret="testsecret", messages=(EVENT,), in_body=False, spoil=None, **changed):
+def call(url, *, secret="testsecret", messages=(EVENT,), in_body=False, spoil=None, timeout_s=10, **changed):
     """Sign and send a call as an SDK does. Return status and answer. A parameter that `changed` sets to None is left out."""
     query = {
         "Action": "RecieveEventMessage", "Version": "2020-05-15", "Format": "JSON", "AccessKeyId": "testid", "SignatureMethod": "HMAC-SHA1",
@@ -44,7 +44,7 @@ def call(url, *, secret="testsecret", messages=(EVENT,), in_body=False, spoil=No
         f"{url}/?{urlencode(query, quote_via=quote)}", data=urlencode(body).encode(), method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -190,3 +190,24 @@ def test_a_wrong_fault_script_is_named_with_line_and_key(tmp_path):
     path.write_text("faults:\n  - {name: a, do: delay}\n  - {name: b, do: explode}\n")
     with pytest.raises(UsageError, match=r"faults\.yaml:3: faults\[1\]\.do: "):
         read_faults(path)
+
+
+def test_a_business_error_refuses_every_batch_of_its_operation_and_accepts_none(stand_in):
+    stand_in.set_faults(
+        {"name": "odd", "do": "business_error", "error_code": "X1", "operation": "RecieveEventMessage"},
+        {"name": "other", "do": "business_error", "error_code": "X2", "operation": "RecieveUserMessage"},
+    )
+    status, body = call(stand_in.url)
+    answer = orjson.loads(body)
+    assert (status, answer["Success"], answer["ErrorCode"]) == (200, False, "X1")
+    assert stand_in.ledger.totals()["events"] == 0
+
+
+@pytest.mark.parametrize(("fault", "accepted"), [("hang_before", 0), ("hang_after", 1)])
+def test_a_call_that_hangs_has_no_answer_until_the_client_gives_up(stand_in, fault, accepted):
+    stand_in.set_faults({"name": "stuck", "do": fault})
+    with pytest.raises(TimeoutError):
+        call(stand_in.url, timeout_s=0.5)
+    stand_in.set_faults()
+    assert call(stand_in.url)[0] == 200
+    assert stand_in.ledger.totals()["events"] == accepted + 1

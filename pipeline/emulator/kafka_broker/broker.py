@@ -86,6 +86,11 @@ class EmbeddedBroker:
         return f"{'localhost' if protocol.endswith('SSL') else '127.0.0.1'}:{self._ports[protocol]}"
 
     @property
+    def pid(self) -> int | None:
+        """Return the ID of the broker's process; None while it does not run."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def log_file(self) -> Path:
         """Return the path of the broker's log."""
         return self._folder / "broker.log"

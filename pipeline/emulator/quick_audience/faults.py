@@ -11,11 +11,15 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from pipeline.errors import UsageError
+from pipeline.report.payload import ACTIONS
 from pipeline.setting_types.quantity import Duration, format_duration
 from pipeline.yaml_text.diagnostics import Diagnostic, dotted, errors_in, from_pydantic
 from pipeline.yaml_text.yaml_file import UnreadableYaml, read_yaml
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
+
+_KEYS_OF_ACTIONS = {"latency": {"delay"}, "retry_after": {"throttle", "unavailable"}, "error_code": {"business_error"}}
+"""The keys that only some faults have, each with these faults."""
 
 
 class Refuse(BaseModel):
@@ -38,7 +42,10 @@ class Refuse(BaseModel):
 
 
 class ScriptedFault(BaseModel):
-    """One fault, and the calls in which it happens. Without `seconds`, `calls` or `share` it happens in every call, unless `on` is false."""
+    """One fault, and the calls in which it happens.
+
+    Without `seconds`, `calls`, `share` or `operation` it happens in every call, unless `on` is false.
+    """
 
     model_config = _STRICT
 
@@ -52,12 +59,17 @@ class ScriptedFault(BaseModel):
         "too_large",
         "cut_before",
         "cut_after",
+        "hang_before",
+        "hang_after",
+        "business_error",
         "refuse",
     ]
     on: bool = True
     seconds: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] | None = None
     calls: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = None
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    operation: str | None = None
+    error_code: Annotated[str, Field(min_length=1)] | None = None
     latency: Duration = 100
     retry_after: Duration = 0
     refuse: Refuse | None = None
@@ -69,11 +81,20 @@ class ScriptedFault(BaseModel):
             raise ValueError("an end that does not lie after the beginning; expected [from, to]")
         return window
 
+    @field_validator("operation")
+    @classmethod
+    def _operation_is_known(cls, operation: str | None) -> str | None:
+        if operation is not None and operation not in ACTIONS.values():
+            raise ValueError(f"an operation that reports nothing; expected {' or '.join(sorted(ACTIONS.values()))}")
+        return operation
+
     @model_validator(mode="after")
     def _keys_fit_the_fault(self) -> Self:
         if (self.do == "refuse") != (self.refuse is not None):
             raise ValueError("`do: refuse` and the key `refuse` without each other; expected both or neither")
-        for key, actions in (("latency", {"delay"}), ("retry_after", {"throttle", "unavailable"})):
+        if self.do == "business_error" and self.error_code is None:
+            raise ValueError("`do: business_error` without `error_code`; expected the code that the answers have")
+        for key, actions in _KEYS_OF_ACTIONS.items():
             if key in self.model_fields_set and self.do not in actions:
                 raise ValueError(
                     f"`{key}` does nothing for `do: {self.do}`; expected it with {' or '.join(sorted(actions))}"
@@ -135,11 +156,11 @@ class _ActiveFault:
     start_call: int = 0
     share: float = 0.0
 
-    def applies(self, now_s: float, call: int) -> bool:
+    def applies(self, now_s: float, call: int, operation: str) -> bool:
         fault, since_s, since_call = self.fault, now_s - self.start_s, call - self.start_call
         in_time = fault.seconds is None or fault.seconds[0] <= since_s < fault.seconds[1]
         in_calls = fault.calls is None or fault.calls[0] <= since_call < fault.calls[1]
-        if not (fault.on and in_time and in_calls):
+        if not (fault.on and in_time and in_calls and fault.operation in {None, operation}):
             return False
         self.share += fault.share  # deterministic: exactly every (1/share)-th call
         if self.share < 1 - 1e-9:
@@ -189,11 +210,11 @@ class FaultPlayer:
         """Return the current faults, in the shape of a script."""
         return [active.fault.model_dump(mode="json", exclude_unset=True) for active in self._run.faults]
 
-    def next_call(self, now_s: float) -> list[ScriptedFault]:
-        """Return the faults of the next call, and count the call."""
+    def next_call(self, now_s: float, operation: str = "") -> list[ScriptedFault]:
+        """Return the faults of the next call, which is of this operation, and count the call."""
         run = self._run
         call, run.calls = run.calls, run.calls + 1
-        return [active.fault for active in run.faults if active.applies(now_s, call)]
+        return [active.fault for active in run.faults if active.applies(now_s, call, operation)]
 
 
 def _texts(message: Any, path: Sequence[str] | None) -> Iterator[str]:

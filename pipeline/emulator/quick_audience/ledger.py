@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,6 +19,30 @@ LedgerEventKey = tuple[str, str, str]
 
 LedgerUserKey = tuple[str, str]
 """Organisation, customer."""
+
+
+class AcceptedCall(NamedTuple):
+    """The call of an accepted batch: the RequestId of its answer, and the Unix ms at which its body had arrived and at which it was accepted."""
+
+    request_id: str = ""
+    received_ms: int = 0
+    accepted_ms: int = 0
+
+
+NO_CALL = AcceptedCall()
+"""The call of a batch that no HTTP call brought."""
+
+
+def identities_digest(message: dict[str, Any]) -> str:
+    """Return a digest of the identities in a user message: two messages with the same ones, in any order, have the same digest.
+
+    It is the first 16 hexadecimal digits of the SHA-256 of the JSON array of the sorted pairs [idMapping, customerId].
+
+    Raises:
+        KeyError, TypeError: the message has no such list.
+    """
+    pairs = sorted([each["idMapping"], each["customerId"]] for each in message["customerIdList"])
+    return hashlib.sha256(orjson.dumps(pairs)).hexdigest()[:16]
 
 
 class Ledger:
@@ -36,7 +61,13 @@ class Ledger:
         self._clear_counts()
         self._file = _LedgerFile(path, self._count) if path is not None else None
 
-    def accept(self, kind: str, organization_id: str, messages: Iterable[dict[str, Any]]) -> None:
+    def accept(
+        self,
+        kind: str,
+        organization_id: str,
+        messages: Sequence[dict[str, Any]],
+        call: AcceptedCall = NO_CALL,
+    ) -> None:
         """Count one accepted batch, all of it or nothing. The batch is in the file when this returns.
 
         Raises:
@@ -52,8 +83,10 @@ class Ledger:
             raise ValueError("a message lacks the keys that it is counted under") from None
         if not all(part.__class__ is str for key in keys for part in key):
             raise ValueError("a message is counted under something that is no text")
-        entry = {"kind": kind, "organization": organization_id, "keys": keys}
+        entry: dict[str, Any] = {"kind": kind, "organization": organization_id, "keys": keys, **call._asdict()}
         if self._file is not None:
+            if kind == "user":
+                entry["identities"] = [_digest_or_none(each) for each in messages]
             self._file.append(entry)
         self._count(entry)
 
@@ -100,6 +133,13 @@ class Ledger:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _digest_or_none(message: dict[str, Any]) -> str | None:
+    try:
+        return identities_digest(message)
+    except (KeyError, TypeError):
+        return None  # `check_messages` is off
 
 
 class _LedgerFile:

@@ -16,7 +16,7 @@ from pipeline.emulator.quick_audience.answers import MARK, business, gateway, wo
 from pipeline.emulator.quick_audience.faults import FaultPlayer, FaultScript, ScriptedFault, read_faults
 from pipeline.emulator.quick_audience.form import read_form
 from pipeline.emulator.quick_audience.gateway import Account, Call, Gateway, GatewayRefusal
-from pipeline.emulator.quick_audience.ledger import Ledger
+from pipeline.emulator.quick_audience.ledger import AcceptedCall, Ledger
 from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.report.payload import ACTIONS, LIST_FIELDS, LIST_WORKSPACES
 from schemas.customer import CustomerMessage
@@ -29,6 +29,8 @@ _KINDS = {action: kind for kind, action in ACTIONS.items()}
 
 INVALID_MESSAGE = "ES0110000400"
 """A code of the stand-in's own: the real code for a message that breaks the model is not published."""
+
+SCRIPTED = "A fault script asks for this answer."
 
 
 class Service:
@@ -71,12 +73,16 @@ class Service:
         as_json = as_json or query.get("Format", "").upper() == "JSON"
         if body is None:
             return gateway(413, "RequestEntityTooLarge", "The request body is too large.", request_id, as_json=as_json)
-        faults = self.faults.next_call(self.clock())
-        if (answer := await self._fault_before(faults, request, request_id, as_json=as_json)) is not None:
-            return answer
+        received_ms = self._clock_ms()
         try:
             form = read_form(body)
         except ValueError:
+            form = None
+        action = query.get("Action") or (form or {}).get("Action") or request.headers.get("x-acs-action", "")
+        faults = self.faults.next_call(self.clock(), action)
+        if (answer := await self._fault_before(faults, request, request_id, as_json=as_json)) is not None:
+            return answer
+        if form is None:
             return _unreadable("form", request_id, as_json=as_json)
         try:
             headers = [(name.lower(), value) for name, value in request.headers.items()]
@@ -84,11 +90,14 @@ class Service:
             action = self.gateway.admit(call, self.now_s())
             if action == LIST_WORKSPACES:
                 return self._workspaces(call, request_id, as_json=as_json)
-            code, description = self._accept(_KINDS[action], call, faults)
+            accepted = AcceptedCall(request_id, received_ms, self._clock_ms())
+            code, description = self._accept(_KINDS[action], call, faults, accepted)
         except GatewayRefusal as refused:
             return gateway(refused.status, refused.code, refused.message, request_id, as_json=as_json)
         if any(fault.do == "cut_after" for fault in faults):
             _cut(request)
+        if any(fault.do == "hang_after" for fault in faults):
+            await _hang(request)
         return business(request_id, code=code, description=description, as_json=as_json)
 
     def _workspaces(self, call: Call, request_id: str, *, as_json: bool) -> Response:
@@ -150,12 +159,20 @@ class Service:
                     )
                 case "garbage":
                     return HTMLResponse("<html><body>A proxy's own page, sent with 200.</body></html>", headers=MARK)
+                case "business_error":
+                    return business(request_id, code=fault.error_code or "", description=SCRIPTED, as_json=as_json)
+                case "hang_before":
+                    await _hang(request)
+                    return Response()
                 case "cut_before":
                     _cut(request)
                     return Response()
         return None
 
-    def _accept(self, kind: Kind, call: Call, faults: list[ScriptedFault]) -> tuple[str, str]:
+    def _clock_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+    def _accept(self, kind: Kind, call: Call, faults: list[ScriptedFault], accepted: AcceptedCall) -> tuple[str, str]:
         """Check the messages of a call and count the batch in the ledger. Return code and description of a refusal; both are empty for a success.
 
         Raises:
@@ -180,7 +197,7 @@ class Service:
             if fault.refuse is not None and fault.refuse.applies(messages):
                 return fault.refuse.error_code, fault.refuse.error_description
         try:
-            self.ledger.accept(kind.value, settings.organization_id, messages)
+            self.ledger.accept(kind.value, settings.organization_id, messages, accepted)
         except ValueError as error:
             return INVALID_MESSAGE, str(error)
         except OSError as error:
@@ -204,6 +221,11 @@ class Service:
 
 def _unreadable(part: str, request_id: str, *, as_json: bool) -> Response:
     return gateway(400, "InvalidParameter", f"The {part} cannot be read.", request_id, as_json=as_json)
+
+
+async def _hang(request: Request) -> None:
+    """Wait until the client gives up: the body is read, so the next message of the connection is its end."""
+    await request.receive()
 
 
 def _cut(request: Request) -> None:

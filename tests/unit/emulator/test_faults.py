@@ -66,9 +66,18 @@ def test_content_is_looked_for_in_values(refuse, applies):
     assert fault.refuse.applies([{}, message]) is applies
 
 
+def test_a_fault_of_one_operation_leaves_the_other_alone():
+    play = player({"name": "down", "do": "unavailable", "operation": "RecieveUserMessage", "share": 0.5})
+    calls = ["RecieveEventMessage", "RecieveUserMessage"] * 4
+    assert [bool(play.next_call(100, operation)) for operation in calls] == [False] * 3 + [True] + [False] * 3 + [True]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
+        ("{name: a, do: business_error}", "`do: business_error` without `error_code`"),
+        ("{name: a, do: throttle, error_code: X}", "`error_code` does nothing"),
+        ("{name: a, do: throttle, operation: ListWorkspace}", "expected RecieveEventMessage or RecieveUserMessage"),
         ("{name: a, do: refuse}", "`do: refuse` and the key `refuse`"),
         ("{name: a, do: throttle, latency: 5ms}", "`latency` does nothing"),
         ("{name: a, do: throttle, seconds: [5, 5]}", "does not lie after the beginning"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections import Counter
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.emulator.quick_audience.ledger import Ledger
+from pipeline.emulator.quick_audience.ledger import AcceptedCall, Ledger, identities_digest
 from pipeline.errors import UsageError
 
 
@@ -85,3 +86,18 @@ def test_events_are_counted_by_code_too():
     assert ledger.event_codes == {"paid": 2, "viewed": 1}
     ledger.reset()
     assert not ledger.event_codes
+
+
+def test_the_file_says_which_call_brought_a_batch_and_which_identities(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    told = [{"idMapping": "open_id", "customerId": "o1"}, {"idMapping": "union_id", "customerId": "u1"}]
+    messages = [{"customerId": "c", "customerIdList": each} for each in (told, told[::-1], told[:1])]
+    ledger = Ledger(path)
+    ledger.accept("user", "org", messages, AcceptedCall("R1", 10, 12))
+    ledger.close()
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert (line["request_id"], line["received_ms"], line["accepted_ms"]) == ("R1", 10, 12)
+    first, again, other = line["identities"]
+    assert first == again == identities_digest(messages[0])
+    assert first != other
+    assert "o1" not in path.read_text()

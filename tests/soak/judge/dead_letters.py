@@ -1,0 +1,41 @@
+"""Only what is refused becomes a dead letter, and each once."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.soak.judge.facts import Facts
+from tests.soak.judge.verdict import Bar, Judgement
+
+
+def judge_dead_letters(facts: Facts, judgement: Judgement) -> None:
+    """Find dead letters of good records, of no record, and second ones. A refused record without a dead letter counts as lost."""
+    places = {each.place: each.line for each in facts.evidence.log}
+    judgement.figures["dead letters"] = len(facts.evidence.dead_letters)
+    good = {
+        place: letters
+        for place, letters in facts.dead_letters.items()
+        if place in places and not places[place].kind.is_refused
+    }
+    reasons = Counter(letters[0].reason for letters in good.values())
+    said = ", ".join(f"{reason} x{count}" for reason, count in reasons.most_common())
+    judgement.miss(
+        Bar.DEAD_LETTERS,
+        len(good),
+        f"{len(good):,} good records became dead letters: {said}",
+        [places[place].number for place in good],
+    )
+    strange = [place for place in facts.dead_letters if place not in places]
+    judgement.miss(Bar.DEAD_LETTERS, len(strange), f"{len(strange):,} dead letters are of no record: {strange[:3]}")
+    again = {place: letters for place, letters in facts.dead_letters.items() if len(letters) > 1}
+    count = sum(len(letters) - 1 for letters in again.values())
+    killed = sum(
+        any(letters[0].at_ms <= each.at_ms <= letters[-1].at_ms for each in facts.evidence.interruptions)
+        for letters in again.values()
+    )
+    judgement.miss(
+        Bar.DEAD_LETTERS_ONCE,
+        count,
+        f"{count:,} dead letters were second ones, of {len(again):,} records ({killed:,} of these with a kill or a stop between the two)",
+        [places[place].number for place in again if place in places],
+    )

@@ -1,0 +1,58 @@
+"""What the soak writes down while it runs. At the end it becomes the evidence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.soak.evidence import (
+    CommandExit,
+    CommitSnapshot,
+    DeadLetter,
+    Interruption,
+    LoggedWarning,
+    MemorySample,
+    PlayedFault,
+    PrintedBooks,
+)
+from tests.soak.processes import now_ms
+
+
+@dataclass(slots=True)
+class Record:
+    """Lists that grow. `say` is told each thing that happens, as a sentence."""
+
+    say: Callable[[str], None]
+    began_ms: int = 0
+    snapshots: list[CommitSnapshot] = field(default_factory=list)
+    faults: list[PlayedFault] = field(default_factory=list)
+    interruptions: list[Interruption] = field(default_factory=list)
+    store_losses_ms: list[int] = field(default_factory=list)
+    exits: list[CommandExit] = field(default_factory=list)
+    printed: list[PrintedBooks] = field(default_factory=list)
+    warnings: list[LoggedWarning] = field(default_factory=list)
+    memory: list[MemorySample] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    """Of dead-letter topics that were deleted."""
+    happenings: list[tuple[int, str]] = field(default_factory=list)
+
+    def tell(self, sentence: str) -> None:
+        """Note that something happened, and say it with its time."""
+        at_ms = now_ms()
+        self.happenings.append((at_ms, sentence))
+        self.say(f"{(at_ms - self.began_ms) / 1000:8.1f} s  {sentence}")
+
+    def interrupt(self, pid: int, number: signal.Signals, process: str) -> None:
+        """Send a process that reports SIGKILL or SIGSTOP, and note it."""
+        os.kill(pid, number)
+        self.interruptions.append(Interruption(time.time_ns() // 1_000_000, number.name, process))
+        self.tell(f"{number.name} to {process} ({pid})")
+
+    def note_exit(self, ended: CommandExit) -> None:
+        """Note the end of a command."""
+        self.exits.append(ended)
+        how = f" {ended.waited_s:.1f} s after SIGTERM" if ended.was_asked else " by itself"
+        self.tell(f"{ended.command} ended with code {ended.code}{how}: {ended.last_line[:120]}")

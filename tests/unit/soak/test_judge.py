@@ -1,0 +1,374 @@
+"""The judge tells every way in which a soak may fail: one thing is spoiled in the evidence of a good soak, and the bar that is missed is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.soak.evidence import (
+    CommandExit,
+    DeadLetter,
+    Interruption,
+    LoggedWarning,
+    MemorySample,
+    PlayedFault,
+    PrintedBooks,
+)
+from tests.soak.judge import Bar, judge
+from tests.soak.judge.facts import Facts
+from tests.soak.judge.identities import steps_back
+from tests.soak.judge.progress import clear_ms
+from tests.soak.kinds import FaultKind
+from tests.soak.story import story
+from tests.soak.workload import EVENT_CODE, LineKind
+from tests.unit.soak.good_evidence import BEGAN_MS, batch, good_evidence
+
+GOOD = good_evidence()
+REPEATED = {each.line.event for each in GOOD.log if each.line.kind is LineKind.REPEAT}
+
+
+def first(kind, after=200):
+    """A record of this kind, from the middle of the soak; an event without a repeat."""
+    return next(
+        each
+        for each in GOOD.log
+        if each.line.kind is kind
+        and each.line.number > after
+        and (kind is LineKind.REPEAT or each.line.event not in REPEATED)
+    )
+
+
+def changing_customer():
+    """A customer whose identities changed, to values that it never had before."""
+    facts = Facts(GOOD)
+    for customer, versions in facts.versions.items():
+        told = [each.line.identities for each in versions]
+        if len(told) >= 2 and len(set(told)) == len(told) and all(each.line.kind is LineKind.USER for each in versions):
+            return customer, versions
+    raise AssertionError
+
+
+def without_event(biz):
+    return [each for each in GOOD.accepted if (EVENT_CODE, biz) not in each.keys]
+
+
+def again(biz, after_ms, **before):
+    """The ledger with a second acceptance of an event, `after_ms` after the first one, which is changed to have `before`."""
+    one = next(each for each in GOOD.accepted if (EVENT_CODE, biz) in each.keys)
+    second = batch("event", [(EVENT_CODE, biz)], one.accepted_ms + after_ms, "AGAIN")
+    return [*(replace(each, **before) if each is one else each for each in GOOD.accepted), second]
+
+
+def missed(**changed):
+    return judge(replace(GOOD, **changed)).missed
+
+
+def test_a_good_soak_meets_every_bar():
+    judgement = judge(GOOD)
+    assert judgement.missed == []
+    assert judgement.figures["records in the log"] == 2_000
+    assert all(line.startswith(("met", " ")) or not line for line in judgement.lines())
+
+
+def test_one_event_that_never_arrived_is_lost():
+    record = first(LineKind.EVENT)
+    judgement = judge(replace(GOOD, accepted=without_event(record.line.event)))
+    assert judgement.missed == [Bar.LOST]
+    (finding,) = judgement.findings
+    assert finding.records == (record.line.number,)
+
+
+def test_a_record_that_nobody_finished_or_committed_is_stranded():
+    record = first(LineKind.EVENT)
+    snapshots = [
+        replace(
+            each, offsets={**each.offsets, record.partition: min(record.offset, each.offsets.get(record.partition, 0))}
+        )
+        for each in GOOD.snapshots
+    ]
+    judgement = judge(replace(GOOD, accepted=without_event(record.line.event), snapshots=snapshots))
+    assert Bar.LOST in judgement.missed
+    assert "stranded" in next(each.sentence for each in judgement.findings if each.bar is Bar.LOST)
+
+
+def test_a_commit_past_an_event_that_arrives_later_is_told_though_nothing_is_lost_in_the_end():
+    record = first(LineKind.EVENT)
+    late = batch("event", [(EVENT_CODE, record.line.event)], GOOD.ended_ms - 1, "LATE")
+    assert missed(accepted=[*without_event(record.line.event), late]) == [Bar.LOST]
+
+
+def test_a_commit_that_goes_back_is_told():
+    snapshots = [*GOOD.snapshots, GOOD.snapshots[10], GOOD.snapshots[-1]]
+    assert missed(snapshots=snapshots) == [Bar.LOST]
+
+
+def test_a_refused_record_without_a_dead_letter_is_lost():
+    assert missed(dead_letters=GOOD.dead_letters[1:]) == [Bar.LOST]
+
+
+def test_identities_that_were_never_told_are_lost():
+    customer, versions = changing_customer()
+    accepted = [each for each in GOOD.accepted if each.identities != [versions[-1].line.identities]]
+    assert set(missed(accepted=accepted)) == {Bar.LOST, Bar.IDENTITIES}
+
+
+def test_identities_that_came_back_must_be_told_again():
+    facts = Facts(GOOD)
+    for customer, versions in facts.versions.items():
+        told = [each.line.identities for each in versions]
+        if len(told) > 2 and told[-1] != told[-2] and told[-1] in told[:-2]:
+            last = [batch for digest, batch in facts.users[customer] if digest == told[-1]][-1]
+            accepted = [each for each in GOOD.accepted if each is not last]
+            assert set(missed(accepted=accepted)) == {Bar.LOST, Bar.IDENTITIES}
+            at_ms = versions[-1].at_ms - 1  # a replay told them just before the log did: nothing is left to tell
+            early = replace(last, received_ms=at_ms, accepted_ms=at_ms, passed_ms=at_ms)
+            assert missed(accepted=sorted([*accepted, early], key=lambda each: each.accepted_ms)) == []
+            return
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        batch("event", [(EVENT_CODE, "e-nobody")], BEGAN_MS, "S1"),
+        batch("event", [("view_item", "e1")], BEGAN_MS, "S2"),
+        batch("user", [("c0",)], BEGAN_MS, "S3", ["0" * 16]),
+    ],
+    ids=["event", "code", "identities"],
+)
+def test_a_message_that_no_record_makes_is_unknown(strange):
+    assert Bar.UNKNOWN in missed(accepted=[strange, *GOOD.accepted])
+
+
+def test_one_event_twice_is_told_with_its_time():
+    biz = first(LineKind.EVENT).line.event
+    judgement = judge(replace(GOOD, accepted=again(biz, 3_000)))
+    assert judgement.missed == [Bar.TWICE]
+    assert "no fault" in judgement.findings[0].sentence
+
+
+def test_an_answer_that_was_cut_or_came_too_late_excuses_one_more():
+    biz = first(LineKind.EVENT).line.event
+    one = next(each for each in GOOD.accepted if (EVENT_CODE, biz) in each.keys)
+    assert missed(accepted=again(biz, 3_000, passed_ms=None)) == []
+    assert missed(accepted=again(biz, 4_000, passed_ms=one.received_ms + 2_600)) == []
+    third = batch("event", [(EVENT_CODE, biz)], one.accepted_ms + 9_000, "THIRD")  # the second answer arrived
+    assert missed(accepted=[*again(biz, 3_000, passed_ms=None), third]) == [Bar.TWICE]
+
+
+def test_a_kill_excuses_the_batches_in_flight_and_no_more():
+    biz = first(LineKind.EVENT).line.event
+    one = next(each for each in GOOD.accepted if (EVENT_CODE, biz) in each.keys)
+    accepted = again(biz, 9_000)
+    killed = Interruption(one.passed_ms + 300, "SIGKILL", "a worker")
+    assert missed(accepted=accepted, interruptions=[killed]) == []
+    assert missed(accepted=accepted, interruptions=[replace(killed, at_ms=one.passed_ms + 6_000)]) == [Bar.TWICE]
+    assert missed(accepted=accepted, interruptions=[replace(killed, at_ms=one.passed_ms - 2_000)]) == [Bar.TWICE]
+
+
+def test_a_kill_excuses_at_most_as_many_batches_as_there_are_senders():
+    events = [each for each in GOOD.log if each.line.kind is LineKind.EVENT and each.line.event not in REPEATED][50:53]
+    first_ms = events[0].at_ms
+    sent = [batch("event", [(EVENT_CODE, each.line.event)], first_ms + 1_000, f"F{n}") for n, each in enumerate(events)]
+    second = [
+        batch("event", [(EVENT_CODE, each.line.event)], first_ms + 20_000, f"G{n}") for n, each in enumerate(events)
+    ]
+    others = [
+        each for each in GOOD.accepted if not {key[-1] for key in each.keys} & {each.line.event for each in events}
+    ]
+    killed = [Interruption(first_ms + 1_100, "SIGKILL", "a worker")]
+    judgement = judge(replace(GOOD, accepted=[*others, *sent, *second], interruptions=killed))
+    twice = [each for each in judgement.findings if each.bar is Bar.TWICE]
+    assert [each.count for each in twice] == [1]  # three batches, and two senders
+    assert judgement.figures["twice, in flight at a SIGKILL"] == 2
+
+
+def test_a_stop_beyond_the_lease_excuses_what_was_under_way_and_not_what_is_sent_after_it():
+    biz = first(LineKind.EVENT).line.event
+    one = next(each for each in GOOD.accepted if (EVENT_CODE, biz) in each.keys)
+    stopped = Interruption(one.received_ms + 1, "SIGSTOP", "a worker")
+    assert missed(accepted=again(biz, 9_000), interruptions=[stopped]) == []
+    assert missed(accepted=again(biz, 9_000), interruptions=[replace(stopped, at_ms=one.received_ms - 5_000)]) == [
+        Bar.TWICE
+    ]
+
+
+def test_a_store_that_lost_its_memory_excuses_one_more():
+    biz = first(LineKind.EVENT).line.event
+    one = next(each for each in GOOD.accepted if (EVENT_CODE, biz) in each.keys)
+    assert Bar.TWICE not in missed(accepted=again(biz, 9_000), store_losses_ms=[one.accepted_ms + 50])
+    assert Bar.TWICE in missed(accepted=again(biz, 9_000), store_losses_ms=[one.accepted_ms - 50])
+
+
+def test_identities_twice_in_a_row_are_told():
+    customer, versions = changing_customer()
+    place = next(n for n, each in enumerate(GOOD.accepted) if each.keys == [(customer,)])
+    one = GOOD.accepted[place]
+    second = replace(
+        one,
+        request_id="AGAIN",
+        received_ms=one.received_ms + 50,
+        accepted_ms=one.accepted_ms + 50,
+        passed_ms=one.passed_ms + 50,
+    )
+    assert missed(accepted=[*GOOD.accepted[: place + 1], second, *GOOD.accepted[place + 1 :]]) == [Bar.TWICE]
+
+
+def test_an_older_identity_after_a_newer_is_told():
+    customer, versions = changing_customer()
+    old, new = versions[0].line.identities, versions[-1].line.identities
+    times = {"received_ms": GOOD.ended_ms - 9, "accepted_ms": GOOD.ended_ms - 8, "passed_ms": GOOD.ended_ms - 7}
+    stale = batch("user", [(customer,)], 0, "OLD", [old], **times)
+    judgement = judge(replace(GOOD, accepted=[*GOOD.accepted, stale]))
+    assert judgement.missed == [Bar.IDENTITIES]
+    assert len(judgement.findings) == 2  # it went back, and it ended there
+    newest = batch("user", [(customer,)], 0, "NEW", [new], **times)
+    judgement = judge(replace(GOOD, accepted=[*GOOD.accepted, stale, newest]))
+    assert [each.bar for each in judgement.findings] == [Bar.IDENTITIES]  # it went back, and came right
+
+
+def test_a_call_that_was_given_up_and_is_accepted_late_takes_no_identities_back():
+    customer, versions = changing_customer()
+    old, new = versions[0].line.identities, versions[-1].line.identities
+    first_ms = next(each.received_ms for each in GOOD.accepted if each.keys == [(customer,)])
+    times = {"received_ms": first_ms - 1, "accepted_ms": GOOD.ended_ms - 8, "passed_ms": None}
+    assert new != old
+    assert missed(accepted=[*GOOD.accepted, batch("user", [(customer,)], 0, "LATE", [old], **times)]) == []
+
+
+def test_a_doubled_dead_letter_is_told():
+    letter = GOOD.dead_letters[2]
+    assert missed(dead_letters=[*GOOD.dead_letters, replace(letter, at_ms=letter.at_ms + 1)]) == [Bar.DEAD_LETTERS_ONCE]
+
+
+@pytest.mark.parametrize("place", [first(LineKind.EVENT).place, (0, 1_000_000)], ids=["good record", "no record"])
+def test_a_dead_letter_that_is_not_poison_is_told(place):
+    assert missed(dead_letters=[*GOOD.dead_letters, DeadLetter(*place, BEGAN_MS, "API_REFUSED")]) == [Bar.DEAD_LETTERS]
+
+
+def test_an_event_that_became_a_dead_letter_instead_is_lost_too():
+    record = first(LineKind.EVENT)
+    letters = [*GOOD.dead_letters, DeadLetter(*record.place, BEGAN_MS, "API_REFUSED")]
+    assert missed(accepted=without_event(record.line.event), dead_letters=letters) == [Bar.LOST, Bar.DEAD_LETTERS]
+
+
+def test_printed_books_that_do_not_add_up_are_told():
+    (printed,) = GOOD.printed
+    assert missed(printed=[replace(printed, books={**printed.books, "read": printed.books["read"] + 1})]) == [Bar.BOOKS]
+
+
+def test_a_printed_count_that_falls_is_told():
+    (closing,) = GOOD.printed
+    more = {**closing.books, "read": closing.books["read"] + 5, "filtered": closing.books["filtered"] + 5}
+    assert missed(printed=[PrintedBooks(BEGAN_MS, "host-a-1", more), closing]) == [Bar.BOOKS]
+
+
+def test_closing_summaries_that_miss_records_are_told_unless_a_process_was_killed():
+    (closing,) = GOOD.printed
+    less = {**closing.books, "read": closing.books["read"] - 5, "reported": closing.books["reported"] - 5}
+    assert missed(printed=[replace(closing, books=less)]) == [Bar.BOOKS]
+    killed = [PlayedFault(FaultKind.WORKER_KILLED, BEGAN_MS, BEGAN_MS + 1)]
+    assert missed(printed=[replace(closing, books=less)], faults=killed) == []
+
+
+@pytest.mark.parametrize("column", ["filtered", "dead_lettered", "events_reported", "events_refused"])
+def test_the_books_of_the_last_commits_are_compared_with_the_log(column):
+    last = GOOD.snapshots[-1]
+    other = next(name for name in ("duplicate", "reported") if name != column)
+    books = {**last.books[0], column: last.books[0][column] + 1, other: last.books[0][other] - 1}
+    assert Bar.BOOKS in missed(snapshots=[*GOOD.snapshots[:-1], replace(last, books={**last.books, 0: books})])
+
+
+def test_books_in_a_commit_that_count_less_than_its_offset_are_told():
+    some = GOOD.snapshots[5]
+    books = {**some.books[0], "reported": some.books[0]["reported"] - 1}
+    assert missed(
+        snapshots=[*GOOD.snapshots[:5], replace(some, books={**some.books, 0: books}), *GOOD.snapshots[6:]]
+    ) == [Bar.BOOKS]
+
+
+def test_a_process_that_grows_is_told_and_one_that_is_large_too():
+    growing = [
+        MemorySample(BEGAN_MS + second * 1_000, 8, "host-b-1", (60 << 20) + second * (1 << 19)) for second in range(300)
+    ]
+    assert missed(memory=growing) == [Bar.MEMORY]
+    assert missed(memory=growing[:100]) == []  # too young to say
+    assert missed(memory=[MemorySample(BEGAN_MS, 8, "host-b-1", 600 << 20)]) == [Bar.MEMORY]
+
+
+def stalled(seconds, faults=()):
+    """The first partition stands for so long after everything else of the good soak, with a record to read."""
+    last = GOOD.snapshots[-1]
+    behind = {**last.ends, 0: last.ends[0] + 1}
+    still = [replace(last, at_ms=last.at_ms + second * 1_000, ends=behind) for second in range(1, seconds)]
+    moved = replace(still[-1], at_ms=still[-1].at_ms + 1_000, ends=last.ends)
+    return missed(snapshots=[*GOOD.snapshots, *still, moved], faults=faults)
+
+
+def test_a_partition_that_stands_still_is_told_and_the_time_of_faults_does_not_count():
+    assert stalled(50) == []
+    assert stalled(70) == [Bar.PROGRESS]
+    began_ms = GOOD.snapshots[-1].at_ms
+    assert stalled(70, [PlayedFault(FaultKind.BROKER_KILLED, began_ms, began_ms + 20_000)]) == []
+    assert stalled(70, [PlayedFault(FaultKind.BROKER_KILLED, began_ms, began_ms + 5_000)]) == [Bar.PROGRESS]
+
+
+def test_ends_that_no_fault_explains_are_told():
+    ended = CommandExit(BEGAN_MS + 5_000, "host-a-1", 5, was_asked=False)
+    assert missed(exits=[ended]) == [Bar.EXITS]
+    assert missed(exits=[ended], faults=[PlayedFault(FaultKind.STORE_FULL, BEGAN_MS, BEGAN_MS + 9_000)]) == []
+    assert missed(exits=[ended], faults=[PlayedFault(FaultKind.API_LATENCY, BEGAN_MS, BEGAN_MS + 9_000)]) == [Bar.EXITS]
+    assert missed(exits=[replace(ended, was_asked=True, code=0, waited_s=21.0)]) == [Bar.EXITS]
+    assert missed(exits=[replace(ended, was_asked=True, code=70, waited_s=1.0)]) == [Bar.EXITS]
+    assert missed(exits=[replace(ended, command="replay-1", code=0)]) == []
+    assert missed(exits=[replace(ended, was_asked=True, code=-15)]) == []  # Python was still starting
+    assert missed(exits=[replace(ended, was_asked=True, code=-15, last_line="log2mq: worker 0 runs")]) == [Bar.EXITS]
+
+
+def test_a_host_that_does_not_notice_a_lost_store_is_told():
+    ends = [replace(GOOD.exits[0], command=f"{host}-1") for host in ("host-a", "host-b")]
+    said = [
+        LoggedWarning(BEGAN_MS + 4_000, f"{host}-1", "the dedup store has lost its entries")
+        for host in ("host-a", "host-b")
+    ]
+    losses = {"exits": ends, "store_losses_ms": [BEGAN_MS + 3_000]}
+    assert missed(**losses, warnings=said) == []
+    assert missed(**losses, warnings=said[:1]) == [Bar.STORE_LOSS]
+    twice = {**losses, "store_losses_ms": [BEGAN_MS + 3_000, BEGAN_MS + 9_000]}
+    assert missed(**twice, warnings=said) == [Bar.STORE_LOSS]
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=8), st.data())
+def test_a_walk_through_the_versions_is_in_order_and_what_goes_back_is_not(wanted, data):
+    walk = [each for each in wanted for _ in range(data.draw(st.integers(0, 2)))]
+    assert steps_back(wanted, walk) == 0
+    if wanted:
+        assert steps_back(wanted, [*wanted, "d"]) == 1
+    assert steps_back(["a", "b"], ["b", "a"]) == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100), st.integers(0, 30)), max_size=6), st.integers(0, 100), st.integers(0, 50)
+)
+def test_clear_time_is_what_no_fault_takes(spans, start, length):
+    faults = [PlayedFault(FaultKind.REPLAY, at, at + lasts) for at, lasts in spans]
+    plain = sum(not any(each.from_ms <= ms < each.to_ms for each in faults) for ms in range(start, start + length))
+    assert clear_ms(faults, start, start + length) == plain
+
+
+def test_a_story_has_every_place_where_the_record_was_seen():
+    record = first(LineKind.EVENT)
+    evidence = replace(
+        GOOD,
+        accepted=again(record.line.event, 3_000, passed_ms=None),
+        happenings=[(record.at_ms, "SIGKILL to a worker")],
+    )
+    told = "\n".join(story(Facts(evidence), record.line.number))
+    assert f"partition {record.partition}, offset {record.offset}" in told
+    assert told.count(f"event {record.line.event} accepted") == 2
+    assert "its answer was cut" in told
+    assert "SIGKILL to a worker" in told
+    assert f"below the commit of partition {record.partition}" in told
