@@ -41,9 +41,7 @@ class ClaimResult(IntEnum):
     GRANTED = 0  # report it, then confirm or release
     HELD = 1  # an owner with a valid lease holds it: claim again later
     DUPLICATE = 2  # confirmed earlier from another record, or a newer version was
-    REDELIVERED = (
-        3  # confirmed earlier from the same record, or a newer version was, from a later record of the same partition
-    )
+    REDELIVERED = 3  # the same, and this very record was read before
 
 
 # --- report --------------------------------------------------------------------------------------------------------------------

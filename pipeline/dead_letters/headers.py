@@ -70,4 +70,6 @@ def first_written_ms(record: Record) -> int:
     for name, value in record.headers or ():
         if name == DeadLetterHeader.TIMESTAMP and value is not None and _TIME.fullmatch(value):
             return int(value)
-    return record.timestamp
+    return (
+        -1 if record.timestamp is None else record.timestamp
+    )  # kafka-python has none for the oldest format of records

@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from pipeline.contracts.message_order import order_of
 from pipeline.contracts.values import Claim, ClaimResult, Commit, Partition
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.job.claims import ASK_AGAIN_MS, ClaimQueue
@@ -17,10 +18,10 @@ from transforms.base import Kind
 LEASE_MS = 5_000
 
 
-def message(offset, key=b"order-1", offsets=None, version=0):
+def message(offset, key=b"order-1", offsets=None, version=0, order=b""):
     offsets = offsets or PartitionOffsets(Partition("log", 0), Commit(0, ""))
     pending = PendingRecord(RawRecord("log", 0, offset, -1, None, b""), offsets, 0)
-    made = PendingMessage(Kind.EVENT, b"{}", Claim(key.ljust(16), version.to_bytes(8), offset.to_bytes(8)))
+    made = PendingMessage(Kind.EVENT, b"{}", Claim(key.ljust(16), version.to_bytes(8), offset.to_bytes(8), order))
     made.record = pending
     return made
 
@@ -154,6 +155,17 @@ def test_many_duplicates_of_one_message_are_asked_for_together():
     assert asked == [1, 999]
 
 
+def test_a_newer_record_of_a_version_behind_an_older_one_is_granted_once():
+    table = MemoryTable()
+    (here, _), (_, there) = desk(table), desk(table, "there")
+    older, newer, last = (message(number, version=1, order=order_of(1, number, 0)) for number in (5, 7, 8))
+    there.confirm([message(6, version=2, order=order_of(1, 6, 0)).claim], 0)
+    assert ask(here, older, newer, last) == ([newer], [(older, ClaimResult.REDELIVERED)])
+    assert here.is_empty
+    here.confirm([newer], 10)
+    assert here.process(10) == ([], [(last, ClaimResult.DUPLICATE)])
+
+
 class AnyOrder(RuleBasedStateMachine):
     """One desk, another process with the same store, and everything that may happen to claims, in any order.
 
@@ -170,10 +182,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.granted, self.held_there = [], {}
         self.partition = PartitionOffsets(Partition("log", 1), Commit(0, ""))
 
-    @rule(key=st.integers(0, 2), version=st.integers(0, 2), is_leaving=st.booleans())
-    def ask(self, key, version, is_leaving):
+    @rule(key=st.integers(0, 2), version=st.integers(0, 2), is_leaving=st.booleans(), told=st.integers(0, 3))
+    def ask(self, key, version, is_leaving, told):
         self.asked += 1
-        made = message(self.asked, b"key-%d" % key, self.partition if is_leaving else None, version)
+        order = order_of(1, told, 0) if told else b""
+        made = message(self.asked, b"key-%d" % key, self.partition if is_leaving else None, version, order)
         self.unfinished.setdefault(made.claim.key, []).append(made)
         self.here.add([made])
 
@@ -182,10 +195,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.now_ms += 70
         while True:
             granted, known = self.here.process(self.now_ms)
-            for each in granted:
-                assert self.unfinished[each.claim.key][0] is each
             for each, _ in known:
                 assert self.unfinished[each.claim.key].pop(0) is each
+            for each in granted:  # perhaps behind a known one
+                assert self.unfinished[each.claim.key][0] is each
             self.granted += granted
             if self.here.is_empty:
                 break
