@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipeline.contracts.interfaces import Source
 from pipeline.contracts.values import Partition
 from pipeline.job.flow_limits import FlowLimits
-from pipeline.job.offsets import Offsets
+from pipeline.job.offsets import Offsets, PartitionOffsets
 
 
 class Backpressure:
@@ -59,9 +59,7 @@ class Backpressure:
         resume = [
             partition
             for partition in self._paused
-            if has_room
-            and partition not in self._held
-            and owned[partition].uncommittable <= limits.unfinished_records // 2
+            if has_room and partition not in self._held and self._has_room(owned[partition])
         ]
         if pause:
             self._source.pause(pause)
@@ -69,3 +67,11 @@ class Backpressure:
         if resume:
             self._source.resume(resume)
             self._paused.difference_update(resume)
+
+    def _has_room(self, offsets: PartitionOffsets) -> bool:
+        """Whether few records are in flight, and not too many lie behind the lowest of them.
+
+        A message that is held until others are accepted must not keep the others from being read.
+        """
+        most = self._limits.unfinished_records
+        return offsets.in_flight <= most // 2 and offsets.uncommittable <= most
