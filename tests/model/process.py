@@ -1,0 +1,193 @@
+"""One process of the model: the real loop, dispatch, claims and converter, with a clock, a source and senders of the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.contracts.interfaces import Decoded
+from pipeline.contracts.retry import Backoff
+from pipeline.contracts.values import Claim, ClaimResult, Outcome, Pending, Unsent
+from pipeline.dead_letters.limit import DeadLetterLimit
+from pipeline.decode import DecodeLimits, build_decoder
+from pipeline.dedup.memory_store import MemoryStore
+from pipeline.errors import Log2mqError
+from pipeline.job.batch import Batcher
+from pipeline.job.converter import Converter, Identity
+from pipeline.job.dispatch import Dispatch
+from pipeline.job.flow_limits import FlowLimits
+from pipeline.job.parts import Parts
+from pipeline.job.runner import Runner
+from tests.model.kafka import DeadLetterWriter, Member
+from tests.model.records import MAPPING
+from transforms.base import Kind
+from transforms.mapping import compile_mapping
+
+if TYPE_CHECKING:
+    from tests.model.world import World
+
+LEASE_MS = 3_000
+KEEP_MS = 10**9
+HOLD_MS = 600_000
+"""How long a refusal without a contrast is held: longer than any outage of the model."""
+
+THREADS = 3
+"""Calls at the same time."""
+
+BATCH = 10
+"""Messages of a batch at most."""
+
+
+_DECODE = build_decoder("json", {}, DecodeLimits())
+
+
+@dataclass
+class Call:
+    """One call of a sender thread."""
+
+    batch: object
+    kind: Kind
+    messages: list[bytes]
+    may_write: Callable[[], bool]
+    answer: Outcome | Unsent | None = None  # once the API has it
+    answered_ms: int = 0  # when the answer arrives
+
+    def numbers(self) -> list[str]:
+        """Return the outBizIds of its events."""
+        return [json.loads(each)["extendAttributes"]["outBizId"] for each in self.messages if self.kind is Kind.EVENT]
+
+
+class Senders:
+    """Sender threads of one process. A call reaches the API at once or later, and its answer takes a while."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.calls: list[Call] = []
+        self.unconfirmed: list[Call] = []  # collected, and not confirmed yet
+
+    @property
+    def idle(self) -> int:
+        """The threads that have nothing to do."""
+        return THREADS - len(self.calls)
+
+    def submit(self, batch: object, kind: Kind, messages: Sequence[bytes], deadline_ms: int) -> None:
+        """Begin a call. A process may stand still between this moment and the moment in which the thread writes."""
+        process = self._process
+        call = Call(batch, kind, list(messages), lambda: process.world.now_ms < deadline_ms)
+        self.calls.append(call)
+        process.pause_point()
+        if process.world.chance.random() < 0.7:
+            self._write(call)
+
+    def wait(self, _timeout_s: float) -> bool:
+        """Let a little time pass."""
+        self._process.clock()
+        return any(self._is_answered(call) for call in self.calls)
+
+    def collect(self) -> list[tuple[object, Outcome | Unsent]]:
+        """Return the answers that have arrived."""
+        for call in self.calls:
+            if call.answer is None:
+                self._write(call)
+        done = [call for call in self.calls if self._is_answered(call)]
+        self.calls = [call for call in self.calls if call not in done]
+        self.unconfirmed = done
+        return [(call.batch, call.answer) for call in done if call.answer is not None]
+
+    def _write(self, call: Call) -> None:
+        world = self._process.world
+        call.answered_ms = world.now_ms + world.chance.choice([0, 5, 50, 500])
+        call.answer = world.answer(call) if call.may_write() else Unsent()
+
+    def _is_answered(self, call: Call) -> bool:
+        return call.answer is not None and call.answered_ms <= self._process.world.now_ms
+
+
+class ModelStore(MemoryStore):
+    """A store of the process. The process may stand still before and after each question."""
+
+    process: Process
+
+    def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
+        """Remember messages, and dead letters."""
+        super().confirm(claims, now_ms)
+        self.process.senders.unconfirmed = []
+
+    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+        """Ask, and perhaps stand still around it."""
+        self.process.pause_point()
+        results = super().claim(claims, now_ms)
+        self.process.pause_point()
+        return results
+
+
+class Process:
+    """A process that runs, stands still, is stopped or is killed."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.is_busy = False  # it stands still, or waits in its end: its loop does not go around
+        self.is_ending = False
+        self.points_to_go = 0  # pause points until it stands still; 0 for never
+        self.senders = Senders(self)
+        self.store = ModelStore(world.table, name, KEEP_MS, LEASE_MS, world.now_ms)
+        self.store.process = self
+        self.member = Member(world.group, name, world.chance)
+        self.writer = DeadLetterWriter(world.dead, world.chance)
+        backoff = Backoff(20, 200, world.chance.random)
+        self.runner = Runner(
+            Parts(
+                self.member,
+                Converter(self._decode, compile_mapping(MAPPING), Identity("org-1")),
+                self.store,
+                Dispatch([Batcher(kind, BATCH, 1 << 20, 50) for kind in Kind], self.senders, backoff, hold_ms=HOLD_MS),
+                self.writer,
+                DeadLetterLimit(world.stop_above, 20),
+            ),
+            FlowLimits(400, 60_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
+            self.clock,
+            self.clock,
+        )
+
+    def clock(self) -> int:
+        """Return the time. Each look takes a millisecond."""
+        self.world.now_ms += 1
+        if self.is_ending:
+            self.world.run(but=self)
+        self.pause_point()
+        return self.world.now_ms
+
+    def _decode(self, value: bytes) -> Decoded:
+        """Decode a value, if the model's Schema Registry is there, or by chance has answered already."""
+        if self.world.is_registry_away and self.world.chance.random() < 0.3:
+            return Pending("away", 30)
+        return _DECODE(value)
+
+    def pause_point(self) -> None:
+        """Stand still here, if it is time: other processes run meanwhile."""
+        if self.points_to_go:
+            self.points_to_go -= 1
+            if not self.points_to_go:
+                self.world.stand_still(self)
+
+    def turn(self) -> None:
+        """Go once around the loop. An error ends the process as it ends a job."""
+        try:
+            self.runner.turn()
+        except Log2mqError as error:
+            self.member.error = error
+            self.end()
+
+    def end(self) -> None:
+        """End as a job does: by its own error, or by a stop."""
+        self.is_busy = self.is_ending = True
+        if self.member.error is None:
+            self.runner.stop()
+        with suppress(Log2mqError):
+            self.runner.run()
+        self.store.close()
+        self.world.ended(self)

@@ -1,0 +1,135 @@
+"""The promises of docs/guarantees.md hold, whatever happens in whatever order; and the model finds each of the classic mistakes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from pipeline.job.books import BooksUnbalanced
+from pipeline.job.claims import ClaimQueue
+from pipeline.job.intake import Intake
+from pipeline.job.offsets import Offsets, PartitionOffsets
+from pipeline.job.runner import Runner
+from pipeline.job.timing import Lease
+from tests.model.machine import JobMachine
+from tests.support.examples import examples
+
+pytestmark = pytest.mark.slow
+
+TestPromises = JobMachine.TestCase
+TestPromises.settings = settings(examples(times=2), stateful_step_count=40)
+
+
+FOUND = (AssertionError, BooksUnbalanced, LookupError)
+"""A promise that is broken, books that do not balance, or an offset that is not there."""
+
+SEARCH = settings(
+    max_examples=2_000,  # the search ends at the first
+    stateful_step_count=40,
+    phases=[Phase.generate],
+    derandomize=True,
+    database=None,
+    deadline=None,
+    report_multiple_bugs=False,
+    print_blob=False,
+)
+
+
+def commit_the_highest(patch):
+    """Commit the offset after the last record that was read, finished or not."""
+    of = PartitionOffsets.committable
+    patch.setattr(PartitionOffsets, "committable", lambda self: of(self)._replace(offset=self.position))
+
+
+def confirm_before_the_yes(patch):
+    """Remember a message as reported when it is sent."""
+    process = ClaimQueue.process
+
+    def process_and_confirm(self, now_ms):
+        granted, known = process(self, now_ms)
+        self._store.confirm([message.claim for message in granted], now_ms)
+        return granted, known
+
+    patch.setattr(ClaimQueue, "process", process_and_confirm)
+
+
+def forget_to_release(patch):
+    """Keep the claim of a message that was refused, or whose partition was revoked."""
+    patch.setattr(ClaimQueue, "release", lambda self, messages: self._finish(messages))
+
+
+def do_not_fence(patch):
+    """Let an outcome of an earlier epoch move the offsets of the present one."""
+    assign, before = Offsets.assign, {}
+
+    def assign_the_same(self, start, topic_ids):
+        assign(self, start, topic_ids)
+        for partition, offsets in self.owned.items():
+            place = (id(self), partition)
+            if partition in start and place in before:
+                old = before[place]
+                old.closed, old.position, old.committed = False, offsets.position, offsets.committed
+                self.owned[partition] = old
+            before[place] = self.owned[partition]
+
+    patch.setattr(Offsets, "assign", assign_the_same)
+
+
+def do_not_seek_back(patch):
+    """Hand records back to be read again later, and read on behind them."""
+    read_again = Intake._read_again
+
+    def read_on(self, *about):
+        seek, self._source.seek = self._source.seek, lambda *_: None
+        try:
+            read_again(self, *about)
+        finally:
+            self._source.seek = seek
+
+    patch.setattr(Intake, "_read_again", read_on)
+
+
+def return_while_batches_are_out(patch):
+    """End without waiting for the answers under way."""
+    patch.setattr(Runner, "_finish_answers", lambda _: None)
+
+
+def ignore_the_lease(patch):
+    """Renew the lease now and then, and never look whether it has lapsed meanwhile."""
+    keep = Lease.keep
+    patch.setattr(Lease, "keep", lambda self, now_ms: bool(keep(self, now_ms)) and False)
+    patch.setattr(Lease, "send_until_ms", property(lambda _: 10**15))
+
+
+def newest_identities_first(patch):
+    """Ask for a customer's latest message first."""
+    add = ClaimQueue.add
+
+    def add_in_front(self, messages):
+        for message in messages:
+            add(self, [message])
+            queue = self._queues[message.claim.key]
+            queue.insert(min(1, len(queue) - 1), queue.pop())
+
+    patch.setattr(ClaimQueue, "add", add_in_front)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        commit_the_highest,
+        confirm_before_the_yes,
+        forget_to_release,
+        do_not_fence,
+        do_not_seek_back,
+        return_while_batches_are_out,
+        ignore_the_lease,
+        newest_identities_first,
+    ],
+    ids=lambda mistake: mistake.__name__,
+)
+def test_the_model_finds_a_mistake(mistake, monkeypatch):
+    mistake(monkeypatch)
+    with pytest.raises(FOUND):
+        run_state_machine_as_test(JobMachine, settings=SEARCH)
