@@ -186,9 +186,9 @@ def test_a_body_over_the_gateways_limit_is_split(source, kafka, stand_in):
 def test_batches_keep_to_the_configured_bytes_and_an_event_too_large_alone_is_refused(source, kafka, stand_in):
     sizes = []
     accept = stand_in.ledger.accept
-    stand_in.ledger.accept = lambda kind, organization, messages: (
+    stand_in.ledger.accept = lambda kind, organization, messages, *call: (
         sizes.append((len(messages), sum(len(json.dumps(each, separators=(",", ":"))) for each in messages))),
-        accept(kind, organization, messages),
+        accept(kind, organization, messages, *call),
     )
     made = source(report={"batch": "{events: 100, bytes: 2KiB, age: 50ms}"})
     kafka.write(made.topic, [paid(number) for number in range(64)] + [paid(64, note="x" * 3_000)])
@@ -273,9 +273,9 @@ def test_a_dead_letter_is_the_record_itself_and_tells_where_and_why(source, kafk
 def test_organisation_and_workspace_go_with_every_message_as_the_model_has_them(source, kafka, stand_in):
     taken = {}
     accept = stand_in.ledger.accept
-    stand_in.ledger.accept = lambda kind, organization, messages: (
+    stand_in.ledger.accept = lambda kind, organization, messages, *call: (
         taken.setdefault(kind, []).extend(messages),
-        accept(kind, organization, messages),
+        accept(kind, organization, messages, *call),
     )
     made = source(report={"workspace_id": "ws-1"})
     kafka.write(made.topic, [paid(1), registered(2, "+86 138-0000-0000")])

@@ -162,7 +162,7 @@ def test_a_newer_record_of_a_version_behind_an_older_one_is_granted_once():
     there.confirm([message(6, version=2, order=order_of(1, 6, 0)).claim], 0)
     assert ask(here, older, newer, last) == ([newer], [(older, ClaimResult.REDELIVERED)])
     assert here.is_empty
-    here.confirm([newer], 10)
+    here.confirm([newer])
     assert here.process(10) == ([], [(last, ClaimResult.DUPLICATE)])
 
 
