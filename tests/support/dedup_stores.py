@@ -128,22 +128,39 @@ class RedisServer:
             assert not os.environ.get("CI"), reason
             pytest.skip(reason)
         self._folder = tempfile.mkdtemp(prefix="log2mq-redis-")
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, *options]
-        self.start()
+        for _ in range(
+            5
+        ):  # another program may take a port between the moment it was found free and the server's start
+            self.port = free_port()
+            self.url = f"redis://127.0.0.1:{self.port}/0"
+            self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, *options]
+            if self._has_started():
+                return
+        raise AssertionError("the server ended at once, five times")
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not self._listens():
-            assert self._process.poll() is None, "the server ended at once"
-            assert time.monotonic() < deadline, "the server does not listen"
-            time.sleep(0.02)
+        """Start the server again, on the same port."""
+        assert self._has_started(), "the server ended at once"
 
-    def _listens(self) -> bool:
-        with socket.socket() as calling:
-            return calling.connect_ex(("127.0.0.1", self.port)) == 0
+    def _has_started(self) -> bool:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while self._process.poll() is None:
+            if self._answers():
+                return True
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.02)
+        return False
+
+    def _answers(self) -> bool:
+        """Whether this server answers on the port, and no other one."""
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=5) as asking:
+                return int(asking.info("server")["process_id"]) == self._process.pid
+        except redis.AuthenticationError:
+            return True
+        except redis.RedisError:
+            return False
 
     def stop(self) -> None:
         self._process.kill()
