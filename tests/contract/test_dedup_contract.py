@@ -402,6 +402,18 @@ def test_looking_up_answers_as_a_claim_does_and_changes_nothing(pair):
     assert a.look_up([], NOW) == []
 
 
+def test_a_version_in_doubt_that_is_told_without_a_time_moves_the_order_on(pair):
+    """The owner of the claim ended, so the confirmed version is in doubt; it is told again by a record of which nobody knows whether it is later."""
+    a, b = pair
+    a.claim([claim(1)], NOW + LEASE)  # under a lease that has ended
+    b.confirm([claim(1, 1, 1, told(300, place=2, time_ms=257))], NOW + LEASE)
+    again = claim(1, 1, 1, told(300, place=1, time_ms=-1))
+    other = claim(
+        1, 2, 2, told(3, place=2, time_ms=257)
+    )  # older than what was confirmed, and not than what was told again
+    assert b.claim([again, other], NOW + LEASE) == [REDELIVERED, GRANTED]
+
+
 # --- the model ---------------------------------------------------------------------------------------------------------------
 
 

@@ -91,14 +91,15 @@ local function confirmed_result(place, key, version, is_orphaned)
     return (is_same_record or (not is_same_version and is_same_place(order, before))) and 3 or 2
   end
   if not is_same_version then return 0 end
-  if string.sub(confirmed[place], 9, 16) == in_doubt then return is_older(before, order) and 0 or 3 end
+  local is_in_doubt = string.sub(confirmed[place], 9, 16) == in_doubt
+  if is_in_doubt and is_older(before, order) then return 0 end
   if order ~= '' then
     advanced[key] = succeeding(order, before)
     if keep_claim > 0 and advanced[key] ~= before then
       redis.call('SETRANGE', known[place], last, '|' .. advanced[key])  -- the time to live stays
     end
   end
-  return is_same_record and 3 or 2
+  return (is_in_doubt or is_same_record) and 3 or 2
 end
 for place = 1, #known do
   local key, version, claim, result = ARGV[3 + 2 * place], ARGV[4 + 2 * place], claims[place], 0
