@@ -17,10 +17,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.contracts.values import Claim
+from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.lmdb_store.store import LmdbStore
 
 BATCH, SYNC_EVERY, SWEEP_EVERY = 500, 4_000, 20_000
 BEGAN_MS = 1_700_000_000_000
+
+
+class BenchClock:
+    """A clock that the benchmark moves."""
+
+    def __init__(self) -> None:
+        self.now_ms = BEGAN_MS
+
+    def wait(self, ms: int) -> None:
+        """Let time pass."""
+        self.now_ms += ms
+
+    def __call__(self) -> int:
+        """Return the time in ms."""
+        return self.now_ms
 
 
 class Timed:
@@ -39,24 +55,24 @@ class Timed:
         self.longest[name] = max(self.longest.get(name, 0.0), time.perf_counter() - wall)
 
 
-def report(store: LmdbStore, count: int, now_ms: int) -> tuple[Timed, int]:
-    """Claim and confirm `count` new keys, as the job does; return the times, and the clock at the end."""
+def report(store: LmdbStore, count: int, clock: BenchClock) -> Timed:
+    """Claim and confirm `count` new keys, as the job does; return the times."""
     timed = Timed()
     for done in range(0, count, BATCH):
         claims = [Claim(os.urandom(16), bytes(8), os.urandom(8)) for _ in range(BATCH)]
         with timed.verb("claim"):
-            store.claim(claims, now_ms)
+            store.claim(claims)
         with timed.verb("confirm"):
-            store.confirm(claims, now_ms)
+            store.confirm(claims)
         if done % SYNC_EVERY == 0:
             with timed.verb("sync"):
                 store.sync()
         if done % SWEEP_EVERY == 0:
-            now_ms += 1_000
-            store.renew(now_ms)
+            clock.wait(1_000)
+            store.renew()
             with timed.verb("sweep"):
-                store.sweep(now_ms)
-    return timed, now_ms
+                store.sweep()
+    return timed
 
 
 def main() -> None:
@@ -70,11 +86,17 @@ def main() -> None:
         rounds = []
         for _ in range(arguments.rounds):
             with tempfile.TemporaryDirectory(prefix="log2mq-bench-") as folder:
+                clock = BenchClock()
                 store = LmdbStore(
-                    Path(folder), "bench", keep_ms=10**9, lease_ms=15_000, max_bytes=8 << 30, now_ms=BEGAN_MS
+                    Path(folder),
+                    "bench",
+                    keep_ms=10**9,
+                    lease_ms=15_000,
+                    max_bytes=8 << 30,
+                    clocks=Clocks(clock, clock),
                 )
-                _, now_ms = report(store, known, BEGAN_MS)
-                rounds.append(report(store, arguments.count, now_ms)[0])
+                report(store, known, clock)
+                rounds.append(report(store, arguments.count, clock))
                 store.close()
         print(f"{known:,} keys known: CPU a key in us, least to most of {arguments.rounds} rounds")
         for verb in rounds[0].cpu:

@@ -36,10 +36,11 @@ class DedupStore(Protocol):
     """Remembers which messages were reported. May block for a disk or a network round trip; raises `StoreUnavailable` when it cannot answer.
 
     The store is opened under an owner's name, and its claims belong to that owner. They last while the owner renews its lease. A claim not
-    renewed in time counts as released. The caller gives all times, as Unix milliseconds.
+    renewed in time counts as released. Leases and the time to live follow the store's own clock, which all processes that share the store read;
+    a store says what its clock is, and what may set it.
     """
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call.
 
         A version older than the confirmed one (`message_order`) is never granted. If the log tells the confirmed version again, in a record
@@ -48,11 +49,11 @@ class DedupStore(Protocol):
         """
         ...
 
-    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def look_up(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the results that `claim` would return now, and change nothing."""
         ...
 
-    def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
+    def confirm(self, claims: Sequence[Claim]) -> None:
         """Remember the messages as reported, for the time to live, whichever owner holds the claims now. Every process that shares the store sees it.
 
         A version older than the confirmed one changes nothing but the claim: it is the late answer of a process whose lease lapsed.
@@ -63,7 +64,7 @@ class DedupStore(Protocol):
         """Give the claims back without a report. A confirmed claim, and a claim of another owner, stays as it is."""
         ...
 
-    def renew(self, now_ms: int) -> None:
+    def renew(self) -> None:
         """Extend this owner's lease, and so its claims, to a whole lease from now. The caller renews at least three times a lease."""
         ...
 
@@ -71,7 +72,7 @@ class DedupStore(Protocol):
         """Block until everything confirmed so far survives a crash of the machine. The caller does so before it commits offsets."""
         ...
 
-    def sweep(self, now_ms: int) -> int:
+    def sweep(self) -> int:
         """Delete a bounded number of expired keys and return the number of deleted keys. Cheap enough to call every second."""
         ...
 

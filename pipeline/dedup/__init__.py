@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.contracts.interfaces import DedupStore
+from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.dry_run_store import DryRunStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.dedup.settings import DedupSettings
@@ -17,9 +18,9 @@ __all__ = ["DedupSettings", "open_dry_run", "open_store"]
 
 
 def open_store(
-    settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
+    settings: DedupSettings, owner: str, clocks: Clocks, environment: Mapping[str, str] | None = None
 ) -> DedupStore:
-    """Return the opened store that the settings choose. `owner` is a name that no other process has or had. `now_ms` is Unix ms.
+    """Return the opened store that the settings choose. `owner` is a name that no other process has or had.
 
     `environment` holds the variable of a secret URL (`{env: NAME}`). Without it, the variables of this process are used.
 
@@ -29,9 +30,9 @@ def open_store(
         UsageError: `dedup.path` or `dedup.url` is missing, or the secret of `dedup.url` cannot be read.
     """
     if settings.store == "memory":
-        return MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
+        return MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, clocks.boot)
     if settings.store == "redis":
-        return _open_redis(settings, owner, now_ms, os.environ if environment is None else environment)
+        return _open_redis(settings, owner, os.environ if environment is None else environment)
     if settings.path is None:
         raise UsageError("dedup.path: found none; expected the folder of the store")
     from pipeline.dedup.lmdb_store.store import LmdbStore  # noqa: PLC0415 - a command that opens no store does not load LMDB
@@ -42,19 +43,19 @@ def open_store(
         keep_ms=settings.keep,
         lease_ms=settings.lease,
         max_bytes=settings.max_size,
-        now_ms=now_ms,
+        clocks=clocks,
     )
 
 
 def open_dry_run(
-    settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
+    settings: DedupSettings, owner: str, clocks: Clocks, environment: Mapping[str, str] | None = None
 ) -> DedupStore:
     """Return the opened store with an overlay, so that a dry run changes nothing in it. Raises the errors of `open_store`."""
-    overlay = MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
-    return DryRunStore(open_store(settings, owner, now_ms, environment), overlay)
+    overlay = MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, clocks.boot)
+    return DryRunStore(open_store(settings, owner, clocks, environment), overlay)
 
 
-def _open_redis(settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str]) -> DedupStore:
+def _open_redis(settings: DedupSettings, owner: str, environment: Mapping[str, str]) -> DedupStore:
     try:
         from pipeline.dedup.redis_store.store import RedisStore  # noqa: PLC0415 - its package is an extra
     except ModuleNotFoundError as error:
@@ -66,4 +67,4 @@ def _open_redis(settings: DedupSettings, owner: str, now_ms: int, environment: M
     if settings.url is None:
         raise UsageError("dedup.url: found none; expected the URL of the server")
     url = Secret(settings.url) if isinstance(settings.url, str) else settings.url.read(environment)
-    return RedisStore(url, owner, keep_ms=settings.keep, lease_ms=settings.lease, now_ms=now_ms)
+    return RedisStore(url, owner, keep_ms=settings.keep, lease_ms=settings.lease)

@@ -22,15 +22,15 @@ class DryRunStore:
             set()
         )  # keys whose newest version is in the overlay; the wrapped store has an older one
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the answers of the overlay, or else of the wrapped store."""
-        results = self._overlay.claim(claims, now_ms)
+        results = self._overlay.claim(claims)
         asked = [
             place
             for place, result in enumerate(results)
             if result is ClaimResult.GRANTED and claims[place].key not in self._reported
         ]
-        answers = self._wrapped.look_up([claims[place] for place in asked], now_ms)
+        answers = self._wrapped.look_up([claims[place] for place in asked])
         to_release = []
         for place, answer in zip(asked, answers, strict=True):
             if answer is not ClaimResult.GRANTED:
@@ -39,34 +39,34 @@ class DryRunStore:
         self._overlay.release(to_release)
         return results
 
-    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def look_up(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the results that `claim` would return now, and change nothing."""
-        results = self._overlay.look_up(claims, now_ms)
-        for place, result in enumerate(self._wrapped.look_up(claims, now_ms)):
+        results = self._overlay.look_up(claims)
+        for place, result in enumerate(self._wrapped.look_up(claims)):
             if results[place] is ClaimResult.GRANTED and claims[place].key not in self._reported:
                 results[place] = result
         return results
 
-    def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
+    def confirm(self, claims: Sequence[Claim]) -> None:
         """Confirm in the overlay only."""
         self._reported.update(claim.key for claim in claims)
-        self._overlay.confirm(claims, now_ms)
+        self._overlay.confirm(claims)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Release in the overlay only."""
         self._overlay.release(claims)
 
-    def renew(self, now_ms: int) -> None:
+    def renew(self) -> None:
         """Renew the leases of both stores."""
-        self._overlay.renew(now_ms)
-        self._wrapped.renew(now_ms)
+        self._overlay.renew()
+        self._wrapped.renew()
 
     def sync(self) -> None:
         """Do nothing: the overlay is not durable."""
 
-    def sweep(self, now_ms: int) -> int:
+    def sweep(self) -> int:
         """Sweep the overlay only."""
-        return self._overlay.sweep(now_ms)
+        return self._overlay.sweep()
 
     def close(self) -> None:
         """Close both stores."""

@@ -17,7 +17,7 @@ from pipeline.contracts.values import Claim, ClaimResult
 
 KEY_BYTES = 16
 PLAIN_BYTES = 24
-"""The bytes of a confirmed entry without an order: expiry in Unix ms (8), digest (8), origin (8)."""
+"""The bytes of a confirmed entry without an order: expiry in ms of the store's clock (8), digest (8), origin (8)."""
 
 ORDERED_BYTES = PLAIN_BYTES + ORDER_BYTES
 """The bytes of a confirmed entry with an order, which stands behind the origin."""
@@ -67,7 +67,7 @@ def end_of(now_ms: int) -> bytes:
 
 
 def expires_ms(value: bytes) -> int:
-    """Return the expiry of a confirmed entry, in Unix ms."""
+    """Return the expiry of a confirmed entry, in ms of the store's clock."""
     return int.from_bytes(value[:8])
 
 

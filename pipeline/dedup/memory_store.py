@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -31,40 +31,42 @@ class MemoryTable:
     """Key to the number of the owner."""
 
     leases: dict[bytes, int] = field(default_factory=dict)
-    """Number of the owner to the end of its lease, in Unix ms."""
+    """Number of the owner to the end of its lease, in ms of the store's clock."""
 
 
 class MemoryStore:
     """A `DedupStore` over a table in memory."""
 
-    def __init__(self, table: MemoryTable, owner: str, keep_ms: int, lease_ms: int, now_ms: int) -> None:
+    def __init__(self, table: MemoryTable, owner: str, keep_ms: int, lease_ms: int, clock: Callable[[], int]) -> None:
+        """`clock` returns ms of a clock that never goes back. Stores that share a table share a clock."""
         self._table = table
         self._owner = owner_number(owner)
         self._keep_ms = keep_ms
         self._lease_ms = lease_ms
-        self.renew(now_ms)
+        self._clock = clock
+        self.renew()
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the answers to the claims, in order."""
-        answers = self._answers(claims, now_ms)
+        answers = self._answers(claims)
         self._table.claims.update(dict.fromkeys(answers.granted, self._owner))
         self._table.confirmed.update(answers.advanced)
         return answers.results
 
-    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def look_up(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the results that `claim` would return now, and change nothing."""
-        return self._answers(claims, now_ms).results
+        return self._answers(claims).results
 
-    def _answers(self, claims: Sequence[Claim], now_ms: int) -> ClaimAnswers:
-        table = self._table
+    def _answers(self, claims: Sequence[Claim]) -> ClaimAnswers:
+        table, now_ms = self._table, self._clock()
         living = {owner for owner, until_ms in table.leases.items() if until_ms > now_ms}
         claimed = {claim.key for claim in claims if claim.key in table.claims}
         held = {key for key in claimed if table.claims[key] in living}
         return resolve_claims(claims, held, claimed - held, table.confirmed, now_ms)
 
-    def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
+    def confirm(self, claims: Sequence[Claim]) -> None:
         """Mark the messages as reported."""
-        confirmed = self._table.confirmed
+        confirmed, now_ms = self._table.confirmed, self._clock()
         for key, value in confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms).items():
             confirmed.pop(key, None)  # so that the new entry stands at the end
             confirmed[key] = value
@@ -77,19 +79,19 @@ class MemoryStore:
             if held.get(claim.key) == self._owner:
                 del held[claim.key]
 
-    def renew(self, now_ms: int) -> None:
+    def renew(self) -> None:
         """Renew the lease."""
-        self._table.leases[self._owner] = now_ms + self._lease_ms
+        self._table.leases[self._owner] = self._clock() + self._lease_ms
 
     def sync(self) -> None:
         """Do nothing: memory is not durable."""
 
-    def sweep(self, now_ms: int) -> int:
+    def sweep(self) -> int:
         """Delete expired entries, oldest first, and claims whose owner's lease has ended, at most 2,000 of each. Return the number of entries deleted.
 
         A claim that leaves a version in doubt stays until the key is claimed again.
         """
-        table = self._table
+        table, now_ms = self._table, self._clock()
         expired: list[bytes] = []
         for key, value in islice(table.confirmed.items(), SWEPT_AT_ONCE):
             if expires_ms(value) > now_ms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, takewhile
 from typing import Generic, Protocol, TypeVar
 
@@ -38,10 +38,8 @@ class ClaimQueue(Generic[ClaimantT]):
     duplicate. If it was refused, the second one is claimed itself.
     """
 
-    def __init__(self, store: DedupStore, wall_clock: Callable[[], int]) -> None:
-        """`wall_clock` returns Unix ms: the store keeps times that must outlive this process."""
+    def __init__(self, store: DedupStore) -> None:
         self._store = store
-        self._wall_clock = wall_clock
         # The unfinished messages by key, in the order of `add`. This process has claimed the first one, unless the key is in one of the next two.
         self._queues: dict[bytes, list[ClaimantT]] = {}
         self._due: dict[bytes, list[ClaimantT]] = {}  # the next `process` claims the first message
@@ -87,7 +85,7 @@ class ClaimQueue(Generic[ClaimantT]):
             claimed = list(chain.from_iterable(map(_same_version, self._due.values())))
         self._due = {}
         free, held = ClaimResult.GRANTED, ClaimResult.HELD  # looking up a member of an enumeration is slow
-        results = self._store.claim([message.claim for message in claimed], self._wall_clock())
+        results = self._store.claim([message.claim for message in claimed])
         if results.count(free) == len(claimed):  # as in nearly all calls
             return claimed, known
         for message, result in zip(claimed, results, strict=True):
@@ -106,7 +104,7 @@ class ClaimQueue(Generic[ClaimantT]):
     def confirm(self, messages: Sequence[ClaimantT]) -> None:
         """Confirm messages that were reported. Messages that wait for them are claimed next, and turn out as duplicates."""
         if messages:
-            self._store.confirm([message.claim for message in messages], self._wall_clock())
+            self._store.confirm([message.claim for message in messages])
             self._finish(messages)
 
     def release(self, messages: Sequence[ClaimantT]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from hashlib import blake2b
 
 from pipeline.contracts.interfaces import DeadLetters, DedupStore
@@ -36,10 +36,9 @@ class PendingDeadLetter:
 class DeadLettering:
     """Writes the dead letters of refused records, and remembers each in the dedup store before its record ends."""
 
-    def __init__(self, writer: DeadLetters, store: DedupStore, wall_clock: Callable[[], int]) -> None:
-        """`wall_clock` returns Unix ms for the store."""
+    def __init__(self, writer: DeadLetters, store: DedupStore) -> None:
         self._writer = writer
-        self._claims: ClaimQueue[PendingDeadLetter] = ClaimQueue(store, wall_clock)
+        self._claims: ClaimQueue[PendingDeadLetter] = ClaimQueue(store)
         self._written: dict[int, PendingDeadLetter] = {}  # not durable yet, by the identity of the raw record
         self._durable: list[PendingDeadLetter] = []  # not confirmed yet
         self._is_ending = False

@@ -41,23 +41,18 @@ class Runner:
         parts: Parts,
         limits: FlowLimits,
         clock: Callable[[], int],
-        wall_clock: Callable[[], int],
         *,
         on_status: Callable[[Status], None] = lambda _: None,
         on_lost: Callable[[LostToRetention], None] = lambda _: None,
         has_ended: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`clock` returns ms of a clock that never goes back: it decides when something is due. `wall_clock` returns Unix ms for the store.
-
-        `has_ended` returns whether there is nothing more to read.
-        """
+        """`clock` returns ms of a clock that never goes back: it decides when something is due. `has_ended` returns whether there is nothing more to read."""
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
-        self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store, wall_clock)
-        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store, wall_clock)
+        self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store)
+        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store)
         self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
         self._clock = clock
-        self._wall_clock = wall_clock
         self._on_status, self._on_lost, self._has_ended = on_status, on_lost, has_ended
         self._grace_ms = limits.grace_ms
         self._leave_by_ms = 0  # when the grace time ends; set by a stop
@@ -79,7 +74,7 @@ class Runner:
         )
         self._heads = HeadWatch()
         self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._end_epochs, limits.grace_ms // 2)
-        self._lease = Lease(parts.store, limits.lease_ms, clock(), wall_clock)
+        self._lease = Lease(parts.store, limits.lease_ms, clock())
         self._sweep, self._report = Interval(SWEEP_EVERY_MS), Interval(STATUS_EVERY_MS)
 
     def stop(self) -> None:
@@ -186,7 +181,7 @@ class Runner:
     def _sweep_and_report(self, now_ms: int) -> None:
         """Remove expired keys from the store, check the books, and report the status, each in its interval."""
         if self._sweep.is_due(now_ms):
-            self._store.sweep(self._wall_clock())
+            self._store.sweep()
         if self._report.is_due(now_ms):
             self.offsets.check()
             self._heads.look(self.offsets.owned.values(), now_ms)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pipeline.contracts.interfaces import DedupStore
 
 
@@ -25,14 +23,13 @@ class Interval:
 class Lease:
     """The lease under which this process holds its claims. It is renewed four times as often as it must be."""
 
-    def __init__(self, store: DedupStore, length_ms: int, now_ms: int, wall_clock: Callable[[], int]) -> None:
+    def __init__(self, store: DedupStore, length_ms: int, now_ms: int) -> None:
         """Renew the lease: the store took it when it was opened, but the job may have waited for Kafka since then.
 
-        `now_ms` is a time of the clock that `keep` uses, and `wall_clock` returns Unix ms.
+        `now_ms` is a time of the clock that `keep` uses.
         """
         self._store = store
         self._length_ms = length_ms
-        self._wall_clock = wall_clock
         self._renew(now_ms)
 
     def keep(self, now_ms: int) -> bool:
@@ -54,4 +51,4 @@ class Lease:
 
     def _renew(self, now_ms: int) -> None:
         self._renewed_ms = now_ms
-        self._store.renew(self._wall_clock())
+        self._store.renew()

@@ -21,6 +21,7 @@ from pipeline.contracts.values import LostToRetention
 from pipeline.dead_letters.headers import DeadLetterHeaders
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.dedup import open_store
+from pipeline.dedup.clocks import machine_clocks
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow_limits import FlowLimits
@@ -139,7 +140,7 @@ class Job:
 
     def open_store(self) -> DedupStore:
         """Return the opened dedup store. This process is its owner."""
-        return open_store(self._file.dedup, self._name, now_ms(), self._environment)
+        return open_store(self._file.dedup, self._name, machine_clocks(), self._environment)
 
     def open_source(self) -> Source:
         """Return the source, which joins the consumer group."""
@@ -190,7 +191,6 @@ class Job:
             parts,
             limits,
             steady_ms,
-            now_ms,
             on_status=hooks.on_status,
             on_lost=hooks.on_lost,
             has_ended=hooks.has_ended,

@@ -8,9 +8,10 @@ from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
 from pipeline.dedup import open_dry_run
+from pipeline.dedup.clocks import machine_clocks
 from pipeline.job.replay_range import ReplayRange
 from pipeline.kafka_io.source import KafkaSource
-from pipeline.runtime.build import Hooks, Job, now_ms
+from pipeline.runtime.build import Hooks, Job
 from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind
@@ -54,7 +55,7 @@ class DryReplayJob(ReplayJob):
 
     def open_store(self) -> DedupStore:
         """Return the dedup store with an overlay in memory, so that nothing in it changes."""
-        return open_dry_run(self._file.dedup, self._name, now_ms(), self._environment)
+        return open_dry_run(self._file.dedup, self._name, machine_clocks(), self._environment)
 
     def open_dead_letters(self) -> DeadLetters:
         """Return dead letters that are only counted."""

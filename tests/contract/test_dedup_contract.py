@@ -15,6 +15,7 @@ from tests.support.dedup_stores import (
     KEEP,
     LEASE,
     NOW,
+    UNIT,
     LmdbStores,
     MemoryStores,
     RedisServer,
@@ -83,168 +84,201 @@ def pair(stores):
 
 def test_a_new_key_is_granted_once_and_held_until_its_outcome(pair):
     a, b = pair
-    assert a.claim([claim(1), claim(2), claim(1)], NOW) == [GRANTED, GRANTED, HELD]
-    assert a.claim([claim(1)], NOW) == [HELD]
-    assert b.claim([claim(2), claim(3)], NOW) == [HELD, GRANTED]
-    assert a.claim([claim(3)], NOW) == [HELD]
+    assert a.claim([claim(1), claim(2), claim(1)]) == [GRANTED, GRANTED, HELD]
+    assert a.claim([claim(1)]) == [HELD]
+    assert b.claim([claim(2), claim(3)]) == [HELD, GRANTED]
+    assert a.claim([claim(3)]) == [HELD]
 
 
 def test_nothing_asked_is_nothing_answered(pair):
     a, _ = pair
-    assert a.claim([], NOW) == []
-    a.confirm([], NOW)
+    assert a.claim([]) == []
+    a.confirm([])
     a.release([])
 
 
 def test_a_confirmed_key_is_a_duplicate_for_another_record_and_reread_for_its_own(pair):
     a, _ = pair
-    a.claim([claim(1, origin=7)], NOW)
-    a.confirm([claim(1, origin=7)], NOW)
+    a.claim([claim(1, origin=7)])
+    a.confirm([claim(1, origin=7)])
     for store in pair:
-        assert store.claim([claim(1, origin=7), claim(1, origin=8)], NOW) == [REDELIVERED, DUPLICATE]
+        assert store.claim([claim(1, origin=7), claim(1, origin=8)]) == [REDELIVERED, DUPLICATE]
 
 
 def test_a_released_key_is_granted_to_whoever_asks_next(pair):
     a, b = pair
-    a.claim([claim(1)], NOW)
+    a.claim([claim(1)])
     a.release([claim(1)])
-    assert b.claim([claim(1)], NOW) == [GRANTED]
+    assert b.claim([claim(1)]) == [GRANTED]
 
 
 def test_another_version_of_a_confirmed_key_is_granted_and_if_released_the_old_one_is_still_known(pair):
     a, b = pair
-    a.claim([claim(1, digest=1)], NOW)
-    a.confirm([claim(1, digest=1)], NOW)
-    assert b.claim([claim(1, digest=2)], NOW) == [GRANTED]
-    assert a.claim([claim(1, digest=1), claim(1, digest=2)], NOW) == [HELD, HELD]
+    a.claim([claim(1, digest=1)])
+    a.confirm([claim(1, digest=1)])
+    assert b.claim([claim(1, digest=2)]) == [GRANTED]
+    assert a.claim([claim(1, digest=1), claim(1, digest=2)]) == [HELD, HELD]
     b.release([claim(1, digest=2)])
-    assert a.claim([claim(1, digest=1)], NOW) == [REDELIVERED]
-    assert a.claim([claim(1, digest=2)], NOW) == [GRANTED]
-    a.confirm([claim(1, digest=2)], NOW)
-    assert b.claim([claim(1, digest=2, origin=5)], NOW) == [DUPLICATE]
-    assert b.claim([claim(1, digest=1)], NOW) == [GRANTED]
+    assert a.claim([claim(1, digest=1)]) == [REDELIVERED]
+    assert a.claim([claim(1, digest=2)]) == [GRANTED]
+    a.confirm([claim(1, digest=2)])
+    assert b.claim([claim(1, digest=2, origin=5)]) == [DUPLICATE]
+    assert b.claim([claim(1, digest=1)]) == [GRANTED]
 
 
-def test_a_confirmation_ends_after_its_time_to_live(pair):
+def test_a_confirmation_ends_after_its_time_to_live(pair, stores):
     a, b = pair
-    a.claim([claim(1)], NOW)
-    a.confirm([claim(1)], NOW + 5)
-    assert b.claim([claim(1)], NOW + 4 + KEEP) == [REDELIVERED]
-    assert b.claim([claim(1)], NOW + 5 + KEEP) == [GRANTED]
+    a.claim([claim(1)])
+    stores.wait(UNIT)
+    a.confirm([claim(1)])
+    stores.wait(KEEP - stores.margin_ms)
+    assert b.claim([claim(1)]) == [REDELIVERED]
+    stores.wait(stores.margin_ms)
+    assert b.claim([claim(1)]) == [GRANTED]
 
 
-def test_confirming_again_begins_the_time_to_live_anew(pair):
+def test_confirming_again_begins_the_time_to_live_anew(pair, stores):
     a, b = pair
-    a.confirm([claim(1)], NOW)
-    a.confirm([claim(1)], NOW + 50_000)
-    assert b.claim([claim(1)], NOW + KEEP + 1) == [REDELIVERED]
+    a.confirm([claim(1)])
+    stores.wait(KEEP // 2)
+    a.confirm([claim(1)])
+    stores.wait(KEEP - stores.margin_ms)
+    assert b.claim([claim(1)]) == [REDELIVERED]
 
 
-def test_claims_end_with_their_owners_lease(pair):
+def test_claims_end_with_their_owners_lease(pair, stores):
     a, b = pair
-    a.claim([claim(1)], NOW)
-    b.renew(NOW + LEASE - 1)
-    assert b.claim([claim(1)], NOW + LEASE - 1) == [HELD]
-    assert b.claim([claim(1)], NOW + LEASE) == [GRANTED]
+    a.claim([claim(1)])
+    stores.wait(LEASE - stores.margin_ms)
+    b.renew()
+    assert b.claim([claim(1)]) == [HELD]
+    stores.wait(stores.margin_ms)
+    assert b.claim([claim(1)]) == [GRANTED]
 
 
-def test_one_renewal_keeps_every_claim(pair):
+def test_one_renewal_keeps_every_claim(pair, stores):
     a, b = pair
     many = [claim(number) for number in range(3_000)]
-    assert set(a.claim(many, NOW)) == {GRANTED}
-    a.renew(NOW + LEASE - 1)
-    b.renew(NOW + LEASE + 1)
-    assert set(b.claim(many, NOW + LEASE + 1)) == {HELD}
+    assert set(a.claim(many)) == {GRANTED}
+    stores.wait(LEASE - stores.margin_ms)
+    a.renew()
+    stores.wait(LEASE - stores.margin_ms)
+    b.renew()
+    assert set(b.claim(many)) == {HELD}
 
 
 def test_a_closed_owners_claims_are_released_at_once(stores):
     a, b = stores.open("a"), stores.open("b")
-    a.claim([claim(1)], NOW)
+    a.claim([claim(1)])
     a.close()
     a.close()
-    assert b.claim([claim(1)], NOW) == [GRANTED]
+    assert b.claim([claim(1)]) == [GRANTED]
     b.close()
 
 
-def test_confirming_after_the_lease_lapsed_counts_although_another_holds_the_claim(pair):
+def test_confirming_after_the_lease_lapsed_counts_although_another_holds_the_claim(pair, stores):
     a, b = pair
-    late = NOW + LEASE + 1
-    a.claim([claim(1)], NOW)
-    b.renew(late)
-    assert b.claim([claim(1, origin=1)], late) == [GRANTED]
-    a.confirm([claim(1)], late)
-    assert a.claim([claim(1, origin=2)], late) == [HELD]  # b has not finished
+    a.claim([claim(1)])
+    stores.wait(LEASE)
+    b.renew()
+    assert b.claim([claim(1, origin=1)]) == [GRANTED]
+    a.confirm([claim(1)])
+    assert a.claim([claim(1, origin=2)]) == [HELD]  # b has not finished
     b.release([claim(1, origin=1)])
-    assert a.claim([claim(1, origin=2)], late) == [DUPLICATE]
+    assert a.claim([claim(1, origin=2)]) == [DUPLICATE]
 
 
 def test_release_leaves_what_another_owner_holds(pair):
     a, b = pair
-    a.claim([claim(1)], NOW)
+    a.claim([claim(1)])
     b.release([claim(1)])
-    assert b.claim([claim(1)], NOW) == [HELD]
+    assert b.claim([claim(1)]) == [HELD]
 
 
 def test_release_leaves_what_is_confirmed(pair):
     a, b = pair
-    a.claim([claim(1)], NOW)
-    a.confirm([claim(1)], NOW)
+    a.claim([claim(1)])
+    a.confirm([claim(1)])
     a.release([claim(1)])
     b.release([claim(1)])
-    assert b.claim([claim(1)], NOW) == [REDELIVERED]
+    assert b.claim([claim(1)]) == [REDELIVERED]
 
 
 def test_what_is_confirmed_outlives_its_owner(stores):
     a = stores.open("a")
     many = [claim(number) for number in range(2_500)]
-    a.claim(many, NOW)
-    a.confirm(many, NOW)
+    a.claim(many)
+    a.confirm(many)
     a.sync()
     a.close()
-    a = stores.open("a", NOW + 1)
-    assert set(a.claim(many, NOW + 1)) == {REDELIVERED}
+    stores.wait(1)
+    a = stores.open("a")
+    assert set(a.claim(many)) == {REDELIVERED}
     a.close()
 
 
-def test_sweeping_forgets_nothing_that_still_counts(pair):
+def test_sweeping_forgets_nothing_that_still_counts(pair, stores):
     a, b = pair
     confirmed = [claim(number) for number in range(5_000)]
-    a.claim(confirmed, NOW)
-    a.confirm(confirmed, NOW)
+    a.claim(confirmed)
+    a.confirm(confirmed)
     held = [claim(number) for number in range(5_000, 6_000)]
-    a.claim(held, NOW)
+    a.claim(held)
     for second in range(60):
-        now_ms = NOW + second * 1_000
-        a.renew(now_ms)
-        b.renew(now_ms)
-        assert (a if second % 2 else b).sweep(now_ms) == 0
-        assert b.claim([confirmed[second], held[second]], now_ms) == [REDELIVERED, HELD]
-    assert set(b.claim(confirmed, NOW + 60_000)) == {REDELIVERED}
-    assert set(b.claim(held, NOW + 60_000)) == {HELD}
+        a.renew()
+        b.renew()
+        assert (a if second % 2 else b).sweep() == 0
+        assert b.claim([confirmed[second], held[second]]) == [REDELIVERED, HELD]
+        stores.wait(1_000)
+    assert set(b.claim(confirmed)) == {REDELIVERED}
+    assert set(b.claim(held)) == {HELD}
 
 
-def test_expired_and_lapsed_keys_are_granted_before_and_after_sweeping(pair):
+def test_expired_and_lapsed_keys_are_granted_before_and_after_sweeping(pair, stores):
     a, b = pair
-    a.confirm([claim(number) for number in range(100)], NOW)
-    a.claim([claim(number) for number in range(100, 200)], NOW)
-    later = NOW + KEEP + 1
-    b.renew(later)
-    assert set(b.claim([claim(number) for number in range(0, 200, 2)], later)) == {GRANTED}
-    for second in range(30):
-        b.renew(later + second * 1_000)
-        b.sweep(later + second * 1_000)
-    assert set(b.claim([claim(number) for number in range(1, 200, 2)], later + 30_000)) == {GRANTED}
-    assert set(b.claim([claim(number) for number in range(0, 200, 2)], later + 30_000)) == {HELD}
+    a.confirm([claim(number) for number in range(100)])
+    a.claim([claim(number) for number in range(100, 200)])
+    stores.wait(KEEP)
+    b.renew()
+    assert set(b.claim([claim(number) for number in range(0, 200, 2)])) == {GRANTED}
+    for _ in range(30):
+        b.renew()
+        b.sweep()
+        stores.wait(1_000)
+    assert set(b.claim([claim(number) for number in range(1, 200, 2)])) == {GRANTED}
+    assert set(b.claim([claim(number) for number in range(0, 200, 2)])) == {HELD}
 
 
 def test_sweeping_says_how_many_it_forgot(stores):
     a = stores.open("a")
-    a.confirm([claim(number) for number in range(5_000)], NOW)
-    moments = [NOW + second * 1_000 for second in range(1, 50)]
-    moments += [moment + KEEP for moment in moments]
+    a.confirm([claim(number) for number in range(5_000)])
+    swept = 0
+    for pause_ms in (1_000, KEEP):
+        stores.wait(pause_ms)
+        for _ in range(50):
+            swept += a.sweep()
+            stores.wait(1_000)
     by_itself = isinstance(stores, RedisStores)  # see test_redis_forgets_by_itself
-    assert sum(a.sweep(moment) for moment in moments) == (0 if by_itself else 5_000)
+    assert swept == (0 if by_itself else 5_000)
     a.close()
+
+
+@pytest.mark.parametrize("by_ms", [-(10**12), -3_600_000, 3_600_000, 10**12])
+def test_a_host_whose_wall_clock_is_set_ends_no_claim_and_forgets_nothing(stores, by_ms):
+    a = stores.open("a")
+    a.confirm([claim(1)])
+    a.claim([claim(2)])
+    stores.set_wall_clock(by_ms)
+    b = stores.open("b")
+    assert b.claim([claim(1), claim(2)]) == [REDELIVERED, HELD]
+    b.claim([claim(3)])
+    stores.set_wall_clock(-by_ms)
+    assert a.claim([claim(2), claim(3)]) == [HELD, HELD]
+    stores.wait(LEASE)
+    a.renew()
+    assert a.claim([claim(1), claim(2), claim(3)]) == [REDELIVERED, HELD, GRANTED]
+    for store in (a, b):
+        store.close()
 
 
 # --- versions in the order of the log ----------------------------------------------------------------------------------------
@@ -252,13 +286,13 @@ def test_sweeping_says_how_many_it_forgot(stores):
 LATER, SOONER = NOW + 1, NOW - 1
 
 
-def report(store, *claims, now_ms=NOW):
+def report(store, *claims):
     """Report messages one after the other, and return the answers to their claims."""
     results = []
     for each in claims:
-        results += store.claim([each], now_ms)
+        results += store.claim([each])
         if results[-1] is GRANTED:
-            store.confirm([each], now_ms)
+            store.confirm([each])
     return results
 
 
@@ -305,7 +339,7 @@ def test_a_version_that_the_log_tells_again_keeps_the_older_ones_before_it_away(
     a, b = pair
     refused = claim(1, 2, 10, told(10))
     assert report(a, claim(1, 1, 5, told(5))) == [GRANTED]
-    assert a.claim([refused], NOW) == [GRANTED]
+    assert a.claim([refused]) == [GRANTED]
     a.release([refused])
     assert report(b, claim(1, 1, 20, told(20))) == [DUPLICATE]
     assert report(a, refused) == [REDELIVERED]
@@ -317,49 +351,53 @@ def test_several_claims_of_a_version_told_again_are_answered_in_one_call(pair):
     a, b = pair
     report(a, claim(1, 1, 5, told(5)))
     asked = [claim(1, 1, 7, told(7)), claim(1, 1, 6, told(6)), claim(1, 2, 8, told(8)), claim(1, 1, 9, told(9))]
-    assert a.claim(asked, NOW) == [DUPLICATE, DUPLICATE, GRANTED, HELD]
+    assert a.claim(asked) == [DUPLICATE, DUPLICATE, GRANTED, HELD]
     a.release([asked[2]])
-    assert b.claim([claim(1, 2, 6, told(6))], NOW) == [REDELIVERED]
+    assert b.claim([claim(1, 2, 6, told(6))]) == [REDELIVERED]
 
 
-def test_the_late_answer_of_an_older_version_does_not_replace_a_newer_one(pair):
+def test_the_late_answer_of_an_older_version_does_not_replace_a_newer_one(pair, stores):
     a, b = pair
-    late, older, newer = NOW + LEASE + 1, claim(1, 1, 5, told(5)), claim(1, 2, 6, told(6))
-    a.claim([older], NOW)
-    b.renew(late)
-    assert report(b, newer, now_ms=late) == [GRANTED]
-    a.confirm([older, claim(2)], late)
-    assert b.claim([older, newer, claim(2)], late) == [REDELIVERED, REDELIVERED, REDELIVERED]
+    older, newer = claim(1, 1, 5, told(5)), claim(1, 2, 6, told(6))
+    a.claim([older])
+    stores.wait(LEASE)
+    b.renew()
+    assert report(b, newer) == [GRANTED]
+    a.confirm([older, claim(2)])
+    assert b.claim([older, newer, claim(2)]) == [REDELIVERED, REDELIVERED, REDELIVERED]
 
 
-def test_a_version_that_expired_keeps_no_older_one_away(pair):
+def test_a_version_that_expired_keeps_no_older_one_away(pair, stores):
     a, b = pair
     assert report(a, claim(1, 2, 6, told(6))) == [GRANTED]
-    assert report(b, claim(1, 1, 5, told(5)), now_ms=NOW + KEEP) == [GRANTED]
-    assert a.claim([claim(1, 1, 5, told(5))], NOW + KEEP) == [REDELIVERED]
+    stores.wait(KEEP)
+    assert report(b, claim(1, 1, 5, told(5))) == [GRANTED]
+    assert a.claim([claim(1, 1, 5, told(5))]) == [REDELIVERED]
 
 
-def test_a_version_told_again_lives_no_longer(pair):
+def test_a_version_told_again_lives_no_longer(pair, stores):
     a, b = pair
     assert report(a, claim(1, 1, 5, told(5))) == [GRANTED]
-    assert report(b, claim(1, 1, 6, told(6)), now_ms=NOW + KEEP - 1) == [DUPLICATE]
-    assert report(a, claim(1, 1, 7, told(7)), now_ms=NOW + KEEP) == [GRANTED]
+    stores.wait(KEEP - stores.margin_ms)
+    assert report(b, claim(1, 1, 6, told(6))) == [DUPLICATE]
+    stores.wait(stores.margin_ms)
+    assert report(a, claim(1, 1, 7, told(7))) == [GRANTED]
 
 
-def test_orders_outlive_their_owner_and_every_step_of_sweeping(pair):
+def test_orders_outlive_their_owner_and_every_step_of_sweeping(pair, stores):
     a, b = pair
     numbers = range(300)
-    a.confirm([claim(each, 1, 5, told(5)) for each in numbers] + [claim(each) for each in range(1_000, 1_300)], NOW)
+    a.confirm([claim(each, 1, 5, told(5)) for each in numbers] + [claim(each) for each in range(1_000, 1_300)])
     for second in range(60):
-        now_ms = NOW + second * 1_000
-        a.renew(now_ms)
-        b.renew(now_ms)
-        (a if second % 2 else b).sweep(now_ms)
+        a.renew()
+        b.renew()
+        (a if second % 2 else b).sweep()
         number, again = numbers[second], numbers[second + 100]
-        assert b.claim([claim(again, 1, 9, told(9 + second))], now_ms) == [DUPLICATE]
-        assert b.claim([claim(number, 2, 4, told(4)), claim(1_000 + second)], now_ms) == [REDELIVERED] * 2
-        assert a.claim([claim(again, 2, 8, told(8))], now_ms) == [REDELIVERED]
-    assert set(a.claim([claim(each, 2, 4, told(4)) for each in numbers], NOW + 60_000)) == {REDELIVERED}
+        assert b.claim([claim(again, 1, 9, told(9 + second))]) == [DUPLICATE]
+        assert b.claim([claim(number, 2, 4, told(4)), claim(1_000 + second)]) == [REDELIVERED] * 2
+        assert a.claim([claim(again, 2, 8, told(8))]) == [REDELIVERED]
+        stores.wait(1_000)
+    assert set(a.claim([claim(each, 2, 4, told(4)) for each in numbers])) == {REDELIVERED}
 
 
 @pytest.mark.parametrize("ends", ["closes", "lapses"])
@@ -368,25 +406,26 @@ def test_an_owner_that_ends_leaves_the_confirmed_version_in_doubt(stores, ends, 
     a, b = stores.open("a"), stores.open("b")
     assert report(a, claim(1, 1, 5, told(5)), claim(2, 1, 5, told(5)), claim(3)) == [GRANTED] * 3
     doubtful = [claim(1, 2, 6, told(6)), claim(2, 2, 6, told(6))]
-    assert a.claim(doubtful, NOW) == [GRANTED, GRANTED]
-    later = NOW + LEASE + 1_000 * sweeps + 1
+    assert a.claim(doubtful) == [GRANTED, GRANTED]
     if ends == "closes":
         a.close()
-    b.renew(later)
-    for second in range(sweeps):
-        b.sweep(NOW + LEASE + 1_000 * second + 1)
-    assert b.look_up([claim(1, 1, 9, told(9))], later) == [GRANTED]
-    assert report(b, claim(1, 1, 5, told(5)), now_ms=later) == [REDELIVERED]  # read again: the other one comes next
-    assert b.claim([claim(1, 1, 9, told(9))], later) == [GRANTED]  # told again: the other one may have been reported
+    stores.wait(LEASE)
+    b.renew()
+    for _ in range(sweeps):
+        b.sweep()
+        stores.wait(1_000)
+    assert b.look_up([claim(1, 1, 9, told(9))]) == [GRANTED]
+    assert report(b, claim(1, 1, 5, told(5))) == [REDELIVERED]  # read again: the other one comes next
+    assert b.claim([claim(1, 1, 9, told(9))]) == [GRANTED]  # told again: the other one may have been reported
     b.release([claim(1, 1, 9, told(9))])
-    assert report(b, claim(1, 1, 9, told(9)), doubtful[0], now_ms=later) == [GRANTED, REDELIVERED]
-    assert report(b, claim(1, 1, 10, told(10)), now_ms=later) == [DUPLICATE]  # no more in doubt
-    assert report(b, claim(2, 1, 5, told(5)), doubtful[1], claim(2, 2, 7, told(7)), now_ms=later) == [
+    assert report(b, claim(1, 1, 9, told(9)), doubtful[0]) == [GRANTED, REDELIVERED]
+    assert report(b, claim(1, 1, 10, told(10))) == [DUPLICATE]  # no more in doubt
+    assert report(b, claim(2, 1, 5, told(5)), doubtful[1], claim(2, 2, 7, told(7))) == [
         REDELIVERED,
         GRANTED,
         DUPLICATE,
     ]
-    assert report(b, claim(3), now_ms=later) == [REDELIVERED]
+    assert report(b, claim(3)) == [REDELIVERED]
     for store in (a, b):
         store.close()
 
@@ -394,24 +433,25 @@ def test_an_owner_that_ends_leaves_the_confirmed_version_in_doubt(stores, ends, 
 def test_looking_up_answers_as_a_claim_does_and_changes_nothing(pair):
     a, b = pair
     report(a, claim(1, 1, 5, told(5)), claim(2))
-    a.claim([claim(3)], NOW)
+    a.claim([claim(3)])
     asked = [claim(1, 1, 6, told(6)), claim(1, 2, 7, told(7)), claim(1), claim(2), claim(3), claim(4), claim(4)]
     for store in (a, b, a):
-        assert store.look_up(asked, NOW) == [DUPLICATE, GRANTED, HELD, REDELIVERED, HELD, GRANTED, HELD]
-    assert b.claim([claim(1, 2, 6, told(6)), claim(4)], NOW) == [GRANTED, GRANTED]
-    assert a.look_up([], NOW) == []
+        assert store.look_up(asked) == [DUPLICATE, GRANTED, HELD, REDELIVERED, HELD, GRANTED, HELD]
+    assert b.claim([claim(1, 2, 6, told(6)), claim(4)]) == [GRANTED, GRANTED]
+    assert a.look_up([]) == []
 
 
-def test_a_version_in_doubt_that_is_told_without_a_time_moves_the_order_on(pair):
+def test_a_version_in_doubt_that_is_told_without_a_time_moves_the_order_on(pair, stores):
     """The owner of the claim ended, so the confirmed version is in doubt; it is told again by a record of which nobody knows whether it is later."""
     a, b = pair
-    a.claim([claim(1)], NOW + LEASE)  # under a lease that has ended
-    b.confirm([claim(1, 1, 1, told(300, place=2, time_ms=257))], NOW + LEASE)
+    stores.wait(LEASE)
+    a.claim([claim(1)])  # under a lease that has ended
+    b.confirm([claim(1, 1, 1, told(300, place=2, time_ms=257))])
     again = claim(1, 1, 1, told(300, place=1, time_ms=-1))
     other = claim(
         1, 2, 2, told(3, place=2, time_ms=257)
     )  # older than what was confirmed, and not than what was told again
-    assert b.claim([again, other], NOW + LEASE) == [REDELIVERED, GRANTED]
+    assert b.claim([again, other]) == [REDELIVERED, GRANTED]
 
 
 # --- the model ---------------------------------------------------------------------------------------------------------------
@@ -553,12 +593,12 @@ class TwoOwners(RuleBasedStateMachine):
     def _start(self, owner):
         self.starts += 1
         self.names[owner] = f"{owner}{self.starts}"  # a process that starts again has another name
-        self.opened[owner] = self.stores.open(self.names[owner], self.now_ms)
+        self.opened[owner] = self.stores.open(self.names[owner])
         self.model.leases[self.names[owner]] = self.now_ms + LEASE
 
     @rule(owner=OWNERS, claims=CLAIMS)
     def claim(self, owner, claims):
-        results = self.opened[owner].claim(claims, self.now_ms)
+        results = self.opened[owner].claim(claims)
         assert len(results) == len(claims)
         granted = set()
         for asked, result in zip(claims, results, strict=True):
@@ -574,13 +614,13 @@ class TwoOwners(RuleBasedStateMachine):
     @rule(owner=OWNERS, claims=CLAIMS)
     def look_up(self, owner, claims):
         for asked in claims:
-            (result,) = self.opened[owner].look_up([asked], self.now_ms)
+            (result,) = self.opened[owner].look_up([asked])
             assert result in self.model.expect(asked, self.now_ms), (asked, result)
 
     @rule(owner=OWNERS, claims=CLAIMS)
     def confirm(self, owner, claims):
         claims = list({asked.key: asked for asked in claims}.values())
-        self.opened[owner].confirm(claims, self.now_ms)
+        self.opened[owner].confirm(claims)
         for asked in claims:
             self.model.confirm(asked, self.now_ms)
             self.model.release(self.names[owner], asked)
@@ -593,19 +633,23 @@ class TwoOwners(RuleBasedStateMachine):
 
     @rule(owner=OWNERS)
     def renew(self, owner):
-        self.opened[owner].renew(self.now_ms)
+        self.opened[owner].renew()
         self.model.leases[self.names[owner]] = self.now_ms + LEASE
 
     @rule(owner=OWNERS)
     def sweep(self, owner):
-        assert self.opened[owner].sweep(self.now_ms) >= 0
+        assert self.opened[owner].sweep() >= 0
 
     @rule(owner=OWNERS)
     def sync(self, owner):
         self.opened[owner].sync()
 
-    @rule(by_ms=st.sampled_from([1, 1_000, 6_000, LEASE - 1, LEASE, KEEP - LEASE, KEEP]))
-    def time_passes(self, by_ms):
+    @rule(step=st.integers(0, 6))
+    def time_passes(self, step):
+        margin_ms = self.stores.margin_ms
+        second_ms = max(margin_ms, 1_000)  # all sums are whole margins
+        by_ms = (margin_ms, second_ms, 6 * second_ms, LEASE - margin_ms, LEASE, KEEP - LEASE, KEEP)[step]
+        self.stores.wait(by_ms)
         self.now_ms += by_ms
         self.model.lapse(self.now_ms)
 

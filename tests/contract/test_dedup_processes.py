@@ -6,6 +6,7 @@ import random
 import time
 
 from pipeline.contracts.values import ClaimResult
+from pipeline.dedup.clocks import machine_clocks
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from tests.support.dedup_stores import claim
 
@@ -14,12 +15,10 @@ KEYS = 1_500
 VICTIMS_KEYS = range(KEYS, KEYS + 200)
 
 
-def now_ms():
-    return time.time_ns() // 1_000_000
-
-
 def open_store(folder, name):
-    return LmdbStore(folder / "store", name, keep_ms=3_600_000, lease_ms=LEASE, max_bytes=1 << 28, now_ms=now_ms())
+    return LmdbStore(
+        folder / "store", name, keep_ms=3_600_000, lease_ms=LEASE, max_bytes=1 << 28, clocks=machine_clocks()
+    )
 
 
 class Marks:
@@ -49,12 +48,11 @@ def survive(folder, name, seed):
     store, marks, chance = open_store(folder, name), Marks(folder, name), random.Random(seed)
     left = set(range(VICTIMS_KEYS.stop))
     while left:
-        moment = now_ms()
-        store.renew(moment)
+        store.renew()
         numbers = chance.sample(sorted(left), min(len(left), chance.randint(1, 60)))
         claims = [claim(number, origin=seed) for number in numbers]
         kept, released = [], []
-        for number, asked, result in zip(numbers, claims, store.claim(claims, moment), strict=True):
+        for number, asked, result in zip(numbers, claims, store.claim(claims), strict=True):
             if result is ClaimResult.GRANTED:
                 marks.take(number)
                 (kept if chance.random() < 0.8 else released).append(asked)
@@ -63,9 +61,9 @@ def survive(folder, name, seed):
         for asked in released:
             marks.remove(int.from_bytes(asked.key))
         store.release(released)
-        store.confirm(kept, moment)
+        store.confirm(kept)
         store.sync()
-        store.sweep(moment)
+        store.sweep()
         left -= {int.from_bytes(asked.key) for asked in kept}
         if left and left <= set(VICTIMS_KEYS):
             (folder / f"{name}-waits").touch()
@@ -76,20 +74,19 @@ def be_killed(folder):
     """Hold keys and write without pause, so that the kill interrupts a write."""
     store, marks = open_store(folder, "victim"), Marks(folder, "victim")
     held = [claim(number) for number in VICTIMS_KEYS]
-    assert set(store.claim(held, now_ms())) == {ClaimResult.GRANTED}
+    assert set(store.claim(held)) == {ClaimResult.GRANTED}
     for number in VICTIMS_KEYS:
         marks.take(number)
     (folder / "victim-holds").touch()
     turn = 0
     while True:
         turn += 1
-        moment = now_ms()
         own = [claim(10_000 + number, digest=turn) for number in range(50)]
-        store.renew(moment)
-        store.claim(own, moment)
-        store.confirm(own[::2], moment)
+        store.renew()
+        store.claim(own)
+        store.confirm(own[::2])
         store.release(own[1::2])
-        store.sweep(moment)
+        store.sweep()
 
 
 def wait_for(*paths):
@@ -122,14 +119,14 @@ def test_each_key_has_one_living_owner_and_a_killed_ones_claims_end_with_its_lea
 
     store = open_store(tmp_path, "afterwards")
     everything = [claim(number, origin=9) for number in range(VICTIMS_KEYS.stop)]
-    assert set(store.claim(everything, now_ms())) == {ClaimResult.DUPLICATE}
+    assert set(store.claim(everything)) == {ClaimResult.DUPLICATE}
     store.close()
 
 
 def begin_at_once(folder, name, number, gate):
     gate.wait(60)
     store = open_store(folder, name)
-    store.confirm([claim(number)], now_ms())
+    store.confirm([claim(number)])
     store.close()
 
 
@@ -143,5 +140,5 @@ def test_processes_that_open_a_new_store_at_the_same_moment_share_it(tmp_path):
         process.join(60)
     assert [process.exitcode for process in processes] == [0] * 4
     store = open_store(tmp_path, "afterwards")
-    assert set(store.claim([claim(n, origin=9) for n in range(4)], now_ms())) == {ClaimResult.DUPLICATE}
+    assert set(store.claim([claim(n, origin=9) for n in range(4)])) == {ClaimResult.DUPLICATE}
     store.close()

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.contracts.values import ClaimResult
 from pipeline.dedup import DedupSettings, open_store
+from pipeline.dedup.clocks import machine_clocks
 from pipeline.dedup.redis_store.store import PREFIX, RedisStore
 from pipeline.errors import ComponentMissing, StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
@@ -34,8 +35,8 @@ def servers():
         server.remove()
 
 
-def open_redis(url, owner="a", keep_ms=KEEP, now_ms=NOW):
-    return RedisStore(Secret(url), owner, keep_ms=keep_ms, lease_ms=LEASE, now_ms=now_ms)
+def open_redis(url, owner="a", keep_ms=KEEP):
+    return RedisStore(Secret(url), owner, keep_ms=keep_ms, lease_ms=LEASE)
 
 
 @contextmanager
@@ -96,12 +97,12 @@ def test_a_claim_whose_answer_was_lost_is_still_granted_and_held_against_others(
     proxy = AnswerLoser(server.port)
     try:
         with closing(open_redis(server.url, "b")) as other, closing(open_redis(proxy.url)) as store:
-            store.claim([claim(9)], NOW)
+            store.claim([claim(9)])
             proxy.lose_next.set()
-            assert store.claim([claim(1), claim(1), claim(2)], NOW) == [GRANTED, HELD, GRANTED]
+            assert store.claim([claim(1), claim(1), claim(2)]) == [GRANTED, HELD, GRANTED]
             assert proxy.lost == 1
-            assert store.claim([claim(1)], NOW) == [HELD]
-            assert other.claim([claim(2)], NOW) == [HELD]
+            assert store.claim([claim(1)]) == [HELD]
+            assert other.claim([claim(2)]) == [HELD]
     finally:
         proxy.close()
 
@@ -120,10 +121,10 @@ def test_a_server_that_goes_away_stops_the_store(servers):
     with closing(open_redis(server.url)) as store:
         server.stop()
         for ask in (
-            lambda: store.claim([claim(1)], NOW),
-            lambda: store.confirm([claim(1)], NOW),
+            lambda: store.claim([claim(1)]),
+            lambda: store.confirm([claim(1)]),
             lambda: store.release([claim(1)]),
-            lambda: store.renew(NOW),
+            store.renew,
         ):
             with pytest.raises(StoreUnavailable, match="does not answer"):
                 ask()
@@ -132,21 +133,21 @@ def test_a_server_that_goes_away_stops_the_store(servers):
 def test_a_server_that_lost_its_memory_is_not_taken_for_an_empty_one(servers):
     server = servers()
     with closing(open_redis(server.url)) as store:
-        store.confirm([claim(1)], NOW)
+        store.confirm([claim(1)])
         server.stop()
         server.start()
         with pytest.raises(StoreUnavailable, match="has lost its entries"):
-            store.claim([claim(1)], NOW)
+            store.claim([claim(1)])
 
 
 def test_what_a_server_keeps_on_disk_outlives_its_death(servers):
     server = servers("--appendonly", "yes", "--appendfsync", "always")
     with closing(open_redis(server.url)) as store:
-        store.confirm([claim(1)], NOW)
+        store.confirm([claim(1)])
         store.sync()
         server.stop()
         server.start()
-        assert store.claim([claim(1)], NOW) == [REDELIVERED]
+        assert store.claim([claim(1)]) == [REDELIVERED]
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
@@ -159,13 +160,13 @@ def test_a_server_that_may_evict_keys_is_refused(servers, policy):
 def test_a_server_without_a_limit_or_without_eviction_is_taken(servers):
     for options in (("--maxmemory", "0", "--maxmemory-policy", "allkeys-lru"), ("--maxmemory", "64mb")):
         with closing(open_redis(servers(*options).url)) as store:
-            assert store.claim([claim(1)], NOW) == [GRANTED]
+            assert store.claim([claim(1)]) == [GRANTED]
 
 
 def test_a_full_server_refuses_rather_than_forgets(servers):
     server = servers("--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
     with closing(open_redis(server.url)) as store, pytest.raises(StoreUnavailable, match="refuses"):
-        store.confirm([claim(number) for number in range(100_000)], NOW)
+        store.confirm([claim(number) for number in range(100_000)])
 
 
 def test_another_format_is_refused(servers):
@@ -185,10 +186,8 @@ def test_a_store_of_the_former_format_is_read_and_no_version_that_knows_no_order
         client.set(entry, former.digest + former.origin + str(NOW + KEEP).encode(), px=KEEP)
         with closing(open_redis(server.url)) as store:
             assert client.get(PREFIX + b":format") == b"log2mq dedup 2"
-            assert store.claim([former, claim(1, 1, 6, told(6))], NOW) == [REDELIVERED, DUPLICATE]
-            assert store.claim([claim(1, 2, 4, told(4))], NOW) == [
-                REDELIVERED
-            ]  # the log told the first one again, later
+            assert store.claim([former, claim(1, 1, 6, told(6))]) == [REDELIVERED, DUPLICATE]
+            assert store.claim([claim(1, 2, 4, told(4))]) == [REDELIVERED]  # the log told the first one again, later
         assert 0 < client.pttl(entry) <= KEEP
         assert client.get(entry).startswith(former.digest + former.origin + str(NOW + KEEP).encode() + b"|")
 
@@ -196,25 +195,25 @@ def test_a_store_of_the_former_format_is_read_and_no_version_that_knows_no_order
 def test_redis_forgets_by_itself(servers):
     server = servers()
     with closing(open_redis(server.url, keep_ms=50)) as store, client_of(server) as client:
-        store.confirm([claim(number) for number in range(10)], NOW)
+        store.confirm([claim(number) for number in range(10)])
         deadline = time.monotonic() + 10
         while client.keys(PREFIX + b":k:*"):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        assert store.sweep(NOW) == 0
+        assert store.sweep() == 0
 
 
 def test_a_wrong_password_is_refused_and_the_right_one_is_taken_from_the_environment(servers):
     server = servers("--requirepass", "topsecret")
     settings = DedupSettings.model_validate({"store": "redis", "url": {"env": "STORE_URL"}})
     address = f"127.0.0.1:{server.port}/0"
-    with closing(open_store(settings, "a", NOW, {"STORE_URL": f"redis://:topsecret@{address}"})) as store:
-        assert store.claim([claim(1)], NOW) == [GRANTED]
+    with closing(open_store(settings, "a", machine_clocks(), {"STORE_URL": f"redis://:topsecret@{address}"})) as store:
+        assert store.claim([claim(1)]) == [GRANTED]
     with pytest.raises(StoreUnavailable, match="user or password") as raised:
-        open_store(settings, "a", NOW, {"STORE_URL": f"redis://:othersecret@{address}"})
+        open_store(settings, "a", machine_clocks(), {"STORE_URL": f"redis://:othersecret@{address}"})
     assert "othersecret" not in str(raised.value)
     with pytest.raises(UsageError, match="STORE_URL"):
-        open_store(settings, "a", NOW, {})
+        open_store(settings, "a", machine_clocks(), {})
 
 
 def test_the_missing_client_is_named(monkeypatch):
@@ -222,7 +221,7 @@ def test_the_missing_client_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "pipeline.dedup.redis_store.store")
     settings = DedupSettings(store="redis", url="redis://127.0.0.1:1/0")
     with pytest.raises(ComponentMissing, match=r"log2mq\[redis\]"):
-        open_store(settings, "a", NOW, {})
+        open_store(settings, "a", machine_clocks(), {})
 
 
 @pytest.mark.parametrize(
@@ -250,7 +249,7 @@ def test_tls_urls_are_taken():
 def test_sync_waits_for_the_servers_disk_where_the_server_can_say(servers):
     server = servers("--appendonly", "yes", "--appendfsync", "everysec")
     with closing(open_redis(server.url)) as store, client_of(server) as client:
-        store.confirm([claim(1)], NOW)
+        store.confirm([claim(1)])
         store.sync()
         waits = client.info("commandstats").get("cmdstat_waitaof", {"calls": 0})["calls"]
         version = tuple(int(part) for part in client.info("server")["redis_version"].split("."))

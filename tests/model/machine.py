@@ -99,6 +99,10 @@ class JobMachine(RuleBasedStateMachine):
     def the_schema_registry_comes_or_goes(self, *, is_away: bool) -> None:
         self.world.is_registry_away = is_away
 
+    @rule(by_ms=st.sampled_from([-3_600_000, -10_000, 10_000, 3_600_000]))
+    def somebody_sets_the_wall_clock(self, by_ms: int) -> None:
+        self.world.wall_at_start_ms += by_ms
+
     @rule(ms=st.integers(1, 5_000))
     def time_passes(self, ms: int) -> None:
         self.world.run(1 + ms // STEP_MS, step_ms=min(ms, STEP_MS))

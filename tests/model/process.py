@@ -13,6 +13,7 @@ from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import Claim, ClaimResult, Outcome, Pending, Unsent
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.decode import DecodeLimits, build_decoder
+from pipeline.dedup.lmdb_store.store_clock import StoreClock
 from pipeline.dedup.memory_store import MemoryStore
 from pipeline.errors import Log2mqError
 from pipeline.job.batch import Batcher
@@ -107,19 +108,19 @@ class Senders:
 
 
 class ModelStore(MemoryStore):
-    """A store of the process. The process may stand still before and after each question."""
+    """A store of the process, with the clock of an embedded store. The process may stand still before and after each question."""
 
     process: Process
 
-    def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
+    def confirm(self, claims: Sequence[Claim]) -> None:
         """Remember messages, and dead letters."""
-        super().confirm(claims, now_ms)
+        super().confirm(claims)
         self.process.senders.unconfirmed = []
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Ask, and perhaps stand still around it."""
         self.process.pause_point()
-        results = super().claim(claims, now_ms)
+        results = super().claim(claims)
         self.process.pause_point()
         return results
 
@@ -134,7 +135,7 @@ class Process:
         self.is_ending = False
         self.points_to_go = 0  # pause points until it stands still; 0 for never
         self.senders = Senders(self)
-        self.store = ModelStore(world.table, name, KEEP_MS, LEASE_MS, world.now_ms)
+        self.store = ModelStore(world.table, name, KEEP_MS, LEASE_MS, StoreClock(world.clocks, world.anchor_ms).now_ms)
         self.store.process = self
         self.member = Member(world.group, name, world.chance)
         self.writer = DeadLetterWriter(world.dead, world.chance)
@@ -149,7 +150,6 @@ class Process:
                 DeadLetterLimit(world.stop_above, 20),
             ),
             FlowLimits(400, 60_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
-            self.clock,
             self.clock,
         )
 

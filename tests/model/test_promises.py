@@ -6,6 +6,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from pipeline.dedup.lmdb_store.store_clock import StoreClock
 from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.intake import Intake
@@ -48,7 +49,7 @@ def confirm_before_the_yes(patch):
 
     def process_and_confirm(self, now_ms):
         granted, known = process(self, now_ms)
-        self._store.confirm([message.claim for message in granted], now_ms)
+        self._store.confirm([message.claim for message in granted])
         return granted, known
 
     patch.setattr(ClaimQueue, "process", process_and_confirm)
@@ -115,6 +116,11 @@ def newest_identities_first(patch):
     patch.setattr(ClaimQueue, "add", add_in_front)
 
 
+def let_the_store_follow_the_wall_clock(patch):
+    """Give the store the time of the wall clock, which somebody may set while several processes share the store."""
+    patch.setattr(StoreClock, "now_ms", lambda self: self._clocks.wall())
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -126,6 +132,7 @@ def newest_identities_first(patch):
         return_while_batches_are_out,
         ignore_the_lease,
         newest_identities_first,
+        let_the_store_follow_the_wall_clock,
     ],
     ids=lambda mistake: mistake.__name__,
 )

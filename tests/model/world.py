@@ -6,11 +6,13 @@ from collections import Counter
 from random import Random
 
 from pipeline.contracts.values import Commit, Outcome, Partition
+from pipeline.dedup.clocks import Clocks
+from pipeline.dedup.lmdb_store.store_clock import begin_clock
 from pipeline.dedup.memory_store import MemoryTable
 from pipeline.job.books import Books, decode_books
 from tests.model.api import Api, State
 from tests.model.kafka import DeadLetterTopic, Group
-from tests.model.process import LEASE_MS, Call, Process
+from tests.model.process import KEEP_MS, LEASE_MS, Call, Process
 from tests.model.records import Told, event
 from transforms.base import Kind
 
@@ -23,7 +25,12 @@ class World:
 
     def __init__(self, seed: int, partitions: int, *, refuses_with_unknown: bool, stop_above: float) -> None:
         self.chance = Random(seed)
-        self.now_ms = 1_700_000_000_000
+        self.now_ms = 5_000_000
+        """The time since the machine started."""
+        self.wall_at_start_ms = 1_700_000_000_000
+        """What the wall clock would have said at the start of the machine, as it is set now."""
+        self.clocks = Clocks(lambda: self.wall_at_start_ms + self.now_ms, lambda: self.now_ms)
+        self.anchor_ms = begin_clock(self.clocks, None, KEEP_MS).anchor_ms
         self.group = Group(partitions)
         self.table = MemoryTable()
         self.api = Api(refuses_with_unknown=refuses_with_unknown)

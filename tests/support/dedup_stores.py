@@ -16,6 +16,7 @@ import redis
 
 from pipeline.contracts.message_order import at_position, order_of
 from pipeline.contracts.values import Claim
+from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.lmdb_store import mover as round_mover
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
@@ -23,8 +24,29 @@ from pipeline.dedup.redis_store.store import RedisStore
 from pipeline.setting_types.secret import Secret
 
 NOW = 1_700_000_000_000
-KEEP = 100_000
-LEASE = 15_000
+UNIT = 60_000
+"""A time, in ms, that no test takes: a store whose clock is a server's goes on while a test runs."""
+
+KEEP = 100 * UNIT
+LEASE = 15 * UNIT
+
+
+class Machine:
+    """The clocks of a machine of the tests, which a test moves."""
+
+    def __init__(self, wall_ms: int = NOW, boot_ms: int = 5_000) -> None:
+        self.wall_ms = wall_ms
+        self.boot_ms = boot_ms
+        self.clocks = Clocks(lambda: self.wall_ms, lambda: self.boot_ms)
+
+    def wait(self, ms: int) -> None:
+        """Let time pass."""
+        self.wall_ms += ms
+        self.boot_ms += ms
+
+    def start_again(self, wall_ms: int) -> None:
+        """Start the machine again. The wall clock then says `wall_ms`."""
+        self.wall_ms, self.boot_ms = wall_ms, 1_000
 
 
 def claim(number: int, digest: int = 0, origin: int = 0, order: bytes = b"") -> Claim:
@@ -36,20 +58,22 @@ def told(offset: int, place: int = 1, time_ms: int = NOW, position: int = 0) -> 
     return at_position(order_of(place, offset, time_ms), position)
 
 
-def open_lmdb(folder: Path, owner: str = "a", now_ms: int = NOW, **more: Any) -> LmdbStore:
-    settings: dict[str, Any] = {"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 26, "now_ms": now_ms}
-    return LmdbStore(folder, owner, **settings | more)
+def open_lmdb(folder: Path, owner: str = "a", machine: Machine | None = None) -> LmdbStore:
+    return LmdbStore(
+        folder, owner, keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 26, clocks=(machine or Machine()).clocks
+    )
 
 
 def serve_lmdb(pipe: Connection) -> None:
     """A process with one LMDB store. LMDB allows a process to open a store once, so every other owner has a process of its own."""
     round_mover.LEAST_SLICE = 2  # so that a few keys are moved in many steps
     store: LmdbStore | None = None
+    machine = Machine()
     while (request := pipe.recv()) is not None:
-        verb, arguments = request
+        verb, arguments, machine.wall_ms, machine.boot_ms = request
         if verb == "open":
-            folder, owner, now_ms = arguments
-            store = open_lmdb(Path(folder), owner, now_ms)
+            folder, owner = arguments
+            store = open_lmdb(Path(folder), owner, machine)
             pipe.send(None)
         else:
             pipe.send(getattr(store, verb)(*arguments))
@@ -58,12 +82,12 @@ def serve_lmdb(pipe: Connection) -> None:
 class RemoteStore:
     """A store in another process."""
 
-    def __init__(self, pipe: Connection, folder: Path, owner: str, now_ms: int) -> None:
-        self._pipe = pipe
-        self._ask("open", str(folder), owner, now_ms)
+    def __init__(self, pipe: Connection, folder: Path, owner: str, machine: Machine) -> None:
+        self._pipe, self._machine = pipe, machine
+        self._ask("open", str(folder), owner)
 
     def _ask(self, verb: str, *arguments: object) -> Any:
-        self._pipe.send((verb, arguments))
+        self._pipe.send((verb, arguments, self._machine.wall_ms, self._machine.boot_ms))
         assert self._pipe.poll(60), f"no answer to {verb}"
         return self._pipe.recv()
 
@@ -74,11 +98,22 @@ class RemoteStore:
 class MemoryStores:
     """Two owners of one table in memory."""
 
-    def fresh(self) -> None:
-        self._table = MemoryTable()
+    margin_ms = 1
+    """How exactly a test may say when something ends."""
 
-    def open(self, owner: str, now_ms: int = NOW) -> MemoryStore:
-        return MemoryStore(self._table, owner, KEEP, LEASE, now_ms)
+    def fresh(self) -> None:
+        self._table, self._machine = MemoryTable(), Machine()
+
+    def open(self, owner: str) -> MemoryStore:
+        return MemoryStore(self._table, owner, KEEP, LEASE, self._machine.clocks.boot)
+
+    def wait(self, ms: int) -> None:
+        """Let the store's time pass."""
+        self._machine.wait(ms)
+
+    def set_wall_clock(self, by_ms: int) -> None:
+        """Set the wall clock of the host back or forward."""
+        self._machine.wall_ms += by_ms
 
 
 class LmdbStores:
@@ -87,19 +122,42 @@ class LmdbStores:
     def __init__(self, folder: Path, pipe: Connection) -> None:
         self._base, self._pipe, self._turn = folder, pipe, 0
 
+    margin_ms = 1
+
     def fresh(self) -> None:
         shutil.rmtree(self._base / str(self._turn), ignore_errors=True)
         self._turn += 1
+        self.machine = Machine()
 
-    def open(self, owner: str, now_ms: int = NOW) -> LmdbStore | RemoteStore:
+    def open(self, owner: str) -> LmdbStore | RemoteStore:
         folder = self._base / str(self._turn)
         if not owner.startswith("a"):
-            return RemoteStore(self._pipe, folder, owner, now_ms)
-        return open_lmdb(folder, owner, now_ms)
+            return RemoteStore(self._pipe, folder, owner, self.machine)
+        return open_lmdb(folder, owner, self.machine)
+
+    def wait(self, ms: int) -> None:
+        """Let time pass on the machine."""
+        self.machine.wait(ms)
+
+    def set_wall_clock(self, by_ms: int) -> None:
+        """Set the wall clock of the machine back or forward."""
+        self.machine.wall_ms += by_ms
+
+
+_LET_TIME_PASS = """
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 then
+    if left <= tonumber(ARGV[1]) then redis.call('DEL', key) else redis.call('PEXPIRE', key, left - ARGV[1]) end
+  end
+end
+"""
 
 
 class RedisStores:
-    """One server."""
+    """One server. Its clock cannot be moved, so time passes by bringing the end of each key nearer."""
+
+    margin_ms = UNIT
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -108,8 +166,15 @@ class RedisStores:
     def fresh(self) -> None:
         self.client.flushdb()
 
-    def open(self, owner: str, now_ms: int = NOW) -> RedisStore:
-        return RedisStore(Secret(self.url), owner, keep_ms=KEEP, lease_ms=LEASE, now_ms=now_ms)
+    def open(self, owner: str) -> RedisStore:
+        return RedisStore(Secret(self.url), owner, keep_ms=KEEP, lease_ms=LEASE)
+
+    def set_wall_clock(self, _by_ms: int) -> None:
+        """Do nothing: the store reads no clock of a host."""
+
+    def wait(self, ms: int) -> None:
+        """Let the server's time pass."""
+        self.client.eval(_LET_TIME_PASS, 0, ms)
 
 
 def free_port() -> int:

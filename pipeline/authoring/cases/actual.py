@@ -69,14 +69,14 @@ def message_counts(messages: Mapping[str, Sequence[Any]]) -> str:
     return " and ".join(parts) or "no message"
 
 
-def convert_record(converter: Converter, record: Record, store: DedupStore, now_ms: int) -> FoundRecord:
+def convert_record(converter: Converter, record: Record, store: DedupStore) -> FoundRecord:
     """Convert a record as the job does. Its messages are confirmed in the store, as after a call that succeeded."""
     traced = trace(converter, record)
     converted = traced.converted
     reported = []
     for message in converted.messages:
-        if store.claim([message.claim], now_ms)[0] is ClaimResult.GRANTED:
-            store.confirm([message.claim], now_ms)
+        if store.claim([message.claim])[0] is ClaimResult.GRANTED:
+            store.confirm([message.claim])
             reported.append(message)
     found = FoundRecord({"events": [], "users": []}, {"events": [], "users": []})
     for message in reported:

@@ -49,10 +49,10 @@ def run_cases(file: CaseFile, cases: Sequence[Case], clock: Callable[[], float])
 
 def _run(converter: Converter, source: SourceFile, case: Case, clock: Callable[[], float]) -> CaseResult:
     begun = clock()
-    store = MemoryStore(MemoryTable(), "test", source.dedup.keep, source.dedup.lease, 0)
+    store = MemoryStore(MemoryTable(), "test", source.dedup.keep, source.dedup.lease, lambda: 0)
     results = []
     for step in case.steps:
-        found = convert_record(converter, step.record, store, 0)
+        found = convert_record(converter, step.record, store)
         unexpected = differences(step.written, found, source.time_zone, whole=case.whole)
         results.append(StepResult(step, found, unexpected))
     return CaseResult(case, results, clock() - begun)

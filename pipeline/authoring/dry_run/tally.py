@@ -13,7 +13,8 @@ import orjson
 from pipeline.authoring.dry_run.records import Sampled
 from pipeline.authoring.trace import Trace
 from pipeline.contracts.values import ClaimResult
-from pipeline.dedup import DedupSettings, open_store
+from pipeline.dedup import DedupSettings
+from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.job.books import RecordOutcome
 from pipeline.job.in_flight import PendingMessage
 from pipeline.observe.masking import Masking
@@ -83,7 +84,7 @@ class SampleCounter:
         """`charset` is the character set of the records. It is used to show a record that cannot be decoded."""
         self.tally = SampleTally()
         self._charset = charset
-        self._reported = open_store(dedup.model_copy(update={"store": "memory"}), "trial", 0)
+        self._reported = MemoryStore(MemoryTable(), "trial", dedup.keep, dedup.lease, lambda: 0)
         self._events: dict[bytes, tuple[str, bytes]] = {}
 
     def add(self, sampled: Sampled, traced: Trace, rules: Sequence[str]) -> None:
@@ -111,9 +112,9 @@ class SampleCounter:
 
     def _report(self, message: PendingMessage, rule: str, place: str) -> bool:
         """Count a message. Return whether it would be reported."""
-        granted = self._reported.claim([message.claim], 0)[0] is ClaimResult.GRANTED
+        granted = self._reported.claim([message.claim])[0] is ClaimResult.GRANTED
         if granted:
-            self._reported.confirm([message.claim], 0)
+            self._reported.confirm([message.claim])
         counts = self.tally.users
         if message.kind is Kind.EVENT:
             wire = orjson.loads(message.body)

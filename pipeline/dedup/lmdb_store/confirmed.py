@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.dedup.entry import NEVER, expires_ms, is_newer
 from pipeline.dedup.lmdb_store.environment import Transaction
+from pipeline.dedup.lmdb_store.store_clock import NotedTime
 
 FORMAT = b"log2mq dedup 2"
 """The format of the store. A store with another format is not changed, except one of `READABLE`."""
@@ -34,6 +35,15 @@ class ConfirmedTable:
             transaction.put(b"keep_ms", str(keep_ms).encode(), db=self._meta)
         return found
 
+    def noted_time(self, transaction: Transaction) -> NotedTime | None:
+        """Return the time that was noted last, or None if none was."""
+        value = transaction.get(b"noted_time", db=self._meta)
+        return None if value is None else NotedTime.read(value)
+
+    def note_time(self, transaction: Transaction, time: NotedTime) -> None:
+        """Note the time of the store, for the next boot of the machine."""
+        transaction.put(b"noted_time", time.write(), db=self._meta)
+
     def get(self, transaction: Transaction, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the entries of the sorted keys, also those that expired."""
         return dict(transaction.cursor(self._confirmed).getmulti(keys))
@@ -51,6 +61,11 @@ class ConfirmedTable:
         newer = [(key, entries[key]) for key in keys if is_newer(entries[key], existing.get(key, NEVER), now_ms)]
         return self.put(transaction, newer)
 
+    def delete(self, transaction: Transaction, keys: Sequence[bytes]) -> None:
+        """Delete the keys that are there."""
+        for key in keys:
+            transaction.delete(key, db=self._confirmed)
+
     def expired(self, transaction: Transaction, start: bytes, now_ms: int, most: int) -> tuple[list[bytes], bytes]:
         """Return the expired keys among the next `most` entries from `start`, and the key to go on from: the beginning after the last entry."""
         cursor = transaction.cursor(self._confirmed)
@@ -61,6 +76,5 @@ class ConfirmedTable:
     def forget(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> int:
         """Delete the keys that are still expired, and return their number."""
         expired = [key for key, value in self.get(transaction, keys).items() if expires_ms(value) <= now_ms]
-        for key in expired:
-            transaction.delete(key, db=self._confirmed)
+        self.delete(transaction, expired)
         return len(expired)

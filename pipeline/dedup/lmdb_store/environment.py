@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lmdb
 
@@ -17,6 +17,8 @@ from pipeline.errors import StoreUnavailable
 
 Transaction = Any
 """An `lmdb.Transaction`; the package has no types."""
+
+ResultT = TypeVar("ResultT")
 
 FIRST_BYTES = 16 << 20
 """The first size of a growing map. The size doubles each time the map is full, up to `dedup.max_size`."""
@@ -91,7 +93,7 @@ class GrowingEnvironment:
         with transaction:
             yield transaction
 
-    def change(self, work: Callable[[Any], int]) -> int:
+    def change(self, work: Callable[[Any], ResultT]) -> ResultT:
         """Run `work` in a write transaction, and return its result. If the map must grow, `work` runs again from the start.
 
         Raises:

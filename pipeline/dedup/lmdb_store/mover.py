@@ -11,8 +11,12 @@ from pipeline.dedup.lmdb_store.environment import GrowingEnvironment
 from pipeline.dedup.lmdb_store.journal import forget_rounds
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
+from pipeline.dedup.lmdb_store.store_clock import StoreClock
 
 EVERY_MS = 900
+NOTE_EVERY_MS = 600_000
+"""How often the time of the store is noted on the disk where nothing is moved. After a crash of the machine the clock may go back by so much."""
+
 ROUND_MS = 10_000
 ROUND_ENTRIES = 50_000
 
@@ -37,6 +41,7 @@ class RoundMover:
         confirmed: ConfirmedTable,
         durable: GrowingEnvironment,
         journals: Path,
+        clock: StoreClock,
     ) -> None:
         """Begin. `environment` holds `tables`, `durable` holds `confirmed`, and `journals` is the folder of the journals of this boot."""
         self._environment = environment
@@ -45,32 +50,34 @@ class RoundMover:
         self._confirmed = confirmed
         self._durable = durable
         self._journals = journals
+        self._clock = clock
 
-    def move_if_due(self, now_ms: int) -> int:
+    def move_if_due(self) -> int:
         """Move a slice or begin a round, unless a process did so less than `EVERY_MS` ago. Return the number of entries not moved since they expired."""
-        state = self._look()
+        state, now_ms = self._look(), self._clock.now_ms()
         current = len(self._entries)
-        if 0 <= now_ms - state.moved_ms < EVERY_MS:
+        if now_ms - state.moved_ms < EVERY_MS:
             return 0
         if state.is_moved:
-            if current >= ROUND_ENTRIES or (current and not 0 <= now_ms - state.began_ms < ROUND_MS):
-                self._begin_round(state, now_ms)
+            if current >= ROUND_ENTRIES or (current and now_ms - state.began_ms >= ROUND_MS):
+                self._begin_round(state)
             return 0
-        return self._move_slice(now_ms)
+        return self._move_slice()
 
-    def move_if_full(self, now_ms: int) -> None:
+    def move_if_full(self) -> None:
         """Move the frozen round and freeze the current one, if the current one has more than `MOST_RECENT` entries."""
         if len(self._entries) <= MOST_RECENT:
             return
         target = self._look().number + 1
         while (state := self._look()).number < target:
             if state.is_moved:
-                self._begin_round(state, now_ms)
+                self._begin_round(state)
             else:
-                self._move_slice(now_ms)
+                self._move_slice()
 
-    def forget_expired(self, now_ms: int, most: int) -> int:
+    def forget_expired(self, most: int) -> int:
         """Delete the expired entries among the next `most` of the durable table, and return their number."""
+        now_ms = self._clock.now_ms()
         with self._environment.begin() as reading:
             start = self._tables.swept_to(reading)
         with self._durable.reading() as reading:
@@ -83,17 +90,25 @@ class RoundMover:
                 self._tables.set_swept_to(changing, following)
         return forgotten
 
+    def note_time_if_due(self) -> None:
+        """Note the time of the store on the disk, unless a process did so less than `NOTE_EVERY_MS` ago."""
+        with self._durable.reading() as reading:
+            noted = self._confirmed.noted_time(reading)
+        time = self._clock.note()
+        if noted is None or time.store_ms - noted.store_ms >= NOTE_EVERY_MS:
+            self._durable.change(lambda changing: self._confirmed.note_time(changing, time))
+
     def _look(self) -> Round:
         with self._environment.begin() as reading:
             state = self._tables.round(reading)
             self._entries.catch_up(reading, state)
             return state
 
-    def _begin_round(self, expected: Round, now_ms: int) -> None:
+    def _begin_round(self, expected: Round) -> None:
         with self._environment.begin(write=True) as changing:
             if self._tables.round(changing) != expected:
                 return  # another process was first
-            following = self._tables.begin_round(changing, expected, now_ms)
+            following = self._tables.begin_round(changing, expected, self._clock.now_ms())
         forget_rounds(self._journals, following.number - 1)
 
     def _slice_size(self, state: Round) -> int:
@@ -102,17 +117,21 @@ class RoundMover:
         due = int(frozen * len(self._entries) / MOST_RECENT) - (frozen - unmoved)
         return max(LEAST_SLICE, frozen // SLICES, due)
 
-    def _move_slice(self, now_ms: int) -> int:
+    def _move_slice(self) -> int:
         steps: list[tuple[Round, Round]] = []
 
         def move(changing: Any) -> int:
             # This runs under the lock of the durable table, so that no process can write entries of an older round over those of a newer one.
             state = self._look()
             entries = [] if state.is_moved else self._entries.next_unmoved(state, self._slice_size(state))
-            ended = end_of(now_ms)
+            time = self._clock.note()
+            ended = end_of(time.store_ms)
             living = [entry for entry in entries if entry[1] > ended]
             self._confirmed.put(changing, living)
-            steps.append((state, state.moved(entries[-1][0] if entries else None, now_ms)))
+            # An older entry of such a key must not come to light again, where `dedup.keep` was longer when it was confirmed.
+            self._confirmed.delete(changing, [key for key, value in entries if value <= ended])
+            self._confirmed.note_time(changing, time)
+            steps.append((state, state.moved(entries[-1][0] if entries else None, time.store_ms)))
             return len(entries) - len(living)
 
         expired = self._durable.change(move)

@@ -95,6 +95,15 @@ class RecentTables:
         """Write the key from which the next sweep goes on."""
         transaction.put(b"swept_to", key, db=self._meta)
 
+    def anchor_ms(self, transaction: Transaction) -> int | None:
+        """Return the anchor of the store's clock in this boot (see `store_clock`), or None before the first opening."""
+        value = transaction.get(b"anchor_ms", db=self._meta)
+        return None if value is None else int(bytes(value))
+
+    def set_anchor_ms(self, transaction: Transaction, anchor_ms: int) -> None:
+        """Write the anchor of the store's clock."""
+        transaction.put(b"anchor_ms", str(anchor_ms).encode(), db=self._meta)
+
     # --- claims and leases -----------------------------------------------------------------------------------------------------
 
     def held(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> tuple[set[bytes], set[bytes]]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
 from pipeline.dedup.lmdb_store import recent_tables
@@ -27,6 +28,7 @@ from pipeline.dedup.lmdb_store.faults import store_errors
 from pipeline.dedup.lmdb_store.folder import StoreFolder, allocate
 from pipeline.dedup.lmdb_store.journal import Journal
 from pipeline.dedup.lmdb_store.mover import RoundMover
+from pipeline.dedup.lmdb_store.opened_clock import open_clock
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
 from pipeline.dedup.lmdb_store.recovery import recover, refuse_if_in_use
@@ -44,7 +46,9 @@ SWEPT_AT_ONCE = 2_000
 class LmdbStore:
     """A `DedupStore` in a folder of a local disk. A process may open it once, and must not use it after a fork."""
 
-    def __init__(self, folder: Path, owner: str, *, keep_ms: int, lease_ms: int, max_bytes: int, now_ms: int) -> None:
+    def __init__(
+        self, folder: Path, owner: str, *, keep_ms: int, lease_ms: int, max_bytes: int, clocks: Clocks
+    ) -> None:
         """Open the store, or create it. Waits while another process opens it.
 
         Raises:
@@ -67,22 +71,20 @@ class LmdbStore:
                     self._folder.require_room(OPENING_BYTES + RECENT_BYTES * is_new)
                     refuse_if_in_use(self._folder)
                     self._open_durable()
-                    recover(self._folder, self._confirmed, self._durable, now_ms)
-                    self._open_recent()
-                    if is_new:
-                        allocate(self._folder.recent / "data.mdb", RECENT_BYTES)
-                self.renew(now_ms)
+                    self._open_recent(clocks, is_new=is_new)
+                    recover(self._folder, self._confirmed, self._durable, self._clock.now_ms())
+                self.renew()
             except BaseException:
                 self._close_files()
                 raise
 
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the answers to the claims, in order. The lock on the tables of this boot stops other processes until all claims have an answer."""
         if not claims:
             return []
-        keys = sorted({claim.key for claim in claims})
+        keys, now_ms = sorted({claim.key for claim in claims}), self._clock.now_ms()
         with store_errors(self._path, "written"):
             confirmed = self._durable_entries(keys)  # before the lock, since this takes the longest
             with self._recent.begin(write=True) as changing:
@@ -96,21 +98,21 @@ class LmdbStore:
                 answers = resolve_claims(claims, *self._tables.held(changing, keys, now_ms), confirmed, now_ms)
                 self._tables.hold(changing, answers.granted, self._owner)
                 part = self._append(changing, state, answers.advanced)
-            self._appended(part, answers.advanced, now_ms)
+            self._appended(part, answers.advanced)
         return answers.results
 
-    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def look_up(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the results that `claim` would return now, and change nothing."""
-        keys = sorted({claim.key for claim in claims})
+        keys, now_ms = sorted({claim.key for claim in claims}), self._clock.now_ms()
         with store_errors(self._path, "read"), self._recent.begin() as reading:
             confirmed = self._known(reading, self._tables.round(reading), keys)
             return resolve_claims(claims, *self._tables.held(reading, keys, now_ms), confirmed, now_ms).results
 
-    def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
+    def confirm(self, claims: Sequence[Claim]) -> None:
         """Mark the messages as reported. The same transaction ends their claims, so that at every moment the claim or the confirmation exists."""
         if not claims:
             return
-        ordered = ordered_keys(claims)
+        ordered, now_ms = ordered_keys(claims), self._clock.now_ms()
         with store_errors(self._path, "written"):
             with self._recent.begin(write=True) as changing:
                 state = self._tables.round(changing)
@@ -118,7 +120,7 @@ class LmdbStore:
                 entries = confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms)
                 part = self._append(changing, state, entries)
                 self._tables.release(changing, [claim.key for claim in claims], self._owner)
-            self._appended(part, entries, now_ms)
+            self._appended(part, entries)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Release the claims without a report."""
@@ -126,23 +128,24 @@ class LmdbStore:
             with store_errors(self._path, "written"), self._recent.begin(write=True) as changing:
                 self._tables.release(changing, {claim.key for claim in claims}, self._owner)
 
-    def renew(self, now_ms: int) -> None:
+    def renew(self) -> None:
         """Renew the lease. This is one write, whatever the number of claims."""
         with store_errors(self._path, "written"), self._recent.begin(write=True) as changing:
-            self._tables.renew(changing, self._owner, now_ms + self._lease_ms)
+            self._tables.renew(changing, self._owner, self._clock.now_ms() + self._lease_ms)
 
     def sync(self) -> None:
         """Flush the journal."""
         with store_errors(self._path, "written"):
             self._journal.sync()
 
-    def sweep(self, now_ms: int) -> int:
+    def sweep(self) -> int:
         """Move a slice of the recent confirmations, and delete expired entries and orphaned claims, at most 2,000 of each. Return the number of entries deleted."""
         with store_errors(self._path, "written"):
             for environment in self._environments:
                 environment.reader_check()  # free the slots of dead processes, which keep LMDB from using old pages again
-            forgotten = self._mover.move_if_due(now_ms) + self._mover.forget_expired(now_ms, SWEPT_AT_ONCE)
-            self._delete_orphans(now_ms)
+            forgotten = self._mover.move_if_due() + self._mover.forget_expired(SWEPT_AT_ONCE)
+            self._mover.note_time_if_due()
+            self._delete_orphans(self._clock.now_ms())
         return forgotten
 
     def close(self) -> None:
@@ -177,11 +180,11 @@ class LmdbStore:
         self._journal.append(state.number, written)
         return self._tables.append(changing, state, written)
 
-    def _appended(self, part: int, entries: Mapping[bytes, bytes], now_ms: int) -> None:
+    def _appended(self, part: int, entries: Mapping[bytes, bytes]) -> None:
         """Follow a transaction that appended a part: keep a copy of it, and move entries if there are too many."""
         if part:
             self._entries.add(part, entries)
-            self._mover.move_if_full(now_ms)
+            self._mover.move_if_full()
 
     def _delete_orphans(self, now_ms: int) -> None:
         """Delete claims of ended owners, except those that leave a confirmed version in doubt: they stay until their key is claimed again."""
@@ -212,7 +215,7 @@ class LmdbStore:
             )
         return 0
 
-    def _open_recent(self) -> None:
+    def _open_recent(self, clocks: Clocks, *, is_new: bool) -> None:
         self._recent = self._open(
             self._folder.recent,
             map_size=RECENT_BYTES,
@@ -221,10 +224,13 @@ class LmdbStore:
             writemap=True,
             meminit=False,
         )
+        if is_new:
+            allocate(self._folder.recent / "data.mdb", RECENT_BYTES)
         self._tables = RecentTables(self._recent)
         self._entries = RecentEntries(self._tables)
+        self._clock = open_clock(clocks, self._keep_ms, self._confirmed, self._durable, self._tables, self._recent)
         self._mover = RoundMover(
-            self._recent, self._tables, self._entries, self._confirmed, self._durable, self._folder.recent
+            self._recent, self._tables, self._entries, self._confirmed, self._durable, self._folder.recent, self._clock
         )
 
     def _open(self, path: Path, **options: Any) -> Any:

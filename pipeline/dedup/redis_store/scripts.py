@@ -1,8 +1,10 @@
 """The Lua scripts of the Redis store, one for each verb. The server runs one script at a time, so a script is atomic for its whole batch.
 
-Keys, all under one prefix: `:k:<key>` is a confirmed entry (digest, origin, end in Unix ms as text; for a message with versions also `|` and the
-order), `:c:<key>` a claim (owner, call), `:o:<owner>` a lease (its end in Unix ms as text), `:format` the store's format. Every script first
-checks that the format key exists: without it, the entries are lost too.
+Keys, all under one prefix: `:k:<key>` is a confirmed entry (digest, origin; for a message with versions also `|` and the order), `:c:<key>` a
+claim (owner, call), `:o:<owner>` a lease, `:format` the store's format. Every script first checks that the format key exists: without it, the
+entries are lost too. An entry of the former format has its end in Unix ms as text behind the origin.
+
+Entries, claims and leases end by the server's expiry alone, so a script looks at no clock. For a script the server's time stands still.
 
 A *version* in the arguments is digest, origin and order of a claim, one after the other. The scripts compare orders as `message_order` does, byte
 by byte: Lua's own comparison of texts depends on the server's locale.
@@ -49,9 +51,9 @@ local function succeeding(order, before)
   end
   return order
 end
-local function end_and_order(entry)
-  local _, last, ends = string.find(entry, '^(%d+)', 17)
-  return tonumber(ends), string.sub(entry, last + 2, last + 1 + {ORDER_BYTES}), last
+local function order_and_place(entry)
+  local _, last = string.find(entry, '^%d*', 17)
+  return string.sub(entry, last + 2, last + 1 + {ORDER_BYTES}), last
 end
 """
 
@@ -60,25 +62,21 @@ CLAIM = (
     + _ORDERS
     + """
 -- Without a time to keep a claim, the script only looks.
-local now, owner, call, keep_claim = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+local owner, call, keep_claim = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local known, holders = {}, {}
-for at = 5, #ARGV, 2 do
+for at = 4, #ARGV, 2 do
   known[#known + 1] = prefix .. ':k:' .. ARGV[at]
   holders[#holders + 1] = prefix .. ':c:' .. ARGV[at]
 end
 local confirmed, claims = redis.call('MGET', unpack(known)), redis.call('MGET', unpack(holders))
 local living, granted, advanced, results = {}, {}, {}, {}
 local function lives(other)
-  if living[other] == nil then
-    local ends = redis.call('GET', prefix .. ':o:' .. other)
-    living[other] = ends and tonumber(ends) > now or false
-  end
+  if living[other] == nil then living[other] = redis.call('EXISTS', prefix .. ':o:' .. other) == 1 end
   return living[other]
 end
 local in_doubt = string.rep('\\255', 8)
 local function confirmed_result(place, key, version, is_orphaned)
-  local ends, before, last = end_and_order(confirmed[place])
-  if ends <= now then return 0 end
+  local before, last = order_and_place(confirmed[place])
   if is_orphaned and before ~= '' then
     confirmed[place] = string.sub(confirmed[place], 1, 8) .. in_doubt .. string.sub(confirmed[place], 17)
     if keep_claim > 0 then redis.call('SETRANGE', known[place], 8, in_doubt) end
@@ -102,7 +100,7 @@ local function confirmed_result(place, key, version, is_orphaned)
   return (is_in_doubt or is_same_record) and 3 or 2
 end
 for place = 1, #known do
-  local key, version, claim, result = ARGV[3 + 2 * place], ARGV[4 + 2 * place], claims[place], 0
+  local key, version, claim, result = ARGV[2 + 2 * place], ARGV[3 + 2 * place], claims[place], 0
   local mine = claim and claim == owner .. call  -- the same call, sent again because its answer was lost
   local is_living = claim and not mine and lives(string.sub(claim, 1, 8))
   if granted[key] or is_living then
@@ -132,16 +130,13 @@ CONFIRM = (
     + _ORDERS
     + _RELEASE_ONE
     + """
-local now, owner, until_ms, keep = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
-for at = 5, #ARGV, 2 do
+local owner, keep = ARGV[1], ARGV[2]
+for at = 3, #ARGV, 2 do
   local name, order, before = prefix .. ':k:' .. ARGV[at], string.sub(ARGV[at + 1], 17), ''
-  local entry = string.sub(ARGV[at + 1], 1, 16) .. until_ms
+  local entry = string.sub(ARGV[at + 1], 1, 16)
   if order ~= '' then
     local confirmed = redis.call('GET', name)
-    if confirmed then
-      local ends, found = end_and_order(confirmed)
-      if ends > now then before = found end
-    end
+    if confirmed then before = order_and_place(confirmed) end
     entry = entry .. '|' .. succeeding(order, before)
   end
   if not is_older(order, before) then redis.call('SET', name, entry, 'PX', keep) end
@@ -161,6 +156,6 @@ for at = 2, #ARGV do release_one(ARGV[at], ARGV[1]) end
 RENEW = (
     _GUARD
     + """
-redis.call('SET', prefix .. ':o:' .. ARGV[1], ARGV[2], 'PX', ARGV[3])
+redis.call('SET', prefix .. ':o:' .. ARGV[1], '', 'PX', ARGV[2])
 """
 )

@@ -1,6 +1,7 @@
 """The shared dedup store: a Redis or Valkey server, for jobs on several hosts. The only importer of redis (extra `redis`).
 
-The callers give all times, so the clocks of the hosts must differ by much less than a lease. The server's own expiry only frees memory.
+The store's clock is the server's: leases, claims and confirmed entries end by the expiry that the server gives its keys, and no clock of a host
+counts. A server whose own clock is set forward ends leases early, and forgets entries early; one that is set back keeps both for longer.
 
 The server must not evict keys: a server that may do so is refused. With an append-only file, `sync` waits until the file is on the server's disk
 (Redis or Valkey 7.2 or later). Without one, confirmations are as durable as the server's settings make them (docs/dedup.md).
@@ -45,7 +46,7 @@ _RESULTS = {ord(str(int(result))): result for result in ClaimResult}
 class RedisStore:
     """A `DedupStore` on a server."""
 
-    def __init__(self, url: Secret, owner: str, *, keep_ms: int, lease_ms: int, now_ms: int) -> None:
+    def __init__(self, url: Secret, owner: str, *, keep_ms: int, lease_ms: int) -> None:
         """Connect, and create the store if the server has none. `url` may hold a password.
 
         Raises:
@@ -75,45 +76,44 @@ class RedisStore:
                 self._check_eviction()
                 self._check_format()
                 self._waits_for_disk = self._has_append_only_file()
-            self.renew(now_ms)
+            self.renew()
         except BaseException:
             self._client.close()
             raise
 
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
-    def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the answers to the claims, in order."""
-        return self._results(claims, now_ms, CLAIM_MS)
+        return self._results(claims, CLAIM_MS)
 
-    def look_up(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
+    def look_up(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the results that `claim` would return now, and change nothing."""
-        return self._results(claims, now_ms, 0)
+        return self._results(claims, 0)
 
-    def _results(self, claims: Sequence[Claim], now_ms: int, keep_claim_ms: int) -> list[ClaimResult]:
+    def _results(self, claims: Sequence[Claim], keep_claim_ms: int) -> list[ClaimResult]:
         results: list[ClaimResult] = []
         for part in _parts(claims):
             # The number of the call: a call that is sent again after a lost answer is not a second claim.
             self._calls += 1
             call = self._calls.to_bytes(8)
-            arguments: list[bytes | int] = [now_ms, self._owner, call, keep_claim_ms, *_versions(part)]
+            arguments: list[bytes | int] = [self._owner, call, keep_claim_ms, *_versions(part)]
             results += [_RESULTS[digit] for digit in self._run(self._claim, arguments)]
         return results
 
-    def confirm(self, claims: Sequence[Claim], now_ms: int) -> None:
+    def confirm(self, claims: Sequence[Claim]) -> None:
         """Mark the messages as reported."""
         for part in _parts(claims):
-            until_ms = now_ms + self._keep_ms
-            self._run(self._confirm, (now_ms, self._owner, until_ms, self._keep_ms, *_versions(part)))
+            self._run(self._confirm, (self._owner, self._keep_ms, *_versions(part)))
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Release the claims without a report."""
         for part in _parts(claims):
             self._run(self._release, (self._owner, *(claim.key for claim in part)))
 
-    def renew(self, now_ms: int) -> None:
+    def renew(self) -> None:
         """Renew the lease. This is one write, whatever the number of claims."""
-        self._run(self._renew, (self._owner, now_ms + self._lease_ms, self._lease_ms))
+        self._run(self._renew, (self._owner, self._lease_ms))
 
     def sync(self) -> None:
         """Wait until the server's append-only file is on its disk, if the server has one and knows `WAITAOF`."""
@@ -127,7 +127,7 @@ class RedisStore:
             f"the dedup store at {self._address} does not write its append-only file to its disk; check the server"
         )
 
-    def sweep(self, now_ms: int) -> int:  # noqa: ARG002 - the server deletes expired keys
+    def sweep(self) -> int:
         """Do nothing: the server deletes expired keys."""
         return 0
 

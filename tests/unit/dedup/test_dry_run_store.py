@@ -14,16 +14,16 @@ NOW = 1_700_000_000_000
 
 
 def opened(table, owner="a"):
-    return MemoryStore(table, owner, keep_ms=100_000, lease_ms=15_000, now_ms=NOW)
+    return MemoryStore(table, owner, keep_ms=100_000, lease_ms=15_000, clock=lambda: NOW)
 
 
 def report(store, claims):
     """Report each message whose claim is granted, and return the answers."""
     answers = []
     for each in claims:
-        (result,) = store.claim([each], NOW)
+        (result,) = store.claim([each])
         if result is ClaimResult.GRANTED:
-            store.confirm([each], NOW)
+            store.confirm([each])
         answers.append(result)
     return answers
 
@@ -75,5 +75,5 @@ def test_looking_up_in_a_dry_run_answers_as_its_claim_does(before, again):
     store = DryRunStore(opened(table), opened(MemoryTable()))
     report(store, again[: len(again) // 2])
     for each in again:
-        assert store.look_up([each], NOW) == store.claim([each], NOW)
+        assert store.look_up([each]) == store.claim([each])
         store.release([each])

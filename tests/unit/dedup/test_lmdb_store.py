@@ -15,9 +15,8 @@ from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.errors import StoreUnavailable, UsageError
 from pipeline.setting_types.quantity import MOST_MS
-from tests.support.dedup_stores import told
+from tests.support.dedup_stores import Machine, told
 
-NOW = 1_700_000_000_000
 KEEP = 86_400_000
 LEASE = 15_000
 GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
@@ -30,16 +29,23 @@ def claims_of(numbers, digest=0, order=b""):
 
 
 @pytest.fixture
-def opened():
+def machine():
+    """The clocks of the machine."""
+    return Machine()
+
+
+def open_on(machine, folder, owner="a", **more):
+    settings = {"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 28, "clocks": machine.clocks}
+    return LmdbStore(folder, owner, **settings | more)
+
+
+@pytest.fixture
+def opened(machine):
     """Open stores. All are closed at the end, also after a failure."""
     stores = []
 
-    def open_(folder, owner="a", now_ms=NOW, **more):
-        stores.append(
-            LmdbStore(
-                folder, owner, **{"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 28, "now_ms": now_ms} | more
-            )
-        )
+    def open_(folder, owner="a", **more):
+        stores.append(open_on(machine, folder, owner, **more))
         return stores[-1]
 
     yield open_
@@ -47,11 +53,11 @@ def opened():
         store.close()
 
 
-def sweep_for(store, seconds, start_ms=NOW):
-    """Sweep every second, and return the time of the last sweep."""
-    for second in range(1, seconds + 1):
-        store.sweep(start_ms + second * 1_000)
-    return start_ms + seconds * 1_000
+def sweep_for(store, machine, seconds):
+    """Sweep every second."""
+    for _ in range(seconds):
+        machine.wait(1_000)
+        store.sweep()
 
 
 def durable_keys(folder):
@@ -89,84 +95,90 @@ def answer_through(pipe, target, arguments):
 
 
 def confirm_many(folder, numbers):
-    store = LmdbStore(folder, "other", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
-    store.confirm(claims_of(numbers), NOW)
-    sweep_for(store, 60)
+    machine = Machine()
+    store = open_on(machine, folder, "other")
+    store.confirm(claims_of(numbers))
+    sweep_for(store, machine, 60)
     store.close()
     return (folder / "confirmed" / "data.mdb").stat().st_size
 
 
 @pytest.mark.slow
-def test_the_map_grows_when_it_is_full(opened, tmp_path, monkeypatch):
+def test_the_map_grows_when_it_is_full(opened, machine, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.dedup.lmdb_store.environment.FIRST_BYTES", 1 << 16)
     store = opened(tmp_path)
-    store.confirm(claims_of(range(20_000)), NOW)
-    later = sweep_for(store, 60)
+    store.confirm(claims_of(range(20_000)))
+    sweep_for(store, machine, 60)
     assert (tmp_path / "confirmed" / "data.mdb").stat().st_size > 1 << 19
-    assert set(store.claim(claims_of(range(20_000)), later)) == {REDELIVERED}
+    assert set(store.claim(claims_of(range(20_000)))) == {REDELIVERED}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writes_first", [False, True])
-def test_a_map_that_another_process_has_grown_is_followed(opened, tmp_path, monkeypatch, writes_first):
+def test_a_map_that_another_process_has_grown_is_followed(opened, machine, tmp_path, monkeypatch, writes_first):
     monkeypatch.setattr("pipeline.dedup.lmdb_store.environment.FIRST_BYTES", 1 << 16)
     store = opened(tmp_path)
     assert in_a_process(confirm_many, tmp_path, range(20_000)) > 1 << 19
     if writes_first:
         monkeypatch.setattr("pipeline.dedup.lmdb_store.mover.MOST_RECENT", 1_000)
     else:
-        assert set(store.claim(claims_of(range(20_000)), NOW + 1)) == {REDELIVERED}
-    store.confirm(claims_of(range(20_000, 40_000)), NOW + 60_000)
-    later = sweep_for(store, 60, NOW + 60_000)
-    assert set(store.claim(claims_of(range(40_000)), later)) == {REDELIVERED}
+        assert set(store.claim(claims_of(range(20_000)))) == {REDELIVERED}
+    machine.wait(60_000)
+    store.confirm(claims_of(range(20_000, 40_000)))
+    sweep_for(store, machine, 60)
+    assert set(store.claim(claims_of(range(40_000)))) == {REDELIVERED}
 
 
-def move_elsewhere(folder, more):
-    store = LmdbStore(folder, "other", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
-    store.confirm(claims_of(range(50_000, 50_000 + more)), NOW)
-    sweep_for(store, 40, NOW + 60_000)
+def move_elsewhere(folder, more, boot_ms):
+    machine = Machine(boot_ms=boot_ms)
+    store = open_on(machine, folder, "other")
+    store.confirm(claims_of(range(50_000, 50_000 + more)))
+    sweep_for(store, machine, 40)
     store.close()
 
 
 @pytest.mark.parametrize("more", [0, 10], ids=["within a round", "over rounds"])
-def test_what_another_process_moves_while_a_claim_is_looked_up_is_not_missed(opened, tmp_path, monkeypatch, more):
+def test_what_another_process_moves_while_a_claim_is_looked_up_is_not_missed(
+    opened, machine, tmp_path, monkeypatch, more
+):
     store = opened(tmp_path)
-    store.confirm(claims_of(range(9_000)), NOW)
-    store.sweep(NOW + 60_000 - 1)  # freezes them
-    store.claim(claims_of([60_000]), NOW)
+    store.confirm(claims_of(range(9_000)))
+    machine.wait(60_000)
+    store.sweep()  # freezes them
+    store.claim(claims_of([60_000]))
     look_up = store._durable_entries
     moved = []
 
     def look_up_and_lose_time(keys):
         found = look_up(keys)
         if not moved:
-            moved.append(in_a_process(move_elsewhere, tmp_path, more))
+            moved.append(in_a_process(move_elsewhere, tmp_path, more, machine.boot_ms))
         return found
 
     monkeypatch.setattr(store, "_durable_entries", look_up_and_lose_time)
-    assert set(store.claim(claims_of(range(9_000)), NOW + 1)) == {REDELIVERED}
+    assert set(store.claim(claims_of(range(9_000)))) == {REDELIVERED}
     assert moved
 
 
-def test_a_full_store_says_so_and_forgets_nothing(opened, tmp_path):
+def test_a_full_store_says_so_and_forgets_nothing(opened, machine, tmp_path):
     store = opened(tmp_path, max_bytes=1 << 19)
-    store.confirm(claims_of(range(30_000)), NOW)
+    store.confirm(claims_of(range(30_000)))
     with pytest.raises(StoreUnavailable, match=r"is full.*dedup\.max_size") as raised:
-        sweep_for(store, 60)
+        sweep_for(store, machine, 60)
     assert str(tmp_path) in str(raised.value)
-    assert set(store.claim(claims_of(range(30_000)), NOW + 60_000)) == {REDELIVERED}
+    assert set(store.claim(claims_of(range(30_000)))) == {REDELIVERED}
     store.close()
     store = opened(tmp_path)
-    later = sweep_for(store, 60, NOW + 60_000)
-    assert set(store.claim(claims_of(range(30_000)), later)) == {REDELIVERED}
+    sweep_for(store, machine, 60)
+    assert set(store.claim(claims_of(range(30_000)))) == {REDELIVERED}
 
 
 def test_confirming_faster_than_anybody_sweeps_moves_them_at_once(opened, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.dedup.lmdb_store.mover.MOST_RECENT", 1_000)
     store = opened(tmp_path)
     for start in range(0, 10_000, 500):
-        store.confirm(claims_of(range(start, start + 500)), NOW)
-    assert set(store.claim(claims_of(range(10_000)), NOW)) == {REDELIVERED}
+        store.confirm(claims_of(range(start, start + 500)))
+    assert set(store.claim(claims_of(range(10_000)))) == {REDELIVERED}
     store.close()
     assert durable_keys(tmp_path) >= 7_000
 
@@ -175,22 +187,22 @@ def test_more_claims_than_there_is_room_for_are_refused(opened, tmp_path, monkey
     monkeypatch.setattr("pipeline.dedup.lmdb_store.store.RECENT_BYTES", 1 << 20)
     store = opened(tmp_path)
     with pytest.raises(StoreUnavailable, match=r"limits\.unfinished"):
-        store.claim(claims_of(range(50_000)), NOW)
-    assert store.claim(claims_of(range(10)), NOW) == [GRANTED] * 10
+        store.claim(claims_of(range(50_000)))
+    assert store.claim(claims_of(range(10))) == [GRANTED] * 10
 
 
 def fill_a_disk_of(folder, limit):
     """A file that may not grow has the effect of a full disk."""
-    store = LmdbStore(folder, "a", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    store = open_on(Machine(), folder, "a")
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     done = 0
     try:
         for start in range(0, 50_000, 500):
-            store.confirm(claims_of(range(start, start + 500)), NOW)
+            store.confirm(claims_of(range(start, start + 500)))
             store.sync()
             done = start + 500
     except StoreUnavailable as error:
-        known = store.claim(claims_of(range(done)), NOW)
+        known = store.claim(claims_of(range(done)))
         return str(error), done, known.count(REDELIVERED)
     return "", done, 0
 
@@ -204,7 +216,7 @@ def test_a_full_disk_is_said_and_what_was_confirmed_is_known(tmp_path):
 
 def open_on_a_disk_of(folder, limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    LmdbStore(folder, "a", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    open_on(Machine(), folder, "a")
     return ""
 
 
@@ -227,7 +239,7 @@ def test_a_path_that_is_a_file_is_refused(opened, tmp_path, below):
 def open_unprivileged(folder):
     if os.getuid() == 0:
         os.setuid(65_534)
-    LmdbStore(Path(folder), "a", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
+    open_on(Machine(), Path(folder), "a")
     return ""
 
 
@@ -253,7 +265,7 @@ def test_a_file_that_is_no_database_is_refused_or_made_anew_if_empty(opened, tmp
     (tmp_path / "confirmed").mkdir()
     (tmp_path / "confirmed" / "data.mdb").write_bytes(content)
     if not content:
-        assert opened(tmp_path).claim(claims_of([1]), NOW) == [GRANTED]
+        assert opened(tmp_path).claim(claims_of([1])) == [GRANTED]
         return
     with pytest.raises(StoreUnavailable, match="damaged, or is not a dedup store") as raised:
         opened(tmp_path)
@@ -261,10 +273,10 @@ def test_a_file_that_is_no_database_is_refused_or_made_anew_if_empty(opened, tmp
     assert (tmp_path / "confirmed" / "data.mdb").read_bytes() == content
 
 
-def test_a_file_cut_short_is_refused(opened, tmp_path):
+def test_a_file_cut_short_is_refused(opened, machine, tmp_path):
     store = opened(tmp_path)
-    store.confirm(claims_of(range(20_000)), NOW)
-    sweep_for(store, 60)
+    store.confirm(claims_of(range(20_000)))
+    sweep_for(store, machine, 60)
     store.close()
     path = tmp_path / "confirmed" / "data.mdb"
     os.truncate(path, path.stat().st_size // 2)
@@ -272,10 +284,10 @@ def test_a_file_cut_short_is_refused(opened, tmp_path):
         opened(tmp_path)
 
 
-def test_overwritten_pages_are_noticed_when_they_are_read(opened, tmp_path):
+def test_overwritten_pages_are_noticed_when_they_are_read(opened, machine, tmp_path):
     store = opened(tmp_path)
-    store.confirm(claims_of(range(20_000)), NOW)
-    later = sweep_for(store, 60)
+    store.confirm(claims_of(range(20_000)))
+    sweep_for(store, machine, 60)
     store.close()
     shutil.rmtree(next(tmp_path.glob("boot-*")))
     path = tmp_path / "confirmed" / "data.mdb"
@@ -285,7 +297,7 @@ def test_overwritten_pages_are_noticed_when_they_are_read(opened, tmp_path):
         file.write(b"\x5a" * (size // 4))
 
     def use():
-        opened(tmp_path).claim(claims_of(range(20_000)), later)
+        opened(tmp_path).claim(claims_of(range(20_000)))
 
     with pytest.raises(StoreUnavailable, match="damaged"):
         use()
@@ -318,17 +330,19 @@ def make_former(folder):
     return boot.rename(boot.with_name(boot.name[:-1] + "2"))
 
 
-def test_a_store_of_the_former_format_is_read_and_no_version_that_knows_no_orders_opens_it_again(opened, tmp_path):
+def test_a_store_of_the_former_format_is_read_and_no_version_that_knows_no_orders_opens_it_again(
+    opened, machine, tmp_path
+):
     store = opened(tmp_path)
-    store.confirm(claims_of(range(5_000)), NOW)
-    later = sweep_for(store, 60)  # these are in the durable table, and the next ones in a journal
-    store.confirm(claims_of(range(5_000, 6_000)), later)
+    store.confirm(claims_of(range(5_000)))
+    sweep_for(store, machine, 60)  # these are in the durable table, and the next ones in a journal
+    store.confirm(claims_of(range(5_000, 6_000)))
     store.close()
     former = make_former(tmp_path)
     store = opened(tmp_path)
-    assert set(store.claim(claims_of(range(6_000)), later)) == {REDELIVERED}
-    assert store.claim(claims_of([1], 1, told(5)), later) == [GRANTED]
-    assert store.claim(claims_of([2], 0, told(5)), later) == [REDELIVERED]
+    assert set(store.claim(claims_of(range(6_000)))) == {REDELIVERED}
+    assert store.claim(claims_of([1], 1, told(5))) == [GRANTED]
+    assert store.claim(claims_of([2], 0, told(5))) == [REDELIVERED]
     store.close()
     assert format_of(tmp_path) == b"log2mq dedup 2"
     assert not former.exists()
@@ -355,7 +369,7 @@ def test_a_store_that_a_job_of_another_version_uses_is_left_alone(opened, tmp_pa
     assert format_of(tmp_path) == b"log2mq dedup 1"
     pipe.send("close")
     process.join(20)
-    assert opened(tmp_path).claim(claims_of([1]), NOW) == [GRANTED]
+    assert opened(tmp_path).claim(claims_of([1])) == [GRANTED]
     assert not former.exists()
     process.close()
     pipe.close()
@@ -377,7 +391,7 @@ def test_a_store_is_open_once_a_process_and_again_after_it_is_closed(opened, tmp
         with pytest.raises(StoreUnavailable, match="open in this process already"):
             opened(path)
     store.close()
-    assert opened(tmp_path / "link").claim(claims_of([1]), NOW) == [GRANTED]
+    assert opened(tmp_path / "link").claim(claims_of([1])) == [GRANTED]
 
 
 def test_a_failed_opening_leaves_nothing_open(opened, tmp_path):
@@ -387,15 +401,15 @@ def test_a_failed_opening_leaves_nothing_open(opened, tmp_path):
     with pytest.raises(StoreUnavailable):
         opened(tmp_path)
     path.unlink()
-    assert opened(tmp_path).claim(claims_of([1]), NOW) == [GRANTED]
+    assert opened(tmp_path).claim(claims_of([1])) == [GRANTED]
 
 
-def test_the_settings_name_the_store(tmp_path):
-    store = open_store(DedupSettings(store="lmdb", path=str(tmp_path)), "a", NOW)
+def test_the_settings_name_the_store(machine, tmp_path):
+    store = open_store(DedupSettings(store="lmdb", path=str(tmp_path)), "a", machine.clocks)
     assert isinstance(store, LmdbStore)
     store.close()
     with pytest.raises(UsageError, match=r"dedup\.path"):
-        open_store(DedupSettings(store="lmdb"), "a", NOW)
+        open_store(DedupSettings(store="lmdb"), "a", machine.clocks)
 
 
 # --- crashes -----------------------------------------------------------------------------------------------------------------
@@ -411,32 +425,36 @@ def crash_machine(folder, into):
     return into
 
 
-def test_what_was_synced_survives_a_crash_of_the_machine_and_claims_do_not(opened, tmp_path):
+def test_what_was_synced_survives_a_crash_of_the_machine_and_claims_do_not(opened, machine, tmp_path):
     store = opened(tmp_path / "store")
-    store.confirm(claims_of(range(5_000)), NOW)
-    later = sweep_for(store, 12)  # the first are on their way to the durable table
-    store.confirm(claims_of(range(5_000, 6_000)), later)
-    store.claim(claims_of(range(6_000, 6_100)), later)
+    store.confirm(claims_of(range(5_000)))
+    sweep_for(store, machine, 12)  # the first are on their way to the durable table
+    store.confirm(claims_of(range(5_000, 6_000)))
+    store.claim(claims_of(range(6_000, 6_100)))
     store.sync()
-    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", later)
-    assert set(after.claim(claims_of(range(6_000)), later)) == {REDELIVERED}
-    assert set(after.claim(claims_of(range(6_000, 6_100)), later)) == {GRANTED}
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b")
+    assert set(after.claim(claims_of(range(6_000)))) == {REDELIVERED}
+    assert set(after.claim(claims_of(range(6_000, 6_100)))) == {GRANTED}
     assert len(list((tmp_path / "after").glob("boot-*"))) == 1
 
 
 @pytest.mark.parametrize("sweeps", range(5))
-def test_what_was_synced_survives_a_crash_at_any_step_of_its_way_to_the_durable_table(opened, tmp_path, sweeps):
+def test_what_was_synced_survives_a_crash_at_any_step_of_its_way_to_the_durable_table(
+    opened, machine, tmp_path, sweeps
+):
     store = opened(tmp_path / "store")
-    store.confirm(claims_of(range(9_000)), NOW)
+    store.confirm(claims_of(range(9_000)))
     store.sync()
-    moment = sweep_for(store, sweeps)
-    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
-    assert set(after.claim(claims_of(range(9_000)), moment)) == {REDELIVERED}
+    sweep_for(store, machine, sweeps)
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b")
+    assert set(after.claim(claims_of(range(9_000)))) == {REDELIVERED}
 
 
-def confirm_version(folder, name, digest, moment):
-    store = LmdbStore(folder, name, keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=moment)
-    store.confirm(claims_of([1], digest=digest), moment)
+def confirm_version(folder, name, digest, waited_ms):
+    machine = Machine()
+    machine.wait(waited_ms)
+    store = open_on(machine, folder, name)
+    store.confirm(claims_of([1], digest=digest))
     store.close()
 
 
@@ -448,58 +466,61 @@ def test_the_later_of_two_processes_versions_survives_a_crash_of_the_machine(
 ):
     monkeypatch.setattr("pipeline.dedup.lmdb_store.recovery.RECOVERED_AT_ONCE", at_once)
     for place, name in enumerate(names):
-        in_a_process(confirm_version, tmp_path / "store", name, place + 1, NOW + place)
-    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "c", NOW + 2)
-    assert after.claim(claims_of([1], digest=2), NOW + 2) == [REDELIVERED]
+        in_a_process(confirm_version, tmp_path / "store", name, place + 1, place)
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "c")
+    assert after.claim(claims_of([1], digest=2)) == [REDELIVERED]
 
 
-def test_the_newest_version_survives_a_crash_of_the_machine(opened, tmp_path):
+def test_the_newest_version_survives_a_crash_of_the_machine(opened, machine, tmp_path):
     store = opened(tmp_path / "store")
-    moment = NOW
     for version in range(1, 6):
-        moment += 1_000
-        store.confirm(claims_of(range(100), digest=version), moment)
-        moment = sweep_for(store, 11, moment)
+        machine.wait(1_000)
+        store.confirm(claims_of(range(100), digest=version))
+        sweep_for(store, machine, 11)
     store.sync()
-    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
-    assert set(after.claim(claims_of(range(100), digest=5), moment)) == {REDELIVERED}
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b")
+    assert set(after.claim(claims_of(range(100), digest=5))) == {REDELIVERED}
 
 
 @pytest.mark.parametrize("sweeps", range(4))
-def test_orders_survive_a_crash_of_the_machine_at_any_step(opened, tmp_path, sweeps):
+def test_orders_survive_a_crash_of_the_machine_at_any_step(opened, machine, tmp_path, sweeps):
     store = opened(tmp_path / "store")
-    store.confirm(claims_of(range(9_000)) + claims_of(range(10_000, 19_000), 1, told(5)), NOW)
-    assert set(store.claim(claims_of(range(10_000, 15_000), 1, told(20)), NOW)) == {REDELIVERED}
+    store.confirm(claims_of(range(9_000)) + claims_of(range(10_000, 19_000), 1, told(5)))
+    assert set(store.claim(claims_of(range(10_000, 15_000), 1, told(20)))) == {REDELIVERED}
     store.sync()
-    moment = sweep_for(store, sweeps)
-    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", moment)
-    assert set(after.claim(claims_of(range(9_000)), moment)) == {REDELIVERED}
-    assert set(after.claim(claims_of(range(10_000, 15_000), 2, told(19)), moment)) == {REDELIVERED}
-    assert set(after.claim(claims_of(range(15_000, 19_000), 2, told(4)), moment)) == {REDELIVERED}
-    assert set(after.claim(claims_of(range(15_000, 19_000), 2, told(6)), moment)) == {GRANTED}
+    sweep_for(store, machine, sweeps)
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b")
+    assert set(after.claim(claims_of(range(9_000)))) == {REDELIVERED}
+    assert set(after.claim(claims_of(range(10_000, 15_000), 2, told(19)))) == {REDELIVERED}
+    assert set(after.claim(claims_of(range(15_000, 19_000), 2, told(4)))) == {REDELIVERED}
+    assert set(after.claim(claims_of(range(15_000, 19_000), 2, told(6)))) == {GRANTED}
 
 
 @pytest.mark.parametrize(
-    ("second_ms", "known"), [(NOW + KEEP // 2, (2, told(6))), (NOW + KEEP, (1, told(5)))], ids=["living", "expired"]
+    ("wait_ms", "known"), [(KEEP // 2, (2, told(6))), (KEEP, (1, told(5)))], ids=["living", "expired"]
 )
-def test_of_two_versions_in_the_journals_the_newer_one_counts_unless_it_had_expired(opened, tmp_path, second_ms, known):
+def test_of_two_versions_in_the_journals_the_newer_one_counts_unless_it_had_expired(
+    opened, machine, tmp_path, wait_ms, known
+):
     store = opened(tmp_path / "store")
-    store.confirm(claims_of([1], 2, told(6)), NOW)
-    sweep_for(store, 40)
-    store.confirm(claims_of([1], 1, told(5)), second_ms)
+    store.confirm(claims_of([1], 2, told(6)))
+    sweep_for(store, machine, 40)
+    machine.wait(wait_ms)
+    store.sweep()
+    store.confirm(claims_of([1], 1, told(5)))
     store.sync()
-    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b", second_ms)
-    assert after.claim(claims_of([1], *known), second_ms) == [REDELIVERED]
+    after = opened(crash_machine(tmp_path / "store", tmp_path / "after"), "b")
+    assert after.claim(claims_of([1], *known)) == [REDELIVERED]
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeroed", "scribbled"])
 def test_a_torn_end_of_a_journal_costs_only_what_was_not_synced(opened, tmp_path, damage):
     store = opened(tmp_path / "store")
-    store.confirm(claims_of(range(100)), NOW)
+    store.confirm(claims_of(range(100)))
     store.sync()
     (journal,) = (tmp_path / "store").glob("boot-*/*.journal")
     synced = journal.stat().st_size
-    store.confirm(claims_of(range(100, 200)), NOW)
+    store.confirm(claims_of(range(100, 200)))
     whole = journal.read_bytes()
     crash_machine(tmp_path / "store", tmp_path / "after")
     (journal,) = (tmp_path / "after").glob("boot-*/*.journal")
@@ -510,19 +531,21 @@ def test_a_torn_end_of_a_journal_costs_only_what_was_not_synced(opened, tmp_path
     }[damage]
     journal.write_bytes(torn)
     after = opened(tmp_path / "after", "b")
-    assert set(after.claim(claims_of(range(100)), NOW)) == {REDELIVERED}
-    assert set(after.claim(claims_of(range(100, 200)), NOW)) == {GRANTED}
+    assert set(after.claim(claims_of(range(100)))) == {REDELIVERED}
+    assert set(after.claim(claims_of(range(100, 200)))) == {GRANTED}
 
 
 def confirm_and_die(folder):
-    store = LmdbStore(folder, "victim", keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 28, now_ms=NOW)
-    store.claim(claims_of(range(200)), NOW)
-    store.confirm(claims_of(range(100)), NOW)
+    store = open_on(Machine(), folder, "victim")
+    store.claim(claims_of(range(200)))
+    store.confirm(claims_of(range(100)))
     os._exit(9)
 
 
 @pytest.mark.slow
-def test_what_was_confirmed_survives_the_death_of_the_process_and_its_claims_end_with_the_lease(opened, tmp_path):
+def test_what_was_confirmed_survives_the_death_of_the_process_and_its_claims_end_with_the_lease(
+    opened, machine, tmp_path
+):
     spawn = multiprocessing.get_context("spawn")
     process = spawn.Process(target=confirm_and_die, args=(tmp_path,))
     process.start()
@@ -530,33 +553,40 @@ def test_what_was_confirmed_survives_the_death_of_the_process_and_its_claims_end
     assert process.exitcode == 9
     process.close()
     store = opened(tmp_path)
-    assert set(store.claim(claims_of(range(100)), NOW)) == {REDELIVERED}
-    assert set(store.claim(claims_of(range(100, 200)), NOW + LEASE - 1)) == {HELD}
-    assert set(store.claim(claims_of(range(100, 200)), NOW + LEASE)) == {GRANTED}
+    assert set(store.claim(claims_of(range(100)))) == {REDELIVERED}
+    machine.wait(LEASE - 1)
+    assert set(store.claim(claims_of(range(100, 200)))) == {HELD}
+    machine.wait(1)
+    assert set(store.claim(claims_of(range(100, 200)))) == {GRANTED}
 
 
-def test_journals_do_not_pile_up(opened, tmp_path):
+def test_journals_do_not_pile_up(opened, machine, tmp_path):
     store = opened(tmp_path)
-    moment = NOW
     for turn in range(20):
-        store.confirm(claims_of(range(turn * 100, turn * 100 + 100)), moment)
-        moment = sweep_for(store, 11, moment)
+        store.confirm(claims_of(range(turn * 100, turn * 100 + 100)))
+        sweep_for(store, machine, 11)
     assert len(list(tmp_path.glob("boot-*/*.journal"))) <= 3
-    assert set(store.claim(claims_of(range(2_000)), moment)) == {REDELIVERED}
+    assert set(store.claim(claims_of(range(2_000)))) == {REDELIVERED}
 
 
-def test_expired_keys_leave_the_disk(opened, tmp_path):
+def test_expired_keys_leave_the_disk(opened, machine, tmp_path):
     store = opened(tmp_path, keep_ms=100_000)
-    store.confirm(claims_of(range(10_000)), NOW)
-    moment = sweep_for(store, 40)
-    assert sum(store.sweep(moment + 100_000 + second * 1_000) for second in range(12)) == 10_000
+    store.confirm(claims_of(range(10_000)))
+    sweep_for(store, machine, 40)
+    machine.wait(100_000)
+    swept = 0
+    for _ in range(12):
+        machine.wait(1_000)
+        swept += store.sweep()
+    assert swept == 10_000
     store.close()
     assert durable_keys(tmp_path) == 0
 
 
-def test_the_longest_time_to_live_fits_into_an_entry(opened, tmp_path):
+def test_the_longest_time_to_live_fits_into_an_entry(opened, machine, tmp_path):
     """A longer one ended the job with exit code 70 when it confirmed its first batch, so that the batch was reported again."""
     store = opened(tmp_path, keep_ms=MOST_MS)
-    assert store.claim(claims_of([1]), NOW) == [GRANTED]
-    store.confirm(claims_of([1]), NOW)
-    assert store.claim(claims_of([1]), NOW + MOST_MS - 1) == [REDELIVERED]
+    assert store.claim(claims_of([1])) == [GRANTED]
+    store.confirm(claims_of([1]))
+    machine.wait(MOST_MS - 1)
+    assert store.claim(claims_of([1])) == [REDELIVERED]

@@ -11,7 +11,7 @@ from pipeline.config.load import load_source
 from pipeline.config.warnings import warnings
 from pipeline.dedup.lmdb_store.ownership import doubts, why_refused
 from pipeline.errors import StoreUnavailable
-from tests.support.dedup_stores import NOW, claim, open_lmdb
+from tests.support.dedup_stores import claim, open_lmdb
 from tests.support.good_files import GOOD_SOURCE
 
 ME = os.geteuid()
@@ -93,7 +93,7 @@ def test_what_is_created_belongs_to_this_user_alone_whatever_the_umask(tmp_path)
     before = os.umask(0)
     try:
         store = open_lmdb(tmp_path / "state" / "log2mq" / "store")
-        store.confirm([claim(1)], NOW)
+        store.confirm([claim(1)])
         store.sync()
         store.close()
     finally:

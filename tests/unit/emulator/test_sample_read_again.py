@@ -38,16 +38,14 @@ def lines():
 
 def is_reported(store, claims):
     """Report a line's messages; return whether it counts as reported: now, or by this very line before."""
-    standings = store.claim(claims, 0)
-    store.confirm(
-        [claim for claim, standing in zip(claims, standings, strict=True) if standing is ClaimResult.GRANTED], 0
-    )
+    standings = store.claim(claims)
+    store.confirm([claim for claim, standing in zip(claims, standings, strict=True) if standing is ClaimResult.GRANTED])
     return ClaimResult.GRANTED in standings or ClaimResult.REDELIVERED in standings
 
 
 def read(lines, *stretches):
     """Read these stretches of the lines, with one store; return how each line's last reading ended."""
-    store = MemoryStore(MemoryTable(), "a", FOREVER_MS, FOREVER_MS, 0)
+    store = MemoryStore(MemoryTable(), "a", FOREVER_MS, FOREVER_MS, lambda: 0)
     return {number: is_reported(store, lines[number]) for stretch in stretches for number in stretch}
 
 

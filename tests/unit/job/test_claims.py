@@ -26,21 +26,32 @@ def message(offset, key=b"order-1", offsets=None, version=0, order=b""):
     return made
 
 
-class Desk(ClaimQueue):
-    """A queue whose wall clock shows the time of the latest `process`."""
+class Clock:
+    """The clock of a store, which shows the time that a test sets."""
 
-    def __init__(self, store):
-        super().__init__(store, lambda: self.now_ms)
-        self.now_ms = 0
+    def __init__(self, now_ms=0):
+        self.now_ms = now_ms
+
+    def __call__(self):
+        return self.now_ms
+
+
+class Desk(ClaimQueue):
+    """A queue whose store has the time of the latest `process`."""
+
+    def __init__(self, store, clock):
+        super().__init__(store)
+        self._clock = clock
 
     def process(self, now_ms):
-        self.now_ms = now_ms
+        self._clock.now_ms = now_ms
         return super().process(now_ms)
 
 
-def desk(table, owner="here", now_ms=0):
-    store = MemoryStore(table, owner, 10**9, LEASE_MS, now_ms)
-    return Desk(store), store
+def desk(table, owner="here", clock=None):
+    clock = clock or Clock()
+    store = MemoryStore(table, owner, 10**9, LEASE_MS, clock)
+    return Desk(store, clock), store
 
 
 def ask(at, *messages, now_ms=0):
@@ -109,13 +120,16 @@ def test_who_waits_for_a_partition_taken_away_is_forgotten():
 
 def test_who_waits_stays_before_who_comes_later_when_the_claim_lapsed():
     table = MemoryTable()
-    here, store = desk(table)
+    clock = Clock()
+    here, store = desk(table, clock=clock)
     first, waiting = message(1), message(2)
     ask(here, first, waiting)
-    there, _ = desk(table, "there", LEASE_MS + 1)  # while this process slept, another had the claim and gave it back
+    clock.now_ms = LEASE_MS + 1
+    there, _ = desk(table, "there", clock)  # while this process slept, another had the claim and gave it back
     [theirs], _ = ask(there, message(5), now_ms=LEASE_MS + 1)
     there.release([theirs])
-    store.renew(LEASE_MS + 2)
+    clock.now_ms = LEASE_MS + 2
+    store.renew()
     late = message(3)
     assert ask(here, late, now_ms=LEASE_MS + 2) == ([], [])
     here.renew([first])
@@ -145,7 +159,7 @@ def test_many_duplicates_of_one_message_are_asked_for_together():
     table = MemoryTable()
     here, store = desk(table)
     asked, claim = [], store.claim
-    store.claim = lambda claims, now_ms: asked.append(len(claims)) or claim(claims, now_ms)
+    store.claim = lambda claims: asked.append(len(claims)) or claim(claims)
     first, *others = [message(number) for number in range(1_000)]
     ask(here, first)
     ask(here, *others)
@@ -159,7 +173,7 @@ def test_a_newer_record_of_a_version_behind_an_older_one_is_granted_once():
     table = MemoryTable()
     (here, _), (_, there) = desk(table), desk(table, "there")
     older, newer, last = (message(number, version=1, order=order_of(1, number, 0)) for number in (5, 7, 8))
-    there.confirm([message(6, version=2, order=order_of(1, 6, 0)).claim], 0)
+    there.confirm([message(6, version=2, order=order_of(1, 6, 0)).claim])
     assert ask(here, older, newer, last) == ([newer], [(older, ClaimResult.REDELIVERED)])
     assert here.is_empty
     here.confirm([newer])
@@ -175,9 +189,10 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         table = MemoryTable()
-        self.here, self.store = desk(table)
-        self.theirs = MemoryStore(table, "there", 10**9, LEASE_MS, 0)
-        self.now_ms, self.asked = 0, 0
+        self.clock = Clock()
+        self.here, self.store = desk(table, clock=self.clock)
+        self.theirs = MemoryStore(table, "there", 10**9, LEASE_MS, self.clock)
+        self.asked = 0
         self.unfinished = {}  # key -> messages in the order of asking
         self.granted, self.held_there = [], {}
         self.partition = PartitionOffsets(Partition("log", 1), Commit(0, ""))
@@ -192,9 +207,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def settle(self):
-        self.now_ms += 70
+        self.clock.now_ms += 70
         while True:
-            granted, known = self.here.process(self.now_ms)
+            granted, known = self.here.process(self.clock.now_ms)
             for each, _ in known:
                 assert self.unfinished[each.claim.key].pop(0) is each
             for each in granted:  # perhaps behind a known one
@@ -220,22 +235,22 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(key=st.integers(0, 2))
     def claim_there(self, key):
         one = message(10**6 + key, b"key-%d" % key)
-        if self.theirs.claim([one.claim], self.now_ms) == [ClaimResult.GRANTED]:
+        if self.theirs.claim([one.claim]) == [ClaimResult.GRANTED]:
             self.held_there[key] = one.claim
 
     @rule(key=st.integers(0, 2), is_delivered=st.booleans())
     def answer_there(self, key, is_delivered):
         if (claim := self.held_there.pop(key, None)) is not None:
             if is_delivered:
-                self.theirs.confirm([claim], self.now_ms)
+                self.theirs.confirm([claim])
             else:
                 self.theirs.release([claim])
 
     @rule()
     def sleep_longer_than_the_lease(self):
-        self.now_ms += LEASE_MS + 1
-        self.theirs.renew(self.now_ms)
-        self.store.renew(self.now_ms)
+        self.clock.now_ms += LEASE_MS + 1
+        self.theirs.renew()
+        self.store.renew()
 
     @rule()
     def revoke(self):
@@ -248,7 +263,7 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self):
         self.theirs.close()
         for _ in range(1 + 2 * self.asked):
-            self.now_ms += ASK_AGAIN_MS
+            self.clock.now_ms += ASK_AGAIN_MS
             self.settle()
             while self.granted:
                 self.answer(0, "delivered")

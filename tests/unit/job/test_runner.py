@@ -313,7 +313,6 @@ class World:
     def __init__(self, logs, chance, away=0.0, times=None, *, users_once=True):
         """`away` is how often a record cannot be read yet."""
         self.away = away
-        self.wall_ahead_ms = 0  # how far the wall clock is ahead of the other
         self.users_once = users_once
         self.limit = lambda: DeadLetterLimit(1.0, 1_000_000)
         self.answer_ms = None  # how long the API takes to answer: a call
@@ -349,7 +348,7 @@ class World:
                 Identity("org-1"),
                 users_once=self.users_once,
             ),
-            MemoryStore(self.table, name, 10**9, LEASE_MS, self.clock.now_ms),
+            MemoryStore(self.table, name, 10**9, LEASE_MS, lambda: self.clock.now_ms),
             dispatch,
             DeadLetters(self.dead, self.chance),
             self.limit(),
@@ -358,7 +357,6 @@ class World:
             parts,
             FlowLimits(40, 40_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
             self.clock,
-            lambda: self.clock.now_ms + self.wall_ahead_ms,
         )
         runner.name, runner.parts = name, parts
         self.runners[slot] = runner
@@ -1062,23 +1060,6 @@ def test_what_waits_for_the_dead_letter_topic_goes_with_its_partition():
     assert len(world.dead) == 10
 
 
-@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
-def test_a_wall_clock_that_is_set_holds_nothing_up_and_hurries_nothing(step_ms):
-    world = World([[value(number) for number in range(100)]], _Even())
-    world.answer_ms = lambda: 50
-    runner = world.begin(0)
-    world.rebalance(0)
-    while not sum(world.api.taken.values()):
-        runner.turn()
-    world.wall_ahead_ms = step_ms
-    for _ in range(200):
-        if world.group.is_done():
-            break
-        runner.turn()
-    assert world.group.is_done()
-    assert set(world.api.taken.values()) == {1}
-
-
 def test_a_process_that_stood_still_between_claim_and_call_does_not_send_what_another_has_sent():
     world = World([[value(number) for number in range(20)]], _Even())
     world.answer_ms = lambda: 20
@@ -1086,8 +1067,8 @@ def test_a_process_that_stood_still_between_claim_and_call_does_not_send_what_an
     world.rebalance(0)
     claim, claimed = stopped.parts.store.claim, []
 
-    def claim_and_stand_still(claims, now_ms):
-        results = claim(claims, now_ms)
+    def claim_and_stand_still(claims):
+        results = claim(claims)
         claimed.extend(claims)
         if len(claimed) < 10:  # less than a batch: nothing is sent yet
             return results
@@ -1110,7 +1091,7 @@ def test_a_process_that_stood_still_between_claim_and_call_does_not_send_what_an
 
 def test_a_lease_that_ended_while_the_job_waited_for_brokers_is_taken_anew(monkeypatch):
     world = World([[]], Random(1))
-    opened = MemoryStore(world.table, "process-1", 10**9, LEASE_MS, world.clock.now_ms)
+    opened = MemoryStore(world.table, "process-1", 10**9, LEASE_MS, lambda: world.clock.now_ms)
     monkeypatch.setitem(world.begin.__globals__, "MemoryStore", lambda *_: opened)
     world.clock.now_ms += 10 * LEASE_MS
     world.begin(0)
