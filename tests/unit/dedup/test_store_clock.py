@@ -74,6 +74,8 @@ def test_an_older_version_does_not_come_to_light_when_the_newer_one_expires_firs
     store.confirm([newer])
     machine.wait(20_000)
     sweep_for(store, machine, 30)
+    store.confirm([claim(2)])  # so that another round begins
+    sweep_for(store, machine, 30)
     assert store.claim([claim(1, 1, 9, told(9))]) == [GRANTED]  # Quick Audience has the newer one
 
 
