@@ -73,7 +73,7 @@ class DedupStore(Protocol):
         ...
 
     def sweep(self) -> int:
-        """Delete a bounded number of expired keys and return the number of deleted keys. Cheap enough to call every second."""
+        """Take one bounded step of the store's upkeep, and return the number of expired keys that were deleted. Cheap enough to call four times a second."""
         ...
 
     def close(self) -> None:

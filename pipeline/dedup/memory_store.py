@@ -17,7 +17,8 @@ from pipeline.dedup.entry import (
     resolve_claims,
 )
 
-SWEPT_AT_ONCE = 2_000
+SWEPT_AT_ONCE = 20_000
+"""The most entries, and the most claims, that one call of `sweep` deletes: more than are confirmed between two calls."""
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ class MemoryStore:
         """Do nothing: memory is not durable."""
 
     def sweep(self) -> int:
-        """Delete expired entries, oldest first, and claims whose owner's lease has ended, at most 2,000 of each. Return the number of entries deleted.
+        """Delete expired entries, oldest first, and claims whose owner's lease has ended. Return the number of entries deleted.
 
         A claim that leaves a version in doubt stays until the key is claimed again.
         """

@@ -30,7 +30,7 @@ from pipeline.job.timing import Interval, Lease
 BUSY_POLL_MS = 10
 IDLE_POLL_MS = 100
 STATUS_EVERY_MS = 500
-SWEEP_EVERY_MS = 1_000
+SWEEP_EVERY_MS = 250
 
 
 class Runner:

@@ -59,9 +59,7 @@ def stores(request, tmp_path, monkeypatch):
         case "memory":
             made = MemoryStores()
         case "lmdb":
-            monkeypatch.setattr(
-                "pipeline.dedup.lmdb_store.mover.LEAST_SLICE", 2
-            )  # so that a few keys are moved in many steps
+            monkeypatch.setattr("pipeline.dedup.lmdb_store.mover.SLICE", 300)  # so that they are moved in many steps
             made = LmdbStores(tmp_path, request.getfixturevalue("other_process"))
         case _:
             made = RedisStores(request.getfixturevalue("redis_url"))
@@ -664,7 +662,8 @@ class TwoOwners(RuleBasedStateMachine):
             store.close()
 
 
-def test_two_owners_agree_with_the_model(stores):
+def test_two_owners_agree_with_the_model(stores, monkeypatch):
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.mover.SLICE", 2)
     machine = type("Machine", (TwoOwners,), {"stores": stores})
     run_state_machine_as_test(
         machine,

@@ -66,7 +66,7 @@ def open_lmdb(folder: Path, owner: str = "a", machine: Machine | None = None) ->
 
 def serve_lmdb(pipe: Connection) -> None:
     """A process with one LMDB store. LMDB allows a process to open a store once, so every other owner has a process of its own."""
-    round_mover.LEAST_SLICE = 2  # so that a few keys are moved in many steps
+    round_mover.SLICE = 2  # so that a few keys are moved in many steps
     store: LmdbStore | None = None
     machine = Machine()
     while (request := pipe.recv()) is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from pipeline.dedup.entry import NEVER, expires_ms, is_newer
+from pipeline.dedup.entry import NEVER, end_of, is_newer
 from pipeline.dedup.lmdb_store.environment import Transaction
 from pipeline.dedup.lmdb_store.store_clock import NotedTime
 
@@ -17,6 +17,15 @@ READABLE = b"log2mq dedup 1"
 """The format before: no entry has an order. Such a store gets `FORMAT`, so that a version that knows no orders does not open it any more."""
 
 DATABASES = 2
+
+
+class Look(NamedTuple):
+    """How much one look for expired entries may do."""
+
+    entries: int
+    """The most entries that are looked at."""
+    expired: int
+    """The most expired entries that are found."""
 
 
 class ConfirmedTable:
@@ -66,15 +75,20 @@ class ConfirmedTable:
         for key in keys:
             transaction.delete(key, db=self._confirmed)
 
-    def expired(self, transaction: Transaction, start: bytes, now_ms: int, most: int) -> tuple[list[bytes], bytes]:
-        """Return the expired keys among the next `most` entries from `start`, and the key to go on from: the beginning after the last entry."""
-        cursor = transaction.cursor(self._confirmed)
-        entries = list(islice(cursor.iternext(), most)) if cursor.set_range(start) else []
-        following = entries[-1][0] + b"\0" if len(entries) == most else b""
-        return [key for key, value in entries if expires_ms(value) <= now_ms], following
+    def expired(self, transaction: Transaction, start: bytes, now_ms: int, most: Look) -> tuple[list[bytes], bytes]:
+        """Return the expired keys among the next entries from `start`, and the key to go on from: the beginning after the last entry."""
+        cursor, ended = transaction.cursor(self._confirmed), end_of(now_ms)
+        if not most.entries or not cursor.set_range(start):
+            return [], b""
+        expired = [key for key, value in islice(cursor.iternext(), most.entries) if value <= ended]
+        if len(expired) > most.expired:
+            return expired[: most.expired], expired[most.expired]
+        last = cursor.key()  # empty behind the last entry of the table
+        return expired, last + b"\0" if last else b""
 
     def forget(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> int:
         """Delete the keys that are still expired, and return their number."""
-        expired = [key for key, value in self.get(transaction, keys).items() if expires_ms(value) <= now_ms]
+        ended = end_of(now_ms)
+        expired = [key for key, value in self.get(transaction, keys).items() if value <= ended]
         self.delete(transaction, expired)
         return len(expired)

@@ -1,4 +1,7 @@
-"""Moves recent confirmations to the durable table, one slice at a time, and removes expired ones. Any process of the host may do the next step."""
+"""Moves recent confirmations to the durable table, one slice at a time, and removes expired ones. Any process of the host may take the next step.
+
+The work of a step is bounded by counts, because the step holds the loop.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dedup.entry import end_of
-from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
+from pipeline.dedup.lmdb_store.capacity import LOOKED_PER_MOVED
+from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable, Look
 from pipeline.dedup.lmdb_store.environment import GrowingEnvironment
 from pipeline.dedup.lmdb_store.journal import forget_rounds
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
 from pipeline.dedup.lmdb_store.store_clock import StoreClock
 
-EVERY_MS = 900
+EVERY_MS = 100
+"""The least time between two steps of all processes of the host."""
+
 NOTE_EVERY_MS = 600_000
 """How often the time of the store is noted on the disk where nothing is moved. After a crash of the machine the clock may go back by so much."""
 
@@ -21,13 +27,18 @@ ROUND_MS = 10_000
 ROUND_ENTRIES = 50_000
 
 MOST_RECENT = 150_000
-"""The largest number of confirmations in one round. Beyond it `confirm` itself moves the round before, if sweeping does not keep up. A larger
-number writes fewer pages of the durable table, but every process keeps two rounds in memory, at about 180 bytes an entry."""
+"""The number of confirmations in one round beyond which each `confirm` takes a step itself, because sweeping does not keep up. A larger number
+writes fewer pages of the durable table, but every process keeps two rounds in memory, at about 180 bytes an entry."""
 
-SLICES = 16
-LEAST_SLICE = 4_000
-"""The least number of entries in a slice. A frozen round is moved in `SLICES` slices, or fewer if it is small or the current round fills faster.
-A slice is a range of keys, so it changes few pages of the durable table."""
+SLICE = 6_000
+"""The most entries that are moved in one step. They are a range of keys, so they change few pages of the durable table. A larger number holds the
+loop for longer, a smaller one waits for the disk more often."""
+
+FOUND_PER_MOVED = 2
+"""For each entry that is moved, at most so many expired ones are deleted in the same step."""
+
+IDLE_LOOK = Look(entries=500, expired=500)
+"""What a step looks at in which nothing is moved."""
 
 
 class RoundMover:
@@ -52,43 +63,29 @@ class RoundMover:
         self._journals = journals
         self._clock = clock
 
-    def move_if_due(self) -> int:
-        """Move a slice or begin a round, unless a process did so less than `EVERY_MS` ago. Return the number of entries not moved since they expired."""
+    def step_if_due(self) -> int:
+        """Take a step, unless a process did so less than `EVERY_MS` ago. Return the number of expired entries that are deleted."""
         state, now_ms = self._look(), self._clock.now_ms()
-        current = len(self._entries)
         if now_ms - state.moved_ms < EVERY_MS:
             return 0
         if state.is_moved:
-            if current >= ROUND_ENTRIES or (current and now_ms - state.began_ms >= ROUND_MS):
-                self._begin_round(state)
-            return 0
-        return self._move_slice()
+            forgotten = self._forget_expired()
+        else:
+            forgotten = self._move_slice() if self._entries.frozen_runs.sort_some() else 0
+            state = self._look()
+        current = len(self._entries) if state.is_moved else 0
+        if current >= ROUND_ENTRIES or (current and now_ms - state.began_ms >= ROUND_MS):
+            self._begin_round(state)
+        return forgotten
 
-    def move_if_full(self) -> None:
-        """Move the frozen round and freeze the current one, if the current one has more than `MOST_RECENT` entries."""
+    def step_if_full(self) -> None:
+        """Move a slice, and freeze the current round once the frozen one is moved, if the current one has more than `MOST_RECENT` entries."""
         if len(self._entries) <= MOST_RECENT:
             return
-        target = self._look().number + 1
-        while (state := self._look()).number < target:
-            if state.is_moved:
-                self._begin_round(state)
-            else:
-                self._move_slice()
-
-    def forget_expired(self, most: int) -> int:
-        """Delete the expired entries among the next `most` of the durable table, and return their number."""
-        now_ms = self._clock.now_ms()
-        with self._environment.begin() as reading:
-            start = self._tables.swept_to(reading)
-        with self._durable.reading() as reading:
-            expired, following = self._confirmed.expired(reading, start, now_ms, most)
-        forgotten = 0
-        if expired:
-            forgotten = self._durable.change(lambda changing: self._confirmed.forget(changing, expired, now_ms))
-        if following != start:
-            with self._environment.begin(write=True) as changing:
-                self._tables.set_swept_to(changing, following)
-        return forgotten
+        if not self._look().is_moved and self._entries.frozen_runs.sort_some():
+            self._move_slice()
+        if (state := self._look()).is_moved:
+            self._begin_round(state)
 
     def note_time_if_due(self) -> None:
         """Note the time of the store on the disk, unless a process did so less than `NOTE_EVERY_MS` ago."""
@@ -111,32 +108,49 @@ class RoundMover:
             following = self._tables.begin_round(changing, expected, self._clock.now_ms())
         forget_rounds(self._journals, following.number - 1)
 
-    def _slice_size(self, state: Round) -> int:
-        """Return the size of the next slice: the frozen round must be moved by the time the current one is full."""
-        frozen, unmoved = self._entries.frozen, self._entries.unmoved(state)
-        due = int(frozen * len(self._entries) / MOST_RECENT) - (frozen - unmoved)
-        return max(LEAST_SLICE, frozen // SLICES, due)
-
     def _move_slice(self) -> int:
-        steps: list[tuple[Round, Round]] = []
+        steps: list[tuple[Round, Round, bytes]] = []
 
         def move(changing: Any) -> int:
             # This runs under the lock of the durable table, so that no process can write entries of an older round over those of a newer one.
-            state = self._look()
-            entries = [] if state.is_moved else self._entries.next_unmoved(state, self._slice_size(state))
-            time = self._clock.note()
+            state, time = self._look(), self._clock.note()
+            runs = self._entries.frozen_runs
+            if state.is_moved or not runs.sort_some():  # another process moved the round, or began the next one
+                steps.append((state, state, self._swept_to()))
+                return 0
+            entries, is_last = runs.next_range(state.moved_to, SLICE)
             ended = end_of(time.store_ms)
-            living = [entry for entry in entries if entry[1] > ended]
-            self._confirmed.put(changing, living)
-            # An older entry of such a key must not come to light again, where `dedup.keep` was longer when it was confirmed.
-            self._confirmed.delete(changing, [key for key, value in entries if value <= ended])
+            self._confirmed.put(changing, [entry for entry in entries if entry[1] > ended])
+            # An older entry of an expired key must not come to light again, where `dedup.keep` was longer when it was confirmed.
+            expired = [key for key, value in entries if value <= ended]
+            self._confirmed.delete(changing, expired)
+            look = Look(LOOKED_PER_MOVED * len(entries), FOUND_PER_MOVED * len(entries))
+            found, following = self._confirmed.expired(changing, self._swept_to(), time.store_ms, look)
+            self._confirmed.delete(changing, found)
             self._confirmed.note_time(changing, time)
-            steps.append((state, state.moved(entries[-1][0] if entries else None, time.store_ms)))
-            return len(entries) - len(living)
+            steps.append((state, state.moved(None if is_last else entries[-1][0], time.store_ms), following))
+            return len(expired) + len(found)
 
-        expired = self._durable.change(move)
-        before, after = steps[-1]
+        forgotten = self._durable.change(move)
+        before, after, following = steps[-1]
         with self._environment.begin(write=True) as changing:
             if self._tables.round(changing) == before:
                 self._tables.set_round(changing, after)
-        return expired
+            self._tables.set_swept_to(changing, following)
+        return forgotten
+
+    def _forget_expired(self) -> int:
+        now_ms, start = self._clock.now_ms(), self._swept_to()
+        with self._durable.reading() as reading:
+            expired, following = self._confirmed.expired(reading, start, now_ms, IDLE_LOOK)
+        forgotten = 0
+        if expired:
+            forgotten = self._durable.change(lambda changing: self._confirmed.forget(changing, expired, now_ms))
+        if following != start:
+            with self._environment.begin(write=True) as changing:
+                self._tables.set_swept_to(changing, following)
+        return forgotten
+
+    def _swept_to(self) -> bytes:
+        with self._environment.begin() as reading:
+            return self._tables.swept_to(reading)

@@ -5,12 +5,11 @@ A look-up here costs a fraction of a look-up in a tree on disk. Each process rea
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from pipeline.dedup.entry import KEY_BYTES
 from pipeline.dedup.lmdb_store.environment import Transaction
-from pipeline.dedup.lmdb_store.recent_tables import ENTRIES, RecentTables, Round, blocks
+from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
+from pipeline.dedup.lmdb_store.sorted_runs import SortedRuns
 
 
 class RecentEntries:
@@ -22,24 +21,19 @@ class RecentEntries:
         self._last = 0  # the last part read of the current round's log
         self._current: dict[bytes, bytes] = {}
         self._frozen: dict[bytes, bytes] = {}
-        # The frozen entries as blocks, each sorted by key, made at the first request: each move then reads one range of each.
-        self._sorted: dict[int, bytes] = {}
+        self.frozen_runs = SortedRuns({})
+        """The frozen entries in the order of their keys. They are sorted in the process that moves them."""
 
     def __len__(self) -> int:
         """Return the number of keys in the current round."""
         return len(self._current)
-
-    @property
-    def frozen(self) -> int:
-        """The number of keys in the frozen round."""
-        return len(self._frozen)
 
     def catch_up(self, transaction: Transaction, state: Round) -> None:
         """Read the confirmations since the last call, of all processes."""
         if state.number != self._round:
             before, read_to = (self._current, self._last) if state.number == self._round + 1 else ({}, 0)
             self._tables.read_log(transaction, state.number - 1, read_to, before)
-            self._frozen, self._sorted = before, {}
+            self._frozen, self.frozen_runs = before, SortedRuns(before)
             self._current, self._last, self._round = {}, 0, state.number
         self._last = self._tables.read_log(transaction, state.number, self._last, self._current)
 
@@ -54,28 +48,3 @@ class RecentEntries:
         """Add the entries that this process wrote as part `part` of the log, which is the part after the last one read."""
         self._current.update(entries)
         self._last = part
-
-    def unmoved(self, state: Round) -> int:
-        """Return the number of frozen entries that are not moved yet."""
-        return len(self._frozen) - sum(_moved(block, size, state) for size, block in self._frozen_blocks().items())
-
-    def next_unmoved(self, state: Round, most: int) -> list[tuple[bytes, bytes]]:
-        """Return the next frozen entries that are not moved yet, sorted by key, at most `most`."""
-        entries: list[tuple[bytes, bytes]] = []
-        for size, block in self._frozen_blocks().items():
-            start, width = _moved(block, size, state), KEY_BYTES + size
-            entries += ENTRIES[size].iter_unpack(block[start * width : (start + most) * width])
-        entries.sort()  # each block is sorted already
-        return entries[:most]
-
-    def _frozen_blocks(self) -> dict[int, bytes]:
-        if not self._sorted:
-            self._sorted = blocks(sorted(map(b"".join, self._frozen.items())))
-        return self._sorted
-
-
-def _moved(block: bytes, size: int, state: Round) -> int:
-    """Return the number of entries of a sorted block that are moved."""
-    width = KEY_BYTES + size
-    places = range(len(block) // width)
-    return bisect_left(places, state.moved_to, key=lambda place: block[place * width : place * width + KEY_BYTES])

@@ -139,11 +139,11 @@ class LmdbStore:
             self._journal.sync()
 
     def sweep(self) -> int:
-        """Move a slice of the recent confirmations, and delete expired entries and orphaned claims, at most 2,000 of each. Return the number of entries deleted."""
+        """Move some recent confirmations, delete some expired entries and orphaned claims, and return the number of entries deleted."""
         with store_errors(self._path, "written"):
             for environment in self._environments:
                 environment.reader_check()  # free the slots of dead processes, which keep LMDB from using old pages again
-            forgotten = self._mover.move_if_due() + self._mover.forget_expired(SWEPT_AT_ONCE)
+            forgotten = self._mover.step_if_due()
             self._mover.note_time_if_due()
             self._delete_orphans(self._clock.now_ms())
         return forgotten
@@ -184,7 +184,7 @@ class LmdbStore:
         """Follow a transaction that appended a part: keep a copy of it, and move entries if there are too many."""
         if part:
             self._entries.add(part, entries)
-            self._mover.move_if_full()
+            self._mover.step_if_full()
 
     def _delete_orphans(self, now_ms: int) -> None:
         """Delete claims of ended owners, except those that leave a confirmed version in doubt: they stay until their key is claimed again."""

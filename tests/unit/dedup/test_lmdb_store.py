@@ -575,7 +575,7 @@ def test_expired_keys_leave_the_disk(opened, machine, tmp_path):
     sweep_for(store, machine, 40)
     machine.wait(100_000)
     swept = 0
-    for _ in range(12):
+    for _ in range(25):
         machine.wait(1_000)
         swept += store.sweep()
     assert swept == 10_000
