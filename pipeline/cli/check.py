@@ -51,6 +51,10 @@ def check(
     environment = {**os.environ, **{name: secrets.token_hex() for name in unset}}
     build_converter(source, environment)
     count = _warn(warnings(source)) + _warn([*missing_credentials(source, os.environ), *unset.values()])
+    if sample is None and source.dedup.store == "lmdb":
+        from pipeline.authoring.dry_run.store_room import room_without_rate
+
+        say(room_without_rate(source.dedup))
     if sample is not None:
         from pipeline.cli.sample_check import sample_warnings
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pipeline.authoring.dry_run.records import Sampled, file_records, whole_record
 from pipeline.authoring.dry_run.run import try_out
+from pipeline.authoring.dry_run.store_room import room_at_rate, room_without_rate
 from pipeline.authoring.dry_run.tables import result_tables
+from pipeline.cli.say import say
 from pipeline.config.source_file import SourceFile
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.observe.console import output
@@ -33,6 +35,12 @@ def sample_warnings(
     if not tally.records:
         raise UsageError(f"--sample: found no record in {sample}; expected some")
     output().print(result_tables(sample, tally))
+    if source.dedup.store == "lmdb":
+        match room_at_rate(source.dedup, tally) or room_without_rate(source.dedup):
+            case str(text):
+                say(text)
+            case note:
+                notes.append(note)
     return [source.warning(note.location, note.text) for note in notes]
 
 

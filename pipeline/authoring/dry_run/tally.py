@@ -12,12 +12,13 @@ import orjson
 
 from pipeline.authoring.dry_run.records import Sampled
 from pipeline.authoring.trace import Trace
-from pipeline.contracts.values import ClaimResult
+from pipeline.contracts.values import ClaimResult, Partition
 from pipeline.dedup import DedupSettings
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.job.books import RecordOutcome
 from pipeline.job.in_flight import PendingMessage
 from pipeline.observe.masking import Masking
+from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind
 
@@ -53,6 +54,15 @@ class MessageCounts:
 
 
 @dataclass(slots=True)
+class RecordTimes:
+    """The records of one partition that have a time, and the first and the last of these times, in Unix ms."""
+
+    first_ms: int
+    last_ms: int
+    records: int = 0
+
+
+@dataclass(slots=True)
 class Clash:
     """Different events with the same ID. `places` are those of the first two; `differing` names the fields that differ."""
 
@@ -71,6 +81,21 @@ class SampleTally:
     users: MessageCounts = field(default_factory=MessageCounts)
     messages: int = 0
     clashes: dict[str, Clash] = field(default_factory=dict)
+    spans: dict[Partition, RecordTimes] = field(default_factory=dict)
+
+    def records_a_second(self) -> float | None:
+        """Return the rate at which Kafka got the records, over all partitions. None where their times do not tell it, as those of a file."""
+        rates = [
+            (span.records - 1) * 1_000 / (span.last_ms - span.first_ms)
+            for span in self.spans.values()
+            if span.last_ms > span.first_ms
+        ]
+        return sum(rates) if rates else None
+
+    def keys_a_record(self) -> float:
+        """Return how many keys a record makes in the dedup store: one for each message that is reported, and one for each dead letter."""
+        reported = self.users.reported + sum(counts.reported for counts in self.events.values())
+        return (reported + self.count(RecordOutcome.DEAD_LETTERED)) / max(1, self.records)
 
     def count(self, outcome: RecordOutcome) -> int:
         """Return the number of records with this outcome."""
@@ -90,6 +115,7 @@ class SampleCounter:
     def add(self, sampled: Sampled, traced: Trace, rules: Sequence[str]) -> None:
         """Count a record. `rules` are the rules that made its messages, in the order of the messages."""
         self.tally.records += 1
+        self._span(sampled.record)
         messages, refusal, filtered, _ = traced.converted
         self.tally.messages += len(messages)
         names = rules if len(rules) == len(messages) else [""] * len(messages)
@@ -109,6 +135,15 @@ class SampleCounter:
             shown = self._shown(traced)
             group = self.tally.outcomes[outcome, code] = OutcomeGroup(Example(sampled.place, reason, shown))
         group.count += 1
+
+    def _span(self, record: Record) -> None:
+        if record.timestamp < 0:
+            return
+        span = self.tally.spans.setdefault(
+            Partition(record.topic, record.partition), RecordTimes(record.timestamp, record.timestamp)
+        )
+        span.first_ms, span.last_ms = min(span.first_ms, record.timestamp), max(span.last_ms, record.timestamp)
+        span.records += 1
 
     def _report(self, message: PendingMessage, rule: str, place: str) -> bool:
         """Count a message. Return whether it would be reported."""

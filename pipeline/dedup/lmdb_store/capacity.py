@@ -22,6 +22,11 @@ def keys_made(keys_a_second: float, keep_ms: int) -> float:
     return keys_a_second * keep_ms / 1000 * ENTRIES_PER_LIVING
 
 
+def bytes_needed(keys_a_second: float, keep_ms: int) -> int:
+    """Return the size of a store that never fills at a rate of new keys."""
+    return int(keys_made(keys_a_second, keep_ms) * BYTES_A_KEY)
+
+
 def steady_rate(max_bytes: int, keep_ms: int) -> float:
     """Return the rate of new keys a second that a store of this size bears for ever."""
     return keys_held(max_bytes) / keys_made(1.0, keep_ms)
