@@ -60,8 +60,12 @@ class DedupStore(Protocol):
         """
         ...
 
-    def release(self, claims: Sequence[Claim]) -> None:
-        """Give the claims back without a report. A confirmed claim, and a claim of another owner, stays as it is."""
+    def release(self, claims: Sequence[Claim], *, in_doubt: bool = False) -> None:
+        """Give the claims back without a report. A confirmed claim, and a claim of another owner, stays as it is.
+
+        `in_doubt`: a call with these messages had no answer, so they may have been reported. It leaves the confirmed versions in doubt, as the
+        end of an owner does.
+        """
         ...
 
     def renew(self) -> None:

@@ -52,9 +52,9 @@ class DryRunStore:
         self._reported.update(claim.key for claim in claims)
         self._overlay.confirm(claims)
 
-    def release(self, claims: Sequence[Claim]) -> None:
+    def release(self, claims: Sequence[Claim], *, in_doubt: bool = False) -> None:
         """Release in the overlay only."""
-        self._overlay.release(claims)
+        self._overlay.release(claims, in_doubt=in_doubt)
 
     def renew(self) -> None:
         """Renew the leases of both stores."""

@@ -25,6 +25,9 @@ ORDERED_BYTES = PLAIN_BYTES + ORDER_BYTES
 IN_DOUBT = b"\xff" * 8
 """The origin of an entry in doubt: an owner ended while it held a claim of another version, which may have been reported or not."""
 
+NOBODY = bytes(8)
+"""The number of no owner. Its claims are those of an ended owner."""
+
 NEVER = bytes(PLAIN_BYTES)
 """An entry that expired long ago. It has the same effect as no entry."""
 

@@ -9,6 +9,7 @@ from itertools import islice
 from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.entry import (
     NEVER,
+    NOBODY,
     ClaimAnswers,
     confirmed_entries,
     expires_ms,
@@ -73,12 +74,15 @@ class MemoryStore:
             confirmed[key] = value
         self.release(claims)
 
-    def release(self, claims: Sequence[Claim]) -> None:
+    def release(self, claims: Sequence[Claim], *, in_doubt: bool = False) -> None:
         """Release the claims without a report."""
         held = self._table.claims
         for claim in claims:
             if held.get(claim.key) == self._owner:
-                del held[claim.key]
+                if in_doubt and claim.order:
+                    held[claim.key] = NOBODY
+                else:
+                    del held[claim.key]
 
     def renew(self) -> None:
         """Renew the lease."""

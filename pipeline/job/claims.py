@@ -22,6 +22,11 @@ class Claimant(Protocol):
         ...
 
     @property
+    def in_doubt(self) -> bool:
+        """Whether it may have been reported: the answer of a call was lost."""
+        ...
+
+    @property
     def is_stale(self) -> bool:
         """Whether the partition of its record was revoked."""
         ...
@@ -110,13 +115,13 @@ class ClaimQueue(Generic[ClaimantT]):
     def release(self, messages: Sequence[ClaimantT]) -> None:
         """Release messages that were not reported. Messages that wait for them are claimed next, and may be granted."""
         if messages:
-            self._store.release([message.claim for message in messages])
+            self._give_back(messages)
             self._finish(messages)
 
     def renew(self, messages: Sequence[ClaimantT]) -> None:
         """Release claims that may have lapsed, and claim the messages again. They stay before the messages that wait for them."""
         if messages:
-            self._store.release([message.claim for message in messages])
+            self._give_back(messages)
             for message in messages:
                 self._due[message.claim.key] = self._queues[message.claim.key]
 
@@ -129,6 +134,12 @@ class ClaimQueue(Generic[ClaimantT]):
                 del self._queues[key]
                 self._due.pop(key, None)
                 self._elsewhere.pop(key, None)
+
+    def _give_back(self, messages: Sequence[ClaimantT]) -> None:
+        """Release claims in the store. Those of messages that may have been reported leave the confirmed versions in doubt."""
+        self._store.release([message.claim for message in messages if not message.in_doubt])
+        if in_doubt := [message.claim for message in messages if message.in_doubt]:
+            self._store.release(in_doubt, in_doubt=True)
 
     def _finish(self, messages: Iterable[ClaimantT]) -> None:
         """Remove messages that have their outcome from the head of their queue. The next message of the key is due."""

@@ -19,6 +19,7 @@ class PendingDeadLetter:
     """A refused record, and the claim under which its dead letter is written."""
 
     __slots__ = ("claim", "record")
+    in_doubt = False  # one that was written, and may be durable, keeps its claim
 
     def __init__(self, record: PendingRecord, topic: str) -> None:
         """`topic` is the dead-letter topic: each topic gets the dead letter of an origin once."""

@@ -161,6 +161,9 @@ class Dispatch:
         if isinstance(outcome, Halt):
             self.halt = self.halt or _sentence(outcome)
             return
+        if isinstance(outcome, Retry) and outcome.in_doubt:
+            for message in batch.messages:
+                message.in_doubt = True
         dropped = batch.drop_stale()
         answers.dropped.extend(dropped)
         has_claims = batch.lease == self._lease

@@ -23,13 +23,14 @@ class PendingMessage:
     The converter makes it; `InFlight.open` sets `record`.
     """
 
-    __slots__ = ("body", "claim", "kind", "record")
+    __slots__ = ("body", "claim", "in_doubt", "kind", "record")
     record: PendingRecord
 
     def __init__(self, kind: Kind, body: bytes, claim: Claim) -> None:
         self.kind = kind
         self.body = body
         self.claim = claim
+        self.in_doubt = False  # the answer of a call with it was lost: it may have been reported
 
     @property
     def is_stale(self) -> bool:

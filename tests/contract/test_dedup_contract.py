@@ -398,7 +398,7 @@ def test_orders_outlive_their_owner_and_every_step_of_sweeping(pair, stores):
     assert set(a.claim([claim(each, 2, 4, told(4)) for each in numbers])) == {REDELIVERED}
 
 
-@pytest.mark.parametrize("ends", ["closes", "lapses"])
+@pytest.mark.parametrize("ends", ["closes", "lapses", "has no answer"])
 @pytest.mark.parametrize("sweeps", [0, 15])
 def test_an_owner_that_ends_leaves_the_confirmed_version_in_doubt(stores, ends, sweeps):
     a, b = stores.open("a"), stores.open("b")
@@ -407,6 +407,8 @@ def test_an_owner_that_ends_leaves_the_confirmed_version_in_doubt(stores, ends, 
     assert a.claim(doubtful) == [GRANTED, GRANTED]
     if ends == "closes":
         a.close()
+    if ends == "has no answer":
+        a.release(doubtful, in_doubt=True)
     stores.wait(LEASE)
     b.renew()
     for _ in range(sweeps):
@@ -520,9 +522,11 @@ class Model:
         self.lapsed = {(key, holder) for key, holder in self.lapsed if key != asked.key}
         self.claims[asked.key] = owner
 
-    def release(self, owner, asked):
+    def release(self, owner, asked, *, in_doubt=False):
         if self.claims.get(asked.key) == owner:
             del self.claims[asked.key]
+            if in_doubt and ORDERS[asked.order] is not UNORDERED:
+                self.doubtful.add(asked.key)
             self.lapsed.discard((asked.key, owner))
 
 
@@ -623,11 +627,11 @@ class TwoOwners(RuleBasedStateMachine):
             self.model.confirm(asked, self.now_ms)
             self.model.release(self.names[owner], asked)
 
-    @rule(owner=OWNERS, claims=CLAIMS)
-    def release(self, owner, claims):
-        self.opened[owner].release(claims)
+    @rule(owner=OWNERS, claims=CLAIMS, in_doubt=st.booleans())
+    def release(self, owner, claims, in_doubt):
+        self.opened[owner].release(claims, in_doubt=in_doubt)
         for asked in claims:
-            self.model.release(self.names[owner], asked)
+            self.model.release(self.names[owner], asked, in_doubt=in_doubt)
 
     @rule(owner=OWNERS)
     def renew(self, owner):

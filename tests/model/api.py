@@ -33,7 +33,7 @@ class Api:
         self.states = dict.fromkeys(Kind, State.UP)
         self.refusal: Outcome = unknown() if refuses_with_unknown else Refused("ES400", "bad content")
         self.taken: Counter[str] = Counter()  # events by outBizId
-        self.versions: dict[str, list[int]] = {}  # versions by customer, in the order in which they were taken
+        self.identities: dict[str, list[str]] = {}  # identities by customer, in the order in which they were taken
 
     def answer(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:
         """Answer one call."""
@@ -49,5 +49,5 @@ class Api:
             if kind is Kind.EVENT:
                 self.taken[each["extendAttributes"]["outBizId"]] += 1
             else:
-                self.versions.setdefault(each["customerId"], []).append(int(each["customerIdList"][0]["customerId"]))
+                self.identities.setdefault(each["customerId"], []).append(each["customerIdList"][0]["customerId"])
         return Retry("cut", "no answer", in_doubt=True) if self.states[kind] is State.CUT else Delivered()

@@ -85,7 +85,8 @@ class Member:
             told = group.logs[partition][position : position + self._chance.randint(0, 9)]
             if told and partition not in self._paused | self._leaving and partition not in fresh:
                 records[partition] = [
-                    RawRecord(*partition, position + place, 0, None, each.value) for place, each in enumerate(told)
+                    RawRecord(*partition, position + place, each.time_ms, None, each.value)
+                    for place, each in enumerate(told)
                 ]
                 self._positions[partition] = position + len(told)
         return Polled(events, records, {partition: self._positions[partition] for partition in records})
@@ -144,6 +145,7 @@ class DeadLetterWriter:
         self._chance = chance
         self._kept: list[tuple[Record, Refusal]] = []  # no producer holds these yet
         self.unanswered: list[Record] = []  # written, and the yes is not here yet
+        self.unconfirmed: list[Record] = []  # the yes is here, and the store has not confirmed it yet
 
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write."""
@@ -157,6 +159,7 @@ class DeadLetterWriter:
             self._kept = []
         done = [record for record in self.unanswered if self._chance.random() < 0.5]
         self.unanswered = [record for record in self.unanswered if record not in done]
+        self.unconfirmed += done
         return done
 
     def forget(self, partitions: Collection[Partition]) -> list[Record]:

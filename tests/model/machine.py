@@ -37,11 +37,19 @@ class JobMachine(RuleBasedStateMachine):
         for number in range(first, first + count):
             self.world.append(records.event(number))
 
-    @rule(customers=st.lists(st.integers(0, 3), min_size=1, max_size=12))
-    def customers_change(self, customers: list[int]) -> None:
+    @rule(customers=st.lists(st.integers(0, 3), min_size=1, max_size=12), is_spread=st.booleans())
+    def customers_change(self, customers: list[int], *, is_spread: bool) -> None:
         for customer in customers:
             self.versions += 1
-            self.world.append(records.version(customer, self.versions))
+            self.world.append(records.version(customer, self.versions, is_spread=is_spread))
+
+    @rule(
+        changes=st.lists(st.tuples(st.integers(0, 3), st.integers(-2, 0)), min_size=1, max_size=8),
+        is_spread=st.booleans(),
+    )
+    def customers_change_back(self, changes: list[tuple[int, int]], *, is_spread: bool) -> None:
+        for customer, identities in changes:
+            self.world.append(records.version(customer, identities, is_spread=is_spread))
 
     @rule(count=st.integers(1, 3), kind=st.sampled_from(["poison", "broken", "filtered"]))
     def odd_records_are_written(self, count: int, kind: str) -> None:

@@ -60,6 +60,10 @@ class Call:
         """Return the outBizIds of its events."""
         return [json.loads(each)["extendAttributes"]["outBizId"] for each in self.messages if self.kind is Kind.EVENT]
 
+    def customers(self) -> list[str]:
+        """Return the customers of its user messages."""
+        return [json.loads(each)["customerId"] for each in self.messages if self.kind is Kind.USER]
+
 
 class Senders:
     """Sender threads of one process. A call reaches the API at once or later, and its answer takes a while."""
@@ -116,6 +120,7 @@ class ModelStore(MemoryStore):
         """Remember messages, and dead letters."""
         super().confirm(claims)
         self.process.senders.unconfirmed = []
+        self.process.writer.unconfirmed = []
 
     def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Ask, and perhaps stand still around it."""

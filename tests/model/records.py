@@ -31,8 +31,12 @@ class Told:
     value: bytes
     event: str = ""
     customer: str = ""
-    version: int = 0
+    identities: str = ""
+    is_spread: bool = False
+    """Whether the records of its customer are in all partitions."""
     is_bad: bool = False
+    time_ms: int = 0
+    """When it was written. No two records have the same time."""
 
 
 def event(number: int) -> Told:
@@ -45,9 +49,11 @@ def poison(number: int) -> Told:
     return Told(_json(type="pay", user="u", no=f"p{number}", note=POISON), is_bad=True)
 
 
-def version(customer: int, number: int) -> Told:
-    """Return the record of a customer whose identities are the version `number`. A higher number is told later."""
-    return Told(_json(type="user", user=f"c{customer}", version=str(number)), customer=f"c{customer}", version=number)
+def version(customer: int, identities: int, *, is_spread: bool) -> Told:
+    """Return the record of a customer's identities."""
+    name = f"{'s' if is_spread else 'c'}{customer}"
+    value = _json(type="user", user=name, version=str(identities))
+    return Told(value, customer=name, identities=str(identities), is_spread=is_spread)
 
 
 def broken(number: int) -> Told:

@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from pipeline.dedup.lmdb_store.store_clock import StoreClock
 from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
+from pipeline.job.in_flight import PendingMessage
 from pipeline.job.intake import Intake
 from pipeline.job.offsets import Offsets, PartitionOffsets
 from pipeline.job.runner import Runner
 from pipeline.job.timing import Lease
+from tests.model.api import State
 from tests.model.machine import JobMachine
+from tests.model.records import version
+from tests.model.world import World
 from tests.support.examples import examples
+from transforms.base import Kind
 
 pytestmark = pytest.mark.slow
 
 TestPromises = JobMachine.TestCase
 TestPromises.settings = settings(examples(times=2), stateful_step_count=40)
+
+
+@examples(times=1)
+@given(st.integers(0, 2**32))
+def test_the_last_identities_are_right_whatever_partitions_tell_them(seed):
+    play_changes(seed)
+
+
+def test_the_model_finds_a_doubt_that_is_forgotten(monkeypatch):
+    """A call had no answer, and then its partitions were taken away."""
+    monkeypatch.setattr(PendingMessage, "in_doubt", property(lambda _: False, lambda *_: None))
+    with pytest.raises(AssertionError):
+        play_changes_of(range(2_000))
+
+
+def play_changes_of(seeds):
+    for seed in seeds:
+        play_changes(seed)
+
+
+def play_changes(seed):
+    """Let the identities of a customer change and change back, in several partitions, while partitions move and answers are lost."""
+    chance = Random(seed)
+    world = World(seed, chance.choice([2, 3]), refuses_with_unknown=False, stop_above=1.0)
+    world.start(0)
+    world.start(1)
+    for _ in range(40):
+        match chance.randrange(10):
+            case 0 | 1 | 2:
+                for _ in range(chance.randint(1, 3)):
+                    world.append(version(0, chance.randrange(3), is_spread=True))
+            case 3 | 4:
+                world.api.states[Kind.USER] = chance.choice([State.CUT, State.AWAY, State.UP])
+            case 5 | 6:
+                world.rebalance()
+            case _:
+                world.run(chance.randint(1, 10), step_ms=chance.choice([0, 50, 500]))
+        world.judge()
+    world.finish()
 
 
 FOUND = (AssertionError, BooksUnbalanced, LookupError)

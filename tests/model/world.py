@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 from pipeline.contracts.values import Commit, Outcome, Partition
@@ -43,16 +44,24 @@ class World:
         """Calls whose answer nobody could remember, by outBizId: their process was killed, or stood still for longer than its lease."""
         self.letters_may_be_twice: Counter[tuple[str, int, int]] = Counter()
         """Dead letters whose yes nobody could remember, by place: the same for dead letters."""
+        self.may_go_back: set[str] = set()
+        """Customers in several partitions for whom such a call leaves a version in doubt (docs/guarantees.md, "Order"): only the last one is sure."""
         self._judged: dict[Partition, int] = dict.fromkeys(self.group.logs, 0)
-        self._told: dict[str, int] = {}
+        self._told: dict[str, list[Told]] = {}
+        """The records of each customer, the oldest first."""
 
     # --- what happens ----------------------------------------------------------------------------------------------------------
 
     def append(self, told: Told) -> None:
-        """Write a record. The records of one customer are in one partition."""
+        """Write a record. The records of one customer are in one partition, or in all."""
+        self.now_ms += 1
+        told = replace(told, time_ms=self.now_ms)
         partitions = list(self.group.logs)
-        key = int(told.customer[1:]) if told.customer else self.chance.randrange(len(partitions))
+        is_keyed = told.customer and not told.is_spread
+        key = int(told.customer[1:]) if is_keyed else self.chance.randrange(len(partitions))
         self.group.logs[partitions[key % len(partitions)]].append(told)
+        if told.customer:
+            self._told.setdefault(told.customer, []).append(told)
 
     def start(self, slot: int) -> None:
         """Start a process in a slot."""
@@ -107,10 +116,12 @@ class World:
         self._forget_letters(process)
 
     def _forget_letters(self, process: Process) -> None:
-        self.letters_may_be_twice.update((raw.topic, raw.partition, raw.offset) for raw in process.writer.unanswered)
+        raws = (*process.writer.unanswered, *process.writer.unconfirmed)
+        self.letters_may_be_twice.update((raw.topic, raw.partition, raw.offset) for raw in raws)
 
     def _forget(self, call: Call) -> None:
         self.may_be_twice.update(call.numbers())
+        self.may_go_back.update(customer for customer in call.customers() if self._told[customer][0].is_spread)
 
     # --- what the API answers ----------------------------------------------------------------------------------------------------
 
@@ -145,15 +156,33 @@ class World:
             return any((raw.topic, raw.partition, raw.offset) == (*partition, offset) for raw, _ in self.dead.written)
         if told.event:
             return bool(self.api.taken[told.event])
-        return not told.customer or max(self.api.versions.get(told.customer, [0])) >= told.version
+        if not told.customer:
+            return True
+        reached = self._last_reported(told.customer)
+        return reached is not None and reached.time_ms >= told.time_ms
 
     def _nothing_is_taken_twice(self) -> None:
         for number, times in self.api.taken.items():
             assert times <= 1 + self.may_be_twice[number], f"{number} was taken {times} times"
 
     def _identities_never_go_back(self) -> None:
-        for customer, versions in self.api.versions.items():
-            assert versions == sorted(versions), f"{customer}: {versions}"
+        for customer in self.api.identities:
+            self._last_reported(customer)
+
+    def _last_reported(self, customer: str) -> Told | None:
+        """Return the latest record that may have told what the API took last of a customer; None if it took nothing.
+
+        What it took must be told by records of which none is older than the one before.
+        """
+        taken, told = self.api.identities.get(customer, []), self._told[customer]
+        place = 0
+        for identities in taken:
+            later = [at for at in range(place, len(told)) if told[at].identities == identities]
+            if not later and customer in self.may_go_back:
+                later = [at for at in range(place) if told[at].identities == identities]
+            assert later, f"{customer}: the log tells {[each.identities for each in told]}, the API took {taken}"
+            place = later[0]
+        return next((each for each in reversed(told[place:]) if taken and each.identities == taken[-1]), None)
 
     def _only_bad_records_are_dead_letters(self) -> None:
         for raw, _ in self.dead.written:
@@ -177,7 +206,7 @@ class World:
         for turn in range(5_000):
             if all(self._is_read(partition) for partition in self.group.logs):
                 break
-            if not turn % 250:
+            if not turn % 50:
                 self.append(event(LAST_EVENTS + turn))  # what is accepted now tells that the held messages are at fault
             if not self.processes:
                 self.start(0)
@@ -185,6 +214,10 @@ class World:
         for partition in self.group.logs:
             assert self._is_read(partition), f"{partition} stands at {self.group.committed.get(partition)}"
         self.judge()
+        for customer, told in self._told.items():
+            last = self._last_reported(customer)
+            assert last is not None, f"{customer}: no version was reported"
+            assert last.identities == told[-1].identities, f"{customer}: {self.api.identities[customer]}"
         lifetime = Books.total(Books.of(decode_books(commit.metadata)[0]) for commit in self.group.committed.values())
         lifetime.check()
         told = [each for log in self.group.logs.values() for each in log]

@@ -70,13 +70,13 @@ def serve_lmdb(pipe: Connection) -> None:
     store: LmdbStore | None = None
     machine = Machine()
     while (request := pipe.recv()) is not None:
-        verb, arguments, machine.wall_ms, machine.boot_ms = request
+        verb, arguments, options, machine.wall_ms, machine.boot_ms = request
         if verb == "open":
             folder, owner = arguments
             store = open_lmdb(Path(folder), owner, machine)
             pipe.send(None)
         else:
-            pipe.send(getattr(store, verb)(*arguments))
+            pipe.send(getattr(store, verb)(*arguments, **options))
 
 
 class RemoteStore:
@@ -86,13 +86,13 @@ class RemoteStore:
         self._pipe, self._machine = pipe, machine
         self._ask("open", str(folder), owner)
 
-    def _ask(self, verb: str, *arguments: object) -> Any:
-        self._pipe.send((verb, arguments, self._machine.wall_ms, self._machine.boot_ms))
+    def _ask(self, verb: str, *arguments: object, **options: object) -> Any:
+        self._pipe.send((verb, arguments, options, self._machine.wall_ms, self._machine.boot_ms))
         assert self._pipe.poll(60), f"no answer to {verb}"
         return self._pipe.recv()
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
-        return lambda *arguments: self._ask(verb, *arguments)
+        return lambda *arguments, **options: self._ask(verb, *arguments, **options)
 
 
 class MemoryStores:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from pipeline.dedup.entry import KEY_BYTES, ORDERED_BYTES, PLAIN_BYTES
+from pipeline.dedup.entry import KEY_BYTES, NOBODY, ORDERED_BYTES, PLAIN_BYTES
 from pipeline.dedup.lmdb_store.environment import Transaction
 
 DATABASES = 5
@@ -127,6 +127,13 @@ class RecentTables:
             holder = claims.pop(key)
             if holder is not None and holder != owner:
                 claims.put(key, holder)
+
+    def leave(self, transaction: Transaction, keys: Iterable[bytes], owner: bytes) -> None:
+        """Turn the claims of the keys that belong to the owner into claims of nobody."""
+        claims = transaction.cursor(self._claims)
+        for key in keys:
+            if claims.get(key) == owner:
+                claims.put(key, NOBODY)
 
     def living(self, transaction: Transaction, now_ms: int) -> set[bytes]:
         """Return the owners whose lease has not ended."""

@@ -122,11 +122,13 @@ class LmdbStore:
                 self._tables.release(changing, [claim.key for claim in claims], self._owner)
             self._appended(part, entries)
 
-    def release(self, claims: Sequence[Claim]) -> None:
+    def release(self, claims: Sequence[Claim], *, in_doubt: bool = False) -> None:
         """Release the claims without a report."""
         if claims:
+            doubtful = {claim.key for claim in claims if in_doubt and claim.order}
             with store_errors(self._path, "written"), self._recent.begin(write=True) as changing:
-                self._tables.release(changing, {claim.key for claim in claims}, self._owner)
+                self._tables.release(changing, {claim.key for claim in claims} - doubtful, self._owner)
+                self._tables.leave(changing, doubtful, self._owner)
 
     def renew(self) -> None:
         """Renew the lease. This is one write, whatever the number of claims."""

@@ -153,6 +153,19 @@ for at = 2, #ARGV do release_one(ARGV[at], ARGV[1]) end
 """
 )
 
+LEAVE = (
+    _GUARD
+    + """
+for at = 2, #ARGV do
+  local name = prefix .. ':c:' .. ARGV[at]
+  local claim = redis.call('GET', name)
+  if claim and string.sub(claim, 1, 8) == ARGV[1] then
+    redis.call('SETRANGE', name, 0, string.rep('\\0', 8))  -- a claim of nobody; the time to live stays
+  end
+end
+"""
+)
+
 RENEW = (
     _GUARD
     + """

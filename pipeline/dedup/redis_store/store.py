@@ -68,8 +68,9 @@ class RedisStore:
             )
         except (ValueError, TypeError):
             raise UsageError("dedup.url is not a Redis URL; expected a URL such as rediss://host:6380/0") from None
-        self._claim, self._confirm, self._release, self._renew = map(
-            self._client.register_script, (scripts.CLAIM, scripts.CONFIRM, scripts.RELEASE, scripts.RENEW)
+        self._claim, self._confirm, self._release, self._leave, self._renew = map(
+            self._client.register_script,
+            (scripts.CLAIM, scripts.CONFIRM, scripts.RELEASE, scripts.LEAVE, scripts.RENEW),
         )
         try:
             with self._store_errors():
@@ -106,10 +107,12 @@ class RedisStore:
         for part in _parts(claims):
             self._run(self._confirm, (self._owner, self._keep_ms, *_versions(part)))
 
-    def release(self, claims: Sequence[Claim]) -> None:
+    def release(self, claims: Sequence[Claim], *, in_doubt: bool = False) -> None:
         """Release the claims without a report."""
-        for part in _parts(claims):
+        for part in _parts([claim for claim in claims if not (in_doubt and claim.order)]):
             self._run(self._release, (self._owner, *(claim.key for claim in part)))
+        for part in _parts([claim for claim in claims if in_doubt and claim.order]):
+            self._run(self._leave, (self._owner, *(claim.key for claim in part)))
 
     def renew(self) -> None:
         """Renew the lease. This is one write, whatever the number of claims."""
