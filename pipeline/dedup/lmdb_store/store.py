@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
 from pipeline.dedup.lmdb_store.environment import GrowingEnvironment, first_map_bytes, open_environment
 from pipeline.dedup.lmdb_store.faults import store_errors
 from pipeline.dedup.lmdb_store.folder import StoreFolder, allocate
-from pipeline.dedup.lmdb_store.journal import Journal
+from pipeline.dedup.lmdb_store.journal import Journal, forget_spares
 from pipeline.dedup.lmdb_store.mover import RoundMover
 from pipeline.dedup.lmdb_store.opened_clock import open_clock
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
@@ -61,6 +62,7 @@ class LmdbStore:
         self._max_bytes = max(max_bytes // mmap.PAGESIZE, 16) * mmap.PAGESIZE
         self._environments: list[Any] = []
         self._round = 0  # the current round at the last `claim`
+        self._claimed = 0  # claims that this process may still confirm
         self._is_open = True
         with store_errors(self._path, "opened"):
             self._folder = StoreFolder(folder)
@@ -73,6 +75,8 @@ class LmdbStore:
                     self._open_durable()
                     self._open_recent(clocks, is_new=is_new)
                     recover(self._folder, self._confirmed, self._durable, self._clock.now_ms())
+                    with self._recent.begin() as reading:
+                        forget_spares(self._folder.recent, self._tables.living(reading, self._clock.now_ms()))
                 self.renew()
             except BaseException:
                 self._close_files()
@@ -81,11 +85,15 @@ class LmdbStore:
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
     def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
-        """Return the answers to the claims, in order. The lock on the tables of this boot stops other processes until all claims have an answer."""
+        """Return the answers to the claims, in order. The lock on the tables of this boot stops other processes until all claims have an answer.
+
+        A disk that has become full refuses claims, so that it never refuses to confirm what was claimed.
+        """
         if not claims:
             return []
         keys, now_ms = sorted({claim.key for claim in claims}), self._clock.now_ms()
         with store_errors(self._path, "written"):
+            self._journal.require_room(self._claimed + len(claims))
             confirmed = self._durable_entries(keys)  # before the lock, since this takes the longest
             with self._recent.begin(write=True) as changing:
                 state = self._tables.round(changing)
@@ -98,7 +106,9 @@ class LmdbStore:
                 answers = resolve_claims(claims, *self._tables.held(changing, keys, now_ms), confirmed, now_ms)
                 self._tables.hold(changing, answers.granted, self._owner)
                 part = self._append(changing, state, answers.advanced)
+            self._claimed += len(answers.granted)
             self._appended(part, answers.advanced)
+            self._mover.step_if_full()
         return answers.results
 
     def look_up(self, claims: Sequence[Claim]) -> list[ClaimResult]:
@@ -120,7 +130,10 @@ class LmdbStore:
                 entries = confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms)
                 part = self._append(changing, state, entries)
                 self._tables.release(changing, [claim.key for claim in claims], self._owner)
+            self._claimed = max(0, self._claimed - len(claims))
             self._appended(part, entries)
+        with suppress(StoreUnavailable), store_errors(self._path, "written"):
+            self._mover.step_if_full()  # they are confirmed: if it fails, the next `claim` or `sweep` says so
 
     def release(self, claims: Sequence[Claim], *, in_doubt: bool = False) -> None:
         """Release the claims without a report."""
@@ -129,6 +142,7 @@ class LmdbStore:
             with store_errors(self._path, "written"), self._recent.begin(write=True) as changing:
                 self._tables.release(changing, {claim.key for claim in claims} - doubtful, self._owner)
                 self._tables.leave(changing, doubtful, self._owner)
+            self._claimed = max(0, self._claimed - len(claims))
 
     def renew(self) -> None:
         """Renew the lease. This is one write, whatever the number of claims."""
@@ -183,10 +197,9 @@ class LmdbStore:
         return self._tables.append(changing, state, written)
 
     def _appended(self, part: int, entries: Mapping[bytes, bytes]) -> None:
-        """Follow a transaction that appended a part: keep a copy of it, and move entries if there are too many."""
+        """Follow a transaction that appended a part: keep a copy of it."""
         if part:
             self._entries.add(part, entries)
-            self._mover.step_if_full()
 
     def _delete_orphans(self, now_ms: int) -> None:
         """Delete claims of ended owners, except those that leave a confirmed version in doubt: they stay until their key is claimed again."""
