@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from pipeline.contracts.values import Claim, ClaimResult, Commit, Outcome, Partition, Pending, Polled, Unsent
+from pipeline.contracts.values import (
+    Claim,
+    ClaimResult,
+    Commit,
+    Outcome,
+    Partition,
+    Pending,
+    Polled,
+    StoreIdentity,
+    Unsent,
+)
 from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
@@ -38,6 +48,11 @@ class DedupStore(Protocol):
     The store is opened under an owner's name, and its claims belong to that owner. They last while the owner renews its lease. A claim not
     renewed in time counts as released. The caller gives all times, as Unix milliseconds.
     """
+
+    @property
+    def identity(self) -> StoreIdentity:
+        """Which store this is. It stays the same as long as the store knows what it was told."""
+        ...
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[ClaimResult]:
         """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.contracts.values import MEMORY_ID, Claim, ClaimResult, StoreIdentity
 from pipeline.dedup.entry import (
     NEVER,
     ClaimAnswers,
@@ -16,6 +16,7 @@ from pipeline.dedup.entry import (
     owner_number,
     resolve_claims,
 )
+from pipeline.dedup.identity import new_identity
 
 SWEPT_AT_ONCE = 2_000
 
@@ -33,12 +34,15 @@ class MemoryTable:
     leases: dict[bytes, int] = field(default_factory=dict)
     """Number of the owner to the end of its lease, in Unix ms."""
 
+    identity: str = field(default_factory=lambda: MEMORY_ID + new_identity())
+
 
 class MemoryStore:
     """A `DedupStore` over a table in memory."""
 
     def __init__(self, table: MemoryTable, owner: str, keep_ms: int, lease_ms: int, now_ms: int) -> None:
         self._table = table
+        self.identity = StoreIdentity(table.identity, "in the memory of this process")
         self._owner = owner_number(owner)
         self._keep_ms = keep_ms
         self._lease_ms = lease_ms

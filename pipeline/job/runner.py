@@ -18,6 +18,7 @@ from pipeline.job.dead_lettering import DeadLettering
 from pipeline.job.deliveries import Deliveries
 from pipeline.job.first_error import FirstError
 from pipeline.job.flow_limits import FlowLimits
+from pipeline.job.group_store import GroupStore
 from pipeline.job.hand_over import HandOver
 from pipeline.job.head_watch import HeadWatch
 from pipeline.job.in_flight import KNOWN, InFlight, PendingMessage
@@ -46,10 +47,11 @@ class Runner:
         on_status: Callable[[Status], None] = lambda _: None,
         on_lost: Callable[[LostToRetention], None] = lambda _: None,
         has_ended: Callable[[], bool] = lambda: False,
+        new_store: bool = False,
     ) -> None:
         """`clock` returns ms of a clock that never goes back: it decides when something is due. `wall_clock` returns Unix ms for the store.
 
-        `has_ended` returns whether there is nothing more to read.
+        `has_ended` returns whether there is nothing more to read. With `new_store` the group may have worked with another dedup store.
         """
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
@@ -64,7 +66,7 @@ class Runner:
         self._is_stopping = False
         self._errors = FirstError()
         self._stalls = 0
-        self.offsets = Offsets()
+        self.offsets = Offsets(GroupStore(parts.store.identity, is_new=new_store))
         self._commits = Commits(parts.source, parts.store, self.offsets, limits)
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)
         self._backpressure = Backpressure(parts.source, self.offsets, limits)

@@ -8,6 +8,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
 from pipeline.dedup import open_dry_run
+from pipeline.job.group_store import GroupStore
 from pipeline.job.replay_range import ReplayRange
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.runtime.build import Hooks, Job, now_ms
@@ -20,13 +21,30 @@ class ReplayJob(Job):
     """Reads a range once, and ends. Messages reported before are recognised. The offsets of the running job do not change."""
 
     def __init__(
-        self, source: SourceFile, environment: Mapping[str, str], hooks: Hooks, replay_range: ReplayRange
+        self,
+        source: SourceFile,
+        environment: Mapping[str, str],
+        hooks: Hooks,
+        replay_range: ReplayRange,
+        live: Mapping[Partition, Commit],
+        *,
+        new_store: bool = False,
     ) -> None:
-        super().__init__(source, environment, hooks)
+        """`live` are the commits of the live job: they name the store that knows what was reported. `new_store` accepts any store."""
+        super().__init__(source, environment, hooks, new_store=new_store)
+        self._live = live
         self.hooks = hooks
         self._replay_range = replay_range
         self._range_source: KafkaSource | None = None
         hooks.has_ended = self._has_ended
+
+    def check_store(self, group_store: GroupStore) -> None:
+        """Check the store against the commits of the live job.
+
+        Raises:
+            StoreUnavailable: the live job finished records with another store.
+        """
+        group_store.check_replayed(self._live)
 
     def open_source(self) -> Source:
         """Return a source over the range, which does not join the group of the running job."""

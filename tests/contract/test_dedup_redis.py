@@ -139,6 +139,38 @@ def test_a_server_that_lost_its_memory_is_not_taken_for_an_empty_one(servers):
             store.claim([claim(1)], NOW)
 
 
+def test_a_flush_is_noticed_by_every_process_also_after_another_one_began_a_new_store(servers):
+    server = servers()
+    with closing(open_redis(server.url, "a")) as first, closing(open_redis(server.url, "b")) as second:
+        first.confirm([claim(1)], NOW)
+        with client_of(server) as client:
+            client.flushall()
+        with closing(open_redis(server.url, "c")) as newcomer:
+            assert newcomer.identity.id not in {"", first.identity.id}
+            for store in (second, first):
+                for ask in (
+                    lambda: store.renew(NOW),  # noqa: B023 - called at once
+                    lambda: store.claim([claim(1)], NOW),  # noqa: B023
+                    lambda: store.look_up([claim(1)], NOW),  # noqa: B023
+                    lambda: store.confirm([claim(1)], NOW),  # noqa: B023
+                    lambda: store.release([claim(1)]),  # noqa: B023
+                ):
+                    with pytest.raises(StoreUnavailable, match=r"has lost its entries.*--new-store"):
+                        ask()
+            assert newcomer.claim([claim(1)], NOW) == [GRANTED]
+
+
+def test_a_store_of_a_version_without_identities_gets_one_and_forgets_nothing(servers):
+    server = servers()
+    with client_of(server) as client:
+        with closing(open_redis(server.url)) as store:
+            store.confirm([claim(1)], NOW)
+        client.delete(PREFIX + b":identity")
+        with closing(open_redis(server.url)) as store:
+            assert store.identity.id
+            assert store.claim([claim(1)], NOW) == [REDELIVERED]
+
+
 def test_what_a_server_keeps_on_disk_outlives_its_death(servers):
     server = servers("--appendonly", "yes", "--appendfsync", "always")
     with closing(open_redis(server.url)) as store:

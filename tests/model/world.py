@@ -7,7 +7,7 @@ from random import Random
 
 from pipeline.contracts.values import Commit, Outcome, Partition
 from pipeline.dedup.memory_store import MemoryTable
-from pipeline.job.books import Books, decode_books
+from pipeline.job.books import Books, decode_books, decode_store_id
 from tests.model.api import Api, State
 from tests.model.kafka import DeadLetterTopic, Group
 from tests.model.process import LEASE_MS, Call, Process
@@ -25,7 +25,7 @@ class World:
         self.chance = Random(seed)
         self.now_ms = 1_700_000_000_000
         self.group = Group(partitions)
-        self.table = MemoryTable()
+        self.table = MemoryTable(identity="the store")
         self.api = Api(refuses_with_unknown=refuses_with_unknown)
         self.dead = DeadLetterTopic()
         self.is_registry_away = False
@@ -47,11 +47,19 @@ class World:
         key = int(told.customer[1:]) if told.customer else self.chance.randrange(len(partitions))
         self.group.logs[partitions[key % len(partitions)]].append(told)
 
-    def start(self, slot: int) -> None:
-        """Start a process in a slot."""
+    def start(self, slot: int, table: MemoryTable | None = None) -> None:
+        """Start a process in a slot, with the store of the group or with another one."""
         self.begun += 1
-        self.processes[slot] = Process(self, f"process-{self.begun}")
+        self.processes[slot] = Process(self, f"process-{self.begun}", table or self.table)
         self.rebalance()
+
+    @property
+    def is_all_named(self) -> bool:
+        """Whether the commit of every partition names the store of the group: it has work that another store does not know."""
+        return all(
+            (commit := self.group.committed.get(partition)) is not None and decode_store_id(commit.metadata)
+            for partition in self.group.logs
+        )
 
     def kill(self, slot: int) -> None:
         """End a process at once. What it has written is on its way all the same."""
@@ -121,6 +129,7 @@ class World:
         self._nothing_is_passed_by()
         self._nothing_is_taken_twice()
         self._identities_never_go_back()
+        self._only_the_store_of_the_group_is_worked_with()
         self._only_bad_records_are_dead_letters()
         self._each_dead_letter_is_written_once()
         for process in self.processes.values():
@@ -147,6 +156,13 @@ class World:
     def _identities_never_go_back(self) -> None:
         for customer, versions in self.api.versions.items():
             assert versions == sorted(versions), f"{customer}: {versions}"
+
+    def _only_the_store_of_the_group_is_worked_with(self) -> None:
+        for process in self.processes.values():
+            if process.store.identity.id != self.table.identity:
+                assert not process.runner.offsets.owned, f"{process.name} owns partitions with another store"
+        for partition, commit in self.group.committed.items():
+            assert decode_store_id(commit.metadata) in {"", self.table.identity}, f"{partition} names another store"
 
     def _only_bad_records_are_dead_letters(self) -> None:
         for raw, _ in self.dead.written:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.dedup.entry import NEVER, expires_ms, is_newer
+from pipeline.dedup.identity import new_identity
 from pipeline.dedup.lmdb_store.environment import Transaction
 
 FORMAT = b"log2mq dedup 2"
@@ -33,6 +34,11 @@ class ConfirmedTable:
             transaction.put(b"format", FORMAT, db=self._meta)
             transaction.put(b"keep_ms", str(keep_ms).encode(), db=self._meta)
         return found
+
+    def identity(self, transaction: Transaction) -> str:
+        """Return the identity of the store. A store that has none yet, a new one or one of an earlier version, gets one."""
+        transaction.put(b"identity", new_identity().encode(), overwrite=False, db=self._meta)
+        return bytes(transaction.get(b"identity", db=self._meta)).decode()
 
     def get(self, transaction: Transaction, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the entries of the sorted keys, also those that expired."""

@@ -1,8 +1,9 @@
 """The Lua scripts of the Redis store, one for each verb. The server runs one script at a time, so a script is atomic for its whole batch.
 
 Keys, all under one prefix: `:k:<key>` is a confirmed entry (digest, origin, end in Unix ms as text; for a message with versions also `|` and the
-order), `:c:<key>` a claim (owner, call), `:o:<owner>` a lease (its end in Unix ms as text), `:format` the store's format. Every script first
-checks that the format key exists: without it, the entries are lost too.
+order), `:c:<key>` a claim (owner, call), `:o:<owner>` a lease (its end in Unix ms as text), `:format` the store's format, `:identity` its identity.
+Every script first checks that the identity is the one that this process found when it opened the store: without it, the entries are lost too, and
+with another one this is another store, which a process made after that.
 
 A *version* in the arguments is digest, origin and order of a claim, one after the other. The scripts compare orders as `message_order` does, byte
 by byte: Lua's own comparison of texts depends on the server's locale.
@@ -18,11 +19,14 @@ READABLE = b"log2mq dedup 1"
 """The format before: no entry has an order."""
 
 LOST = "LOG2MQLOST"
-"""The first word of the server's error when the format key is missing."""
+"""The first word of the server's error when the identity is missing, or is another one."""
 
 _GUARD = f"""
 local prefix = KEYS[1]
-if redis.call('EXISTS', prefix .. ':format') == 0 then return redis.error_reply('{LOST} the format key is missing') end
+-- The second key has the identity in its name; no such key exists. An argument in its place would be counted by each script.
+if prefix .. ':' .. (redis.call('GET', prefix .. ':identity') or '') ~= KEYS[2] then
+  return redis.error_reply('{LOST} this is not the store that was opened')
+end
 """
 
 _ORDERS = f"""

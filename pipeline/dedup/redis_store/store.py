@@ -18,8 +18,9 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.contracts.values import Claim, ClaimResult, StoreIdentity
 from pipeline.dedup.entry import owner_number
+from pipeline.dedup.identity import new_identity
 from pipeline.dedup.redis_store import scripts
 from pipeline.errors import StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
@@ -74,6 +75,7 @@ class RedisStore:
             with self._store_errors():
                 self._check_eviction()
                 self._check_format()
+                self.identity = self._found_identity()
                 self._waits_for_disk = self._has_append_only_file()
             self.renew(now_ms)
         except BaseException:
@@ -165,6 +167,14 @@ class RedisStore:
             )
         self._client.set(PREFIX + b":keep_ms", self._keep_ms)
 
+    def _found_identity(self) -> StoreIdentity:
+        """Return the identity of the store. A store that has none yet, a new one or one of an earlier version, gets one."""
+        self._client.set(PREFIX + b":identity", new_identity(), nx=True)
+        found = self._client.get(PREFIX + b":identity")
+        if not found:  # the server was flushed between the two commands
+            raise redis.ResponseError(scripts.LOST)
+        return StoreIdentity(found.decode(errors="replace"), f"at {self._address}")
+
     def _has_append_only_file(self) -> bool:
         try:
             if not self._client.info("persistence").get("aof_enabled"):
@@ -185,7 +195,7 @@ class RedisStore:
 
     def _run(self, script: Any, arguments: Sequence[bytes | int]) -> Any:
         with self._store_errors():
-            return script(keys=(PREFIX,), args=arguments)
+            return script(keys=(PREFIX, PREFIX + b":" + self.identity.id.encode()), args=arguments)
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
@@ -204,7 +214,7 @@ class RedisStore:
             if scripts.LOST in str(error):
                 raise StoreUnavailable(
                     f"the dedup store at {self._address} has lost its entries: it was flushed, or restarted without persistence; "
-                    "the next start creates a new store, which does not know the messages reported before"
+                    "what was reported before is not known any more; restore the server's data, or start with --new-store to begin a new store"
                 ) from None
             raise StoreUnavailable(
                 f"the dedup store at {self._address} refuses: {str(error)[:200]}; check the server (memory, replica, access rules)"
