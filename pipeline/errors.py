@@ -69,6 +69,11 @@ class StoreUnavailable(Log2mqError):
 
     exit_code = 5
 
+    def __init__(self, *lines: str, may_pass: bool = False) -> None:
+        """`may_pass`: the store may answer later, so that trying again makes sense."""
+        super().__init__(*lines)
+        self.may_pass = may_pass
+
 
 class DeadLetterUnavailable(Log2mqError):
     """The dead-letter topic is missing or refuses records."""

@@ -6,7 +6,7 @@ Each `Reporter` is called by one sender thread only.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.contracts.values import (
@@ -42,8 +42,17 @@ class Decoder(Protocol):
         ...
 
 
+StoreWait = Callable[[str, int], bool]
+"""What the owner of a store does while the store does not answer: it shows the reason, waits for at most this time in ms, and returns True.
+
+It returns False, without waiting, where the store must not be waited for any more, as after a stop.
+"""
+
+
 class DedupStore(Protocol):
     """Remembers which messages were reported. May block for a disk or a network round trip; raises `StoreUnavailable` when it cannot answer.
+
+    A store on a server waits for a server that does not answer, for at most `dedup.give_up_after` and as long as its `StoreWait` allows it.
 
     The store is opened under an owner's name, and its claims belong to that owner. They last while the owner renews its lease. A claim not
     renewed in time counts as released. The caller gives all times, as Unix milliseconds.

@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.contracts.interfaces import DedupStore
+from pipeline.contracts.interfaces import DedupStore, StoreWait
 from pipeline.dedup.dry_run_store import DryRunStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
+from pipeline.dedup.outage import StoreOutage, do_not_wait
 from pipeline.dedup.settings import DedupSettings
 from pipeline.errors import ComponentMissing, UsageError
 from pipeline.setting_types.secret import Secret
@@ -17,11 +18,16 @@ __all__ = ["DedupSettings", "open_dry_run", "open_store"]
 
 
 def open_store(
-    settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
+    settings: DedupSettings,
+    owner: str,
+    now_ms: int,
+    environment: Mapping[str, str] | None = None,
+    wait: StoreWait = do_not_wait,
 ) -> DedupStore:
     """Return the opened store that the settings choose. `owner` is a name that no other process has or had. `now_ms` is Unix ms.
 
-    `environment` holds the variable of a secret URL (`{env: NAME}`). Without it, the variables of this process are used.
+    `environment` holds the variable of a secret URL (`{env: NAME}`). Without it, the variables of this process are used. `wait` waits for a
+    server that does not answer, now and later.
 
     Raises:
         StoreUnavailable: the store cannot be opened.
@@ -31,7 +37,7 @@ def open_store(
     if settings.store == "memory":
         return MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
     if settings.store == "redis":
-        return _open_redis(settings, owner, now_ms, os.environ if environment is None else environment)
+        return _open_redis(settings, owner, now_ms, os.environ if environment is None else environment, wait)
     if settings.path is None:
         raise UsageError("dedup.path: found none; expected the folder of the store")
     from pipeline.dedup.lmdb_store.store import LmdbStore  # noqa: PLC0415 - a command that opens no store does not load LMDB
@@ -47,14 +53,20 @@ def open_store(
 
 
 def open_dry_run(
-    settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str] | None = None
+    settings: DedupSettings,
+    owner: str,
+    now_ms: int,
+    environment: Mapping[str, str] | None = None,
+    wait: StoreWait = do_not_wait,
 ) -> DedupStore:
     """Return the opened store with an overlay, so that a dry run changes nothing in it. Raises the errors of `open_store`."""
     overlay = MemoryStore(MemoryTable(), owner, settings.keep, settings.lease, now_ms)
-    return DryRunStore(open_store(settings, owner, now_ms, environment), overlay)
+    return DryRunStore(open_store(settings, owner, now_ms, environment, wait), overlay)
 
 
-def _open_redis(settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str]) -> DedupStore:
+def _open_redis(
+    settings: DedupSettings, owner: str, now_ms: int, environment: Mapping[str, str], wait: StoreWait
+) -> DedupStore:
     try:
         from pipeline.dedup.redis_store.store import RedisStore  # noqa: PLC0415 - its package is an extra
     except ModuleNotFoundError as error:
@@ -66,4 +78,5 @@ def _open_redis(settings: DedupSettings, owner: str, now_ms: int, environment: M
     if settings.url is None:
         raise UsageError("dedup.url: found none; expected the URL of the server")
     url = Secret(settings.url) if isinstance(settings.url, str) else settings.url.read(environment)
-    return RedisStore(url, owner, keep_ms=settings.keep, lease_ms=settings.lease, now_ms=now_ms)
+    outage = StoreOutage(settings.give_up_after, wait)
+    return RedisStore(url, owner, keep_ms=settings.keep, lease_ms=settings.lease, now_ms=now_ms, outage=outage)

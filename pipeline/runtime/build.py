@@ -143,7 +143,14 @@ class Job:
 
     def open_store(self) -> DedupStore:
         """Return the opened dedup store. This process is its owner."""
-        return open_store(self._file.dedup, self._name, now_ms(), self._environment)
+        return open_store(self._file.dedup, self._name, now_ms(), self._environment, self.wait_for_store)
+
+    def wait_for_store(self, reason: str, pause_ms: int) -> bool:
+        """Wait for a dedup store that does not answer, if the loop may; see `StoreWait`. A signal handler that raises ends the wait."""
+        if self._runner is not None and not self._runner.may_wait_for_store(reason):
+            return False
+        time.sleep(pause_ms / 1000)
+        return True
 
     def check_store(self, group_store: GroupStore) -> None:
         """Do nothing: the loop checks the store against the commits of each partition that it is assigned."""

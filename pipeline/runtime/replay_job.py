@@ -72,7 +72,7 @@ class DryReplayJob(ReplayJob):
 
     def open_store(self) -> DedupStore:
         """Return the dedup store with an overlay in memory, so that nothing in it changes."""
-        return open_dry_run(self._file.dedup, self._name, now_ms(), self._environment)
+        return open_dry_run(self._file.dedup, self._name, now_ms(), self._environment, self.wait_for_store)
 
     def open_dead_letters(self) -> DeadLetters:
         """Return dead letters that are only counted."""
