@@ -113,7 +113,7 @@ def test_a_flush_stops_both_hosts_and_a_person_begins_the_new_store(shared, host
     assert set(shared.events().values()) == {1}
 
 
-def test_a_job_that_waits_for_the_server_at_its_start_goes_on_or_ends_at_a_signal(shared, server, kafka):
+def test_a_job_that_waits_for_the_server_at_its_start_and_later_goes_on_or_ends_at_a_signal(shared, server, kafka):
     kafka.topic(name=shared.dead)
     kafka.write(shared.topic, [paid(0)])
     server.stop()
@@ -129,6 +129,9 @@ def test_a_job_that_waits_for_the_server_at_its_start_goes_on_or_ends_at_a_signa
         wait_for(lambda: "does not answer" in log.read_text(), "the sentence")
         if not is_stopped:
             server.start()
-            wait_for(lambda: len(shared.events()) == 1, "the record")
+            wait_for(lambda: shared.committed() == 1, "the record")
+            server.stop()
+            wait_for(lambda: log.read_text().count("does not answer") == 2, "the sentence of the job that ran")
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == (130 if is_stopped else 0), log.read_text()
+    assert set(shared.events().values()) == {1}
