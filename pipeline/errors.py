@@ -5,7 +5,7 @@
     ├── UsageError            2   the source file, an option or an argument is wrong: mend it, nothing has connected yet
     ├── SourceUnavailable     3   Kafka: no broker, no such topic, no access, offsets gone
     ├── DestinationHalt       4   Quick Audience: credentials, organisation, endpoint, clock, or an error nobody knows
-    ├── StoreUnavailable      5   the dedup store cannot be opened, read or written
+    ├── StoreUnavailable      5   the dedup store cannot be opened, read or written, or does not know the group's work
     ├── DeadLetterUnavailable 6   the dead-letter topic is missing or refuses
     ├── TooManyDeadLetters    7   the share of dead letters passed `dead_letters.stop_above`
     ├── WorkerFailed          8   a worker process kept dying
@@ -65,9 +65,14 @@ class DestinationHalt(Log2mqError):
 
 
 class StoreUnavailable(Log2mqError):
-    """The dedup store cannot be opened, read or written."""
+    """The dedup store cannot be opened, read or written, or it is not the one with which the group worked."""
 
     exit_code = 5
+
+    def __init__(self, *lines: str, may_pass: bool = False) -> None:
+        """`may_pass`: the store may answer later, so that trying again makes sense."""
+        super().__init__(*lines)
+        self.may_pass = may_pass
 
 
 class DeadLetterUnavailable(Log2mqError):

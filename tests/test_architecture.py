@@ -28,7 +28,7 @@ DOORS = {
     "httpcore": ("pipeline/http_transport/deadline.py",),
     "fastavro": ("pipeline/decode/avro/data_reader.py",),
     "lmdb": ("pipeline/dedup/lmdb_store/*.py",),
-    "redis": ("pipeline/dedup/redis_store/store.py",),
+    "redis": ("pipeline/dedup/redis_store/server.py",),
     "ruamel": ("pipeline/yaml_text/yaml_*.py",),
     "xmltodict": ("pipeline/decode/xml.py",),
     "ua_parser": ("pipeline/decode/user_agent.py",),

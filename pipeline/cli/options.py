@@ -35,6 +35,12 @@ progress_option = click.option(
     help="Show a live line, or log a line every ten seconds. Default: a live line on a terminal.",
 )
 
+new_store_option = click.option(
+    "--new-store",
+    is_flag=True,
+    help="Accept the dedup store although the group worked with another one. It does not know what was reported until now.",
+)
+
 
 def kafka_settings(bootstrap_servers: str, topic: str, topic_option: str) -> KafkaSettings:
     """Return the settings to reach one topic of brokers that the command line names.

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
+from pipeline.cli.options import (
+    log_format_option,
+    log_level_option,
+    new_store_option,
+    progress_option,
+    source_argument,
+)
 from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
@@ -54,10 +60,11 @@ from pipeline.runtime.worker_process import on_stop_signals
     help="Only these partitions. Default: all of the source's topics.",
 )
 @click.option("--dry-run", is_flag=True, help="Send and commit nothing; print what would be sent.")
+@new_store_option
 @log_format_option
 @log_level_option
 @progress_option
-def replay(
+def replay(  # noqa: PLR0913 - one parameter an option
     source_file: Path,
     from_text: str,
     to_text: str,
@@ -66,6 +73,7 @@ def replay(
     log_level: str,
     *,
     dry_run: bool,
+    new_store: bool,
     progress: bool | None,
 ) -> None:
     """Read a range of SOURCE_FILE's topics again, with a group of its own.
@@ -81,7 +89,9 @@ def replay(
         bound_of("--to", to_text, now, TO_NAMES),
     )
     with KafkaAdmin(source.kafka, os.environ) as topics:
-        partitions = chosen_partitions(partitions_text, topics.partitions())
+        existing = topics.partitions()
+        live = topics.committed(source.kafka.group, existing)
+        partitions = chosen_partitions(partitions_text, existing)
         group = replay_group(source.kafka.group, from_text, to_text, partitions)
         committed = {} if dry_run else topics.committed(group)
         replay_range = plan(group, from_bound, to_bound, partitions, topics, committed)
@@ -93,16 +103,16 @@ def replay(
         )
     say(_describe(replay_range, source), err=True)
     console = Console(stderr=True, force_terminal=progress or None)
-    live = console.is_terminal and log_format == "text" if progress is None else progress
-    status = run_replay(source, replay_range, console, live=live, dry_run=dry_run)
+    is_live = console.is_terminal and log_format == "text" if progress is None else progress
+    job_type = DryReplayJob if dry_run else ReplayJob
+    job = job_type(source, os.environ, Hooks(), replay_range, live, new_store=new_store)
+    status = run_replay(job, source, console, live=is_live, dry_run=dry_run)
     if status.stopping:
         say("interrupted: the same command goes on from here", err=True)
 
 
-def run_replay(source: SourceFile, replay_range: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> Status:
-    """Run the range to its end, or to a signal."""
-    job_type = DryReplayJob if dry_run else ReplayJob
-    job = job_type(source, os.environ, Hooks(), replay_range)
+def run_replay(job: ReplayJob, source: SourceFile, console: Console, *, live: bool, dry_run: bool) -> Status:
+    """Run the range to its end, or to a signal. With `live` the progress is one line that is drawn again."""
     shown = Progress(console, live=live, remaining=job.remaining)
     with closing_summary(f"{source.source} replay", shown, would=dry_run):
         job.hooks.on_status = shown.show

@@ -9,7 +9,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pipeline.cli.options import log_format_option, log_level_option, progress_option, source_argument
+from pipeline.cli.options import (
+    log_format_option,
+    log_level_option,
+    new_store_option,
+    progress_option,
+    source_argument,
+)
 from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
@@ -30,10 +36,13 @@ from pipeline.runtime.worker_process import WorkerMain, on_stop_signals
     type=click.IntRange(1, 64),
     help="The number of processes in the consumer group, under a supervisor that restarts crashed ones. Default: this process alone.",
 )
+@new_store_option
 @log_format_option
 @log_level_option
 @progress_option
-def run(source_file: Path, workers: int | None, log_format: str, log_level: str, *, progress: bool | None) -> None:
+def run(
+    source_file: Path, workers: int | None, log_format: str, log_level: str, *, new_store: bool, progress: bool | None
+) -> None:
     """Read SOURCE_FILE's topics and report events until stopped.
 
     SIGTERM or Ctrl-C finishes what is in flight, commits, and prints the books; a second signal ends the job at once.
@@ -47,15 +56,15 @@ def run(source_file: Path, workers: int | None, log_format: str, log_level: str,
     shown = Progress(console, live=live)
     with closing_summary(source.source, shown):
         if workers is None:
-            run_alone(source, shown.show)
+            run_alone(source, shown.show, new_store=new_store)
         else:
             instance = source.kafka.instance_id or new_instance_id()
-            run_workers(WorkerMain(source_file, log_format, log_level, instance), workers, shown.show)
+            run_workers(WorkerMain(source_file, log_format, log_level, instance, new_store), workers, shown.show)
 
 
-def run_alone(source: SourceFile, on_status: Callable[[Status], None]) -> None:
+def run_alone(source: SourceFile, on_status: Callable[[Status], None], *, new_store: bool) -> None:
     """Run the job in this process."""
-    job = Job(source, os.environ, Hooks(on_status=on_status), static_id=source.kafka.instance_id)
+    job = Job(source, os.environ, Hooks(on_status=on_status), static_id=source.kafka.instance_id, new_store=new_store)
     on_stop_signals(job.stop)
     with job:
         job.runner.run()

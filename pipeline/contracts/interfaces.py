@@ -6,10 +6,20 @@ Each `Reporter` is called by one sender thread only.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from pipeline.contracts.values import Claim, ClaimResult, Commit, Outcome, Partition, Pending, Polled, Unsent
+from pipeline.contracts.values import (
+    Claim,
+    ClaimResult,
+    Commit,
+    Outcome,
+    Partition,
+    Pending,
+    Polled,
+    StoreIdentity,
+    Unsent,
+)
 from schemas.log import Record
 from schemas.refusal import Refusal
 from transforms.base import Kind, Skipped
@@ -32,13 +42,27 @@ class Decoder(Protocol):
         ...
 
 
+StoreWait = Callable[[str, int], bool]
+"""What the owner of a store does while the store does not answer: it shows the reason, waits for at most this time in ms, and returns True.
+
+It returns False, without waiting, where the store must not be waited for any more, as after a stop.
+"""
+
+
 class DedupStore(Protocol):
     """Remembers which messages were reported. May block for a disk or a network round trip; raises `StoreUnavailable` when it cannot answer.
+
+    A store on a server waits for a server that does not answer, for at most `dedup.give_up_after` and as long as its `StoreWait` allows it.
 
     The store is opened under an owner's name, and its claims belong to that owner. They last while the owner renews its lease. A claim not
     renewed in time counts as released. Leases and the time to live follow the store's own clock, which all processes that share the store read;
     a store says what its clock is, and what may set it.
     """
+
+    @property
+    def identity(self) -> StoreIdentity:
+        """Which store this is. It stays the same as long as the store knows what it was told."""
+        ...
 
     def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the result of each claim, in order. A second claim of a key is HELD while the first is unfinished, also within one call.

@@ -44,6 +44,25 @@ class ClaimResult(IntEnum):
     REDELIVERED = 3  # the same, and this very record was read before
 
 
+class StoreIdentity(NamedTuple):
+    """Which dedup store this is. Two stores that know different messages have different identities.
+
+    `id` is a random text that a store gets when it is created. `place` says where the store is, for a person: "in /var/lib/log2mq/shop".
+    """
+
+    id: str
+    place: str
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the store outlives its process."""
+        return not self.id.startswith(MEMORY_ID)
+
+
+MEMORY_ID = "memory-"
+"""How the identity of a store begins that ends with its process."""
+
+
 # --- report --------------------------------------------------------------------------------------------------------------------
 
 

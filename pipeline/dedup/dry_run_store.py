@@ -17,6 +17,7 @@ class DryRunStore:
     def __init__(self, wrapped: DedupStore, overlay: DedupStore) -> None:
         """`overlay` is an empty store in memory."""
         self._wrapped = wrapped
+        self.identity = wrapped.identity
         self._overlay = overlay
         self._reported: set[bytes] = (
             set()

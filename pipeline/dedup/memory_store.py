@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.contracts.values import MEMORY_ID, Claim, ClaimResult, StoreIdentity
 from pipeline.dedup.entry import (
     NEVER,
     NOBODY,
@@ -17,6 +17,7 @@ from pipeline.dedup.entry import (
     owner_number,
     resolve_claims,
 )
+from pipeline.dedup.identity import new_identity
 
 SWEPT_AT_ONCE = 20_000
 """The most entries, and the most claims, that one call of `sweep` deletes: more than are confirmed between two calls."""
@@ -35,6 +36,8 @@ class MemoryTable:
     leases: dict[bytes, int] = field(default_factory=dict)
     """Number of the owner to the end of its lease, in ms of the store's clock."""
 
+    identity: str = field(default_factory=lambda: MEMORY_ID + new_identity())
+
 
 class MemoryStore:
     """A `DedupStore` over a table in memory."""
@@ -42,6 +45,7 @@ class MemoryStore:
     def __init__(self, table: MemoryTable, owner: str, keep_ms: int, lease_ms: int, clock: Callable[[], int]) -> None:
         """`clock` returns ms of a clock that never goes back. Stores that share a table share a clock."""
         self._table = table
+        self.identity = StoreIdentity(table.identity, "in the memory of this process")
         self._owner = owner_number(owner)
         self._keep_ms = keep_ms
         self._lease_ms = lease_ms

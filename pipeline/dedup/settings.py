@@ -44,6 +44,13 @@ class DedupSettings(BaseModel):
     lease: Annotated[
         Duration, Field(ge=2_000, le=600_000, description="How long the claims of a dead worker are waited for.")
     ] = 15_000
+    give_up_after: Annotated[
+        Duration,
+        Field(
+            ge=1_000,
+            description="How long the redis server may not answer before the job stops with exit code 5. Until then the job waits, also at its start.",
+        ),
+    ] = 120_000
     path: Annotated[
         Annotated[str, Field(min_length=1)] | None,
         Field(

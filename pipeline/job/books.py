@@ -67,6 +67,11 @@ class Tally:
         for kind, count in result.messages:
             self.messages[kind] += count
 
+    @property
+    def remembered(self) -> int:
+        """The number of records of which the dedup store remembers something: all that were not filtered."""
+        return sum(self.outcomes) - self.outcomes[RecordOutcome.FILTERED]
+
     @classmethod
     def of(cls, results: Iterable[RecordResult]) -> Self:
         """Return the tally of some records."""
@@ -159,14 +164,17 @@ class Books:
 COLUMNS = tuple(field.name for field in fields(Books))
 
 
-def encode_books(tally: Tally, lost: int, until: int | None = None) -> str:
+def encode_books(tally: Tally, lost: int, until: int | None = None, store_id: str = "") -> str:
     """Return lifetime books as commit metadata: a few hundred bytes. The broker's limit is 4,096.
 
-    `until` is the end of a replay (exclusive), so that the replay has the same end after an interruption.
+    `until` is the end of a replay (exclusive), so that the replay has the same end after an interruption. `store_id` is the identity of the dedup
+    store that remembers these records; earlier versions pass over it.
     """
     document: dict[str, Any] = {"endings": _rows(tally), "lost": lost}
     if until is not None:
         document["until"] = until
+    if store_id and tally.remembered:
+        document["store"] = store_id
     return orjson.dumps(document).decode()
 
 
@@ -182,6 +190,15 @@ def decode_books(metadata: str) -> tuple[Tally, int, int | None]:
         return tally, int(document.get("lost", 0)), document.get("until")
     except (ValueError, TypeError, AttributeError):
         return Tally(), 0, None
+
+
+def decode_store_id(metadata: str) -> str:
+    """Return the identity of the dedup store from the text of `encode_books`; "" where it has none, as with a version that wrote none."""
+    try:
+        found = orjson.loads(metadata).get("store") if metadata else ""
+    except (ValueError, AttributeError):
+        return ""
+    return found if isinstance(found, str) else ""
 
 
 def _rows(tally: Tally) -> list[list[int]]:

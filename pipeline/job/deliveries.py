@@ -25,6 +25,11 @@ class Deliveries:
         self._in_flight = in_flight
         self._unconfirmed: list[PendingMessage] = []
 
+    @property
+    def are_unconfirmed(self) -> bool:
+        """Whether the store has not confirmed something that was delivered, or a dead letter that is durable."""
+        return bool(self._unconfirmed or self._dead_lettering.unconfirmed)
+
     def log_repeats(self, calls: int) -> None:
         """Log what is reported or written again after the end of the job. `calls` were not answered."""
         if calls:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from pipeline.contracts.message_order import place_number
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.books import Books, RecordResult, Tally, decode_books, encode_books
+from pipeline.job.books import Books, RecordResult, Tally, decode_books, decode_store_id, encode_books
+from pipeline.job.group_store import GroupStore
 from schemas.log import Record
 
 
@@ -25,9 +26,11 @@ class PartitionOffsets:
         "_lifetime_lost",
         "_session",
         "_session_lost",
+        "_store_id",
         "_unfinished",
         "closed",
         "committed",
+        "is_named",
         "partition",
         "place",
         "position",
@@ -36,7 +39,8 @@ class PartitionOffsets:
         "until",
     )
 
-    def __init__(self, partition: Partition, start: Commit, topic_id: str = "") -> None:
+    def __init__(self, partition: Partition, start: Commit, topic_id: str = "", store_id: str = "") -> None:
+        """`store_id` is the identity of the dedup store that remembers the work of this epoch. The commits name it."""
         self.partition = partition
         self.place = place_number(partition, topic_id)
         self.closed = False
@@ -51,6 +55,9 @@ class PartitionOffsets:
         self._lifetime, self._lifetime_lost, self.until = decode_books(
             start.metadata
         )  # what lies below the commit, of all owners
+        self._store_id = store_id
+        self.is_named = not self._lifetime.remembered or decode_store_id(start.metadata) == store_id
+        """Whether the last commit names the store, or has no work that a store must remember."""
 
     def begin(self, records: Sequence[Record]) -> None:
         """Note records that were just read, in ascending order of offset."""
@@ -104,11 +111,11 @@ class PartitionOffsets:
     def committable(self) -> Commit:
         """The offset up to which everything is finished, with the lifetime books up to there."""
         offset = self._unfinished[0] if self._unfinished else self.position
-        return Commit(offset, encode_books(self._lifetime, self._lifetime_lost, self.until))
+        return Commit(offset, encode_books(self._lifetime, self._lifetime_lost, self.until, self._store_id))
 
     def is_dirty(self) -> bool:
-        """Return whether more may be committed than was committed."""
-        return (self._unfinished[0] if self._unfinished else self.position) > self.committed
+        """Return whether more may be committed than was committed, or the commit does not name the store yet."""
+        return not self.is_named or (self._unfinished[0] if self._unfinished else self.position) > self.committed
 
     def session_books(self) -> Books:
         """Return the books of this process. Records that were unfinished when the partition was revoked count as not read."""
@@ -124,15 +131,22 @@ class PartitionOffsets:
 class Offsets:
     """All partitions that this process owns, and the books of the partitions that it owned before."""
 
-    def __init__(self) -> None:
+    def __init__(self, group_store: GroupStore) -> None:
         self.owned: dict[Partition, PartitionOffsets] = {}
+        self._group_store = group_store
         self._former: dict[Partition, Books] = {}
 
     def assign(self, start: Mapping[Partition, Commit], topic_ids: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Begin to own partitions. A partition that is owned already gets a new epoch. `topic_ids` are the broker's IDs by topic."""
+        """Begin to own partitions. A partition that is owned already gets a new epoch. `topic_ids` are the broker's IDs by topic.
+
+        Raises:
+            StoreUnavailable: the group finished records of them with another dedup store. Then none of them is owned.
+        """
         self.revoke(start)
+        self._group_store.check_assigned(start)
         for partition, commit in start.items():
-            self.owned[partition] = PartitionOffsets(partition, commit, topic_ids.get(partition.topic, ""))
+            topic_id = topic_ids.get(partition.topic, "")
+            self.owned[partition] = PartitionOffsets(partition, commit, topic_id, self._group_store.store.id)
 
     def revoke(self, partitions: Collection[Partition]) -> list[PartitionOffsets]:
         """End the epoch of partitions, and return the ones that were owned."""
@@ -163,6 +177,7 @@ class Offsets:
         for partition, commit in commits.items():
             if (offsets := self.owned.get(partition)) is not None:
                 offsets.committed = max(offsets.committed, commit.offset)
+                offsets.is_named = True
 
     @property
     def in_flight(self) -> int:

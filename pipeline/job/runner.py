@@ -8,6 +8,7 @@ One thread owns all state here. HTTP calls run in sender threads. Their outcomes
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from pipeline.contracts.values import Assigned, Leaving, LostToRetention, Partition, Revoked, SourceEvent, Stalled
 from pipeline.errors import DestinationHalt
@@ -18,10 +19,12 @@ from pipeline.job.dead_lettering import DeadLettering
 from pipeline.job.deliveries import Deliveries
 from pipeline.job.first_error import FirstError
 from pipeline.job.flow_limits import FlowLimits
+from pipeline.job.group_store import GroupStore
 from pipeline.job.hand_over import HandOver
 from pipeline.job.head_watch import HeadWatch
 from pipeline.job.in_flight import KNOWN, InFlight, PendingMessage
 from pipeline.job.intake import Intake
+from pipeline.job.last_answers import LastAnswers
 from pipeline.job.offsets import Offsets
 from pipeline.job.parts import Parts
 from pipeline.job.status import Status
@@ -45,8 +48,12 @@ class Runner:
         on_status: Callable[[Status], None] = lambda _: None,
         on_lost: Callable[[LostToRetention], None] = lambda _: None,
         has_ended: Callable[[], bool] = lambda: False,
+        new_store: bool = False,
     ) -> None:
-        """`clock` returns ms of a clock that never goes back: it decides when something is due. `has_ended` returns whether there is nothing more to read."""
+        """`clock` returns ms of a clock that never goes back: it decides when something is due. `has_ended` returns whether there is nothing more to read.
+
+        With `new_store` the group may have worked with another dedup store.
+        """
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
         self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store)
@@ -59,9 +66,12 @@ class Runner:
         self._is_stopping = False
         self._errors = FirstError()
         self._stalls = 0
-        self.offsets = Offsets()
+        self.offsets = Offsets(GroupStore(parts.store.identity, is_new=new_store))
         self._commits = Commits(parts.source, parts.store, self.offsets, limits)
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)
+        self._last_answers = LastAnswers(
+            self._dispatch, self._deliveries, self._dead_lettering, self._commits, self._errors
+        )
         self._backpressure = Backpressure(parts.source, self.offsets, limits)
         self._intake = Intake(
             parts.source,
@@ -81,6 +91,13 @@ class Runner:
         """Read nothing more, finish what is in flight within the grace time, commit, and return from `run`. Safe in a signal handler."""
         self._is_stopping = True
 
+    def may_wait_for_store(self, reason: str) -> bool:
+        """Show that the job waits for the dedup store, and return whether it may: after a stop or an error each question gets one attempt."""
+        if self._is_stopping or self._errors.is_any:
+            return False
+        self._on_status(replace(self.status(), held=reason))
+        return True
+
     def run(self) -> Status:
         """Run to the end and return the last status. `on_status` gets it too, also where an error ends the job.
 
@@ -92,13 +109,14 @@ class Runner:
                 with self._errors.kept():
                     self._work()
             finally:
-                self._finish_answers()
+                until_ms = self._leave_by_ms or self._clock() + self._grace_ms
+                self._last_answers.finish(until_ms, self._keep_lease, self._clock)
             with self._errors.kept():
                 self._commits.commit()
         finally:
             self._source.close()
             self._on_status(self.status())
-        self._errors.raise_if_any()
+        self._errors.raise_if_any(without_store=self._is_stopping and not self._deliveries.are_unconfirmed)
         return self.status()
 
     def turn(self) -> None:
@@ -197,30 +215,6 @@ class Runner:
         self._adjust_backpressure(self._clock())
         while self.offsets.in_flight and self._clock() < self._leave_by_ms - self._grace_ms // 2:
             self.turn()
-
-    def _finish_answers(self) -> None:
-        """Send nothing more, wait within the grace time for the answers of all batches and dead letters under way, and confirm them.
-
-        This includes those of revoked partitions. An error of one step does not keep the other steps from being done.
-        """
-        self._dead_lettering.end()
-        until_ms = self._leave_by_ms or self._clock() + self._grace_ms
-        while True:
-            now_ms = self._clock()
-            with self._errors.kept():
-                self._keep_lease(now_ms)
-            with self._errors.kept():
-                self._deliveries.apply(self._dispatch.collect(now_ms))
-            with self._errors.kept():
-                self._deliveries.end_dead_lettered(now_ms)
-            if not (self._dispatch.sending or self._dead_lettering.is_writing) or now_ms >= until_ms:
-                break
-            self._dispatch.wait(BUSY_POLL_MS / 1000)
-        with self._errors.kept():
-            self._commits.sync()
-            if self._dispatch.halt:
-                raise DestinationHalt(self._dispatch.halt)
-        self._deliveries.log_repeats(self._dispatch.sending)
 
     def status(self) -> Status:
         """Return the books, the lag, and what the job waits for."""

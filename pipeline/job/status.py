@@ -19,8 +19,9 @@ class Status:
     `waiting_elsewhere` in messages.
 
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
-    `held` is the reason why a partition is paused until a record can be decoded. `holds` are the messages that the API refuses, while
-    nothing tells whether their content is at fault. `stalls` counts partitions that stood still although they had records to read.
+    `held` is the reason why a partition is paused until a record can be decoded, or why the whole job waits for the dedup store.
+    `holds` are the messages that the API refuses, while nothing tells whether their content is at fault.
+    `stalls` counts partitions that stood still although they had records to read.
     `head_age_ms` is how long the oldest head has been the same: the lowest unfinished offset of a partition.
     """
 

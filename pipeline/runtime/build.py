@@ -25,6 +25,7 @@ from pipeline.dedup.clocks import machine_clocks
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow_limits import FlowLimits
+from pipeline.job.group_store import GroupStore
 from pipeline.job.parts import Parts
 from pipeline.job.runner import Runner
 from pipeline.job.status import Status
@@ -88,13 +89,15 @@ class Job:
         *,
         slot: int = 0,
         static_id: str | None = None,
+        new_store: bool = False,
     ) -> None:
-        """`slot` is the number of a worker. `static_id` makes the job a static member of its group."""
+        """`slot` is the number of a worker. `static_id` makes the job a static member of its group. `new_store` accepts any dedup store."""
         self._file = source
         self._environment = environment
         self._hooks = hooks
         self._name = process_name(source, slot)
         self._static_id = static_id
+        self._new_store = new_store
         self._stack = ExitStack()
         self._runner: Runner | None = None
 
@@ -107,6 +110,7 @@ class Job:
             make_reporter = self.make_reporter()  # first: without credentials no other part needs to be opened
             store = self.open_store()
             stack.callback(store.close)
+            self.check_store(GroupStore(store.identity, is_new=self._new_store))
             source = self.open_source()
             stack.callback(source.close)
             dead_letters = self.open_dead_letters()
@@ -140,7 +144,17 @@ class Job:
 
     def open_store(self) -> DedupStore:
         """Return the opened dedup store. This process is its owner."""
-        return open_store(self._file.dedup, self._name, machine_clocks(), self._environment)
+        return open_store(self._file.dedup, self._name, machine_clocks(), self._environment, self.wait_for_store)
+
+    def wait_for_store(self, reason: str, pause_ms: int) -> bool:
+        """Wait for a dedup store that does not answer, if the loop may; see `StoreWait`. A signal handler that raises ends the wait."""
+        if self._runner is not None and not self._runner.may_wait_for_store(reason):
+            return False
+        time.sleep(pause_ms / 1000)
+        return True
+
+    def check_store(self, group_store: GroupStore) -> None:
+        """Do nothing: the loop checks the store against the commits of each partition that it is assigned."""
 
     def open_source(self) -> Source:
         """Return the source, which joins the consumer group."""
@@ -194,4 +208,5 @@ class Job:
             on_status=hooks.on_status,
             on_lost=hooks.on_lost,
             has_ended=hooks.has_ended,
+            new_store=self._new_store,
         )

@@ -9,6 +9,7 @@ from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Sou
 from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
 from pipeline.dedup import open_dry_run
 from pipeline.dedup.clocks import machine_clocks
+from pipeline.job.group_store import GroupStore
 from pipeline.job.replay_range import ReplayRange
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.runtime.build import Hooks, Job
@@ -21,13 +22,30 @@ class ReplayJob(Job):
     """Reads a range once, and ends. Messages reported before are recognised. The offsets of the running job do not change."""
 
     def __init__(
-        self, source: SourceFile, environment: Mapping[str, str], hooks: Hooks, replay_range: ReplayRange
+        self,
+        source: SourceFile,
+        environment: Mapping[str, str],
+        hooks: Hooks,
+        replay_range: ReplayRange,
+        live: Mapping[Partition, Commit],
+        *,
+        new_store: bool = False,
     ) -> None:
-        super().__init__(source, environment, hooks)
+        """`live` are the commits of the live job: they name the store that knows what was reported. `new_store` accepts any store."""
+        super().__init__(source, environment, hooks, new_store=new_store)
+        self._live = live
         self.hooks = hooks
         self._replay_range = replay_range
         self._range_source: KafkaSource | None = None
         hooks.has_ended = self._has_ended
+
+    def check_store(self, group_store: GroupStore) -> None:
+        """Check the store against the commits of the live job.
+
+        Raises:
+            StoreUnavailable: the live job finished records with another store.
+        """
+        group_store.check_replayed(self._live)
 
     def open_source(self) -> Source:
         """Return a source over the range, which does not join the group of the running job."""
@@ -55,7 +73,7 @@ class DryReplayJob(ReplayJob):
 
     def open_store(self) -> DedupStore:
         """Return the dedup store with an overlay in memory, so that nothing in it changes."""
-        return open_dry_run(self._file.dedup, self._name, machine_clocks(), self._environment)
+        return open_dry_run(self._file.dedup, self._name, machine_clocks(), self._environment, self.wait_for_store)
 
     def open_dead_letters(self) -> DeadLetters:
         """Return dead letters that are only counted."""

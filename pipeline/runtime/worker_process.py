@@ -61,6 +61,7 @@ class WorkerMain:
     log_format: str
     log_level: str
     instance: str
+    new_store: bool = False
 
     def __call__(self, slot: int, pipe: Connection) -> None:
         """Run one job to its end, and send its status to the supervisor. A `Log2mqError` is sent too, and ends the process with its exit code."""
@@ -77,6 +78,7 @@ class WorkerMain:
                 Hooks(on_status=lambda each: supervisor(WorkerMessage(each))),
                 slot=slot,
                 static_id=f"{self.instance}-{slot}",
+                new_store=self.new_store,
             )
             with job:
                 signal.signal(signal.SIGTERM, lambda _number, _frame: job.runner.stop())

@@ -215,6 +215,24 @@ def test_what_is_confirmed_outlives_its_owner(stores):
     a.close()
 
 
+def test_a_store_keeps_its_identity_whoever_opens_it_and_another_store_has_another_one(stores):
+    seen = []
+    for _ in range(2):
+        first, other = stores.open("a"), stores.open("b")
+        assert first.identity == other.identity
+        first.confirm([claim(1)])
+        first.sync()
+        first.close()
+        again = stores.open("a-again")
+        assert again.identity == other.identity
+        seen.append(again.identity.id)
+        again.close()
+        other.close()
+        stores.fresh()
+    assert len({*seen}) == 2
+    assert all(10 <= len(each) <= 40 and each.isascii() for each in seen)
+
+
 def test_sweeping_forgets_nothing_that_still_counts(pair, stores):
     a, b = pair
     confirmed = [claim(number) for number in range(5_000)]

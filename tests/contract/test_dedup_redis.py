@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from pipeline.contracts.values import ClaimResult
 from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.clocks import machine_clocks
-from pipeline.dedup.redis_store.store import PREFIX, RedisStore
+from pipeline.dedup.outage import StoreOutage
+from pipeline.dedup.redis_store.server import PREFIX
+from pipeline.dedup.redis_store.store import RedisStore
 from pipeline.errors import ComponentMissing, StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
 from tests.support.dedup_stores import KEEP, LEASE, NOW, RedisServer, claim, told
@@ -35,8 +37,9 @@ def servers():
         server.remove()
 
 
-def open_redis(url, owner="a", keep_ms=KEEP):
-    return RedisStore(Secret(url), owner, keep_ms=keep_ms, lease_ms=LEASE)
+def open_redis(url, owner="a", keep_ms=KEEP, wait=None):
+    outage = StoreOutage(60_000, wait) if wait is not None else None
+    return RedisStore(Secret(url), owner, keep_ms=keep_ms, lease_ms=LEASE, outage=outage)
 
 
 @contextmanager
@@ -61,7 +64,7 @@ class AnswerLoser:
 
     def __init__(self, port):
         self._port = port
-        self.lose_next = threading.Event()
+        self.to_lose = 0
         self.lost = 0
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
@@ -80,8 +83,8 @@ class AnswerLoser:
         while request := near.recv(1 << 16):
             far.sendall(request)
             answer = far.recv(1 << 16)
-            if self.lose_next.is_set() and b"EVALSHA" in request:
-                self.lose_next.clear()
+            if self.to_lose and b"EVALSHA" in request:
+                self.to_lose -= 1
                 self.lost += 1
                 return
             near.sendall(answer)
@@ -92,15 +95,19 @@ class AnswerLoser:
         self._thread.join(10)
 
 
-def test_a_claim_whose_answer_was_lost_is_still_granted_and_held_against_others(servers):
+@pytest.mark.parametrize("answers", [1, 7])  # the client itself tries once more, the store tries on
+def test_a_claim_whose_answer_was_lost_is_still_granted_and_held_against_others(servers, answers):
     server = servers()
     proxy = AnswerLoser(server.port)
     try:
-        with closing(open_redis(server.url, "b")) as other, closing(open_redis(proxy.url)) as store:
+        with (
+            closing(open_redis(server.url, "b")) as other,
+            closing(open_redis(proxy.url, wait=lambda *_: True)) as store,
+        ):
             store.claim([claim(9)])
-            proxy.lose_next.set()
+            proxy.to_lose = answers
             assert store.claim([claim(1), claim(1), claim(2)]) == [GRANTED, HELD, GRANTED]
-            assert proxy.lost == 1
+            assert proxy.lost == answers
             assert store.claim([claim(1)]) == [HELD]
             assert other.claim([claim(2)]) == [HELD]
     finally:
@@ -130,6 +137,70 @@ def test_a_server_that_goes_away_stops_the_store(servers):
                 ask()
 
 
+class Restart:
+    """A wait in which the server is started again, and which says what it waited for."""
+
+    def __init__(self, server):
+        self._server = server
+        self.reasons = set()
+
+    def __call__(self, reason, _pause_ms):
+        if not self.reasons:
+            self._server.start()
+        self.reasons.add(reason)
+        return True
+
+
+def test_an_absence_of_the_server_is_waited_out_by_every_verb(servers):
+    server = servers("--appendonly", "yes", "--appendfsync", "always")
+    restart = Restart(server)
+    server.stop()
+    with closing(open_redis(server.url, wait=restart)) as store:
+        for ask, answer in (
+            (lambda: store.claim([claim(1)]), [GRANTED]),
+            (lambda: store.confirm([claim(1)]), None),
+            (lambda: store.look_up([claim(1)]), [REDELIVERED]),
+            (lambda: store.release([claim(1)]), None),
+            (store.renew, None),
+        ):
+            (reason,) = restart.reasons
+            assert f"127.0.0.1:{server.port}/0 does not answer" in reason
+            assert "trying for 60 s" in reason
+            server.stop()
+            restart.reasons.clear()
+            assert ask() == answer
+
+
+def test_a_server_that_comes_back_without_its_entries_is_noticed_after_the_wait(servers):
+    server = servers()
+    with closing(open_redis(server.url, wait=Restart(server))) as store:
+        store.confirm([claim(1)])
+        server.stop()
+        with pytest.raises(StoreUnavailable, match="has lost its entries"):
+            store.claim([claim(1)])
+
+
+def test_a_replica_is_waited_for_until_it_is_the_primary(servers):
+    server = servers()
+    with client_of(server) as client:
+
+        def promote(_reason, _pause_ms):
+            client.replicaof("no", "one")
+            return True
+
+        with closing(open_redis(server.url, wait=promote)) as store:
+            client.replicaof("127.0.0.1", server.port)  # of nothing that answers as a primary
+            assert store.claim([claim(1)]) == [GRANTED]
+
+
+def test_a_wait_that_may_not_go_on_ends_with_the_reason(servers):
+    server = servers()
+    with closing(open_redis(server.url, wait=lambda *_: False)) as store:
+        server.stop()
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            store.claim([claim(1)])
+
+
 def test_a_server_that_lost_its_memory_is_not_taken_for_an_empty_one(servers):
     server = servers()
     with closing(open_redis(server.url)) as store:
@@ -138,6 +209,38 @@ def test_a_server_that_lost_its_memory_is_not_taken_for_an_empty_one(servers):
         server.start()
         with pytest.raises(StoreUnavailable, match="has lost its entries"):
             store.claim([claim(1)])
+
+
+def test_a_flush_is_noticed_by_every_process_also_after_another_one_began_a_new_store(servers):
+    server = servers()
+    with closing(open_redis(server.url, "a")) as first, closing(open_redis(server.url, "b")) as second:
+        first.confirm([claim(1)])
+        with client_of(server) as client:
+            client.flushall()
+        with closing(open_redis(server.url, "c")) as newcomer:
+            assert newcomer.identity.id not in {"", first.identity.id}
+            for store in (second, first):
+                for ask in (
+                    store.renew,
+                    lambda: store.claim([claim(1)]),  # noqa: B023
+                    lambda: store.look_up([claim(1)]),  # noqa: B023
+                    lambda: store.confirm([claim(1)]),  # noqa: B023
+                    lambda: store.release([claim(1)]),  # noqa: B023
+                ):
+                    with pytest.raises(StoreUnavailable, match=r"has lost its entries.*--new-store"):
+                        ask()
+            assert newcomer.claim([claim(1)]) == [GRANTED]
+
+
+def test_a_store_of_a_version_without_identities_gets_one_and_forgets_nothing(servers):
+    server = servers()
+    with client_of(server) as client:
+        with closing(open_redis(server.url)) as store:
+            store.confirm([claim(1)])
+        client.delete(PREFIX + b":identity")
+        with closing(open_redis(server.url)) as store:
+            assert store.identity.id
+            assert store.claim([claim(1)]) == [REDELIVERED]
 
 
 def test_what_a_server_keeps_on_disk_outlives_its_death(servers):
@@ -218,7 +321,8 @@ def test_a_wrong_password_is_refused_and_the_right_one_is_taken_from_the_environ
 
 def test_the_missing_client_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
-    monkeypatch.delitem(sys.modules, "pipeline.dedup.redis_store.store")
+    for module in ("store", "server"):
+        monkeypatch.delitem(sys.modules, f"pipeline.dedup.redis_store.{module}")
     settings = DedupSettings(store="redis", url="redis://127.0.0.1:1/0")
     with pytest.raises(ComponentMissing, match=r"log2mq\[redis\]"):
         open_store(settings, "a", machine_clocks(), {})

@@ -154,7 +154,7 @@ def test_a_replay_reads_its_range_to_the_end_though_a_schema_is_asked_for_at_its
     with KafkaAdmin(settings.kafka, KEYS) as topics:
         bounds = Bound.parse("earliest", now_ms(), FROM_NAMES), Bound.parse("now", now_ms(), TO_NAMES)
         todo = plan(f"{made.group}-replay", *bounds, topics.partitions(), topics, {})
-    with ReplayJob(settings, KEYS, Hooks(), todo) as job:
+    with ReplayJob(settings, KEYS, Hooks(), todo, {}) as job:
         total = job.runner.run().total
     assert (total.read, total.reported) == (6, 6)
     assert set(made.events()) == {("pay_order", f"n{number}") for number in (0, 1, 2, 3, 4, 9)}

@@ -32,11 +32,12 @@ def replay(made, start, end, job_type=ReplayJob, stop_after=None):
         group = replay_group(settings.kafka.group, start, end, partitions)
         bounds = Bound.parse(start, now_ms(), FROM_NAMES), Bound.parse(end, now_ms(), TO_NAMES)
         todo = plan(group, *bounds, partitions, topics, topics.committed(group))
+        live = topics.committed(settings.kafka.group, partitions)
     hooks = Hooks()
     running = []
     if stop_after is not None:
         hooks.on_status = lambda status: running[0].stop() if status.total.reported >= stop_after else None
-    with job_type(settings, KEYS, hooks, todo) as job:
+    with job_type(settings, KEYS, hooks, todo, live) as job:
         running.append(job.runner)
         return todo, job.runner.run()
 

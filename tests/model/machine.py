@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from pipeline.dedup.memory_store import MemoryTable
 from tests.model import records
 from tests.model.api import State
 from tests.model.world import World
@@ -68,6 +69,12 @@ class JobMachine(RuleBasedStateMachine):
     def a_process_starts(self, slot: int) -> None:
         if slot not in self.world.processes:
             self.world.start(slot)
+
+    @precondition(lambda self: self.world.is_all_named)
+    @rule(slot=SLOTS)
+    def a_process_starts_with_another_store(self, slot: int) -> None:
+        if slot not in self.world.processes:
+            self.world.start(slot, MemoryTable(identity="another store"))
 
     @rule(slot=SLOTS)
     def a_process_is_killed(self, slot: int) -> None:

@@ -14,7 +14,7 @@ from pipeline.contracts.values import Claim, ClaimResult, Outcome, Pending, Unse
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.dedup.lmdb_store.store_clock import StoreClock
-from pipeline.dedup.memory_store import MemoryStore
+from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.errors import Log2mqError
 from pipeline.job.batch import Batcher
 from pipeline.job.converter import Converter, Identity
@@ -133,14 +133,14 @@ class ModelStore(MemoryStore):
 class Process:
     """A process that runs, stands still, is stopped or is killed."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, table: MemoryTable) -> None:
         self.world = world
         self.name = name
         self.is_busy = False  # it stands still, or waits in its end: its loop does not go around
         self.is_ending = False
         self.points_to_go = 0  # pause points until it stands still; 0 for never
         self.senders = Senders(self)
-        self.store = ModelStore(world.table, name, KEEP_MS, LEASE_MS, StoreClock(world.clocks, world.anchor_ms).now_ms)
+        self.store = ModelStore(table, name, KEEP_MS, LEASE_MS, StoreClock(world.clocks, world.anchor_ms).now_ms)
         self.store.process = self
         self.member = Member(world.group, name, world.chance)
         self.writer = DeadLetterWriter(world.dead, world.chance)

@@ -12,10 +12,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from pipeline.dedup.lmdb_store.store_clock import StoreClock
 from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
+from pipeline.job.group_store import GroupStore
 from pipeline.job.in_flight import PendingMessage
 from pipeline.job.intake import Intake
+from pipeline.job.last_answers import LastAnswers
 from pipeline.job.offsets import Offsets, PartitionOffsets
-from pipeline.job.runner import Runner
 from pipeline.job.timing import Lease
 from tests.model.api import State
 from tests.model.machine import JobMachine
@@ -140,7 +141,7 @@ def do_not_seek_back(patch):
 
 def return_while_batches_are_out(patch):
     """End without waiting for the answers under way."""
-    patch.setattr(Runner, "_finish_answers", lambda _: None)
+    patch.setattr(LastAnswers, "finish", lambda *_: None)
 
 
 def ignore_the_lease(patch):
@@ -168,6 +169,11 @@ def let_the_store_follow_the_wall_clock(patch):
     patch.setattr(StoreClock, "now_ms", lambda self: self._clocks.wall())
 
 
+def take_any_store(patch):
+    """Read on behind a commit that names another store."""
+    patch.setattr(GroupStore, "check_assigned", lambda _, __: None)
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -180,6 +186,7 @@ def let_the_store_follow_the_wall_clock(patch):
         ignore_the_lease,
         newest_identities_first,
         let_the_store_follow_the_wall_clock,
+        take_any_store,
     ],
     ids=lambda mistake: mistake.__name__,
 )

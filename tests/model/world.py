@@ -10,7 +10,7 @@ from pipeline.contracts.values import Commit, Outcome, Partition
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.lmdb_store.store_clock import begin_clock
 from pipeline.dedup.memory_store import MemoryTable
-from pipeline.job.books import Books, decode_books
+from pipeline.job.books import Books, decode_books, decode_store_id
 from tests.model.api import Api, State
 from tests.model.kafka import DeadLetterTopic, Group
 from tests.model.process import KEEP_MS, LEASE_MS, Call, Process
@@ -33,7 +33,7 @@ class World:
         self.clocks = Clocks(lambda: self.wall_at_start_ms + self.now_ms, lambda: self.now_ms)
         self.anchor_ms = begin_clock(self.clocks, None, KEEP_MS).anchor_ms
         self.group = Group(partitions)
-        self.table = MemoryTable()
+        self.table = MemoryTable(identity="the store")
         self.api = Api(refuses_with_unknown=refuses_with_unknown)
         self.dead = DeadLetterTopic()
         self.is_registry_away = False
@@ -63,11 +63,19 @@ class World:
         if told.customer:
             self._told.setdefault(told.customer, []).append(told)
 
-    def start(self, slot: int) -> None:
-        """Start a process in a slot."""
+    def start(self, slot: int, table: MemoryTable | None = None) -> None:
+        """Start a process in a slot, with the store of the group or with another one."""
         self.begun += 1
-        self.processes[slot] = Process(self, f"process-{self.begun}")
+        self.processes[slot] = Process(self, f"process-{self.begun}", table or self.table)
         self.rebalance()
+
+    @property
+    def is_all_named(self) -> bool:
+        """Whether the commit of every partition names the store of the group: it has work that another store does not know."""
+        return all(
+            (commit := self.group.committed.get(partition)) is not None and decode_store_id(commit.metadata)
+            for partition in self.group.logs
+        )
 
     def kill(self, slot: int) -> None:
         """End a process at once. What it has written is on its way all the same."""
@@ -139,6 +147,7 @@ class World:
         self._nothing_is_passed_by()
         self._nothing_is_taken_twice()
         self._identities_never_go_back()
+        self._only_the_store_of_the_group_is_worked_with()
         self._only_bad_records_are_dead_letters()
         self._each_dead_letter_is_written_once()
         for process in self.processes.values():
@@ -183,6 +192,13 @@ class World:
             assert later, f"{customer}: the log tells {[each.identities for each in told]}, the API took {taken}"
             place = later[0]
         return next((each for each in reversed(told[place:]) if taken and each.identities == taken[-1]), None)
+
+    def _only_the_store_of_the_group_is_worked_with(self) -> None:
+        for process in self.processes.values():
+            if process.store.identity.id != self.table.identity:
+                assert not process.runner.offsets.owned, f"{process.name} owns partitions with another store"
+        for partition, commit in self.group.committed.items():
+            assert decode_store_id(commit.metadata) in {"", self.table.identity}, f"{partition} names another store"
 
     def _only_bad_records_are_dead_letters(self) -> None:
         for raw, _ in self.dead.written:

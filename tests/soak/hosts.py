@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.errors import StoreUnavailable
 from tests.soak.evidence import CommandExit, Interruption
 from tests.soak.processes import Command, now_ms
 from tests.soak.record import Record
@@ -23,6 +24,9 @@ SPARE_S = 10.0
 
 SECOND_SIGNAL_S = 5.0
 """A second signal ends a job at once. It gets this time."""
+
+
+NEW_STORE = "--new-store"
 
 
 class Host:
@@ -41,14 +45,17 @@ class Host:
         self._start_again_s = 0.0
         self._is_expected_dead = False  # the soak killed it
         self._is_stopping = False
+        self._accepts_store = False
         self.command: Command | None = None
 
     def start(self) -> None:
         """Start the command."""
         self._runs += 1
-        self.command = self.launch(
-            f"{self.name}-{self._runs}", "run", *(["--workers", str(self.workers)] if self.workers else [])
-        )
+        options = ["--workers", str(self.workers)] if self.workers else []
+        if self._accepts_store:
+            options.append(NEW_STORE)
+            self._accepts_store = False
+        self.command = self.launch(f"{self.name}-{self._runs}", "run", *options)
         self._is_expected_dead = False
         self._record.tell(f"{self.command.name} starts ({self.command.pid})")
 
@@ -144,6 +151,10 @@ class Host:
         self._record.printed += command.printed
         self._record.warnings += command.warnings
         code = command.process.returncode
+        # A person reads that the store is not the one of the group, and begins a new one.
+        self._accepts_store = code == StoreUnavailable.exit_code and any(
+            NEW_STORE in each.text for each in command.warnings
+        )
         if not self._is_expected_dead:
             self._record.note_exit(CommandExit(now_ms(), command.name, code, was_asked, waited_s, command.last_line))
         self.command = None

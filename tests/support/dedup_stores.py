@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from pipeline.contracts.message_order import at_position, order_of
-from pipeline.contracts.values import Claim
+from pipeline.contracts.values import Claim, StoreIdentity
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.lmdb_store import mover as round_mover
 from pipeline.dedup.lmdb_store.store import LmdbStore
@@ -76,7 +76,8 @@ def serve_lmdb(pipe: Connection) -> None:
             store = open_lmdb(Path(folder), owner, machine)
             pipe.send(None)
         else:
-            pipe.send(getattr(store, verb)(*arguments, **options))
+            asked = getattr(store, verb)
+            pipe.send(asked(*arguments, **options) if callable(asked) else asked)
 
 
 class RemoteStore:
@@ -90,6 +91,11 @@ class RemoteStore:
         self._pipe.send((verb, arguments, options, self._machine.wall_ms, self._machine.boot_ms))
         assert self._pipe.poll(60), f"no answer to {verb}"
         return self._pipe.recv()
+
+    @property
+    def identity(self) -> StoreIdentity:
+        found: StoreIdentity = self._ask("identity")
+        return found
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         return lambda *arguments, **options: self._ask(verb, *arguments, **options)

@@ -122,14 +122,16 @@ class Source:
         return load_source(self.save(), KEYS)
 
     @contextmanager
-    def job(self, **hooks: Any) -> Iterator[Job]:
+    def job(self, *, new_store: bool = False, **hooks: Any) -> Iterator[Job]:
         self.kafka.topic(name=self.dead)
-        with Job(self.load(), KEYS, Hooks(**hooks)) as job:
+        with Job(self.load(), KEYS, Hooks(**hooks), new_store=new_store) as job:
             yield job
 
-    def run_until(self, condition: Callable[[], object], limit_s: float = PATIENCE_S) -> Status:
+    def run_until(
+        self, condition: Callable[[], object], limit_s: float = PATIENCE_S, *, new_store: bool = False
+    ) -> Status:
         """Run the job in this thread until a condition holds, then stop it in good order; return its last status."""
-        with self.job() as job:
+        with self.job(new_store=new_store) as job:
             watcher = threading.Thread(target=_stop_when, args=(job.runner, condition, limit_s), daemon=True)
             watcher.start()
             status = job.runner.run()
@@ -137,10 +139,10 @@ class Source:
             assert condition(), f"not so within {limit_s} s; {status.total}"
             return status
 
-    def run_to_end(self, limit_s: float = PATIENCE_S) -> Status:
+    def run_to_end(self, limit_s: float = PATIENCE_S, *, new_store: bool = False) -> Status:
         """Run until everything in the topic is finished and committed."""
         ends = {each: end for each, end in self.kafka.ends(self.topic).items() if end}
-        return self.run_until(lambda: self.is_committed(ends), limit_s)
+        return self.run_until(lambda: self.is_committed(ends), limit_s, new_store=new_store)
 
     def is_committed(self, ends: Mapping[Partition, int]) -> bool:
         committed = self.kafka.committed(self.group)

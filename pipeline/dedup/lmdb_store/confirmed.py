@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from pipeline.dedup.entry import NEVER, end_of, is_newer
+from pipeline.dedup.identity import new_identity
 from pipeline.dedup.lmdb_store.environment import Transaction
 from pipeline.dedup.lmdb_store.store_clock import NotedTime
 
@@ -52,6 +53,11 @@ class ConfirmedTable:
     def note_time(self, transaction: Transaction, time: NotedTime) -> None:
         """Note the time of the store, for the next boot of the machine."""
         transaction.put(b"noted_time", time.write(), db=self._meta)
+
+    def identity(self, transaction: Transaction) -> str:
+        """Return the identity of the store. A store that has none yet, a new one or one of an earlier version, gets one."""
+        transaction.put(b"identity", new_identity().encode(), overwrite=False, db=self._meta)
+        return bytes(transaction.get(b"identity", db=self._meta)).decode()
 
     def get(self, transaction: Transaction, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the entries of the sorted keys, also those that expired."""

@@ -49,7 +49,7 @@ def damaged(store: Path, found: str) -> StoreUnavailable:
     """Return the error for a store that cannot be read. `found` says what is wrong with it."""
     return StoreUnavailable(
         f"the dedup store in {store} is damaged, or is not a dedup store: {found}; restore it, or set dedup.path to an empty folder "
-        "(the store then no longer knows which messages were reported)"
+        "and start with --new-store (the store then no longer knows which messages were reported)"
     )
 
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.contracts.values import Claim, ClaimResult, StoreIdentity
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
@@ -226,8 +226,9 @@ class LmdbStore:
         if found != confirmed_table.FORMAT:
             raise StoreUnavailable(
                 f"the dedup store in {self._path} has the format {found[:40]!r}, and this version of log2mq writes "
-                f"{confirmed_table.FORMAT!r}; set dedup.path to an empty folder, or run the version that created it"
+                f"{confirmed_table.FORMAT!r}; set dedup.path to an empty folder and start with --new-store, or run the version that created it"
             )
+        self.identity = StoreIdentity(self._confirmed.identity(changing), f"in {self._path}")
         return 0
 
     def _open_recent(self, clocks: Clocks, *, is_new: bool) -> None:

@@ -1,8 +1,9 @@
 """The Lua scripts of the Redis store, one for each verb. The server runs one script at a time, so a script is atomic for its whole batch.
 
 Keys, all under one prefix: `:k:<key>` is a confirmed entry (digest, origin; for a message with versions also `|` and the order), `:c:<key>` a
-claim (owner, call), `:o:<owner>` a lease, `:format` the store's format. Every script first checks that the format key exists: without it, the
-entries are lost too. An entry of the former format has its end in Unix ms as text behind the origin.
+claim (owner, call), `:o:<owner>` a lease, `:format` the store's format, `:identity` its identity. Every script first checks that the identity is
+the one that this process found when it opened the store: without it, the entries are lost too, and with another one this is another store, which
+a process made after that. An entry of the former format has its end in Unix ms as text behind the origin.
 
 Entries, claims and leases end by the server's expiry alone, so a script looks at no clock. For a script the server's time stands still.
 
@@ -20,11 +21,14 @@ READABLE = b"log2mq dedup 1"
 """The format before: no entry has an order."""
 
 LOST = "LOG2MQLOST"
-"""The first word of the server's error when the format key is missing."""
+"""The first word of the server's error when the identity is missing, or is another one."""
 
 _GUARD = f"""
 local prefix = KEYS[1]
-if redis.call('EXISTS', prefix .. ':format') == 0 then return redis.error_reply('{LOST} the format key is missing') end
+-- The second key has the identity in its name; no such key exists. An argument in its place would be counted by each script.
+if prefix .. ':' .. (redis.call('GET', prefix .. ':identity') or '') ~= KEYS[2] then
+  return redis.error_reply('{LOST} this is not the store that was opened')
+end
 """
 
 _ORDERS = f"""

@@ -1,4 +1,4 @@
-"""The shared dedup store: a Redis or Valkey server, for jobs on several hosts. The only importer of redis (extra `redis`).
+"""The shared dedup store: a Redis or Valkey server, for jobs on several hosts.
 
 The store's clock is the server's: leases, claims and confirmed entries end by the expiry that the server gives its keys, and no clock of a host
 counts. A server whose own clock is set forward ends leases early, and forgets entries early; one that is set back keeps both for longer.
@@ -10,23 +10,15 @@ The server must not evict keys: a server that may do so is refused. With an appe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from itertools import chain
-from typing import Any
-from urllib.parse import urlsplit
 
-import redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.retry import Retry
-
-from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.contracts.values import Claim, ClaimResult, StoreIdentity
 from pipeline.dedup.entry import owner_number
+from pipeline.dedup.outage import StoreOutage, do_not_wait
 from pipeline.dedup.redis_store import scripts
-from pipeline.errors import StoreUnavailable, UsageError
+from pipeline.dedup.redis_store.server import StoreServer
+from pipeline.errors import StoreUnavailable
 from pipeline.setting_types.secret import Secret
-
-PREFIX = b"{log2mq}"
-"""The prefix of every key. The braces keep all keys on one node if a proxy connects to several nodes."""
 
 AT_ONCE = 1_000
 """The most claims in one script call. A Lua function takes less than 8,000 arguments."""
@@ -34,11 +26,8 @@ AT_ONCE = 1_000
 CLAIM_MS = 7 * 86_400_000
 """The time after which the server deletes a claim: longer than any outage that a job waits out. So claims of dead owners do not stay for ever."""
 
-RETRIES = 3
-CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 5.0
-FLUSH_MS = 4_000
-"""The longest wait for the server's disk, less than `ANSWER_SECONDS`."""
+FLUSHES = 3
+"""How often the server's disk is waited for."""
 
 _RESULTS = {ord(str(int(result))): result for result in ClaimResult}
 
@@ -46,11 +35,13 @@ _RESULTS = {ord(str(int(result))): result for result in ClaimResult}
 class RedisStore:
     """A `DedupStore` on a server."""
 
-    def __init__(self, url: Secret, owner: str, *, keep_ms: int, lease_ms: int) -> None:
-        """Connect, and create the store if the server has none. `url` may hold a password.
+    def __init__(
+        self, url: Secret, owner: str, *, keep_ms: int, lease_ms: int, outage: StoreOutage | None = None
+    ) -> None:
+        """Connect, and create the store if the server has none. `url` may hold a password. `outage` waits for a server that does not answer.
 
         Raises:
-            StoreUnavailable: the server does not answer, refuses, may evict keys, or has a store of another format.
+            StoreUnavailable: the server does not answer, as `outage` says, refuses, may evict keys, or has a store of another format.
             UsageError: the URL is not a Redis URL.
         """
         self._owner = owner_number(owner)
@@ -58,29 +49,21 @@ class RedisStore:
         self._lease_ms = lease_ms
         self._calls = 0
         self._is_open = True
-        self._address = _address(url)
-        try:
-            self._client: Any = redis.Redis.from_url(
-                url.reveal(),
-                socket_connect_timeout=CONNECT_SECONDS,
-                socket_timeout=ANSWER_SECONDS,
-                retry=Retry(ExponentialWithJitterBackoff(cap=0.5, base=0.05), RETRIES),
-            )
-        except (ValueError, TypeError):
-            raise UsageError("dedup.url is not a Redis URL; expected a URL such as rediss://host:6380/0") from None
+        self._server = StoreServer(url, outage or StoreOutage(0, do_not_wait))
         self._claim, self._confirm, self._release, self._leave, self._renew = map(
-            self._client.register_script,
-            (scripts.CLAIM, scripts.CONFIRM, scripts.RELEASE, scripts.LEAVE, scripts.RENEW),
+            self._server.script, (scripts.CLAIM, scripts.CONFIRM, scripts.RELEASE, scripts.LEAVE, scripts.RENEW)
         )
         try:
-            with self._store_errors():
-                self._check_eviction()
-                self._check_format()
-                self._waits_for_disk = self._has_append_only_file()
+            self._server.open(keep_ms)
             self.renew()
         except BaseException:
-            self._client.close()
+            self.close()
             raise
+
+    @property
+    def identity(self) -> StoreIdentity:
+        """The identity that the server had when the store was opened. Every script compares it."""
+        return self._server.identity
 
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
@@ -99,35 +82,33 @@ class RedisStore:
             self._calls += 1
             call = self._calls.to_bytes(8)
             arguments: list[bytes | int] = [self._owner, call, keep_claim_ms, *_versions(part)]
-            results += [_RESULTS[digit] for digit in self._run(self._claim, arguments)]
+            results += [_RESULTS[digit] for digit in self._claim(arguments)]
         return results
 
     def confirm(self, claims: Sequence[Claim]) -> None:
         """Mark the messages as reported."""
         for part in _parts(claims):
-            self._run(self._confirm, (self._owner, self._keep_ms, *_versions(part)))
+            self._confirm((self._owner, self._keep_ms, *_versions(part)))
 
     def release(self, claims: Sequence[Claim], *, in_doubt: bool = False) -> None:
         """Release the claims without a report."""
         for part in _parts([claim for claim in claims if not (in_doubt and claim.order)]):
-            self._run(self._release, (self._owner, *(claim.key for claim in part)))
+            self._release((self._owner, *(claim.key for claim in part)))
         for part in _parts([claim for claim in claims if in_doubt and claim.order]):
-            self._run(self._leave, (self._owner, *(claim.key for claim in part)))
+            self._leave((self._owner, *(claim.key for claim in part)))
 
     def renew(self) -> None:
         """Renew the lease. This is one write, whatever the number of claims."""
-        self._run(self._renew, (self._owner, self._lease_ms))
+        self._renew((self._owner, self._lease_ms))
 
     def sync(self) -> None:
         """Wait until the server's append-only file is on its disk, if the server has one and knows `WAITAOF`."""
-        if not self._waits_for_disk:
+        if not self._server.waits_for_disk:
             return
-        with self._store_errors():
-            for _ in range(RETRIES):
-                if self._wait_for_disk():
-                    return
+        if any(self._server.wait_for_disk() for _ in range(FLUSHES)):
+            return
         raise StoreUnavailable(
-            f"the dedup store at {self._address} does not write its append-only file to its disk; check the server"
+            f"the dedup store at {self._server.address} does not write its append-only file to its disk; check the server"
         )
 
     def sweep(self) -> int:
@@ -138,80 +119,7 @@ class RedisStore:
         """End the lease, which releases all claims of this owner, and close. If the server does not answer, the lease ends by itself."""
         if self._is_open:
             self._is_open = False
-            with suppress(redis.RedisError, OSError):
-                self._client.delete(PREFIX + b":o:" + self._owner)
-            self._client.close()
-
-    # --- checks of the server ----------------------------------------------------------------------------------------------------
-
-    def _check_eviction(self) -> None:
-        try:
-            memory = self._client.info("memory")
-        except redis.exceptions.NoPermissionError:
-            return  # the operator must make sure that a server without the right to INFO evicts nothing (docs/dedup.md)
-        policy, limit = memory.get("maxmemory_policy", "noeviction"), memory.get("maxmemory", 0)
-        if limit and policy != "noeviction":
-            raise StoreUnavailable(
-                f"the dedup store at {self._address} may evict keys: maxmemory is {limit} bytes and maxmemory-policy {policy}; a message whose "
-                "key is evicted would be reported again: set maxmemory-policy noeviction, or use another server"
-            )
-
-    def _check_format(self) -> None:
-        self._client.set(PREFIX + b":format", scripts.FORMAT, nx=True)
-        found = self._client.get(PREFIX + b":format")
-        if found == scripts.READABLE:
-            self._client.set(PREFIX + b":format", scripts.FORMAT)
-        elif found != scripts.FORMAT:
-            raise StoreUnavailable(
-                f"the dedup store at {self._address} has the format {found!r:.60}, and this version of log2mq writes {scripts.FORMAT!r}; "
-                "set dedup.url to another database, or run the version that created it"
-            )
-        self._client.set(PREFIX + b":keep_ms", self._keep_ms)
-
-    def _has_append_only_file(self) -> bool:
-        try:
-            if not self._client.info("persistence").get("aof_enabled"):
-                return False
-            self._wait_for_disk()
-        except redis.ResponseError:  # a server before 7.2 does not know WAITAOF, or access rules deny it
-            return False
-        return True
-
-    def _wait_for_disk(self) -> bool:
-        # WAITAOF waits for the last write of this connection. The connection may be new, so write once.
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.set(PREFIX + b":sync", b"")
-        pipeline.execute_command("WAITAOF", 1, 0, FLUSH_MS)
-        return bool(pipeline.execute()[1][0])
-
-    # --- errors -------------------------------------------------------------------------------------------------------
-
-    def _run(self, script: Any, arguments: Sequence[bytes | int]) -> Any:
-        with self._store_errors():
-            return script(keys=(PREFIX,), args=arguments)
-
-    @contextmanager
-    def _store_errors(self) -> Iterator[None]:
-        """Raise `StoreUnavailable` for the errors of the client. The message names the server and the remedy, never the URL: it may hold a password."""
-        try:
-            yield
-        except redis.AuthenticationError:
-            raise StoreUnavailable(
-                f"the dedup store at {self._address} refuses the user or password; correct them in dedup.url"
-            ) from None
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            raise StoreUnavailable(
-                f"the dedup store at {self._address} does not answer ({type(error).__name__}, asked {RETRIES + 1} times); start the server, or correct dedup.url"
-            ) from None
-        except redis.RedisError as error:
-            if scripts.LOST in str(error):
-                raise StoreUnavailable(
-                    f"the dedup store at {self._address} has lost its entries: it was flushed, or restarted without persistence; "
-                    "the next start creates a new store, which does not know the messages reported before"
-                ) from None
-            raise StoreUnavailable(
-                f"the dedup store at {self._address} refuses: {str(error)[:200]}; check the server (memory, replica, access rules)"
-            ) from None
+            self._server.close(b":o:" + self._owner)
 
 
 def _parts(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
@@ -221,12 +129,3 @@ def _parts(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
 def _versions(claims: Sequence[Claim]) -> Iterator[bytes]:
     """Return the arguments of a script for some claims: the key and the version of each."""
     return chain.from_iterable((key, digest + origin + order) for key, digest, origin, order in claims)
-
-
-def _address(url: Secret) -> str:
-    try:
-        parts = urlsplit(url.reveal())
-        port = parts.port or 6379
-    except ValueError:
-        raise UsageError("dedup.url is not a Redis URL; expected a URL such as rediss://host:6380/0") from None
-    return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{port}{parts.path}"

@@ -1,8 +1,9 @@
-"""Only what is refused becomes a dead letter, and each once."""
+"""Only what is refused becomes a dead letter, and each once, as long as the store remembers it."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from tests.soak.judge.facts import Facts
 from tests.soak.judge.verdict import Bar, Judgement
@@ -27,8 +28,12 @@ def judge_dead_letters(facts: Facts, judgement: Judgement) -> None:
     )
     strange = [place for place in facts.dead_letters if place not in places]
     judgement.miss(Bar.DEAD_LETTERS, len(strange), f"{len(strange):,} dead letters are of no record: {strange[:3]}")
-    again = {place: letters for place, letters in facts.dead_letters.items() if len(letters) > 1}
-    count = sum(len(letters) - 1 for letters in again.values())
+    seconds = {
+        place: sum(not facts.is_store_lost_between(before.at_ms, letter.at_ms) for before, letter in pairwise(letters))
+        for place, letters in facts.dead_letters.items()
+    }
+    again = {place: facts.dead_letters[place] for place, count in seconds.items() if count}
+    count = sum(seconds.values())
     killed = sum(
         any(letters[0].at_ms <= each.at_ms <= letters[-1].at_ms for each in facts.evidence.interruptions)
         for letters in again.values()

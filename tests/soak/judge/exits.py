@@ -17,8 +17,8 @@ AFTER_MS = 60_000
 SPARE_S = 5.0
 """The time beside `stop.grace` that a stop may take: the interpreter ends, the closing summary is printed."""
 
-LOST = "lost its entries"
-"""What a job says of a store that lost its memory."""
+LOST = ("lost its entries", "finished with another dedup store")
+"""What a job says of a store that lost its memory: one that was running then, and one that starts with the new store."""
 
 
 def judge_exits(facts: Facts, judgement: Judgement) -> None:
@@ -62,7 +62,7 @@ def _judge_store_losses(facts: Facts, judgement: Judgement) -> None:
     """After each loss, and before the next one, every host says that the store has lost its entries."""
     evidence = facts.evidence
     hosts = {_host(each.command) for each in evidence.exits if not each.command.startswith("replay")}
-    said = [(_host(each.command), each.at_ms) for each in evidence.warnings if LOST in each.text]
+    said = [(_host(each.command), each.at_ms) for each in evidence.warnings if any(said in each.text for said in LOST)]
     losses = [*evidence.store_losses_ms, evidence.ended_ms]
     unnoticed = [
         f"{host} at {(lost_ms - evidence.began_ms) // 1000} s"

@@ -10,6 +10,10 @@ from tests.soak.workload import EVENT_CODE, LineKind
 
 NEVER = float("inf")
 
+CLAIMED_MS = 1_000
+"""The longest time from the claim of a message or a dead letter to its acceptance: it waits for its batch, and is sent. Whoever claimed before a
+store lost its memory learns of the loss with the next question to it, at the latest when it renews its lease, four times in 3 s."""
+
 
 class Facts:
     """The evidence, indexed."""
@@ -48,6 +52,10 @@ class Facts:
                 self.sources[logged.line.event].append(logged)
         self.committed = dict(evidence.snapshots[-1].offsets) if evidence.snapshots else {}
         """The last commit of each partition."""
+
+    def is_store_lost_between(self, accepted_ms: int, again_ms: int) -> bool:
+        """Whether the store lost its memory between the claim of something that was accepted at a moment, and a later moment."""
+        return any(accepted_ms - CLAIMED_MS <= lost_ms <= again_ms for lost_ms in self.evidence.store_losses_ms)
 
     def is_committed(self, logged: LoggedLine) -> bool:
         """Whether the group has committed past a record."""

@@ -5,7 +5,7 @@ A second acceptance is excused only where nobody could know of the first one:
 * its answer was cut: it never reached the client, or later than the client waits;
 * its answer reached a process that was killed at once, before it could remember: at most the batches in flight, `senders` for each process;
 * the same for a process that stood still beyond its lease: while it does, it is as good as dead to the others;
-* the store lost its memory between the two.
+* the store lost its memory between the claim of the first and the second.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class _Excuses:
     """Decides whether a second acceptance is excused, and counts the batches of each interruption."""
 
     def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._evidence = facts.evidence
         self.reasons: Counter[str] = Counter()
         self.in_flight: dict[Interruption, set[str]] = defaultdict(set)
@@ -44,7 +45,7 @@ class _Excuses:
                 batches.add(before.request_id)
                 self.reasons[f"twice, in flight at a {interruption.signal}"] += 1
                 return True
-        if any(before.accepted_ms <= lost_ms <= again.accepted_ms for lost_ms in self._evidence.store_losses_ms):
+        if self._facts.is_store_lost_between(before.accepted_ms, again.accepted_ms):
             self.reasons["twice, after the store lost its memory"] += 1
             return True
         return False

@@ -369,6 +369,7 @@ def make_former(folder):
         meta = environment.open_db(b"meta")
         with environment.begin(write=True) as changing:
             changing.put(b"format", b"log2mq dedup 1", db=meta)
+            changing.delete(b"identity", db=meta)
     (boot,) = folder.glob("boot-*-3")
     return boot.rename(boot.with_name(boot.name[:-1] + "2"))
 
@@ -386,6 +387,11 @@ def test_a_store_of_the_former_format_is_read_and_no_version_that_knows_no_order
     assert set(store.claim(claims_of(range(6_000)))) == {REDELIVERED}
     assert store.claim(claims_of([1], 1, told(5))) == [GRANTED]
     assert store.claim(claims_of([2], 0, told(5))) == [REDELIVERED]
+    identity = store.identity
+    store.close()
+    assert identity.id
+    store = opened(tmp_path, "b")
+    assert store.identity == identity
     store.close()
     assert format_of(tmp_path) == b"log2mq dedup 2"
     assert not former.exists()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.contracts.values import Commit, Partition
+from pipeline.contracts.values import Commit, Partition, StoreIdentity
 from pipeline.job.backpressure import Backpressure
 from pipeline.job.books import FILTERED
 from pipeline.job.flow_limits import FlowLimits
+from pipeline.job.group_store import GroupStore
 from pipeline.job.offsets import Offsets
 from schemas.log import RawRecord
 
@@ -29,7 +30,7 @@ class Source:
 
 def after(read, ended):
     """The paused partitions after 101 records of a limit of 100 were read, and then some of `read` ended."""
-    source, offsets = Source(), Offsets()
+    source, offsets = Source(), Offsets(GroupStore(StoreIdentity("a" * 16, "here")))
     offsets.assign({HERE: Commit(0, "")})
     backpressure = Backpressure(source, offsets, FlowLimits(unfinished_records=100))
     here = offsets.owned[HERE]

@@ -17,6 +17,7 @@ from pipeline.job.books import (
     RecordResult,
     Tally,
     decode_books,
+    decode_store_id,
     encode_books,
 )
 
@@ -28,11 +29,15 @@ RESULTS = st.builds(
 TALLIES = st.lists(RESULTS, max_size=200).map(Tally.of)
 
 
-@given(TALLIES, st.integers(0, 10**6))
-def test_what_is_written_into_a_commit_is_read_back(tally, lost):
-    metadata = encode_books(tally, lost)
+STORE_ID = "memory-0123456789abcdef"
+
+
+@given(TALLIES, st.integers(0, 10**6), st.sampled_from(["", STORE_ID]))
+def test_what_is_written_into_a_commit_is_read_back(tally, lost, store_id):
+    metadata = encode_books(tally, lost, store_id=store_id)
     assert len(metadata) < 1_000  # the broker takes 4,096 bytes, and the source adds some of its own
     assert decode_books(metadata) == (tally, lost, None)
+    assert decode_store_id(metadata) == (store_id if tally.remembered else "")
 
 
 def test_the_rows_of_earlier_versions_are_added_up():
@@ -78,7 +83,9 @@ def test_an_imbalance_is_said_with_its_figures():
 
 
 @pytest.mark.parametrize(
-    "foreign", ["", "somebody else's note", "[1, 2]", '{"endings": [[99, 1]]}', '{"endings": 7}', "null"]
+    "foreign",
+    ["", "somebody else's note", "[1, 2]", '{"endings": [[99, 1]]}', '{"endings": 7}', "null", '{"store": 7}'],
 )
 def test_metadata_by_anyone_else_counts_as_none(foreign):
     assert decode_books(foreign) == (Tally(), 0, None)
+    assert decode_store_id(foreign) == ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.contracts.values import Commit, Partition
+from pipeline.contracts.values import Commit, Partition, StoreIdentity
 from pipeline.job.books import FILTERED, REFUSED, Books, MessageResult, RecordOutcome, RecordResult, Tally, decode_books
+from pipeline.job.group_store import GroupStore
 from pipeline.job.offsets import Offsets, PartitionOffsets
 from schemas.log import RawRecord
 
 HERE = Partition("log", 0)
+ANY_STORE = GroupStore(StoreIdentity("a" * 16, "here"))
 REPORTED = RecordResult(RecordOutcome.REPORTED, ((MessageResult.EVENT_REPORTED, 1),))
 
 
@@ -96,7 +98,7 @@ def test_a_gap_at_the_end_leaves_nothing_uncommitted():
 
 
 def test_a_partition_that_comes_back_begins_a_new_epoch():
-    owned = Offsets()
+    owned = Offsets(ANY_STORE)
     owned.assign({HERE: Commit(300, "")})
     before = owned.owned[HERE]
     before.begin(records(range(300, 310)))

@@ -199,8 +199,13 @@ def test_a_stop_beyond_the_lease_excuses_what_was_under_way_and_not_what_is_sent
 def test_a_store_that_lost_its_memory_excuses_one_more():
     biz = first(LineKind.EVENT).line.event
     one = next(each for each in GOOD.accepted if (EVENT_CODE, biz) in each.keys)
-    assert Bar.TWICE not in missed(accepted=again(biz, 9_000), store_losses_ms=[one.accepted_ms + 50])
-    assert Bar.TWICE in missed(accepted=again(biz, 9_000), store_losses_ms=[one.accepted_ms - 50])
+    for lost_ms in (
+        one.accepted_ms + 50,
+        one.accepted_ms - 50,
+    ):  # the second one was claimed before the loss, and sent after it
+        assert Bar.TWICE not in missed(accepted=again(biz, 9_000), store_losses_ms=[lost_ms])
+    for lost_ms in (one.accepted_ms - 2_000, one.accepted_ms + 9_050):
+        assert Bar.TWICE in missed(accepted=again(biz, 9_000), store_losses_ms=[lost_ms])
 
 
 def test_identities_twice_in_a_row_are_told():
@@ -241,7 +246,15 @@ def test_a_call_that_was_given_up_and_is_accepted_late_takes_no_identities_back(
 
 def test_a_doubled_dead_letter_is_told():
     letter = GOOD.dead_letters[2]
-    assert missed(dead_letters=[*GOOD.dead_letters, replace(letter, at_ms=letter.at_ms + 1)]) == [Bar.DEAD_LETTERS_ONCE]
+    letters = [*GOOD.dead_letters, replace(letter, at_ms=letter.at_ms + 9)]
+    assert missed(dead_letters=letters) == [Bar.DEAD_LETTERS_ONCE]
+    for lost_ms, bars in (
+        (letter.at_ms + 5, []),
+        (letter.at_ms - 2_000, [Bar.DEAD_LETTERS_ONCE]),
+        (letter.at_ms + 20, [Bar.DEAD_LETTERS_ONCE]),
+    ):
+        found = missed(dead_letters=letters, store_losses_ms=[lost_ms])
+        assert [each for each in found if each is not Bar.STORE_LOSS] == bars
 
 
 @pytest.mark.parametrize("place", [first(LineKind.EVENT).place, (0, 1_000_000)], ids=["good record", "no record"])
