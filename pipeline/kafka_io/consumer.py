@@ -156,26 +156,6 @@ def open_consumer(
     return consumer
 
 
-def take_up_parked(consumer: KafkaConsumer) -> None:
-    """Let a partition that was paused and resumed be read on. Called before each `poll`.
-
-    kafka-python 3.0.12 parks the fetched records of a paused partition, and does not fetch a partition whose records are parked. It returns parked
-    records only while its buffer is None. A buffer that is read to its end is not None, so the records could stay parked for ever: this function
-    sets it to None. A buffer that is not at its end is parked behind the parked records, so that partitions take turns: while other partitions
-    have many records, no poll may ever end with an empty buffer.
-    """
-    fetcher = consumer._fetcher  # noqa: SLF001 - there is no other way to it
-    buffer, parked = fetcher._next_partition_records, fetcher._paused_partition_records  # noqa: SLF001
-    if buffer is None:
-        return
-    if buffer:
-        paused = consumer.paused() if parked else set()
-        if all(each in paused for each in parked):
-            return
-        parked[buffer.topic_partition] = buffer
-    fetcher._next_partition_records = None  # noqa: SLF001
-
-
 def known_position(consumer: KafkaConsumer, partition: Partition) -> int | None:
     """Return the offset that is read next, or None while the partition has no position. Asks no broker.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kafka import errors
 
+from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Assigned, Commit, Leaving, Partition, Revoked, SourceEvent
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
 from pipeline.kafka_io.consumer import OwnershipChange, Rebalance
@@ -36,13 +37,13 @@ class PartitionStarts:
         for rebalance in client.rebalances.take():
             change, partitions = rebalance
             client.owned -= partitions
-            client.leaving -= partitions
+            client.pauses.forget(partitions)
             fresh -= partitions
             if change is OwnershipChange.GAINED:
                 client.owned |= partitions
                 fresh |= partitions
             elif change is OwnershipChange.LEAVING:
-                client.leaving |= partitions
+                client.pauses.add(PauseReason.LEAVING, partitions)
                 events.append(Leaving(partitions))
             elif partitions:
                 events.append(Revoked(partitions))

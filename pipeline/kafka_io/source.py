@@ -13,6 +13,7 @@ from typing import Any
 
 from kafka import errors
 
+from pipeline.contracts.pauses import Pauses
 from pipeline.contracts.values import Commit, Partition, Polled, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
@@ -73,13 +74,10 @@ class KafkaSource:
         """Read the partition from `offset` next."""
         self._client.seek(partition, offset)
 
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        """Return no records of these partitions until they are resumed."""
-        self._client.pause(partitions)
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        """End a pause. A range that was read to its end stays paused."""
-        self._client.resume(partitions)
+    @property
+    def pauses(self) -> Pauses:
+        """What is not read for now, and why."""
+        return self._client.pauses
 
     def release(self, partitions: Collection[Partition]) -> None:
         """Let go of partitions that are leaving."""
@@ -98,7 +96,7 @@ class KafkaSource:
 
     def ended(self) -> bool:
         """Return whether every range was read to its end."""
-        return self._ranges is not None and self._ranges.is_read
+        return self._ranges is not None and self._client.read_ranges() >= self._ranges.bounds.keys()
 
     def close(self) -> None:
         """Leave the group. Commits nothing."""
@@ -167,8 +165,5 @@ class KafkaSource:
             position = self._client.position(partition)
             if position is None:
                 continue
-            if self._ranges is not None:
-                position = self._ranges.note_position(partition, position)
-            positions[partition] = position
-        self._client.pause_finished()
+            positions[partition] = position if self._ranges is None else self._ranges.clamp(partition, position)
         return positions

@@ -8,6 +8,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
+from pipeline.contracts.pauses import PauseReason, Pauses
 from pipeline.contracts.values import Commit, Partition
 from pipeline.kafka_io.client import LASTING_ERRORS, connect_with_retries, unavailable
 from pipeline.kafka_io.consumer import (
@@ -17,9 +18,9 @@ from pipeline.kafka_io.consumer import (
     discard,
     known_position,
     open_consumer,
-    take_up_parked,
 )
 from pipeline.kafka_io.offset_lookup import end_offsets, end_offsets_of_leaders
+from pipeline.kafka_io.pausing import apply_pauses, take_up_parked
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.start_offsets import KnownTopic, StartOffsets, encode_commits, topic_id
@@ -35,8 +36,7 @@ _log = logging.getLogger("log2mq.kafka")
 class SourceClient:
     """One `KafkaConsumer` and its rebalances. `rebuild` replaces both.
 
-    What outlives one consumer is kept here: the partitions that the source owns, those that the job paused, the ends of partitions, and the
-    IDs of topics.
+    What outlives one consumer is kept here: the partitions that the source owns, their pauses, the ends of partitions, and the IDs of topics.
     """
 
     def __init__(
@@ -55,8 +55,7 @@ class SourceClient:
         self.settings = settings
         self.ranges = ranges
         self.owned: set[Partition] = set()
-        self.leaving: set[Partition] = set()  # not read any more, and not released yet
-        self.paused: set[Partition] = set()  # by the job; kafka-python may pause further partitions
+        self.pauses = Pauses()
         self.known_topics: dict[str, KnownTopic] = {}
         self._client_id = client_id
         self._static_id = static_id if ranges is None else None
@@ -73,12 +72,22 @@ class SourceClient:
             kafka.errors.KafkaError: see `KafkaConsumer.poll`.
         """
         self._consumer._coordinator.begin_poll()  # noqa: SLF001 - see `GroupCoordinator`
+        self.pauses.replace(PauseReason.RANGE_READ, self.read_ranges())
+        apply_pauses(self._consumer, self.pauses.paused())
         take_up_parked(self._consumer)
         return self._consumer.poll(timeout_ms=timeout_ms, max_records=self.settings.max_poll_records)  # type: ignore[no-any-return]
 
     def position(self, partition: Partition) -> int | None:
         """Return the offset that is read next, or None where there is none. Asks no broker."""
         return known_position(self._consumer, partition)
+
+    def positions(self) -> dict[Partition, int]:
+        """Return the positions of the partitions owned that have one. Asks no broker."""
+        return {each: position for each in self.owned if (position := self.position(each)) is not None}
+
+    def read_ranges(self) -> set[Partition]:
+        """Return the partitions owned whose range is read to its end: none without ranges."""
+        return self.ranges.read_to_end(self.positions()) if self.ranges is not None else set()
 
     def newest(self, partition: Partition) -> int:
         """Return the end of a partition from the last fetch or the last `learn_ends`. Asks no broker."""
@@ -91,6 +100,11 @@ class SourceClient:
     def start_offsets(self) -> StartOffsets:
         """Return a `StartOffsets` over the current consumer."""
         return StartOffsets(self._consumer, self.settings, self.known_topics, self._ends)
+
+    @property
+    def leaving(self) -> frozenset[Partition]:
+        """The partitions that are not read any more, and not released yet."""
+        return self.pauses.because(PauseReason.LEAVING)
 
     # --- questions to the brokers ----------------------------------------------------------------------------------------------
 
@@ -138,45 +152,19 @@ class SourceClient:
     # --- what is read next -----------------------------------------------------------------------------------------------------
 
     def start_reading(self, partition: Partition, offset: int) -> None:
-        """Read a partition from `offset` next, and end its pause."""
-        self.paused.discard(partition)
-        if self.ranges is not None:
-            self.ranges.reopen(partition)
+        """Begin to read a partition at `offset`. It has no pause: this is the start of its epoch."""
+        self.pauses.forget([partition])
         self._consumer.seek(TopicPartition(*partition), offset)
-        self._consumer.resume(TopicPartition(*partition))
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read a partition from `offset` next. It stays paused if the job paused it. Of a partition that is leaving nothing more is read."""
-        if partition in self.leaving:
-            return
-        self._consumer.seek(TopicPartition(*partition), offset)
-        if self.ranges is not None and self.ranges.reopen(partition):
-            self._consumer.resume(TopicPartition(*partition))
-
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        """Return no records of these partitions until they are resumed."""
-        owned = self.owned.intersection(partitions)
-        self.paused |= owned
-        self._consumer.pause(*[TopicPartition(*each) for each in owned])
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        """End a pause. A range that was read to its end stays paused."""
-        self.paused.difference_update(partitions)
-        self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self.owned - self.finished()])
+        """Read a partition from `offset` next. A paused partition stays paused. Of a partition that is leaving nothing more is read."""
+        if partition not in self.leaving:
+            self._consumer.seek(TopicPartition(*partition), offset)
 
     def release(self, partitions: Collection[Partition]) -> None:
         """Let go of partitions that are leaving: the next join tells the group so."""
-        self.leaving.difference_update(partitions)
+        self.pauses.forget(partitions)
         self._consumer._coordinator.let_go(partitions)  # noqa: SLF001 - see `GroupCoordinator`
-
-    def finished(self) -> frozenset[Partition]:
-        """Return the partitions whose range was read to its end."""
-        return self.ranges.finished if self.ranges is not None else frozenset()
-
-    def pause_finished(self) -> None:
-        """Fetch nothing more of ranges that were read to their end."""
-        if finished := self.finished():
-            self._consumer.pause(*[TopicPartition(*each) for each in finished])
 
     # --- connecting ------------------------------------------------------------------------------------------------------------
 
@@ -192,10 +180,8 @@ class SourceClient:
         consumer, rebalances = self._connect(limit_ms)
         if self.ranges is not None:
             rebalances.noted = self.rebalances.noted
-            for partition in self.owned:
-                if (position := self.position(partition)) is not None:
-                    consumer.seek(TopicPartition(*partition), position)
-            consumer.pause(*[TopicPartition(*each) for each in self.paused | self.ranges.finished])
+            for partition, position in self.positions().items():
+                consumer.seek(TopicPartition(*partition), position)
         else:
             rebalances.noted.append(Rebalance(OwnershipChange.GONE, frozenset(self.owned | self.leaving)))
         old, self._consumer = self._consumer, consumer

@@ -113,7 +113,7 @@ class _NoCommits:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.poll = lambda timeout_ms, _committable: source.poll(timeout_ms, {})
-        self.seek, self.pause, self.resume = source.seek, source.pause, source.resume
+        self.seek, self.pauses = source.seek, source.pauses
         self.release, self.lag, self.close = source.release, source.lag, source.close
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:  # noqa: ARG002 - the contract's argument
