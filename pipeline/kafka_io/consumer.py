@@ -17,6 +17,7 @@ from pipeline.kafka_io.assignors import CooperativeSticky, RoundRobin
 from pipeline.kafka_io.client import client_settings, open_client, unavailable
 from pipeline.kafka_io.group_coordinator import GroupCoordinator
 from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.kafka_io.truncation import TruncationFetcher
 
 CLOSE_LIMIT_MS = 1_000
 
@@ -145,6 +146,7 @@ def open_consumer(
     except errors.KafkaError as error:
         raise unavailable(settings, error, "connecting") from None
     GroupCoordinator.take_over(consumer)
+    TruncationFetcher.take_over(consumer)
     try:
         _require_topics(consumer, settings)
     except errors.KafkaError as error:
@@ -157,10 +159,7 @@ def open_consumer(
 
 
 def known_position(consumer: KafkaConsumer, partition: Partition) -> int | None:
-    """Return the offset that is read next, or None while the partition has no position. Asks no broker.
-
-    kafka-python's `position` also looks for truncations. It raises the truncation that it finds and forgets it, so that `poll` does not raise it.
-    """
+    """Return the offset that is read next, or None while the partition has no position. Asks no broker, which kafka-python's `position` may do."""
     state = consumer._subscription.assignment.get(TopicPartition(*partition))  # noqa: SLF001 - there is no other way to it
     return state.position.offset if state is not None and state.position is not None else None
 

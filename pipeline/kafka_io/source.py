@@ -14,7 +14,7 @@ from typing import Any
 from kafka import errors
 
 from pipeline.contracts.pauses import Pauses
-from pipeline.contracts.values import Commit, Partition, Polled, SourceEvent
+from pipeline.contracts.values import Assigned, Commit, Partition, Polled, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
 from pipeline.kafka_io.malformed_headers import read_malformed_header_names
@@ -63,8 +63,10 @@ class KafkaSource:
         found, noticed = self._fetch(timeout_ms)
         is_due = time.monotonic() >= self._positions_due_s
         events, fresh = self._starts.apply_rebalances(look_for_recreated=is_due)
+        truncated = self._starts.apply_truncations()
+        fresh.update(*[each.start for each in truncated if isinstance(each, Assigned)])
         records = self._owned_records(found, fresh)
-        return Polled([*events, *noticed], records, self._positions(records, of_all=is_due))
+        return Polled([*events, *noticed, *truncated], records, self._positions(records, of_all=is_due))
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:
         """Commit, and return whether the brokers took it; see `interfaces.Source`."""
@@ -110,8 +112,8 @@ class KafkaSource:
             found = self._client.poll(timeout_ms)
         except errors.NoOffsetForPartitionError:
             return {}, []  # a partition that has no commit yet: `apply_rebalances` finds its start
-        except (errors.OffsetOutOfRangeError, errors.LogTruncationError) as error:
-            return {}, self._starts.apply_lost(error)
+        except errors.OffsetOutOfRangeError as error:
+            return {}, self._starts.apply_out_of_range(Partition(*each) for each in error.args[0])
         except errors.CorruptRecordError as error:
             self._rebuild_for_corrupt(error)
             return {}, []

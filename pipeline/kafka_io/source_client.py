@@ -11,6 +11,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 from pipeline.contracts.pauses import PauseReason, Pauses
 from pipeline.contracts.values import Commit, Partition
 from pipeline.kafka_io.client import LASTING_ERRORS, connect_with_retries, unavailable
+from pipeline.kafka_io.commit_metadata import encode_commits
 from pipeline.kafka_io.consumer import (
     OwnershipChange,
     Rebalance,
@@ -19,11 +20,14 @@ from pipeline.kafka_io.consumer import (
     known_position,
     open_consumer,
 )
+from pipeline.kafka_io.known_topics import KnownTopic, topic_id
+from pipeline.kafka_io.leader_epochs import LeaderEpochs
 from pipeline.kafka_io.offset_lookup import end_offsets, end_offsets_of_leaders
 from pipeline.kafka_io.pausing import apply_pauses, take_up_parked
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
-from pipeline.kafka_io.start_offsets import KnownTopic, StartOffsets, encode_commits, topic_id
+from pipeline.kafka_io.start_offsets import StartOffsets
+from pipeline.kafka_io.truncation import Truncation
 from schemas.log import Record
 
 COMMIT_LIMIT_MS = 5_000
@@ -56,6 +60,7 @@ class SourceClient:
         self.ranges = ranges
         self.owned: set[Partition] = set()
         self.pauses = Pauses()
+        self.epochs = LeaderEpochs()
         self.known_topics: dict[str, KnownTopic] = {}
         self._client_id = client_id
         self._static_id = static_id if ranges is None else None
@@ -75,7 +80,13 @@ class SourceClient:
         self.pauses.replace(PauseReason.RANGE_READ, self.read_ranges())
         apply_pauses(self._consumer, self.pauses.paused())
         take_up_parked(self._consumer)
-        return self._consumer.poll(timeout_ms=timeout_ms, max_records=self.settings.max_poll_records)  # type: ignore[no-any-return]
+        found: Mapping[Any, Sequence[Record]] = self._consumer.poll(
+            timeout_ms=timeout_ms, max_records=self.settings.max_poll_records
+        )
+        for key, state in self._consumer._subscription.assignment.items():  # noqa: SLF001 - there is no other way to the epochs
+            if (position := state.position) is not None:
+                self.epochs.note(Partition(*key), found.get(key, ()), position.offset, position.leader_epoch)
+        return found
 
     def position(self, partition: Partition) -> int | None:
         """Return the offset that is read next, or None where there is none. Asks no broker."""
@@ -94,17 +105,21 @@ class SourceClient:
         return max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
 
     def topic_id(self, topic: str) -> str:
-        """Return the broker's ID of a topic; see `start_offsets.topic_id`."""
+        """Return the broker's ID of a topic; see `known_topics.topic_id`."""
         return topic_id(self._consumer, topic)
 
     def start_offsets(self) -> StartOffsets:
         """Return a `StartOffsets` over the current consumer."""
-        return StartOffsets(self._consumer, self.settings, self.known_topics, self._ends)
+        return StartOffsets(self._consumer, self.settings, self.known_topics, self.epochs, self._ends)
 
     @property
     def leaving(self) -> frozenset[Partition]:
         """The partitions that are not read any more, and not released yet."""
         return self.pauses.because(PauseReason.LEAVING)
+
+    def truncations(self) -> list[Truncation]:
+        """Return the truncations found since the last call. They are told again until the partition is sought."""
+        return self._consumer._fetcher.take_truncations()  # type: ignore[no-any-return]  # noqa: SLF001 - see `TruncationFetcher`
 
     # --- questions to the brokers ----------------------------------------------------------------------------------------------
 
@@ -147,6 +162,8 @@ class SourceClient:
         except errors.KafkaError as error:
             _log.info("a commit failed (%s); it is tried again", type(error).__name__)
             return False
+        for partition, commit in offsets.items():
+            self.epochs.forget_before(partition, commit.offset)
         return True
 
     # --- what is read next -----------------------------------------------------------------------------------------------------
@@ -154,12 +171,12 @@ class SourceClient:
     def start_reading(self, partition: Partition, offset: int) -> None:
         """Begin to read a partition at `offset`. It has no pause: this is the start of its epoch."""
         self.pauses.forget([partition])
-        self._consumer.seek(TopicPartition(*partition), offset)
+        self._seek(self._consumer, partition, offset)
 
     def seek(self, partition: Partition, offset: int) -> None:
         """Read a partition from `offset` next. A paused partition stays paused. Of a partition that is leaving nothing more is read."""
         if partition not in self.leaving:
-            self._consumer.seek(TopicPartition(*partition), offset)
+            self._seek(self._consumer, partition, offset)
 
     def release(self, partitions: Collection[Partition]) -> None:
         """Let go of partitions that are leaving: the next join tells the group so."""
@@ -181,7 +198,7 @@ class SourceClient:
         if self.ranges is not None:
             rebalances.noted = self.rebalances.noted
             for partition, position in self.positions().items():
-                consumer.seek(TopicPartition(*partition), position)
+                self._seek(consumer, partition, position)
         else:
             rebalances.noted.append(Rebalance(OwnershipChange.GONE, frozenset(self.owned | self.leaving)))
         old, self._consumer = self._consumer, consumer
@@ -209,5 +226,10 @@ class SourceClient:
             raise unavailable(settings, error, "subscribing") from None
         return consumer, rebalances
 
+    def _seek(self, consumer: KafkaConsumer, partition: Partition, offset: int) -> None:
+        """Seek with the leader epoch of what was read before: kafka-python's own `seek` forgets it, and a truncation below `offset` with it."""
+        position = OffsetAndMetadata(offset, "", self.epochs.before(partition, offset))
+        consumer._subscription.seek(TopicPartition(*partition), position)  # noqa: SLF001 - there is no other way to it
+
     def _encode(self, commits: Mapping[Partition, Commit]) -> dict[TopicPartition, OffsetAndMetadata]:
-        return encode_commits(commits, self.known_topics, self._consumer)
+        return encode_commits(commits, self.known_topics, self.epochs, self._consumer)

@@ -87,7 +87,7 @@ def test_seeking_frees_what_it_can(kafka, opened, caplog):
     no_rebuild = replace(SOON, rebuild_after_s=600)
     source = opened(topic, ranges={Partition(topic, 0): (0, 25)}, stall_times=no_rebuild)
     read_until(source, lambda _, records: len(places(records)) == 5)
-    source.seek(Partition(topic, 0), 5)
+    source._client._consumer.seek(TopicPartition(topic, 0), 5)
     source._client._consumer._subscription.assignment[TopicPartition(topic, 0)]._awaiting_validation = True
     kafka.write(topic, [b"v"] * 20)
     events, records = read_until(source, lambda _, records: len(places(records)) == 20)

@@ -9,10 +9,10 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
+from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.contracts.pauses import PauseReason
-from pipeline.contracts.values import LostToRetention, Partition
+from pipeline.contracts.values import Partition
 from pipeline.kafka_io.source import KafkaSource
 from tests.support.jobs import PATIENCE_S
 from tests.support.kafka import places
@@ -174,35 +174,3 @@ def test_a_seek_from_the_end_of_a_range_does_not_end_the_pause_of_the_job(kafka,
     assert [each.offset for each in records] == [12, 13, 14]
     assert not source.poll(0, {}).records
     assert source.pauses.reasons(here) == {PauseReason.RANGE_READ}
-
-
-def test_a_truncation_is_not_lost_to_the_one_who_asks_for_the_lag(kafka, opened):
-    """Polls tell of it, as of an unclean leader election, whatever is asked between two of them."""
-    topic = kafka.topic(1)
-    here = Partition(topic, 0)
-    kafka.write(topic, [b"v"] * 20)
-    source = opened(topic, ranges={here: (0, 20)}, on_lost_offsets="continue")  # without rebalances
-    read_until(source, lambda _, records: len(places(records)) == 20)
-    key = TopicPartition(*here)
-    source._client._consumer._fetcher._cached_log_truncation = errors.LogTruncationError(
-        {key: OffsetAndMetadata(15, "", 0)}
-    )
-    assert source.lag() == {here: 0}
-    events, _ = read_until(source, lambda _, records: len(places(records)) == 5)
-    assert LostToRetention(here, 15, 14, 15) in events
-
-
-def test_a_paused_partition_that_was_truncated_begins_anew_without_the_pause(kafka, opened):
-    """It is assigned anew, and what is assigned is not paused: nobody would resume it."""
-    topic = kafka.topic(1)
-    here = Partition(topic, 0)
-    kafka.write(topic, [b"v"] * 20)
-    source = opened(topic, ranges={here: (0, 25)}, on_lost_offsets="continue")  # without rebalances
-    read_until(source, lambda _, records: len(places(records)) == 20)
-    source.pauses.add(PauseReason.IN_FLIGHT, [here])
-    key = TopicPartition(*here)
-    source._client._consumer._fetcher._cached_log_truncation = errors.LogTruncationError(
-        {key: OffsetAndMetadata(15, "", 0)}
-    )
-    _, records = read_until(source, lambda _, records: len(places(records)) == 5)
-    assert [each.offset for each in records] == list(range(15, 20))
