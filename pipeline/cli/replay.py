@@ -12,6 +12,7 @@ from pipeline.cli.options import log_format_option, log_level_option, progress_o
 from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
+from pipeline.errors import ReplayInterrupted
 from pipeline.job.replay_range import (
     FROM_NAMES,
     TO_NAMES,
@@ -21,7 +22,6 @@ from pipeline.job.replay_range import (
     plan,
     replay_group,
 )
-from pipeline.job.status import Status
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
@@ -71,7 +71,7 @@ def replay(
     """Read a range of SOURCE_FILE's topics again, with a group of its own.
 
     The offsets of the live job do not change. Messages that were reported before are recognised and not sent. The command ends at the end
-    of the range. After an interruption the same command goes on where it stopped.
+    of the range. After an interruption (exit code 11) the same command goes on where it stopped.
     """
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
@@ -94,13 +94,15 @@ def replay(
     say(_describe(replay_range, source), err=True)
     console = Console(stderr=True, force_terminal=progress or None)
     live = console.is_terminal and log_format == "text" if progress is None else progress
-    status = run_replay(source, replay_range, console, live=live, dry_run=dry_run)
-    if status.stopping:
-        say("interrupted: the same command goes on from here", err=True)
+    run_replay(source, replay_range, console, live=live, dry_run=dry_run)
 
 
-def run_replay(source: SourceFile, replay_range: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> Status:
-    """Run the range to its end, or to a signal."""
+def run_replay(source: SourceFile, replay_range: ReplayRange, console: Console, *, live: bool, dry_run: bool) -> None:
+    """Run the range to its end, or to a signal.
+
+    Raises:
+        ReplayInterrupted: a signal came before the end.
+    """
     job_type = DryReplayJob if dry_run else ReplayJob
     job = job_type(source, os.environ, Hooks(), replay_range)
     shown = Progress(console, live=live, remaining=job.remaining)
@@ -108,7 +110,12 @@ def run_replay(source: SourceFile, replay_range: ReplayRange, console: Console, 
         job.hooks.on_status = shown.show
         on_stop_signals(job.stop)
         with job:
-            return job.runner.run()
+            job.runner.run()
+    if left := job.unfinished():
+        goes_on = "a dry run begins at the start again" if dry_run else "the same command goes on from there"
+        raise ReplayInterrupted(
+            f"interrupted: {replay_range.records - left:,} of {replay_range.records:,} offsets are finished; {goes_on}"
+        )
 
 
 def _describe(replay_range: ReplayRange, source: SourceFile) -> str:

@@ -127,8 +127,7 @@ class PartitionStarts:
         if client.ranges is None:
             starts, lost = start_offsets.resolve(partitions)
         else:
-            bounds = client.ranges.bounds
-            starts = start_offsets.resolve_ranges({partition: bounds[partition] for partition in partitions})
+            starts = start_offsets.resolve_ranges(partitions, client.ranges)
         for partition, start in starts.items():
             client.start_reading(partition, start.offset)
         return [self._assigned(starts), *lost]

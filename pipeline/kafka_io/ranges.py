@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from pipeline.contracts.values import Partition
+from pipeline.contracts.values import Commit, Partition
 from schemas.log import Record
 
 
 class FixedRanges:
-    """The ranges [from, to) by partition."""
+    """The ranges [from, to) by partition.
 
-    def __init__(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
+    `first_commits` are made before the first record of their partition is read. They hold the start of the range, and its end in the metadata.
+    """
+
+    def __init__(
+        self,
+        bounds: Mapping[Partition, tuple[int, int]],
+        first_commits: Mapping[Partition, Commit] = MappingProxyType({}),
+    ) -> None:
         self.bounds = dict(bounds)
+        self.first_commits = first_commits
 
     def within(self, records: Mapping[Partition, Sequence[Record]]) -> dict[Partition, Sequence[Record]]:
         """Return the records within the range of their partition."""

@@ -38,19 +38,19 @@ class KafkaSource:
         *,
         client_id: str,
         environment: Mapping[str, str],
-        ranges: Mapping[Partition, tuple[int, int]] | None = None,
+        ranges: FixedRanges | None = None,
         static_id: str | None = None,
         stall_times: StallTimes = StallTimes(),  # noqa: B008 - a frozen value
     ) -> None:
-        """Connect. With `ranges` (partition to from, to) only these are read, and the group only keeps their commits.
+        """Connect. With `ranges` only these are read, and the group only keeps their commits.
 
         With `static_id` this is a static member of the group (KIP-345). A process that comes back with the same ID takes its place.
 
         Raises:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
         """
-        self._ranges = FixedRanges(ranges) if ranges is not None else None
-        self._client = SourceClient(settings, client_id, environment, self._ranges, static_id)
+        self._ranges = ranges
+        self._client = SourceClient(settings, client_id, environment, ranges, static_id)
         self._liveness = BrokerLiveness(self._client)
         self._stalls = StallRecovery(self._client, self._liveness, stall_times)
         self._starts = PartitionStarts(self._client, self._liveness)

@@ -13,6 +13,7 @@ from pipeline.kafka_io.commit_metadata import CommitMetadata, encode_commits
 from pipeline.kafka_io.known_topics import KnownTopic, topic_id
 from pipeline.kafka_io.leader_epochs import UNKNOWN, LeaderEpochs
 from pipeline.kafka_io.offset_lookup import beginning_offsets, committed_offsets, end_offsets
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 
 ANSWER_LIMIT_MS = 10_000
@@ -78,24 +79,29 @@ class StartOffsets:
             self._commit_starts(first_commits)
         return starts, lost
 
-    def resolve_ranges(self, ranges: Mapping[Partition, tuple[int, int]]) -> dict[Partition, Commit]:
+    def resolve_ranges(self, partitions: Iterable[Partition], ranges: FixedRanges) -> dict[Partition, Commit]:
         """Return the start of each partition of a replay: the start of its range, with the metadata of its own commit at that offset.
+
+        The first commits of the ranges are made here: a range that is not written down would be another one after an interruption.
 
         Raises:
             SourceUnavailable: a topic was deleted and created again since this replay began.
-            kafka.errors.KafkaError: the brokers do not answer.
+            kafka.errors.KafkaError: the brokers do not answer, or did not take the first commits.
         """
-        starts, commits = {}, self._committed(ranges)
-        for partition, (start, _) in ranges.items():
-            committed = commits.get(partition)
+        starts, commits = {}, self._committed(partitions)
+        first_commits = {each: ranges.first_commits[each] for each in partitions if each in ranges.first_commits}
+        for partition in partitions:
+            start, committed = ranges.bounds[partition][0], commits.get(partition)
             decoded = CommitMetadata.decode(committed.metadata) if committed is not None else CommitMetadata(0, "")
-            is_ours = committed is not None and committed.offset == start
+            is_ours = partition not in first_commits and committed is not None and committed.offset == start
             now = topic_id(self._consumer, partition.topic)
             if is_ours and _differ(decoded.topic_id, now):
                 raise topic_recreated(partition.topic, "so the range is gone; replay the new topic with other bounds")
             self._known_topics[partition.topic] = KnownTopic(decoded.first_count, now)
-            starts[partition] = Commit(start, decoded.metadata if is_ours else "")
+            starts[partition] = first_commits.get(partition) or Commit(start, decoded.metadata if is_ours else "")
             self._begin(partition, starts[partition], committed if is_ours else None)
+        if first_commits:
+            self._commit_starts(first_commits)
         return starts
 
     def nearest_offset(
@@ -203,7 +209,7 @@ class StartOffsets:
         return committed_offsets(self._consumer, partitions, ANSWER_LIMIT_MS)
 
     def _commit_starts(self, commits: Mapping[Partition, Commit]) -> None:
-        """Commit the starts of a new group. From then on a partition without a commit is known to be new."""
+        """Commit the starts of a new group, or of a replay. From then on a partition without a commit is known to be new."""
         self._consumer.commit(
             encode_commits(commits, self._known_topics, self._epochs, self._consumer), timeout_ms=ANSWER_LIMIT_MS
         )

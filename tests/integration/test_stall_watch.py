@@ -14,6 +14,7 @@ from kafka import KafkaProducer, TopicPartition
 from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Assigned, Commit, Partition, Revoked, Stalled
 from pipeline.kafka_io import source_client, stall_recovery
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.kafka_io.stall_watch import StallTimes, StallWatch
 from tests.integration.test_stalls import paid, park, read_until, trickle
@@ -30,7 +31,15 @@ def opened(kafka, monkeypatch):
 
     def make(topic, ranges=None, stall_times=SOON, **more):
         settings = kafka.settings(topic, **{"group": f"{topic}-g", "session_timeout": "6s", **more})
-        made.append(KafkaSource(settings, client_id="member", environment={}, ranges=ranges, stall_times=stall_times))
+        made.append(
+            KafkaSource(
+                settings,
+                client_id="member",
+                environment={},
+                ranges=FixedRanges(ranges) if ranges else None,
+                stall_times=stall_times,
+            )
+        )
         return made[-1]
 
     yield make

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Partition
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from tests.support.jobs import PATIENCE_S
 from tests.support.kafka import places
@@ -29,7 +30,9 @@ def opened(kafka):
 
     def make(topic, ranges=None, **more):
         settings = kafka.settings(topic, **{"group": f"{topic}-g", "session_timeout": "6s", **more})
-        made.append(KafkaSource(settings, client_id="member", environment={}, ranges=ranges))
+        made.append(
+            KafkaSource(settings, client_id="member", environment={}, ranges=FixedRanges(ranges) if ranges else None)
+        )
         return made[-1]
 
     yield make

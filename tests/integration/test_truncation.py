@@ -16,6 +16,7 @@ from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from tests.support.jobs import PATIENCE_S
 from tests.support.kafka import TestKafka
@@ -96,7 +97,9 @@ class Reading:
 def test_a_truncation_is_told_whatever_the_partition_was_doing(tmp_path, monkeypatch):
     with log(tmp_path, 4) as made:
         quiet, paused, handed_back, is_asked_for = made.partitions
-        ranges = dict.fromkeys(made.partitions, (0, AFTER + 1))  # a group would move the partitions meanwhile
+        ranges = FixedRanges(
+            dict.fromkeys(made.partitions, (0, AFTER + 1))
+        )  # a group would move the partitions meanwhile
         source = made.open(ranges, on_lost_offsets="continue")
         reading = Reading(source)
         reading.poll_until(lambda: all(reading.has_read(each, READ - 1) for each in made.partitions))
