@@ -110,8 +110,8 @@ def run_replay(source: SourceFile, replay_range: ReplayRange, console: Console, 
         job.hooks.on_status = shown.show
         on_stop_signals(job.stop)
         with job:
-            job.runner.run()
-    if left := job.unfinished():
+            status = job.runner.run()
+    if status.stopping and (left := job.unfinished()):
         goes_on = "a dry run begins at the start again" if dry_run else "the same command goes on from there"
         raise ReplayInterrupted(
             f"interrupted: {replay_range.records - left:,} of {replay_range.records:,} offsets are finished; {goes_on}"

@@ -21,8 +21,8 @@ class Status:
 
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
     `paused` is the number of partitions that are not read for now, by reason; a partition may have several. `held` says what a record waits
-    for that cannot be decoded yet. `holds` are the messages that the API refuses, while
-    nothing tells whether their content is at fault. `stalls` counts partitions that stood still although they had records to read.
+    for that cannot be decoded yet. `holds` are the messages that the API refuses, while nothing tells whether their content is at fault.
+    `stalls` counts partitions that stood still although they had records to read.
     `head_age_ms` is how long the oldest head has been the same: the lowest unfinished offset of a partition.
     """
 
