@@ -10,7 +10,8 @@
     ├── TooManyDeadLetters    7   the share of dead letters passed `dead_letters.stop_above`
     ├── WorkerFailed          8   a worker process kept dying
     ├── ComponentMissing      9   a part that must be installed or fetched is not there (an extra, Java, the Kafka artifacts)
-    └── RegistryUnavailable  10   the Schema Registry stays away, or does not let the job in
+    ├── RegistryUnavailable  10   the Schema Registry stays away, or does not let the job in
+    └── ReplayInterrupted    11   a signal stopped a replay before its range was read: the same command goes on
 
 A record that cannot be converted or reported is no exception but a `schemas.refusal.Refusal`.
 """
@@ -103,3 +104,9 @@ class RegistryUnavailable(Log2mqError):
     """The Schema Registry stays away, or does not let the job in, so that records cannot be read."""
 
     exit_code = 10
+
+
+class ReplayInterrupted(Log2mqError):
+    """A signal stopped a replay before its range was read and reported. What is finished is committed."""
+
+    exit_code = 11

@@ -67,7 +67,9 @@ WRITES = {
     "print", "click.echo", "click.secho", "click.echo_via_pager", "sys.stdout.write", "sys.stderr.write", "sys.stdout.buffer.write", "sys.stderr.buffer.write",
 }  # fmt: skip
 
-FOREIGN_NAMES = {"get_extra_info"}  # of httpcore's interface
+PAUSES_DOOR = "pipeline/kafka_io/pausing.py"
+
+FOREIGN_NAMES = {"get_extra_info", "_parse_fetched_data"}  # of httpcore's interface, and of kafka-python's fetcher
 FORBIDDEN_WORDS = {"utils", "util", "helper", "helpers", "manager", "data", "info", "misc"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve"}
@@ -131,6 +133,17 @@ def test_output_leaves_by_few_doors():
         if isinstance(node, ast.Call) and ast.unparse(node.func) in WRITES
     }
     assert writers == OUTPUT_DOORS.keys()
+
+
+def test_one_file_pauses_and_resumes_partitions():
+    """The others say what is to be paused, and why (`pipeline/contracts/pauses.py`). So no pause of one is ended by another, or forgotten."""
+    callers = {
+        str(path)
+        for path in FILES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr in {"pause", "resume"}
+    }
+    assert callers == {PAUSES_DOOR}
 
 
 def test_nothing_catches_everything():

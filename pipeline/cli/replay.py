@@ -18,6 +18,7 @@ from pipeline.cli.options import (
 from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
+from pipeline.errors import ReplayInterrupted
 from pipeline.job.replay_range import (
     FROM_NAMES,
     TO_NAMES,
@@ -27,7 +28,6 @@ from pipeline.job.replay_range import (
     plan,
     replay_group,
 )
-from pipeline.job.status import Status
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
@@ -79,7 +79,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
     """Read a range of SOURCE_FILE's topics again, with a group of its own.
 
     The offsets of the live job do not change. Messages that were reported before are recognised and not sent. The command ends at the end
-    of the range. After an interruption the same command goes on where it stopped.
+    of the range. After an interruption (exit code 11) the same command goes on where it stopped.
     """
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
@@ -106,19 +106,26 @@ def replay(  # noqa: PLR0913 - one parameter an option
     is_live = console.is_terminal and log_format == "text" if progress is None else progress
     job_type = DryReplayJob if dry_run else ReplayJob
     job = job_type(source, os.environ, Hooks(), replay_range, live, new_store=new_store)
-    status = run_replay(job, source, console, live=is_live, dry_run=dry_run)
-    if status.stopping:
-        say("interrupted: the same command goes on from here", err=True)
+    run_replay(job, source, console, live=is_live, dry_run=dry_run)
 
 
-def run_replay(job: ReplayJob, source: SourceFile, console: Console, *, live: bool, dry_run: bool) -> Status:
-    """Run the range to its end, or to a signal. With `live` the progress is one line that is drawn again."""
+def run_replay(job: ReplayJob, source: SourceFile, console: Console, *, live: bool, dry_run: bool) -> None:
+    """Run the range to its end, or to a signal. With `live` the progress is one line that is drawn again.
+
+    Raises:
+        ReplayInterrupted: a signal came before the end.
+    """
     shown = Progress(console, live=live, remaining=job.remaining)
     with closing_summary(f"{source.source} replay", shown, would=dry_run):
         job.hooks.on_status = shown.show
         on_stop_signals(job.stop)
         with job:
-            return job.runner.run()
+            status = job.runner.run()
+    if status.stopping and (left := job.unfinished()):
+        goes_on = "a dry run begins at the start again" if dry_run else "the same command goes on from there"
+        raise ReplayInterrupted(
+            f"interrupted: {job.records - left:,} of {job.records:,} offsets are finished; {goes_on}"
+        )
 
 
 def _describe(replay_range: ReplayRange, source: SourceFile) -> str:

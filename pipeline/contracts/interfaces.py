@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from pipeline.contracts.pauses import Pauses
 from pipeline.contracts.values import (
     Claim,
     ClaimResult,
@@ -162,15 +163,12 @@ class Source(Protocol):
         ...
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read the partition from `offset` next."""
+        """Read the partition from `offset` next. A paused partition stays paused."""
         ...
 
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        """Return no records of these partitions until they are resumed. A newly assigned partition is never paused."""
-        ...
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        """End a pause."""
+    @property
+    def pauses(self) -> Pauses:
+        """What is not read for now, and why. `poll` returns no record of these partitions. A partition that is assigned begins without a pause."""
         ...
 
     def release(self, partitions: Collection[Partition]) -> None:

@@ -1,77 +1,71 @@
-"""The paused partitions: too much is unfinished, or a record cannot be decoded yet. Polling goes on, because it sends heartbeats."""
+"""Back-pressure: partitions are paused while too much is in flight, or while a record cannot be decoded. Polling goes on, because it sends heartbeats."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.contracts.interfaces import Source
+from pipeline.contracts.pauses import PauseReason, Pauses
 from pipeline.contracts.values import Partition
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.offsets import Offsets, PartitionOffsets
 
 
 class Backpressure:
-    """Bounds the memory of records in flight. A newly assigned partition is not paused."""
+    """Bounds the memory of records in flight. What is paused, and why, is in `Pauses` alone; here are the rules."""
 
-    def __init__(self, source: Source, offsets: Offsets, limits: FlowLimits) -> None:
-        self._source = source
+    def __init__(self, pauses: Pauses, offsets: Offsets, limits: FlowLimits) -> None:
+        self._pauses = pauses
         self._offsets = offsets
         self._limits = limits
-        self._paused: set[Partition] = set()
-        self._held: dict[Partition, tuple[int, str]] = {}  # the end of the pause in ms, and its reason
+        self._is_full = False  # what is in flight takes too much memory
+        self._is_behind = False  # too many batches wait for a sender
+        self._undecodable: dict[Partition, tuple[int, str]] = {}  # the end of the pause in ms, and what is waited for
 
-    def pause_until(self, partition: Partition, until_ms: int, reason: str) -> None:
+    def pause_until(self, partition: Partition, until_ms: int, waits_for: str) -> None:
         """Pause a partition whose next record cannot be decoded before `until_ms`."""
-        self._source.pause([partition])
-        self._paused.add(partition)
-        self._held[partition] = (until_ms, reason)
+        self._undecodable[partition] = (until_ms, waits_for)
+        self._pauses.add(PauseReason.UNDECODABLE, [partition])
 
     @property
-    def reason(self) -> str:
-        """Why a record cannot be decoded yet, or an empty text."""
-        return next((reason for _, reason in self._held.values()), "")
+    def waits_for(self) -> str:
+        """What a record waits for that cannot be decoded yet, or an empty text."""
+        return next((waits_for for _, waits_for in self._undecodable.values()), "")
 
     @property
     def all_paused(self) -> bool:
         """Whether no partition can return records."""
-        return len(self._paused) == len(self._offsets.owned)
+        return self._pauses.paused() >= self._offsets.owned.keys()
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Forget partitions that were revoked or assigned again."""
+        """Forget partitions that were revoked or assigned again. The source forgets their pauses."""
         for each in partitions:
-            self._paused.discard(each)
-            self._held.pop(each, None)
+            self._undecodable.pop(each, None)
 
-    def adjust(self, ready: int, now_ms: int, *, stops_reading: bool) -> None:
-        """Pause partitions with too many records in flight, and resume partitions with few. `ready` batches wait for a sender."""
-        limits, owned, unfinished_bytes = self._limits, self._offsets.owned, self._offsets.unfinished_bytes
-        is_full = stops_reading or unfinished_bytes > limits.in_flight_bytes or ready > limits.ready_batches
-        has_room = (
-            not stops_reading and unfinished_bytes <= limits.in_flight_bytes // 2 and ready <= limits.ready_batches // 4
+    def adjust(self, ready: int, dead_letters: int, now_ms: int, *, stops_reading: bool) -> None:
+        """Begin and end pauses by what is in flight. Each reading goes on when half of its limit is free again, of batches three quarters.
+
+        `ready` batches wait for a sender, and `dead_letters` for the dead-letter topic. With `stops_reading` nothing more is read.
+        """
+        limits, owned, pauses = self._limits, self._offsets.owned, self._pauses
+        self._is_full = self._offsets.unfinished_bytes > limits.in_flight_bytes // (2 if self._is_full else 1)
+        self._is_behind = ready > limits.ready_batches // (4 if self._is_behind else 1)
+        is_for_dead_letters = self._is_full and dead_letters > self._offsets.in_flight // 2
+        self._undecodable = {each: why for each, why in self._undecodable.items() if why[0] > now_ms}
+        unfinished = pauses.because(PauseReason.UNFINISHED)
+        pauses.replace(
+            PauseReason.UNFINISHED,
+            [each for each, offsets in owned.items() if self._has_too_many(offsets, is_paused=each in unfinished)],
         )
-        pause = [
-            partition
-            for partition, offsets in owned.items()
-            if partition not in self._paused and (is_full or offsets.uncommittable > limits.unfinished_records)
-        ]
-        if self._held:
-            self._held = {partition: why for partition, why in self._held.items() if why[0] > now_ms}
-        resume = [
-            partition
-            for partition in self._paused
-            if has_room and partition not in self._held and self._has_room(owned[partition])
-        ]
-        if pause:
-            self._source.pause(pause)
-            self._paused.update(pause)
-        if resume:
-            self._source.resume(resume)
-            self._paused.difference_update(resume)
+        pauses.replace(PauseReason.IN_FLIGHT, owned if self._is_full else ())
+        pauses.replace(PauseReason.DEAD_LETTERS, owned if is_for_dead_letters else ())
+        pauses.replace(PauseReason.SENDERS, owned if self._is_behind else ())
+        pauses.replace(PauseReason.UNDECODABLE, self._undecodable)
+        pauses.replace(PauseReason.ENDING, owned if stops_reading else ())
 
-    def _has_room(self, offsets: PartitionOffsets) -> bool:
-        """Whether few records are in flight, and not too many lie behind the lowest of them.
+    def _has_too_many(self, offsets: PartitionOffsets, *, is_paused: bool) -> bool:
+        """Whether too many records lie at and behind the lowest one in flight. A pause for it ends when few records are in flight, too.
 
         A message that is held until others are accepted must not keep the others from being read.
         """
         most = self._limits.unfinished_records
-        return offsets.in_flight <= most // 2 and offsets.uncommittable <= most
+        return offsets.uncommittable > most or (is_paused and offsets.in_flight > most // 2)

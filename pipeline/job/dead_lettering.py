@@ -52,6 +52,11 @@ class DeadLettering:
         return self._claims.is_empty and not self._written
 
     @property
+    def writing(self) -> int:
+        """Dead letters that were begun and are not durable yet."""
+        return len(self._written)
+
+    @property
     def is_writing(self) -> bool:
         """Whether dead letters are being written that may still become durable."""
         return bool(self._written) and not self._has_failed

@@ -72,7 +72,7 @@ class Runner:
         self._last_answers = LastAnswers(
             self._dispatch, self._deliveries, self._dead_lettering, self._commits, self._errors
         )
-        self._backpressure = Backpressure(parts.source, self.offsets, limits)
+        self._backpressure = Backpressure(parts.source.pauses, self.offsets, limits)
         self._intake = Intake(
             parts.source,
             parts.convert,
@@ -193,8 +193,8 @@ class Runner:
         self._dispatch.send(now_ms, self._lease.send_until_ms, flush=self._is_stopping or self._has_ended())
 
     def _adjust_backpressure(self, now_ms: int) -> None:
-        stops_reading = self._is_stopping or bool(self._dispatch.halt)
-        self._backpressure.adjust(self._dispatch.ready, now_ms, stops_reading=stops_reading)
+        stops = self._is_stopping or bool(self._dispatch.halt)
+        self._backpressure.adjust(self._dispatch.ready, self._dead_lettering.writing, now_ms, stops_reading=stops)
 
     def _sweep_and_report(self, now_ms: int) -> None:
         """Remove expired keys from the store, check the books, and report the status, each in its interval."""
@@ -230,7 +230,8 @@ class Runner:
             rests_until_ms=self._dispatch.rests_until_ms(),
             warnings=self._convert.warnings,
             stopping=self._is_stopping,
-            held=self._backpressure.reason,
+            paused=self._source.pauses.counts(),
+            held=self._backpressure.waits_for,
             stalls=self._stalls,
             head_age_ms=self._heads.age_ms,
             holds=self._dispatch.holds(),

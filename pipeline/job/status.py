@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Partition
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
@@ -19,8 +20,9 @@ class Status:
     `waiting_elsewhere` in messages.
 
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
-    `held` is the reason why a partition is paused until a record can be decoded, or why the whole job waits for the dedup store.
-    `holds` are the messages that the API refuses, while nothing tells whether their content is at fault.
+    `paused` is the number of partitions that are not read for now, by reason; a partition may have several. `held` says what a record waits
+    for that cannot be decoded yet, or why the whole job waits for the dedup store. `holds` are the messages that the API refuses, while nothing
+    tells whether their content is at fault.
     `stalls` counts partitions that stood still although they had records to read.
     `head_age_ms` is how long the oldest head has been the same: the lowest unfinished offset of a partition.
     """
@@ -36,6 +38,7 @@ class Status:
     rests_until_ms: int | None = None
     warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stopping: bool = False
+    paused: Mapping[PauseReason, int] = field(default_factory=dict)
     held: str = ""
     stalls: int = 0
     head_age_ms: int = 0
@@ -52,6 +55,7 @@ class Status:
             queued=0,
             waiting_elsewhere=0,
             rests_until_ms=None,
+            paused={},
             held="",
             head_age_ms=0,
             holds=(),

@@ -1,9 +1,16 @@
-"""The metadata text of a commit: what log2mq keeps beside the offset."""
+"""A commit as kafka-python takes it: the offset, the metadata text that log2mq keeps beside it, and the leader epoch."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+
+from pipeline.contracts.values import Commit, Partition
+from pipeline.kafka_io.known_topics import KnownTopic, topic_id
+from pipeline.kafka_io.leader_epochs import LeaderEpochs
 
 _FORMAT = re.compile(r"log2mq1;born=([0-9]{1,9});(?:topic=([0-9a-f]{32});)?")
 
@@ -30,3 +37,20 @@ class CommitMetadata(NamedTuple):
         """Return the metadata of a commit's text. A text that log2mq did not write counts as empty."""
         found = _FORMAT.match(text or "")
         return cls(int(found[1]), text[found.end() :], found[2] or "") if found else cls(0, "")
+
+
+def encode_commits(
+    commits: Mapping[Partition, Commit],
+    known_topics: Mapping[str, KnownTopic],
+    epochs: LeaderEpochs,
+    consumer: KafkaConsumer,
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """Return the commits as those of kafka-python, each with its metadata and with the leader epoch of the record before it (KIP-320)."""
+    encoded = {}
+    for partition, commit in commits.items():
+        topic = known_topics.get(partition.topic) or KnownTopic(0, topic_id(consumer, partition.topic))
+        decoded = CommitMetadata(topic.first_count, commit.metadata, topic.topic_id).encode()
+        encoded[TopicPartition(*partition)] = OffsetAndMetadata(
+            commit.offset, decoded, epochs.before(partition, commit.offset)
+        )
+    return encoded

@@ -17,6 +17,7 @@ from pipeline.kafka_io.assignors import CooperativeSticky, RoundRobin
 from pipeline.kafka_io.client import client_settings, open_client, unavailable
 from pipeline.kafka_io.group_coordinator import GroupCoordinator
 from pipeline.kafka_io.settings import KafkaSettings
+from pipeline.kafka_io.truncation import TruncationFetcher
 
 CLOSE_LIMIT_MS = 1_000
 
@@ -145,6 +146,7 @@ def open_consumer(
     except errors.KafkaError as error:
         raise unavailable(settings, error, "connecting") from None
     GroupCoordinator.take_over(consumer)
+    TruncationFetcher.take_over(consumer)
     try:
         _require_topics(consumer, settings)
     except errors.KafkaError as error:
@@ -156,31 +158,8 @@ def open_consumer(
     return consumer
 
 
-def take_up_parked(consumer: KafkaConsumer) -> None:
-    """Let a partition that was paused and resumed be read on. Called before each `poll`.
-
-    kafka-python 3.0.12 parks the fetched records of a paused partition, and does not fetch a partition whose records are parked. It returns parked
-    records only while its buffer is None. A buffer that is read to its end is not None, so the records could stay parked for ever: this function
-    sets it to None. A buffer that is not at its end is parked behind the parked records, so that partitions take turns: while other partitions
-    have many records, no poll may ever end with an empty buffer.
-    """
-    fetcher = consumer._fetcher  # noqa: SLF001 - there is no other way to it
-    buffer, parked = fetcher._next_partition_records, fetcher._paused_partition_records  # noqa: SLF001
-    if buffer is None:
-        return
-    if buffer:
-        paused = consumer.paused() if parked else set()
-        if all(each in paused for each in parked):
-            return
-        parked[buffer.topic_partition] = buffer
-    fetcher._next_partition_records = None  # noqa: SLF001
-
-
 def known_position(consumer: KafkaConsumer, partition: Partition) -> int | None:
-    """Return the offset that is read next, or None while the partition has no position. Asks no broker.
-
-    kafka-python's `position` also looks for truncations. It raises the truncation that it finds and forgets it, so that `poll` does not raise it.
-    """
+    """Return the offset that is read next, or None while the partition has no position. Asks no broker, which kafka-python's `position` may do."""
     state = consumer._subscription.assignment.get(TopicPartition(*partition))  # noqa: SLF001 - there is no other way to it
     return state.position.offset if state is not None and state.position is not None else None
 

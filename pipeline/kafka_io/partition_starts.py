@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 from kafka import errors
 
+from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Assigned, Commit, Leaving, Partition, Revoked, SourceEvent
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
 from pipeline.kafka_io.consumer import OwnershipChange, Rebalance
+from pipeline.kafka_io.known_topics import KnownTopic
 from pipeline.kafka_io.source_client import SourceClient
-from pipeline.kafka_io.start_offsets import KnownTopic
+from pipeline.kafka_io.start_offsets import StartOffsets
 
 
 class PartitionStarts:
@@ -21,6 +22,7 @@ class PartitionStarts:
         """Begin with no partition owned."""
         self._client = client
         self._liveness = liveness
+        self._kept_until: dict[Partition, int | None] = {}  # by truncated partition; None where nobody knows it
 
     def apply_rebalances(self, *, look_for_recreated: bool) -> tuple[list[SourceEvent], set[Partition]]:
         """Begin to read the partitions gained, and return the events and these partitions.
@@ -36,13 +38,13 @@ class PartitionStarts:
         for rebalance in client.rebalances.take():
             change, partitions = rebalance
             client.owned -= partitions
-            client.leaving -= partitions
+            client.pauses.forget(partitions)
             fresh -= partitions
             if change is OwnershipChange.GAINED:
                 client.owned |= partitions
                 fresh |= partitions
             elif change is OwnershipChange.LEAVING:
-                client.leaving |= partitions
+                client.pauses.add(PauseReason.LEAVING, partitions)
                 events.append(Leaving(partitions))
             elif partitions:
                 events.append(Revoked(partitions))
@@ -58,28 +60,57 @@ class PartitionStarts:
                 self._liveness.wait_out(error)
         return events, fresh
 
-    def apply_lost(self, loss: Exception) -> list[SourceEvent]:
-        """Seek to the next readable offset of partitions whose offsets were lost while they were read, and return the events.
+    def apply_out_of_range(self, partitions: Iterable[Partition]) -> list[SourceEvent]:
+        """Seek to the next readable offset of partitions whose position is gone, and return the events.
 
-        If the brokers do not answer, the position stays, so that a later poll raises the loss again.
+        If the brokers do not answer, the position stays, so that a later poll finds the loss again.
 
         Raises:
             SourceUnavailable: `kafka.on_lost_offsets` is `halt`, or see `BrokerLiveness.wait_out`.
         """
-        is_truncation = isinstance(loss, errors.LogTruncationError)
-        places: Mapping[Any, Any] = loss.divergent_offsets if is_truncation else loss.args[0]  # type: ignore[attr-defined]
-        start_offsets = self._client.start_offsets()
+        return self._begin_anew(partitions, StartOffsets.nearest_offset)
+
+    def apply_truncations(self) -> list[SourceEvent]:
+        """Go back to where a truncated log differs from what was read of it, and return the events.
+
+        If the brokers do not answer, the partition stays paused, and a later call tries again.
+
+        Raises:
+            SourceUnavailable: `kafka.on_lost_offsets` is `halt`, or see `BrokerLiveness.wait_out`.
+        """
+        pauses, client = self._client.pauses, self._client
+        for truncation in client.truncations():
+            if (partition := Partition(*truncation.key)) in client.owned:
+                self._kept_until[partition] = truncation.kept_until
+                pauses.add(PauseReason.TRUNCATED, [partition])
+        if not (truncated := pauses.because(PauseReason.TRUNCATED)):
+            return []
+        self._kept_until = {each: until for each, until in self._kept_until.items() if each in truncated}
+        for partition, until in self._kept_until.items():
+            position = client.position(partition)
+            if until is not None and position is not None and position <= until:
+                pauses.end(
+                    PauseReason.TRUNCATED, [partition]
+                )  # sought meanwhile: nothing is read that is not there any more
+        return self._begin_anew(
+            pauses.because(PauseReason.TRUNCATED),
+            lambda starts, each, position: starts.after_truncation(each, position, self._kept_until[each]),
+        )
+
+    def _begin_anew(
+        self,
+        partitions: Iterable[Partition],
+        find: Callable[[StartOffsets, Partition, int], tuple[int, list[SourceEvent]]],
+    ) -> list[SourceEvent]:
+        """Read partitions from the offset that `find` returns for each position. Stop at the first question that the brokers do not answer."""
         events: list[SourceEvent] = []
-        for key, place in places.items():
-            partition = Partition(*key)
+        start_offsets = self._client.start_offsets()
+        for partition in partitions:
             position = self._client.position(partition)
             if partition not in self._client.owned or position is None:
                 continue
             try:
-                if is_truncation:
-                    offset, lost = start_offsets.after_truncation(partition, position, getattr(place, "offset", None))
-                else:
-                    offset, lost = start_offsets.nearest_offset(partition, position)
+                offset, lost = find(start_offsets, partition, position)
                 metadata = start_offsets.metadata(partition)
             except errors.KafkaError as error:
                 self._liveness.wait_out(error)
@@ -96,8 +127,7 @@ class PartitionStarts:
         if client.ranges is None:
             starts, lost = start_offsets.resolve(partitions)
         else:
-            bounds = client.ranges.bounds
-            starts = start_offsets.resolve_ranges({partition: bounds[partition] for partition in partitions})
+            starts = start_offsets.resolve_ranges(partitions, client.ranges)
         for partition, start in starts.items():
             client.start_reading(partition, start.offset)
         return [self._assigned(starts), *lost]

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from pipeline.contracts.values import Partition
+from pipeline.contracts.values import Commit, Partition
 from schemas.log import Record
 
 
 class FixedRanges:
-    """The ranges [from, to) by partition, and the partitions whose range was read to its end."""
+    """The ranges [from, to) by partition.
 
-    def __init__(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
-        """Begin with no range read."""
+    `first_commits` are made before the first record of their partition is read. They hold the start of the range, and its end in the metadata.
+    """
+
+    def __init__(
+        self,
+        bounds: Mapping[Partition, tuple[int, int]],
+        first_commits: Mapping[Partition, Commit] = MappingProxyType({}),
+    ) -> None:
         self.bounds = dict(bounds)
-        self._finished: set[Partition] = set()
-
-    @property
-    def finished(self) -> frozenset[Partition]:
-        """The partitions whose range was read to its end."""
-        return frozenset(self._finished)
-
-    @property
-    def is_read(self) -> bool:
-        """Whether every range was read to its end."""
-        return self._finished >= set(self.bounds)
+        self.first_commits = first_commits
 
     def within(self, records: Mapping[Partition, Sequence[Record]]) -> dict[Partition, Sequence[Record]]:
         """Return the records within the range of their partition."""
@@ -38,19 +35,13 @@ class FixedRanges:
             )
         }
 
-    def note_position(self, partition: Partition, position: int) -> int:
-        """Note the position of a partition, and return it, or the end of its range if that is lower."""
-        until = self.bounds[partition][1]
-        if position < until:
-            return position
-        self._finished.add(partition)
-        return until
+    def read_to_end(self, positions: Mapping[Partition, int]) -> set[Partition]:
+        """Return the partitions whose position is at the end of their range, or behind it."""
+        return {partition for partition, position in positions.items() if position >= self.bounds[partition][1]}
 
-    def reopen(self, partition: Partition) -> bool:
-        """Note that a partition is read from an earlier offset, and return whether it was at the end of its range."""
-        was_finished = partition in self._finished
-        self._finished.discard(partition)
-        return was_finished
+    def clamp(self, partition: Partition, position: int) -> int:
+        """Return the position of a partition, or the end of its range if that is lower."""
+        return min(position, self.bounds[partition][1])
 
     def lag(self, partition: Partition, position: int | None) -> int:
         """Return the number of offsets left to read. Without a position the whole range is left."""

@@ -13,7 +13,8 @@ from typing import Any
 
 from kafka import errors
 
-from pipeline.contracts.values import Commit, Partition, Polled, SourceEvent
+from pipeline.contracts.pauses import Pauses
+from pipeline.contracts.values import Assigned, Commit, Partition, Polled, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
 from pipeline.kafka_io.malformed_headers import read_malformed_header_names
@@ -37,19 +38,19 @@ class KafkaSource:
         *,
         client_id: str,
         environment: Mapping[str, str],
-        ranges: Mapping[Partition, tuple[int, int]] | None = None,
+        ranges: FixedRanges | None = None,
         static_id: str | None = None,
         stall_times: StallTimes = StallTimes(),  # noqa: B008 - a frozen value
     ) -> None:
-        """Connect. With `ranges` (partition to from, to) only these are read, and the group only keeps their commits.
+        """Connect. With `ranges` only these are read, and the group only keeps their commits.
 
         With `static_id` this is a static member of the group (KIP-345). A process that comes back with the same ID takes its place.
 
         Raises:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
         """
-        self._ranges = FixedRanges(ranges) if ranges is not None else None
-        self._client = SourceClient(settings, client_id, environment, self._ranges, static_id)
+        self._ranges = ranges
+        self._client = SourceClient(settings, client_id, environment, ranges, static_id)
         self._liveness = BrokerLiveness(self._client)
         self._stalls = StallRecovery(self._client, self._liveness, stall_times)
         self._starts = PartitionStarts(self._client, self._liveness)
@@ -62,8 +63,10 @@ class KafkaSource:
         found, noticed = self._fetch(timeout_ms)
         is_due = time.monotonic() >= self._positions_due_s
         events, fresh = self._starts.apply_rebalances(look_for_recreated=is_due)
+        truncated = self._starts.apply_truncations()
+        fresh.update(*[each.start for each in truncated if isinstance(each, Assigned)])
         records = self._owned_records(found, fresh)
-        return Polled([*events, *noticed], records, self._positions(records, of_all=is_due))
+        return Polled([*events, *noticed, *truncated], records, self._positions(records, of_all=is_due))
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:
         """Commit, and return whether the brokers took it; see `interfaces.Source`."""
@@ -73,13 +76,10 @@ class KafkaSource:
         """Read the partition from `offset` next."""
         self._client.seek(partition, offset)
 
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        """Return no records of these partitions until they are resumed."""
-        self._client.pause(partitions)
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        """End a pause. A range that was read to its end stays paused."""
-        self._client.resume(partitions)
+    @property
+    def pauses(self) -> Pauses:
+        """What is not read for now, and why."""
+        return self._client.pauses
 
     def release(self, partitions: Collection[Partition]) -> None:
         """Let go of partitions that are leaving."""
@@ -98,7 +98,7 @@ class KafkaSource:
 
     def ended(self) -> bool:
         """Return whether every range was read to its end."""
-        return self._ranges is not None and self._ranges.is_read
+        return self._ranges is not None and self._client.read_ranges() >= self._ranges.bounds.keys()
 
     def close(self) -> None:
         """Leave the group. Commits nothing."""
@@ -112,8 +112,8 @@ class KafkaSource:
             found = self._client.poll(timeout_ms)
         except errors.NoOffsetForPartitionError:
             return {}, []  # a partition that has no commit yet: `apply_rebalances` finds its start
-        except (errors.OffsetOutOfRangeError, errors.LogTruncationError) as error:
-            return {}, self._starts.apply_lost(error)
+        except errors.OffsetOutOfRangeError as error:
+            return {}, self._starts.apply_out_of_range(Partition(*each) for each in error.args[0])
         except errors.CorruptRecordError as error:
             self._rebuild_for_corrupt(error)
             return {}, []
@@ -167,8 +167,5 @@ class KafkaSource:
             position = self._client.position(partition)
             if position is None:
                 continue
-            if self._ranges is not None:
-                position = self._ranges.note_position(partition, position)
-            positions[partition] = position
-        self._client.pause_finished()
+            positions[partition] = position if self._ranges is None else self._ranges.clamp(partition, position)
         return positions

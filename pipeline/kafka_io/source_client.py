@@ -8,8 +8,10 @@ from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
+from pipeline.contracts.pauses import PauseReason, Pauses
 from pipeline.contracts.values import Commit, Partition
 from pipeline.kafka_io.client import LASTING_ERRORS, connect_with_retries, unavailable
+from pipeline.kafka_io.commit_metadata import encode_commits
 from pipeline.kafka_io.consumer import (
     OwnershipChange,
     Rebalance,
@@ -17,12 +19,15 @@ from pipeline.kafka_io.consumer import (
     discard,
     known_position,
     open_consumer,
-    take_up_parked,
 )
+from pipeline.kafka_io.known_topics import KnownTopic, topic_id
+from pipeline.kafka_io.leader_epochs import LeaderEpochs
 from pipeline.kafka_io.offset_lookup import end_offsets, end_offsets_of_leaders
+from pipeline.kafka_io.pausing import apply_pauses, take_up_parked
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
-from pipeline.kafka_io.start_offsets import KnownTopic, StartOffsets, encode_commits, topic_id
+from pipeline.kafka_io.start_offsets import StartOffsets
+from pipeline.kafka_io.truncation import Truncation
 from schemas.log import Record
 
 COMMIT_LIMIT_MS = 5_000
@@ -35,8 +40,7 @@ _log = logging.getLogger("log2mq.kafka")
 class SourceClient:
     """One `KafkaConsumer` and its rebalances. `rebuild` replaces both.
 
-    What outlives one consumer is kept here: the partitions that the source owns, those that the job paused, the ends of partitions, and the
-    IDs of topics.
+    What outlives one consumer is kept here: the partitions that the source owns, their pauses, the ends of partitions, and the IDs of topics.
     """
 
     def __init__(
@@ -55,8 +59,8 @@ class SourceClient:
         self.settings = settings
         self.ranges = ranges
         self.owned: set[Partition] = set()
-        self.leaving: set[Partition] = set()  # not read any more, and not released yet
-        self.paused: set[Partition] = set()  # by the job; kafka-python may pause further partitions
+        self.pauses = Pauses()
+        self.epochs = LeaderEpochs()
         self.known_topics: dict[str, KnownTopic] = {}
         self._client_id = client_id
         self._static_id = static_id if ranges is None else None
@@ -73,24 +77,49 @@ class SourceClient:
             kafka.errors.KafkaError: see `KafkaConsumer.poll`.
         """
         self._consumer._coordinator.begin_poll()  # noqa: SLF001 - see `GroupCoordinator`
+        self.pauses.replace(PauseReason.RANGE_READ, self.read_ranges())
+        apply_pauses(self._consumer, self.pauses.paused())
         take_up_parked(self._consumer)
-        return self._consumer.poll(timeout_ms=timeout_ms, max_records=self.settings.max_poll_records)  # type: ignore[no-any-return]
+        found: Mapping[Any, Sequence[Record]] = self._consumer.poll(
+            timeout_ms=timeout_ms, max_records=self.settings.max_poll_records
+        )
+        for key, state in self._consumer._subscription.assignment.items():  # noqa: SLF001 - there is no other way to the epochs
+            if (position := state.position) is not None:
+                self.epochs.note(Partition(*key), found.get(key, ()), position.offset, position.leader_epoch)
+        return found
 
     def position(self, partition: Partition) -> int | None:
         """Return the offset that is read next, or None where there is none. Asks no broker."""
         return known_position(self._consumer, partition)
+
+    def positions(self) -> dict[Partition, int]:
+        """Return the positions of the partitions owned that have one. Asks no broker."""
+        return {each: position for each in self.owned if (position := self.position(each)) is not None}
+
+    def read_ranges(self) -> set[Partition]:
+        """Return the partitions owned whose range is read to its end: none without ranges."""
+        return self.ranges.read_to_end(self.positions()) if self.ranges is not None else set()
 
     def newest(self, partition: Partition) -> int:
         """Return the end of a partition from the last fetch or the last `learn_ends`. Asks no broker."""
         return max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
 
     def topic_id(self, topic: str) -> str:
-        """Return the broker's ID of a topic; see `start_offsets.topic_id`."""
+        """Return the broker's ID of a topic; see `known_topics.topic_id`."""
         return topic_id(self._consumer, topic)
 
     def start_offsets(self) -> StartOffsets:
         """Return a `StartOffsets` over the current consumer."""
-        return StartOffsets(self._consumer, self.settings, self.known_topics, self._ends)
+        return StartOffsets(self._consumer, self.settings, self.known_topics, self.epochs, self._ends)
+
+    @property
+    def leaving(self) -> frozenset[Partition]:
+        """The partitions that are not read any more, and not released yet."""
+        return self.pauses.because(PauseReason.LEAVING)
+
+    def truncations(self) -> list[Truncation]:
+        """Return the truncations found since the last call. They are told again until the partition is sought."""
+        return self._consumer._fetcher.take_truncations()  # type: ignore[no-any-return]  # noqa: SLF001 - see `TruncationFetcher`
 
     # --- questions to the brokers ----------------------------------------------------------------------------------------------
 
@@ -133,50 +162,26 @@ class SourceClient:
         except errors.KafkaError as error:
             _log.info("a commit failed (%s); it is tried again", type(error).__name__)
             return False
+        for partition, commit in offsets.items():
+            self.epochs.forget_before(partition, commit.offset)
         return True
 
     # --- what is read next -----------------------------------------------------------------------------------------------------
 
     def start_reading(self, partition: Partition, offset: int) -> None:
-        """Read a partition from `offset` next, and end its pause."""
-        self.paused.discard(partition)
-        if self.ranges is not None:
-            self.ranges.reopen(partition)
-        self._consumer.seek(TopicPartition(*partition), offset)
-        self._consumer.resume(TopicPartition(*partition))
+        """Begin to read a partition at `offset`. It has no pause: this is the start of its epoch."""
+        self.pauses.forget([partition])
+        self._seek(self._consumer, partition, offset)
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read a partition from `offset` next. It stays paused if the job paused it. Of a partition that is leaving nothing more is read."""
-        if partition in self.leaving:
-            return
-        self._consumer.seek(TopicPartition(*partition), offset)
-        if self.ranges is not None and self.ranges.reopen(partition):
-            self._consumer.resume(TopicPartition(*partition))
-
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        """Return no records of these partitions until they are resumed."""
-        owned = self.owned.intersection(partitions)
-        self.paused |= owned
-        self._consumer.pause(*[TopicPartition(*each) for each in owned])
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        """End a pause. A range that was read to its end stays paused."""
-        self.paused.difference_update(partitions)
-        self._consumer.resume(*[TopicPartition(*each) for each in partitions if each in self.owned - self.finished()])
+        """Read a partition from `offset` next. A paused partition stays paused. Of a partition that is leaving nothing more is read."""
+        if partition not in self.leaving:
+            self._seek(self._consumer, partition, offset)
 
     def release(self, partitions: Collection[Partition]) -> None:
         """Let go of partitions that are leaving: the next join tells the group so."""
-        self.leaving.difference_update(partitions)
+        self.pauses.forget(partitions)
         self._consumer._coordinator.let_go(partitions)  # noqa: SLF001 - see `GroupCoordinator`
-
-    def finished(self) -> frozenset[Partition]:
-        """Return the partitions whose range was read to its end."""
-        return self.ranges.finished if self.ranges is not None else frozenset()
-
-    def pause_finished(self) -> None:
-        """Fetch nothing more of ranges that were read to their end."""
-        if finished := self.finished():
-            self._consumer.pause(*[TopicPartition(*each) for each in finished])
 
     # --- connecting ------------------------------------------------------------------------------------------------------------
 
@@ -192,10 +197,8 @@ class SourceClient:
         consumer, rebalances = self._connect(limit_ms)
         if self.ranges is not None:
             rebalances.noted = self.rebalances.noted
-            for partition in self.owned:
-                if (position := self.position(partition)) is not None:
-                    consumer.seek(TopicPartition(*partition), position)
-            consumer.pause(*[TopicPartition(*each) for each in self.paused | self.ranges.finished])
+            for partition, position in self.positions().items():
+                self._seek(consumer, partition, position)
         else:
             rebalances.noted.append(Rebalance(OwnershipChange.GONE, frozenset(self.owned | self.leaving)))
         old, self._consumer = self._consumer, consumer
@@ -223,5 +226,10 @@ class SourceClient:
             raise unavailable(settings, error, "subscribing") from None
         return consumer, rebalances
 
+    def _seek(self, consumer: KafkaConsumer, partition: Partition, offset: int) -> None:
+        """Seek with the leader epoch of what was read before: kafka-python's own `seek` forgets it, and a truncation below `offset` with it."""
+        position = OffsetAndMetadata(offset, "", self.epochs.before(partition, offset))
+        consumer._subscription.seek(TopicPartition(*partition), position)  # noqa: SLF001 - there is no other way to it
+
     def _encode(self, commits: Mapping[Partition, Commit]) -> dict[TopicPartition, OffsetAndMetadata]:
-        return encode_commits(commits, self.known_topics, self._consumer)
+        return encode_commits(commits, self.known_topics, self.epochs, self._consumer)

@@ -41,9 +41,7 @@ class StallRecovery:
 
     def _look(self, now_s: float) -> list[Stall]:
         client = self._client
-        reading = client.owned - client.finished()
-        positions = {each: position for each in reading if (position := client.position(each)) is not None}
-        asked = self._watch.look(now_s, positions, client.paused)
+        asked = self._watch.look(now_s, client.positions(), client.pauses.paused())
         return self._watch.learn(now_s, asked, client.learn_ends(asked)) if asked else []
 
     def _seek(self, stall: Stall) -> None:
@@ -56,7 +54,7 @@ class StallRecovery:
             "seeking to this offset" if stall.remedy is Remedy.SEEK else "making a new client",
         )
         if self._client.position(stall.partition) == stall.position:
-            self._client.start_reading(stall.partition, stall.position)
+            self._client.seek(stall.partition, stall.position)
 
     def _rebuild(self) -> None:
         if self._client.ranges is None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata
 
 from pipeline.contracts.values import Commit, LostToRetention, Partition, SourceEvent
 from pipeline.errors import SourceUnavailable
-from pipeline.kafka_io.commit_metadata import CommitMetadata
+from pipeline.kafka_io.commit_metadata import CommitMetadata, encode_commits
+from pipeline.kafka_io.known_topics import KnownTopic, topic_id
+from pipeline.kafka_io.leader_epochs import UNKNOWN, LeaderEpochs
 from pipeline.kafka_io.offset_lookup import beginning_offsets, committed_offsets, end_offsets
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 
 ANSWER_LIMIT_MS = 10_000
@@ -22,19 +24,6 @@ OffsetRange = tuple[int, int]
 """The oldest offset of a partition that is still there, and the offset after its newest record."""
 
 
-class KnownTopic(NamedTuple):
-    """The number of partitions that a topic had when the group began to read it (0: unknown), and the broker's ID of the topic ("" if it has none)."""
-
-    first_count: int = 0
-    topic_id: str = ""
-
-
-def topic_id(consumer: KafkaConsumer, topic: str) -> str:
-    """Return the broker's ID of a topic from the consumer's own metadata (at most `kafka.metadata_max_age` old), or "" if it is not there."""
-    found = consumer._cluster.topic_id(topic)  # noqa: SLF001 - kafka-python has no other way to it without one more connection
-    return found.hex if found is not None and found.int else ""
-
-
 class StartOffsets:
     """Finds the start offsets of partitions, with few questions to the brokers."""
 
@@ -43,12 +32,14 @@ class StartOffsets:
         consumer: KafkaConsumer,
         settings: KafkaSettings,
         known_topics: dict[str, KnownTopic],
+        epochs: LeaderEpochs,
         ends: dict[Partition, int],
     ) -> None:
-        """Begin. The methods add to `known_topics` (by topic, for later commits) and to `ends` (the offset after the newest record, for the lag)."""
+        """Begin. The methods add to `known_topics` (by topic, for later commits), to `epochs`, and to `ends` (the offset after the newest record, for the lag)."""
         self._consumer = consumer
         self._settings = settings
         self._known_topics = known_topics
+        self._epochs = epochs
         self._ends = ends
 
     def resolve(self, partitions: set[Partition]) -> tuple[dict[Partition, Commit], list[SourceEvent]]:
@@ -82,27 +73,35 @@ class StartOffsets:
                 offset, gone = self.nearest_offset(partition, committed.offset, ranges[partition])
                 starts[partition] = Commit(offset, decoded.metadata)
                 lost += gone
+            is_committed = committed is not None and committed.offset == starts[partition].offset
+            self._begin(partition, starts[partition], committed if is_committed else None)
         if first_commits:
             self._commit_starts(first_commits)
         return starts, lost
 
-    def resolve_ranges(self, ranges: Mapping[Partition, tuple[int, int]]) -> dict[Partition, Commit]:
+    def resolve_ranges(self, partitions: Iterable[Partition], ranges: FixedRanges) -> dict[Partition, Commit]:
         """Return the start of each partition of a replay: the start of its range, with the metadata of its own commit at that offset.
+
+        The first commits of the ranges are made here: a range that is not written down would be another one after an interruption.
 
         Raises:
             SourceUnavailable: a topic was deleted and created again since this replay began.
-            kafka.errors.KafkaError: the brokers do not answer.
+            kafka.errors.KafkaError: the brokers do not answer, or did not take the first commits.
         """
-        starts, commits = {}, self._committed(ranges)
-        for partition, (start, _) in ranges.items():
-            committed = commits.get(partition)
+        starts, commits = {}, self._committed(partitions)
+        first_commits = {each: ranges.first_commits[each] for each in partitions if each in ranges.first_commits}
+        for partition in partitions:
+            start, committed = ranges.bounds[partition][0], commits.get(partition)
             decoded = CommitMetadata.decode(committed.metadata) if committed is not None else CommitMetadata(0, "")
-            is_ours = committed is not None and committed.offset == start
+            is_ours = partition not in first_commits and committed is not None and committed.offset == start
             now = topic_id(self._consumer, partition.topic)
             if is_ours and _differ(decoded.topic_id, now):
                 raise topic_recreated(partition.topic, "so the range is gone; replay the new topic with other bounds")
             self._known_topics[partition.topic] = KnownTopic(decoded.first_count, now)
-            starts[partition] = Commit(start, decoded.metadata if is_ours else "")
+            starts[partition] = first_commits.get(partition) or Commit(start, decoded.metadata if is_ours else "")
+            self._begin(partition, starts[partition], committed if is_ours else None)
+        if first_commits:
+            self._commit_starts(first_commits)
         return starts
 
     def nearest_offset(
@@ -121,6 +120,7 @@ class StartOffsets:
             oldest, newest = self._ask_ranges({partition})[partition]
         if oldest <= offset <= newest:
             return offset, []
+        self._epochs.begin(partition, oldest, UNKNOWN)
         name = f"{partition.topic}:{partition.partition}"
         if offset < oldest:
             message = (
@@ -134,7 +134,7 @@ class StartOffsets:
     def after_truncation(
         self, partition: Partition, position: int, kept_until: int | None
     ) -> tuple[int, list[SourceEvent]]:
-        """Return the offset to go on from after an unclean leader election removed records that were read: other records have their offsets now (KIP-320).
+        """Return the offset to go on from after a truncation, and the loss as an event.
 
         `kept_until` is the first offset whose record differs, or None if the broker does not know it.
 
@@ -146,12 +146,20 @@ class StartOffsets:
             f"{partition.topic}:{partition.partition} was truncated to offset {resumed} after it had been read to {position} "
             "(an unclean leader election)"
         )
-        return resumed, [self._halt_or_count(message, _uncounted_loss(partition, resumed))]
+        loss = self._halt_or_count(message, _uncounted_loss(partition, resumed))
+        epoch = self._epochs.before(partition, resumed) if kept_until is not None else UNKNOWN
+        self._epochs.begin(partition, resumed, epoch)
+        return resumed, [loss]
 
     def metadata(self, partition: Partition) -> str:
         """Return the job's own text in the partition's last commit, or "" without a commit."""
         committed = self._committed([partition]).get(partition)
         return CommitMetadata.decode(committed.metadata).metadata if committed is not None else ""
+
+    def _begin(self, partition: Partition, start: Commit, committed: OffsetAndMetadata | None) -> None:
+        """Note the leader epoch before a start; it is known where the start is a commit that has one."""
+        epoch = committed.leader_epoch if committed is not None else None
+        self._epochs.begin(partition, start.offset, epoch if epoch is not None else UNKNOWN)
 
     def _start_recreated(self, partition: Partition, offsets: OffsetRange) -> LostToRetention:
         if self._settings.on_lost_offsets == "halt":
@@ -201,20 +209,10 @@ class StartOffsets:
         return committed_offsets(self._consumer, partitions, ANSWER_LIMIT_MS)
 
     def _commit_starts(self, commits: Mapping[Partition, Commit]) -> None:
-        """Commit the starts of a new group. From then on a partition without a commit is known to be new."""
-        self._consumer.commit(encode_commits(commits, self._known_topics, self._consumer), timeout_ms=ANSWER_LIMIT_MS)
-
-
-def encode_commits(
-    commits: Mapping[Partition, Commit], known_topics: Mapping[str, KnownTopic], consumer: KafkaConsumer
-) -> dict[TopicPartition, OffsetAndMetadata]:
-    """Return the commits as those of kafka-python, each with its metadata."""
-    encoded = {}
-    for partition, commit in commits.items():
-        topic = known_topics.get(partition.topic) or KnownTopic(0, topic_id(consumer, partition.topic))
-        decoded = CommitMetadata(topic.first_count, commit.metadata, topic.topic_id).encode()
-        encoded[TopicPartition(*partition)] = OffsetAndMetadata(commit.offset, decoded, -1)
-    return encoded
+        """Commit the starts of a new group, or of a replay. From then on a partition without a commit is known to be new."""
+        self._consumer.commit(
+            encode_commits(commits, self._known_topics, self._epochs, self._consumer), timeout_ms=ANSWER_LIMIT_MS
+        )
 
 
 def topic_recreated(topic: str, rest: str) -> SourceUnavailable:

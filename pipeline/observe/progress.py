@@ -12,12 +12,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.contracts.pauses import PauseReason
 from pipeline.control_characters import one_line
 from pipeline.job.status import Status
 
 PLAIN_EVERY_S = 10.0
 OLD_HEAD_MS = 30_000
 """The age from which the oldest record in flight is shown: younger ones wait for their batch, or for a short outage."""
+
+_SAID_ELSEWHERE = {PauseReason.UNDECODABLE, PauseReason.ENDING}
+"""Reasons of pauses for which the line has other words."""
 
 _log = logging.getLogger("log2mq.progress")
 
@@ -97,6 +101,10 @@ class Progress:
                 f"Quick Audience is away ({status.attempts.last_failure.partition(':')[0]}), next try in {max(0, status.rests_until_ms - status.at_ms) / 1000:.0f} s"
             )
         parts += [hold.line(status.at_ms) for hold in status.holds]
+        if paused := [
+            f"{count:,} ({reason})" for reason, count in status.paused.items() if reason not in _SAID_ELSEWHERE
+        ]:
+            parts.append(f"paused partitions: {', '.join(paused)}")
         if status.held:
             parts.append(f"held: {status.held}")
         if status.head_age_ms >= OLD_HEAD_MS:

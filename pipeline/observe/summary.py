@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Partition
 from pipeline.control_characters import one_line
 from pipeline.errors import Log2mqError
@@ -39,8 +40,10 @@ def merge(statuses: Sequence[Status]) -> Status:
     lifetime: dict[Partition, Books] = {}
     attempts = Attempts()
     warnings: Counter[tuple[str, str]] = Counter()
+    paused: Counter[PauseReason] = Counter()
     for status in statuses:
         warnings.update(status.warnings)
+        paused.update(status.paused)
         for partition, books in status.books.items():
             per_partition[partition] = Books.total([per_partition.get(partition, Books()), books])
         lifetime.update(status.lifetime)
@@ -64,6 +67,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         warnings=warnings,
         stalls=sum(status.stalls for status in statuses),
         head_age_ms=max((status.head_age_ms for status in statuses), default=0),
+        paused=paused,
         holds=tuple(hold for status in statuses for hold in status.holds),
         held=next((status.held for status in statuses if status.held), ""),
         stopping=any(status.stopping for status in statuses),

@@ -11,6 +11,7 @@ from pipeline.dedup import open_dry_run
 from pipeline.dedup.clocks import machine_clocks
 from pipeline.job.group_store import GroupStore
 from pipeline.job.replay_range import ReplayRange
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.runtime.build import Hooks, Job
 from schemas.log import Record
@@ -51,18 +52,33 @@ class ReplayJob(Job):
         """Return a source over the range, which does not join the group of the running job."""
         kafka = self._file.kafka.model_copy(update={"group": self._replay_range.group})
         self._range_source = KafkaSource(
-            kafka, client_id=self._name, environment=self._environment, ranges=self._replay_range.bounds
+            kafka,
+            client_id=self._name,
+            environment=self._environment,
+            ranges=FixedRanges(self._replay_range.bounds, self.first_commits()),
         )
-        self._commit_range(self._range_source)
         return self._range_source
 
-    def _commit_range(self, source: Source) -> None:
-        """Commit the range before the first record, so that an interrupted replay goes on with the same range."""
-        source.commit(self._replay_range.first_commits())
+    def first_commits(self) -> Mapping[Partition, Commit]:
+        """Return what is committed before the first record, so that an interrupted replay goes on with the same range."""
+        return self._replay_range.first_commits()
+
+    @property
+    def records(self) -> int:
+        """The number of offsets of the range."""
+        return self._replay_range.records
 
     def remaining(self) -> int:
         """Return the number of offsets that are not read yet."""
-        return sum(self._range_source.lag().values()) if self._range_source is not None else self._replay_range.records
+        return sum(self._range_source.lag().values()) if self._range_source is not None else self.records
+
+    def unfinished(self) -> int:
+        """Return the number of offsets of the range behind the commits: they are read again when the replay goes on."""
+        owned = self.runner.offsets.owned
+        return sum(
+            max(0, until - (owned[each].committed if each in owned else start))
+            for each, (start, until) in self._replay_range.bounds.items()
+        )
 
     def _has_ended(self) -> bool:
         return self._range_source is not None and self._range_source.ended()
@@ -83,8 +99,9 @@ class DryReplayJob(ReplayJob):
         """Return the function that creates a reporter which sends nothing."""
         return NoReporter
 
-    def _commit_range(self, source: Source) -> None:
-        """Commit nothing."""
+    def first_commits(self) -> Mapping[Partition, Commit]:
+        """Return nothing."""
+        return {}
 
     def open_source(self) -> Source:
         """Return a source over the range that commits nothing."""
@@ -132,7 +149,7 @@ class _NoCommits:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.poll = lambda timeout_ms, _committable: source.poll(timeout_ms, {})
-        self.seek, self.pause, self.resume = source.seek, source.pause, source.resume
+        self.seek, self.pauses = source.seek, source.pauses
         self.release, self.lag, self.close = source.release, source.lag, source.close
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:  # noqa: ARG002 - the contract's argument

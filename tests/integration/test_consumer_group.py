@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import MemberToRemove
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
+from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Assigned, Commit, Leaving, LostToRetention, Partition, Revoked
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.source import KafkaSource
@@ -174,7 +175,7 @@ def test_partitions_that_stay_keep_their_position_and_their_pause_while_others_m
         kafka.write(topic, [b"v"] * 300, partition=number)
     first = group(topic, max_poll_records=10)
     poll_until([first], lambda: all(first.read(each) for each in every), "something of each partition")
-    first.source.pause(every)
+    first.source.pauses.add(PauseReason.IN_FLIGHT, every)
     first.poll()
     read = {each: first.read(each) for each in every}
     events = len(first.events)
@@ -182,7 +183,7 @@ def test_partitions_that_stay_keep_their_position_and_their_pause_while_others_m
     share([first, second], topic, 4)
     assert all(isinstance(event, Leaving) for event in first.events[events:])
     assert {each: first.read(each) for each in every} == read, "what is paused stays paused"
-    first.source.resume(list(first.owned))
+    first.source.pauses.end(PauseReason.IN_FLIGHT, list(first.owned))
     poll_until([first, second], lambda: all(first.read(each) == 300 for each in first.owned), "the rest")
     for each in first.owned:
         assert first.offsets[each] == list(range(300)), "read on from its position, and read once"

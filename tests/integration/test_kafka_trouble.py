@@ -11,6 +11,7 @@ from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partiti
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.admin import KafkaAdmin
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from tests.support.kafka import places
 
@@ -21,7 +22,7 @@ def values(word, count):
 
 def open_source(kafka, topic, ranges=None, **more):
     settings = kafka.settings(topic, **{"group": f"{topic}-g", "session_timeout": "6s", **more})
-    return KafkaSource(settings, client_id="member", environment={}, ranges=ranges)
+    return KafkaSource(settings, client_id="member", environment={}, ranges=FixedRanges(ranges) if ranges else None)
 
 
 @pytest.fixture

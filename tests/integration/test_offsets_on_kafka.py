@@ -11,6 +11,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
+from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition, Revoked
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
@@ -218,7 +219,7 @@ def test_a_partition_given_back_is_read_from_its_commit_again(kafka, member):
     group = f"{topic}-g"
     first = member(topic, group, max_poll_records=100)
     poll_until(first, lambda _, records, __: len(places(records)) == 300)
-    first.pause([here])
+    first.pauses.add(PauseReason.IN_FLIGHT, [here])
     with older_member(kafka, topic, group):
         # Revoked at position 300 with nothing finished, in an eager round.
         poll_until(first, lambda events, *_: any(isinstance(each, Revoked) for each in events))

@@ -6,9 +6,11 @@ import json
 import time
 
 import pytest
+from kafka import KafkaConsumer, errors
 
 from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
+from pipeline.job import intake
 from pipeline.job.replay_range import FROM_NAMES, TO_NAMES, Bound, plan, replay_group
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.runtime.build import Hooks, now_ms
@@ -115,6 +117,45 @@ def test_an_interrupted_replay_goes_on_to_the_same_end(source, kafka, stand_in):
     assert first.total.reported + second.total.reported == 400
     assert second.total.duplicate == 0
     assert len(made.events()) == 400
+
+
+def test_a_replay_of_records_that_convert_slowly_ends(source, kafka, monkeypatch):
+    """Most records of each poll are handed back, those at the end of the range, too."""
+    monkeypatch.setattr(intake, "CONVERT_MS", 1)
+    made = source(partitions=2)
+    kafka.write(made.topic, [paid(number) for number in range(1_000)])
+    kafka.topic(name=made.dead)
+    _, status = replay(made, "earliest", "now")
+    status.total.check()
+    assert (status.total.read, status.total.reported) == (1_000, 1_000)
+
+
+def test_a_range_that_the_brokers_did_not_take_at_first_is_kept(source, kafka, stand_in, monkeypatch):
+    made = source(
+        report={"batch": "{events: 10, age: 10ms}", "senders": 1},
+        kafka={"max_poll_records": 20},
+        limits={"unfinished": 100},
+    )
+    kafka.write(made.topic, [paid(number) for number in range(400)])
+    kafka.topic(name=made.dead)
+    stand_in.set_faults({"name": "slow", "do": "delay", "latency": "100ms"})
+    commit, outcomes = KafkaConsumer.commit, iter([errors.CoordinatorNotAvailableError()])
+
+    def fail_once(consumer, *offsets, **options):
+        if (error := next(outcomes, None)) is not None:
+            raise error
+        return commit(consumer, *offsets, **options)
+
+    monkeypatch.setattr(KafkaConsumer, "commit", fail_once)
+    todo, first = replay(made, "earliest", "now", stop_after=20)
+    assert 0 < first.total.reported < 400
+    stand_in.set_faults()
+    kafka.write(made.topic, [paid(number) for number in range(400, 450)])  # after the end that was settled
+    again, second = replay(made, "earliest", "now")
+    here = Partition(made.topic, 0)
+    assert again.is_resumed
+    assert again.bounds[here][1] == todo.bounds[here][1] == 400
+    assert first.total.reported + second.total.reported == 400
 
 
 def test_a_time_bounds_the_range(source, kafka):

@@ -9,9 +9,11 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
+from kafka import KafkaConsumer, TopicPartition
 
-from pipeline.contracts.values import LostToRetention, Partition
+from pipeline.contracts.pauses import PauseReason
+from pipeline.contracts.values import Partition
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from tests.support.jobs import PATIENCE_S
 from tests.support.kafka import places
@@ -28,7 +30,9 @@ def opened(kafka):
 
     def make(topic, ranges=None, **more):
         settings = kafka.settings(topic, **{"group": f"{topic}-g", "session_timeout": "6s", **more})
-        made.append(KafkaSource(settings, client_id="member", environment={}, ranges=ranges))
+        made.append(
+            KafkaSource(settings, client_id="member", environment={}, ranges=FixedRanges(ranges) if ranges else None)
+        )
         return made[-1]
 
     yield make
@@ -57,10 +61,10 @@ def park(source, topic, kafka):
     here = Partition(topic, 0)
     for _ in range(10):
         _, busy = read_until(source, is_of(0))
-        source.pause([here])
+        source.pauses.add(PauseReason.IN_FLIGHT, [here])
         kafka.write(topic, [b"trickle"], partition=1)
         _, quiet = read_until(source, is_of(1))
-        source.resume([here])
+        source.pauses.end(PauseReason.IN_FLIGHT, [here])
         if TopicPartition(*here) in source._client._consumer._fetcher._paused_partition_records:
             return [*busy, *quiet]
         source.seek(here, 0)  # the group was rebalanced meanwhile
@@ -122,11 +126,11 @@ def test_a_partition_that_was_paused_alone_is_read_on_while_others_have_much_to_
     ranges = {Partition(topic, number): (0, 3_000) for number in range(4)}
     source = opened(topic, max_poll_records=7, ranges=ranges)
     park(source, topic, kafka)
-    source.pause([Partition(topic, 0)])
+    source.pauses.add(PauseReason.IN_FLIGHT, [Partition(topic, 0)])
     for other in (1, 2, 3):
         kafka.write(topic, [b"v"] * 3_001, partition=other)
     read_until(source, lambda _, records: {each.partition for each in records} == {1, 2, 3})
-    source.resume([Partition(topic, 0)])
+    source.pauses.end(PauseReason.IN_FLIGHT, [Partition(topic, 0)])
     _, records = read_until(source, is_of(0))
     assert sum(each.partition > 0 for each in records) < 200
     _, records = read_until(source, lambda _, records: sum(each.partition == 0 for each in records) >= 50)
@@ -158,33 +162,18 @@ def test_records_handed_back_at_the_end_of_a_range_are_read_again(kafka, opened)
     assert source.ended()
 
 
-def test_a_truncation_is_not_lost_to_the_one_who_asks_for_the_lag(kafka, opened):
-    """Polls tell of it, as of an unclean leader election, whatever is asked between two of them."""
+def test_a_seek_from_the_end_of_a_range_does_not_end_the_pause_of_the_job(kafka, opened):
     topic = kafka.topic(1)
     here = Partition(topic, 0)
     kafka.write(topic, [b"v"] * 20)
-    source = opened(topic, ranges={here: (0, 20)}, on_lost_offsets="continue")  # without rebalances
-    read_until(source, lambda _, records: len(places(records)) == 20)
-    key = TopicPartition(*here)
-    source._client._consumer._fetcher._cached_log_truncation = errors.LogTruncationError(
-        {key: OffsetAndMetadata(15, "", 0)}
-    )
-    assert source.lag() == {here: 0}
-    events, _ = read_until(source, lambda _, records: len(places(records)) == 5)
-    assert LostToRetention(here, 15, 14, 15) in events
-
-
-def test_a_paused_partition_that_was_truncated_begins_anew_without_the_pause(kafka, opened):
-    """It is assigned anew, and what is assigned is not paused: nobody would resume it."""
-    topic = kafka.topic(1)
-    here = Partition(topic, 0)
-    kafka.write(topic, [b"v"] * 20)
-    source = opened(topic, ranges={here: (0, 25)}, on_lost_offsets="continue")  # without rebalances
-    read_until(source, lambda _, records: len(places(records)) == 20)
-    source.pause([here])
-    key = TopicPartition(*here)
-    source._client._consumer._fetcher._cached_log_truncation = errors.LogTruncationError(
-        {key: OffsetAndMetadata(15, "", 0)}
-    )
-    _, records = read_until(source, lambda _, records: len(places(records)) == 5)
-    assert [each.offset for each in records] == list(range(15, 20))
+    source = opened(topic, ranges={here: (5, 15)})
+    read_until(source, lambda _, records: len(places(records)) == 10)
+    source.pauses.add(PauseReason.UNDECODABLE, [here])
+    source.seek(here, 12)
+    for _ in range(20):
+        assert not source.poll(50, {}).records
+    source.pauses.end(PauseReason.UNDECODABLE, [here])
+    _, records = read_until(source, lambda _, records: len(places(records)) == 3)
+    assert [each.offset for each in records] == [12, 13, 14]
+    assert not source.poll(0, {}).records
+    assert source.pauses.reasons(here) == {PauseReason.RANGE_READ}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from random import Random
 
+from pipeline.contracts.pauses import PauseReason, Pauses
 from pipeline.contracts.values import Assigned, Commit, Leaving, Partition, Polled, Revoked, SourceEvent
 from schemas.log import RawRecord, Record
 from schemas.refusal import Refusal
@@ -47,8 +48,7 @@ class Member:
         self._name = name
         self._chance = chance
         self._positions: dict[Partition, int] = {}
-        self._leaving: set[Partition] = set()
-        self._paused: set[Partition] = set()
+        self.pauses = Pauses()
         self.error: Exception | None = None  # what the next poll raises
 
     def poll(self, _timeout_ms: int, committable: Mapping[Partition, Commit]) -> Polled:
@@ -58,12 +58,14 @@ class Member:
         events: list[SourceEvent] = []
         group = self._group
         meant_for_others = {partition for partition in self._positions if group.meant[partition] != self._name}
-        leaving = meant_for_others - self._leaving
+        leaving = meant_for_others - self.pauses.because(PauseReason.LEAVING)
         if leaving and self._chance.random() < 0.5:  # a cooperative round
-            self._leaving |= leaving
+            self.pauses.add(PauseReason.LEAVING, leaving)
             events.append(Leaving(frozenset(leaving)))
         evicted = {partition for partition in self._positions if group.owned[partition] != self._name}
-        if gone := frozenset(meant_for_others - self._leaving | evicted):  # an eager round, or too late for it
+        if gone := frozenset(
+            meant_for_others - self.pauses.because(PauseReason.LEAVING) | evicted
+        ):  # an eager round, or too late for it
             out = {partition: committable[partition] for partition in gone if partition in committable}
             if out and self._chance.random() < 0.7:  # else the commit on the way out failed
                 group.commit(self._name, out)
@@ -78,12 +80,13 @@ class Member:
             for partition, commit in fresh.items():
                 group.owned[partition] = self._name
                 self._positions[partition] = commit.offset
-            self._paused -= fresh.keys()
+            self.pauses.forget(fresh)
             events.append(Assigned(fresh))
         records: dict[Partition, Sequence[Record]] = {}
+        paused = self.pauses.paused()
         for partition, position in self._positions.items():
             told = group.logs[partition][position : position + self._chance.randint(0, 9)]
-            if told and partition not in self._paused | self._leaving and partition not in fresh:
+            if told and partition not in paused and partition not in fresh:
                 records[partition] = [
                     RawRecord(*partition, position + place, each.time_ms, None, each.value)
                     for place, each in enumerate(told)
@@ -99,24 +102,16 @@ class Member:
         """Read from here next."""
         self._positions[partition] = offset
 
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        """Return no records of these."""
-        self._paused.update(partitions)
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        """Return their records again."""
-        self._paused.difference_update(partitions)
-
     def release(self, partitions: Collection[Partition]) -> None:
         """Let go of partitions that are finished."""
         self._let_go(partitions)
 
     def _let_go(self, partitions: Collection[Partition]) -> None:
+        self.pauses.forget(partitions)
         for partition in partitions:
             if self._group.owned[partition] == self._name:
                 self._group.owned[partition] = ""
             self._positions.pop(partition, None)
-            self._leaving.discard(partition)
 
     def lag(self) -> dict[Partition, int]:
         """Return nothing: no test asks."""

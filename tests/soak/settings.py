@@ -12,6 +12,9 @@ LEASE_S = 3
 READ_TIMEOUT_S = 3
 GIVE_UP_S = 40
 GRACE_S = 10
+HOLD_S = 45
+"""How long a lone refused message is held, in a replay whose other messages are all known. Longer than an outage with an unknown code."""
+
 SENDERS = 8
 KEEP_S = 3_000
 """Less than the hour by which the clock is set forward, and more than a soak lasts: nothing may be forgotten."""
@@ -62,6 +65,7 @@ report:
   access_id: retailadvqa-cn-test
   senders: {SENDERS}
   read_timeout: {READ_TIMEOUT_S}s
+  unknown_hold: {HOLD_S}s
   connect_timeout: 2s
   batch: {{events: 100, age: 200ms}}
   backoff: {{first: 50ms, most: 5s}}

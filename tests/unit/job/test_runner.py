@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.contracts.pauses import Pauses
 from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import (
     Assigned,
@@ -121,7 +122,7 @@ class Member:
     def __init__(self, group, name, chance):
         self.group, self.name, self.chance = group, name, chance
         self.positions = {}
-        self.paused = set()
+        self.pauses = Pauses()
         self.leaving = set()  # the group wants them back; the job has not released them yet
 
     def is_cooperative(self):
@@ -152,12 +153,12 @@ class Member:
             for each, commit in fresh.items():
                 group.owned[each] = self.name
                 self.positions[each] = commit.offset
-            self.paused -= fresh.keys()
+            self.pauses.forget(fresh)
             events.append(Assigned(fresh, group.topic_ids))
         records = {}
         for each, position in self.positions.items():
             some = group.records[each][position : position + self.chance.randint(0, 7)]
-            if some and each not in self.paused and each not in fresh:
+            if some and each not in self.pauses.paused() and each not in fresh:
                 records[each] = some
                 self.positions[each] = some[-1].offset + 1
         return Polled(events, records, {each: self.positions[each] for each in records})
@@ -170,12 +171,6 @@ class Member:
 
     def seek(self, partition, offset):
         self.positions[partition] = offset
-
-    def pause(self, partitions):
-        self.paused.update(partitions)
-
-    def resume(self, partitions):
-        self.paused.difference_update(partitions)
 
     def release(self, partitions):
         for each in partitions:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Partition
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
@@ -83,6 +84,15 @@ def test_a_line_says_what_is_held_and_until_when():
     assert "2 events refused with ES0999, no other accepted since; held for 900 s more, then dead-lettered" in line
     assert "1,200 user messages refused with InternalError, no other accepted since; held until one is accepted" in line
     assert "held" not in shown.line(status(holds=(few,)).after_crash())
+
+
+def test_a_line_says_how_many_partitions_are_paused_and_why():
+    shown, _ = progress()
+    first = {PauseReason.UNFINISHED: 2, PauseReason.IN_FLIGHT: 3, PauseReason.ENDING: 3, PauseReason.UNDECODABLE: 1}
+    line = shown.line(merge([status(paused=first), status(paused={PauseReason.UNFINISHED: 1})]))
+    assert "paused partitions: 3 (limits.unfinished is reached), 3 (limits.in_flight is reached)" in line
+    assert line.count("paused") == 1
+    assert "paused" not in shown.line(status(paused=first).after_crash())
 
 
 def test_plain_lines_come_now_and_then_with_the_books(caplog):
