@@ -28,7 +28,7 @@ from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary
 from pipeline.runtime.build import Hooks, now_ms
 from pipeline.runtime.replay_job import DryReplayJob, ReplayJob
-from pipeline.runtime.worker_process import on_stop_signals
+from pipeline.runtime.stop_signals import StopSignals
 
 
 @click.command()
@@ -106,8 +106,7 @@ def run_replay(source: SourceFile, replay_range: ReplayRange, console: Console, 
     shown = Progress(console, live=live, remaining=job.remaining)
     with closing_summary(f"{source.source} replay", shown, would=dry_run):
         job.hooks.on_status = shown.show
-        on_stop_signals(job.stop)
-        with job:
+        with StopSignals(job.stop, job.deadline), job:
             return job.runner.run()
 
 

@@ -22,6 +22,11 @@ class FirstError:
         except Log2mqError as error:
             self._error = self._error or error
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the error that was kept, or 0."""
+        return self._error.exit_code if self._error is not None else 0
+
     def raise_if_any(self) -> None:
         """Raise the first error that was kept.
 

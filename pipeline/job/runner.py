@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.contracts.values import Assigned, Leaving, LostToRetention, Partition, Revoked, SourceEvent, Stalled
 from pipeline.errors import DestinationHalt
 from pipeline.job.backpressure import Backpressure
@@ -22,6 +23,7 @@ from pipeline.job.hand_over import HandOver
 from pipeline.job.head_watch import HeadWatch
 from pipeline.job.in_flight import KNOWN, InFlight, PendingMessage
 from pipeline.job.intake import Intake
+from pipeline.job.last_answers import LastAnswers
 from pipeline.job.offsets import Offsets
 from pipeline.job.parts import Parts
 from pipeline.job.status import Status
@@ -46,10 +48,11 @@ class Runner:
         on_status: Callable[[Status], None] = lambda _: None,
         on_lost: Callable[[LostToRetention], None] = lambda _: None,
         has_ended: Callable[[], bool] = lambda: False,
+        deadline: Deadline | None = None,
     ) -> None:
         """`clock` returns ms of a clock that never goes back: it decides when something is due. `wall_clock` returns Unix ms for the store.
 
-        `has_ended` returns whether there is nothing more to read.
+        `has_ended` returns whether there is nothing more to read. `deadline` is that of the parts, which wait no longer than it says.
         """
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
@@ -60,13 +63,16 @@ class Runner:
         self._wall_clock = wall_clock
         self._on_status, self._on_lost, self._has_ended = on_status, on_lost, has_ended
         self._grace_ms = limits.grace_ms
-        self._leave_by_ms = 0  # when the grace time ends; set by a stop
+        self._deadline = deadline or Deadline(clock)
         self._is_stopping = False
         self._errors = FirstError()
         self._stalls = 0
         self.offsets = Offsets()
         self._commits = Commits(parts.source, parts.store, self.offsets, limits)
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)
+        self._last_answers = LastAnswers(
+            self._dispatch, self._deliveries, self._dead_lettering, self._commits, self._deadline, self._errors
+        )
         self._backpressure = Backpressure(parts.source, self.offsets, limits)
         self._intake = Intake(
             parts.source,
@@ -84,6 +90,7 @@ class Runner:
 
     def stop(self) -> None:
         """Read nothing more, finish what is in flight within the grace time, commit, and return from `run`. Safe in a signal handler."""
+        self._deadline.begin(self._grace_ms, EndStep.FINISH)
         self._is_stopping = True
 
     def run(self) -> Status:
@@ -97,10 +104,12 @@ class Runner:
                 with self._errors.kept():
                     self._work()
             finally:
-                self._finish_answers()
+                self._last_answers.finish(self._grace_ms, self._keep_lease, self._clock)
+            self._deadline.enter(EndStep.COMMIT)
             with self._errors.kept():
                 self._commits.commit()
         finally:
+            self._deadline.enter(EndStep.CLOSE)
             self._source.close()
             self._on_status(self.status())
         self._errors.raise_if_any()
@@ -198,34 +207,9 @@ class Runner:
             self.turn()
             if self._has_ended() and not self.offsets.in_flight:
                 return
-        self._leave_by_ms = self._clock() + self._grace_ms
         self._adjust_backpressure(self._clock())
-        while self.offsets.in_flight and self._clock() < self._leave_by_ms - self._grace_ms // 2:
+        while self.offsets.in_flight and not self._deadline.step_is_over:
             self.turn()
-
-    def _finish_answers(self) -> None:
-        """Send nothing more, wait within the grace time for the answers of all batches and dead letters under way, and confirm them.
-
-        This includes those of revoked partitions. An error of one step does not keep the other steps from being done.
-        """
-        self._dead_lettering.end()
-        until_ms = self._leave_by_ms or self._clock() + self._grace_ms
-        while True:
-            now_ms = self._clock()
-            with self._errors.kept():
-                self._keep_lease(now_ms)
-            with self._errors.kept():
-                self._deliveries.apply(self._dispatch.collect(now_ms))
-            with self._errors.kept():
-                self._deliveries.end_dead_lettered(now_ms)
-            if not (self._dispatch.sending or self._dead_lettering.is_writing) or now_ms >= until_ms:
-                break
-            self._dispatch.wait(BUSY_POLL_MS / 1000)
-        with self._errors.kept():
-            self._commits.sync()
-            if self._dispatch.halt:
-                raise DestinationHalt(self._dispatch.halt)
-        self._deliveries.log_repeats(self._dispatch.sending)
 
     def status(self) -> Status:
         """Return the books, the lag, and what the job waits for."""

@@ -32,7 +32,11 @@ class ReplayJob(Job):
         """Return a source over the range, which does not join the group of the running job."""
         kafka = self._file.kafka.model_copy(update={"group": self._replay_range.group})
         self._range_source = KafkaSource(
-            kafka, client_id=self._name, environment=self._environment, ranges=self._replay_range.bounds
+            kafka,
+            client_id=self._name,
+            environment=self._environment,
+            ranges=self._replay_range.bounds,
+            deadline=self.deadline,
         )
         self._commit_range(self._range_source)
         return self._range_source

@@ -9,8 +9,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.intake import Intake
+from pipeline.job.last_answers import LastAnswers
 from pipeline.job.offsets import Offsets, PartitionOffsets
-from pipeline.job.runner import Runner
 from pipeline.job.timing import Lease
 from tests.model.machine import JobMachine
 from tests.support.examples import examples
@@ -92,7 +92,7 @@ def do_not_seek_back(patch):
 
 def return_while_batches_are_out(patch):
     """End without waiting for the answers under way."""
-    patch.setattr(Runner, "_finish_answers", lambda _: None)
+    patch.setattr(LastAnswers, "finish", lambda *_: None)
 
 
 def ignore_the_lease(patch):

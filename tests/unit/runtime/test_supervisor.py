@@ -17,7 +17,9 @@ from pipeline.errors import DestinationHalt, Log2mqError, WorkerFailed
 from pipeline.job.books import Books
 from pipeline.job.status import Status
 from pipeline.observe.summary import merge
-from pipeline.runtime.supervisor import RestartPolicy, Supervisor, WorkerMessage
+from pipeline.runtime.restart_policy import RestartPolicy
+from pipeline.runtime.supervisor import Supervisor
+from pipeline.runtime.supervisor_pipe import WorkerMessage
 
 pytestmark = pytest.mark.slow  # each worker is a process
 

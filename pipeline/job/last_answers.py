@@ -1,0 +1,65 @@
+"""The answers that are under way when a job ends: it sends nothing more, waits for them, and remembers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.contracts.deadline import Deadline, EndStep
+from pipeline.errors import DestinationHalt
+from pipeline.job.commits import Commits
+from pipeline.job.dead_lettering import DeadLettering
+from pipeline.job.deliveries import Deliveries
+from pipeline.job.dispatch import Dispatch
+from pipeline.job.first_error import FirstError
+
+LOOK_S = 0.01
+"""The longest time between two looks at what has been answered."""
+
+
+class LastAnswers:
+    """Waits for the answers of all calls and dead letters under way, those of revoked partitions included, until the deadline of the job."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        deliveries: Deliveries,
+        dead_lettering: DeadLettering,
+        commits: Commits,
+        deadline: Deadline,
+        errors: FirstError,
+    ) -> None:
+        """`errors` keeps the error that ends the job, and those of the steps here: an error of one does not keep the others from being done."""
+        self._dispatch = dispatch
+        self._deliveries = deliveries
+        self._dead_lettering = dead_lettering
+        self._commits = commits
+        self._deadline = deadline
+        self._errors = errors
+
+    def finish(self, grace_ms: int, keep_lease: Callable[[int], None], clock: Callable[[], int]) -> None:
+        """Wait for the answers, confirm what was accepted, and log what stays unknown.
+
+        Without a stop before it, the end of the job begins here, and may take `grace_ms`. `keep_lease` keeps the claims meanwhile.
+        """
+        deadline, kept = self._deadline, self._errors.kept
+        deadline.begin(grace_ms, EndStep.ANSWERS)
+        deadline.enter(EndStep.ANSWERS)
+        deadline.exit_code = self._errors.exit_code or deadline.exit_code
+        self._dead_lettering.end()
+        while True:
+            is_last = deadline.step_is_over
+            now_ms = clock()
+            with kept():
+                keep_lease(now_ms)
+            with kept():
+                self._deliveries.apply(self._dispatch.collect(now_ms))
+            with kept():
+                self._deliveries.end_dead_lettered(now_ms)
+            if is_last or not (self._dispatch.sending or self._dead_lettering.is_writing):
+                break
+            self._dispatch.wait(LOOK_S)
+        with kept():
+            self._commits.sync()
+            if self._dispatch.halt:
+                raise DestinationHalt(self._dispatch.halt)
+        self._deliveries.log_repeats(self._dispatch.sending)
