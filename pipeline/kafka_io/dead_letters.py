@@ -169,7 +169,8 @@ class KafkaDeadLetters:
         waited_s, limit_s = time.monotonic() - self._progress_s, self._settings.give_up_after / 1000
         if waited_s > limit_s:
             raise DeadLetterUnavailable(
-                f"the dead-letter topic {self._topic} has taken no record for {limit_s:.0f} s; check that the topic exists and its brokers answer"
+                f"the dead-letter topic {self._topic} has taken no record for {limit_s:.0f} s; check that the topic exists and its brokers answer",
+                may_pass=True,  # where the topic is missing, the next start says so
             )
         if waited_s > LOG_AFTER_S and not self._is_logged:
             self._is_logged = True

@@ -198,7 +198,8 @@ class RedisStore:
             ) from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             raise StoreUnavailable(
-                f"the dedup store at {self._address} does not answer ({type(error).__name__}, asked {RETRIES + 1} times); start the server, or correct dedup.url"
+                f"the dedup store at {self._address} does not answer ({type(error).__name__}, asked {RETRIES + 1} times); start the server, or correct dedup.url",
+                may_pass=True,
             ) from None
         except redis.RedisError as error:
             if scripts.LOST in str(error):
