@@ -28,7 +28,7 @@ PROCESSES ?= $(shell echo $$((2 * $$(nproc))))
 # cog runs the code in a page's comments and writes the output below each comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
 
-.PHONY: demo quick test coverage lint schemas pins bench fuzz soak soakshort clean
+.PHONY: demo quick test coverage lint schemas pins bench fuzz soak soakshort stops clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -90,6 +90,10 @@ fuzz: $(STAMP) ## Put malformed records through every decoder and the mapping (R
 
 soak: $(STAMP) ## Run the job on a real Kafka while everything fails, and judge what became of every record (MINUTES=30 SEED=7 FAULTS=worker-killed,api-hangs STORE=redis)
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --store $(STORE) --out $(OUT) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
+
+STOPS ?= 200
+stops: $(STAMP) ## Stop commands at random moments while the API takes seconds; nothing may be reported twice (STOPS=200 SEED=7)
+	$(BIN)/python -m tests.soak --stops $(STOPS) --store $(STORE) --out $(OUT) $(if $(SEED),--seed $(SEED))
 
 # For CI: two fixed seeds, three minutes in all.
 SHORT_SEEDS := 25 34

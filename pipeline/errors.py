@@ -27,10 +27,14 @@ class Log2mqError(Exception):
 
     exit_code = 1
 
-    def __init__(self, *lines: str) -> None:
-        """Most errors are one line; a source file has a line for each fault. A line may name a thing from outside, so it is never split into several."""
+    def __init__(self, *lines: str, may_pass: bool = False) -> None:
+        """Most errors are one line; a source file has a line for each fault. A line may name a thing from outside, so it is never split into several.
+
+        `may_pass`: it may pass by itself, so that trying again makes sense.
+        """
         super().__init__(*lines)
         self.lines = lines
+        self.may_pass = may_pass
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -52,11 +56,6 @@ class SourceUnavailable(Log2mqError):
     """Kafka cannot be read: no broker answers, the topic is missing, access is denied, or offsets are gone."""
 
     exit_code = 3
-
-    def __init__(self, message: str, *, may_pass: bool = False) -> None:
-        """`may_pass`: the brokers may answer later, so that trying again makes sense."""
-        super().__init__(message)
-        self.may_pass = may_pass
 
 
 class DestinationHalt(Log2mqError):

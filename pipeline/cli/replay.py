@@ -34,7 +34,7 @@ from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary
 from pipeline.runtime.build import Hooks, now_ms
 from pipeline.runtime.replay_job import DryReplayJob, ReplayJob
-from pipeline.runtime.worker_process import on_stop_signals
+from pipeline.runtime.stop_signals import StopSignals
 
 
 @click.command()
@@ -118,8 +118,7 @@ def run_replay(job: ReplayJob, source: SourceFile, console: Console, *, live: bo
     shown = Progress(console, live=live, remaining=job.remaining)
     with closing_summary(f"{source.source} replay", shown, would=dry_run):
         job.hooks.on_status = shown.show
-        on_stop_signals(job.stop)
-        with job:
+        with StopSignals(job.stop, job.deadline), job:
             status = job.runner.run()
     if status.stopping and (left := job.unfinished()):
         goes_on = "a dry run begins at the start again" if dry_run else "the same command goes on from there"

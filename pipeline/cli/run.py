@@ -25,8 +25,9 @@ from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary, merge
 from pipeline.runtime.build import Hooks, Job, new_instance_id
+from pipeline.runtime.stop_signals import StopSignals
 from pipeline.runtime.supervisor import Supervisor
-from pipeline.runtime.worker_process import WorkerMain, on_stop_signals
+from pipeline.runtime.worker_process import WorkerMain
 
 
 @click.command()
@@ -59,19 +60,19 @@ def run(
             run_alone(source, shown.show, new_store=new_store)
         else:
             instance = source.kafka.instance_id or new_instance_id()
-            run_workers(WorkerMain(source_file, log_format, log_level, instance, new_store), workers, shown.show)
+            worker_main = WorkerMain(source_file, log_format, log_level, instance, new_store)
+            run_workers(worker_main, workers, source.stop.grace, shown.show)
 
 
 def run_alone(source: SourceFile, on_status: Callable[[Status], None], *, new_store: bool) -> None:
     """Run the job in this process."""
     job = Job(source, os.environ, Hooks(on_status=on_status), static_id=source.kafka.instance_id, new_store=new_store)
-    on_stop_signals(job.stop)
-    with job:
+    with StopSignals(job.stop, job.deadline), job:
         job.runner.run()
 
 
-def run_workers(worker_main: WorkerMain, count: int, on_status: Callable[[Status], None]) -> None:
-    """Run the job in `count` processes under a supervisor."""
+def run_workers(worker_main: WorkerMain, count: int, grace_ms: int, on_status: Callable[[Status], None]) -> None:
+    """Run the job in `count` processes under a supervisor. `grace_ms` is `stop.grace`."""
 
     def show(statuses: list[Status]) -> None:
         on_status(merge(statuses))
@@ -79,6 +80,6 @@ def run_workers(worker_main: WorkerMain, count: int, on_status: Callable[[Status
     def note(text: str) -> None:
         say(f"log2mq: {text}", err=True)
 
-    supervisor = Supervisor(worker_main, count, show, note, on_line=STANDARD_ERROR.write)
-    on_stop_signals(supervisor.stop, supervisor.kill)
-    supervisor.run()
+    supervisor = Supervisor(worker_main, count, show, note, grace_ms=grace_ms, on_line=STANDARD_ERROR.write)
+    with StopSignals(supervisor.stop, supervisor.deadline, leave=supervisor.kill):
+        supervisor.run()

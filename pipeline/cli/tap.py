@@ -17,6 +17,7 @@ from pipeline.cli.say import say
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
+from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.values import Partition
 from pipeline.errors import UsageError
 from pipeline.job.replay_range import FROM_NAMES, Bound, bound_of, chosen_partitions
@@ -24,7 +25,7 @@ from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.tail import Tail
 from pipeline.runtime.build import now_ms
 from pipeline.runtime.build_converter import build_converter
-from pipeline.runtime.worker_process import on_stop_signals
+from pipeline.runtime.stop_signals import StopSignals
 from pipeline.yaml_text.yaml_file import FileKind, UnreadableYaml, parse_yaml
 from schemas.refusal import ReasonCode
 from transforms.fault import MappingFaults
@@ -99,8 +100,7 @@ def tap(  # noqa: PLR0913 - one parameter an option
         starts = _starts(bound, chosen_partitions(partitions_text, topics.partitions()), topics)
     view = TapView(source, record_filter.stage, as_lines=as_lines, show_identifiers=show_identifiers)
     stop = Event()
-    on_stop_signals(stop.set)
-    with Tail(source.kafka, os.environ, starts) as tail:
+    with StopSignals(stop.set, Deadline()), Tail(source.kafka, os.environ, starts) as tail:
         tap = Tap(tail, converter, record_filter, view.show, RateLimit(rate), clock=time.monotonic, stop=stop)
         view.counts = tap.counts
         say(

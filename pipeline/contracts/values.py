@@ -132,11 +132,13 @@ class Pending(NamedTuple):
     """The record cannot be decoded yet: its writer's schema is still being fetched from the Schema Registry.
 
     The job keeps the record, and decodes it again after `after_ms` at the earliest. `is_lost`: the time limit is over, or waiting cannot help.
+    `may_pass`: a later start of the job may help.
     """
 
     reason: str
     after_ms: int
     is_lost: bool = False
+    may_pass: bool = False
 
 
 # --- source --------------------------------------------------------------------------------------------------------------------

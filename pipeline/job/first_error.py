@@ -29,6 +29,11 @@ class FirstError:
         return self._error is not None
 
     @property
+    def exit_code(self) -> int:
+        """The exit code of the error that was kept, or 0."""
+        return self._error.exit_code if self._error is not None else 0
+
+    @property
     def may_store_return(self) -> bool:
         """Whether the latest error is that the dedup store does not answer: it may answer soon."""
         return isinstance(self._latest, StoreUnavailable) and self._latest.may_pass

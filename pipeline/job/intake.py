@@ -95,7 +95,7 @@ class Intake:
         """Seek back to records: they are read again at once, or when the first of them can be decoded. Other partitions are read on."""
         offsets.unread(records)
         if pending is not None and pending.is_lost:
-            raise RegistryUnavailable(pending.reason)
+            raise RegistryUnavailable(pending.reason, may_pass=pending.may_pass)
         self._source.seek(partition, records[0].offset)
         if pending is not None:
             self._backpressure.pause_until(partition, self._clock() + pending.after_ms, pending.reason)

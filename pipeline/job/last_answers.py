@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.errors import DestinationHalt
 from pipeline.job.commits import Commits
 from pipeline.job.dead_lettering import DeadLettering
@@ -16,7 +17,7 @@ LOOK_S = 0.01
 
 
 class LastAnswers:
-    """Waits for the answers of all calls and dead letters under way, those of revoked partitions included."""
+    """Waits for the answers of all calls and dead letters under way, those of revoked partitions included, until the deadline of the job."""
 
     def __init__(
         self,
@@ -24,6 +25,7 @@ class LastAnswers:
         deliveries: Deliveries,
         dead_lettering: DeadLettering,
         commits: Commits,
+        deadline: Deadline,
         errors: FirstError,
     ) -> None:
         """`errors` keeps the error that ends the job, and those of the steps here: an error of one does not keep the others from being done."""
@@ -31,16 +33,22 @@ class LastAnswers:
         self._deliveries = deliveries
         self._dead_lettering = dead_lettering
         self._commits = commits
+        self._deadline = deadline
         self._errors = errors
 
-    def finish(self, until_ms: int, keep_lease: Callable[[int], None], clock: Callable[[], int]) -> None:
-        """Wait for the answers until `until_ms` at most, confirm what was accepted, and log what stays unknown. `keep_lease` keeps the claims meanwhile.
+    def finish(self, grace_ms: int, keep_lease: Callable[[int], None], clock: Callable[[], int]) -> None:
+        """Wait for the answers, confirm what was accepted, and log what stays unknown.
 
-        A dedup store that does not answer is waited for, too, where something is to be confirmed.
+        Without a stop before it, the end of the job begins here, and may take `grace_ms`. `keep_lease` keeps the claims meanwhile. A dedup
+        store that does not answer is waited for, too, where something is to be confirmed.
         """
-        kept = self._errors.kept
+        deadline, kept = self._deadline, self._errors.kept
+        deadline.begin(grace_ms, EndStep.ANSWERS)
+        deadline.enter(EndStep.ANSWERS)
+        deadline.exit_code = self._errors.exit_code or deadline.exit_code
         self._dead_lettering.end()
         while True:
+            is_last = deadline.step_is_over
             now_ms = clock()
             with kept():
                 keep_lease(now_ms)
@@ -49,8 +57,7 @@ class LastAnswers:
             with kept():
                 self._deliveries.end_dead_lettered(now_ms)
             is_store_awaited = self._deliveries.are_unconfirmed and self._errors.may_store_return
-            is_awaited = self._dispatch.sending or self._dead_lettering.is_writing or is_store_awaited
-            if not is_awaited or now_ms >= until_ms:
+            if is_last or not (self._dispatch.sending or self._dead_lettering.is_writing or is_store_awaited):
                 break
             self._dispatch.wait(LOOK_S)
         with kept():

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.contracts.values import Assigned, Leaving, LostToRetention, Partition, Revoked, SourceEvent, Stalled
 from pipeline.errors import DestinationHalt
 from pipeline.job.backpressure import Backpressure
@@ -49,10 +50,11 @@ class Runner:
         on_lost: Callable[[LostToRetention], None] = lambda _: None,
         has_ended: Callable[[], bool] = lambda: False,
         new_store: bool = False,
+        deadline: Deadline | None = None,
     ) -> None:
         """`clock` returns ms of a clock that never goes back: it decides when something is due. `has_ended` returns whether there is nothing more to read.
 
-        With `new_store` the group may have worked with another dedup store.
+        With `new_store` the group may have worked with another dedup store. `deadline` is that of the parts, which wait no longer than it says.
         """
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
@@ -62,7 +64,7 @@ class Runner:
         self._clock = clock
         self._on_status, self._on_lost, self._has_ended = on_status, on_lost, has_ended
         self._grace_ms = limits.grace_ms
-        self._leave_by_ms = 0  # when the grace time ends; set by a stop
+        self._deadline = deadline or Deadline(clock)
         self._is_stopping = False
         self._errors = FirstError()
         self._stalls = 0
@@ -70,7 +72,7 @@ class Runner:
         self._commits = Commits(parts.source, parts.store, self.offsets, limits)
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)
         self._last_answers = LastAnswers(
-            self._dispatch, self._deliveries, self._dead_lettering, self._commits, self._errors
+            self._dispatch, self._deliveries, self._dead_lettering, self._commits, self._deadline, self._errors
         )
         self._backpressure = Backpressure(parts.source.pauses, self.offsets, limits)
         self._intake = Intake(
@@ -89,6 +91,7 @@ class Runner:
 
     def stop(self) -> None:
         """Read nothing more, finish what is in flight within the grace time, commit, and return from `run`. Safe in a signal handler."""
+        self._deadline.begin(self._grace_ms, EndStep.FINISH)
         self._is_stopping = True
 
     def may_wait_for_store(self, reason: str) -> bool:
@@ -109,11 +112,12 @@ class Runner:
                 with self._errors.kept():
                     self._work()
             finally:
-                until_ms = self._leave_by_ms or self._clock() + self._grace_ms
-                self._last_answers.finish(until_ms, self._keep_lease, self._clock)
+                self._last_answers.finish(self._grace_ms, self._keep_lease, self._clock)
+            self._deadline.enter(EndStep.COMMIT)
             with self._errors.kept():
                 self._commits.commit()
         finally:
+            self._deadline.enter(EndStep.CLOSE)
             self._source.close()
             self._on_status(self.status())
         self._errors.raise_if_any(without_store=self._is_stopping and not self._deliveries.are_unconfirmed)
@@ -211,9 +215,8 @@ class Runner:
             self.turn()
             if self._has_ended() and not self.offsets.in_flight:
                 return
-        self._leave_by_ms = self._clock() + self._grace_ms
         self._adjust_backpressure(self._clock())
-        while self.offsets.in_flight and self._clock() < self._leave_by_ms - self._grace_ms // 2:
+        while self.offsets.in_flight and not self._deadline.step_is_over:
             self.turn()
 
     def status(self) -> Status:

@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable, UsageError
-from pipeline.kafka_io.client import client_settings, unavailable
+from pipeline.kafka_io.client import client_settings, open_client, unavailable
 from pipeline.kafka_io.commit_metadata import CommitMetadata
 from pipeline.kafka_io.offset_lookup import beginning_offsets, end_offsets, offsets_at_time
 from pipeline.kafka_io.settings import KafkaSettings
@@ -166,52 +166,49 @@ class KafkaAdmin(UngroupedConsumer):
         self._consumer.assign([TopicPartition(*each) for each in waiting])
         for each in waiting:
             self._consumer.seek(TopicPartition(*each), max(starts[each], ends[each] - most_each))
-        left, answered_s = most, time.monotonic()
+        left = most
         with self._asking("reading the latest records"):
-            while waiting and left:
-                polled = self._consumer.poll(timeout_ms=1_000, max_records=left)
-                for records in polled.values():
-                    left -= len(records)
-                    yield from records
-                if polled:
-                    answered_s = time.monotonic()
-                elif (
-                    time.monotonic() - answered_s > READ_LIMIT_MS / 1000
-                ):  # `poll` does not raise while no broker answers
-                    raise errors.KafkaTimeoutError
-                waiting = [
-                    each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]
-                ]
+            for record in self._read_to(ends, waiting):
+                yield record
+                left -= 1
+                if not left:
+                    return
 
     def count_by_header(self, name: str) -> dict[str, int]:
         """Read the source's topics to their end, and return the number of records by the text of one header ("" if a record does not have it)."""
         partitions = self.partitions()
         starts, ends = self.beginning_offsets(partitions), self.end_offsets(partitions)
-        waiting = {each for each in partitions if starts[each] < ends[each]}
+        waiting = [each for each in partitions if starts[each] < ends[each]]
         counts: dict[str, int] = {}
         self._consumer.assign([TopicPartition(*each) for each in waiting])
         for each in waiting:
             self._consumer.seek(TopicPartition(*each), starts[each])
         with self._asking("reading"):
-            while waiting:
-                for records in self._consumer.poll(timeout_ms=1_000).values():
-                    for record in records:
-                        text = next(
-                            (
-                                value.decode()
-                                for key, value in record.headers or ()
-                                if key == name and value is not None
-                            ),
-                            "",
-                        )
-                        counts[text] = counts.get(text, 0) + 1
-                waiting = {
-                    each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]
-                }
+            for record in self._read_to(ends, waiting):
+                values = (value.decode() for key, value in record.headers or () if key == name and value is not None)
+                text = next(values, "")
+                counts[text] = counts.get(text, 0) + 1
         return counts
+
+    def _read_to(self, ends: Mapping[Partition, int], waiting: Sequence[Partition]) -> Iterator[Record]:
+        """Yield the records of partitions from their positions to these ends.
+
+        Raises:
+            kafka.errors.KafkaTimeoutError: the brokers give no record for `READ_LIMIT_MS`: `poll` does not raise while none of them answers.
+        """
+        answered_s = time.monotonic()
+        while waiting:
+            polled = self._consumer.poll(timeout_ms=1_000)
+            for records in polled.values():
+                yield from records
+            if polled:
+                answered_s = time.monotonic()
+            elif time.monotonic() - answered_s > READ_LIMIT_MS / 1000:
+                raise errors.KafkaTimeoutError("no record has come")
+            waiting = [each for each in waiting if (self._consumer.position(TopicPartition(*each)) or 0) < ends[each]]
 
     def _admin_client(self) -> KafkaAdminClient:
         if self._admin is None:
             with self._asking("connecting"):
-                self._admin = KafkaAdminClient(**self._common)
+                self._admin = open_client(KafkaAdminClient, **self._common)
         return self._admin

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from kafka import errors
 from kafka.net.compat import KafkaNetClient
 
+from pipeline.contracts.deadline import Deadline
 from pipeline.errors import SourceUnavailable, UsageError
+from pipeline.kafka_io.bounded_network import BoundedNetwork
 from pipeline.kafka_io.settings import KafkaSettings, SecuritySettings
 
 LOG_AFTER_S = 5.0
@@ -37,6 +39,9 @@ LASTING_ERRORS: tuple[type[Exception], ...] = (
 """Errors that do not end by waiting."""
 
 AnyClient = TypeVar("AnyClient")
+
+NO_DEADLINE = Deadline()
+"""For a command that asks: a signal ends it at once."""
 
 _log = logging.getLogger("log2mq.kafka")
 
@@ -88,8 +93,10 @@ def _tls(security: SecuritySettings, environment: Mapping[str, str]) -> ssl.SSLC
     return context
 
 
-def open_client(make: Callable[..., AnyClient], **chosen: Any) -> AnyClient:
-    """Return a new client of kafka-python. A client that finds no broker is closed, since it would keep its thread and its sockets for ever.
+def open_client(make: Callable[..., AnyClient], deadline: Deadline = NO_DEADLINE, **chosen: Any) -> AnyClient:
+    """Return a new client of kafka-python, whose calls all end. `deadline` is that of the job.
+
+    A client that finds no broker is closed, since it would keep its thread and its sockets for ever.
 
     Raises:
         kafka.errors.KafkaError: no broker answers, or the login is refused.
@@ -97,7 +104,7 @@ def open_client(make: Callable[..., AnyClient], **chosen: Any) -> AnyClient:
     clients: list[KafkaNetClient] = []
 
     def connect(**more: Any) -> KafkaNetClient:
-        clients.append(KafkaNetClient(**more))
+        clients.append(KafkaNetClient(net=BoundedNetwork(deadline, **more), **more))
         return clients[-1]
 
     try:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
+from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.assignors import CooperativeSticky, RoundRobin
-from pipeline.kafka_io.client import client_settings, open_client, unavailable
+from pipeline.kafka_io.client import NO_DEADLINE, client_settings, open_client, unavailable
 from pipeline.kafka_io.group_coordinator import GroupCoordinator
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.truncation import TruncationFetcher
@@ -117,8 +118,11 @@ def open_consumer(
     limit_ms: int,
     *,
     static_id: str | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> KafkaConsumer:
     """Return a connected consumer, after a check that the topics exist. `static_id` makes it a static member of its group (KIP-345).
+
+    `deadline` is that of the job.
 
     Raises:
         SourceUnavailable: no broker answers within `limit_ms`, the login is refused, or a topic does not exist.
@@ -126,6 +130,7 @@ def open_consumer(
     try:
         consumer = open_client(
             KafkaConsumer,
+            deadline,
             **{**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms},
             group_id=settings.group,
             group_instance_id=static_id,

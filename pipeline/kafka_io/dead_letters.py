@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from kafka import errors
 
+from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.values import Partition
 from pipeline.errors import DeadLetterUnavailable, SourceUnavailable
-from pipeline.kafka_io.client import connect_with_retries, unavailable
-from pipeline.kafka_io.producer import close_producer, open_producer
+from pipeline.kafka_io.client import NO_DEADLINE, connect_with_retries, unavailable
+from pipeline.kafka_io.producer import CLOSE_LIMIT_S, close_producer, open_producer
 from pipeline.kafka_io.settings import KafkaSettings
 from schemas.log import Record
 from schemas.refusal import Refusal
@@ -62,14 +63,16 @@ class KafkaDeadLetters:
         *,
         client_id: str,
         environment: Mapping[str, str],
+        deadline: Deadline = NO_DEADLINE,
     ) -> None:
-        """Connect, and wait up to `TOPIC_LIMIT_S` for the topic.
+        """Connect, and wait up to `TOPIC_LIMIT_S` for the topic. `deadline` is that of the job.
 
         Raises:
             DeadLetterUnavailable: the topic does not exist, or access to it is denied.
             SourceUnavailable: no broker answers for `kafka.give_up_after`, or the login is refused.
         """
         self._settings = settings
+        self._deadline = deadline
         self._topic = topic
         self._make_headers = make_headers
         self._waiting: deque[_Letter] = deque()  # not sent to the producer yet, in order
@@ -82,7 +85,7 @@ class KafkaDeadLetters:
         self._producer = connect_with_retries(
             settings,
             lambda limit_ms: open_producer(
-                settings, environment, client_id, limit_ms, max_block_ms=BLOCK_LIMIT_MS, linger_ms=5
+                settings, environment, client_id, limit_ms, deadline, max_block_ms=BLOCK_LIMIT_MS, linger_ms=5
             ),
         )
         try:
@@ -158,14 +161,16 @@ class KafkaDeadLetters:
 
     def close(self) -> None:
         """Close. A dead letter that is not acknowledged by now may be written or not."""
-        close_producer(self._producer, at_once=bool(self._unacknowledged))
+        limit_ms = self._deadline.limit_ms(int(CLOSE_LIMIT_S * 1000))
+        close_producer(self._producer, limit_ms / 1000, at_once=bool(self._unacknowledged))
 
     def _check_wait(self) -> None:
         """Log once that no dead letter is acknowledged, and give up after `kafka.give_up_after`."""
         waited_s, limit_s = time.monotonic() - self._progress_s, self._settings.give_up_after / 1000
         if waited_s > limit_s:
             raise DeadLetterUnavailable(
-                f"the dead-letter topic {self._topic} has taken no record for {limit_s:.0f} s; check that the topic exists and its brokers answer"
+                f"the dead-letter topic {self._topic} has taken no record for {limit_s:.0f} s; check that the topic exists and its brokers answer",
+                may_pass=True,  # where the topic is missing, the next start says so
             )
         if waited_s > LOG_AFTER_S and not self._is_logged:
             self._is_logged = True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from kafka import KafkaProducer, errors
 
-from pipeline.kafka_io.client import client_settings, open_client, unavailable
+from pipeline.contracts.deadline import Deadline
+from pipeline.kafka_io.client import NO_DEADLINE, client_settings, open_client, unavailable
 from pipeline.kafka_io.settings import KafkaSettings
 
 MOST_REQUEST_BYTES = 64 << 20
@@ -66,9 +68,14 @@ class KafkaWriter:
 
 
 def open_producer(
-    settings: KafkaSettings, environment: Mapping[str, str], client_id: str, limit_ms: int, **more: Any
+    settings: KafkaSettings,
+    environment: Mapping[str, str],
+    client_id: str,
+    limit_ms: int,
+    deadline: Deadline = NO_DEADLINE,
+    **more: Any,
 ) -> KafkaProducer:
-    """Return a connected idempotent producer. `more` are further settings of kafka-python.
+    """Return a connected idempotent producer. `deadline` is that of the job, `more` are further settings of kafka-python.
 
     Raises:
         SourceUnavailable: no broker answers within `limit_ms`, or the login is refused.
@@ -77,6 +84,7 @@ def open_producer(
     try:
         return open_client(
             KafkaProducer,
+            deadline,
             **chosen,
             acks="all",
             enable_idempotence=True,
@@ -89,12 +97,17 @@ def open_producer(
         raise unavailable(settings, error, "connecting") from None
 
 
-def close_producer(producer: KafkaProducer, *, at_once: bool = False) -> None:
-    """Close once all records sent are acknowledged, or at once. At once, records that are not acknowledged may be written or not."""
+def close_producer(producer: KafkaProducer, limit_s: float = CLOSE_LIMIT_S, *, at_once: bool = False) -> None:
+    """Close once all records sent are acknowledged, at most `limit_s` seconds later; or at once.
+
+    A record that is not acknowledged by then may be written or not.
+    """
+    until_s = time.monotonic() + limit_s
     if at_once:
         producer._sender.force_close()  # noqa: SLF001 - `close` waits for every batch, and can raise before it ends the thread
-        producer._sender.join(CLOSE_LIMIT_S)  # noqa: SLF001
+        producer._sender.join(limit_s)  # noqa: SLF001
     try:
-        producer.close(timeout=CLOSE_LIMIT_S)
+        # Half of the time: `close` takes it twice, to flush and to join its thread.
+        producer.close(timeout=max(0.0, until_s - time.monotonic()) / 2)
     except errors.KafkaError as error:
         _log.info("closing a producer failed (%s)", type(error).__name__)

@@ -13,10 +13,12 @@ from typing import Any
 
 from kafka import errors
 
+from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.pauses import Pauses
 from pipeline.contracts.values import Assigned, Commit, Partition, Polled, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
+from pipeline.kafka_io.client import NO_DEADLINE
 from pipeline.kafka_io.malformed_headers import read_malformed_header_names
 from pipeline.kafka_io.partition_starts import PartitionStarts
 from pipeline.kafka_io.ranges import FixedRanges
@@ -41,16 +43,18 @@ class KafkaSource:
         ranges: FixedRanges | None = None,
         static_id: str | None = None,
         stall_times: StallTimes = StallTimes(),  # noqa: B008 - a frozen value
+        deadline: Deadline = NO_DEADLINE,
     ) -> None:
         """Connect. With `ranges` only these are read, and the group only keeps their commits.
 
         With `static_id` this is a static member of the group (KIP-345). A process that comes back with the same ID takes its place.
+        Once the job ends, each call returns by its `deadline`.
 
         Raises:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
         """
         self._ranges = ranges
-        self._client = SourceClient(settings, client_id, environment, ranges, static_id)
+        self._client = SourceClient(settings, client_id, environment, ranges, static_id, deadline)
         self._liveness = BrokerLiveness(self._client)
         self._stalls = StallRecovery(self._client, self._liveness, stall_times)
         self._starts = PartitionStarts(self._client, self._liveness)

@@ -8,9 +8,10 @@ from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 
+from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.pauses import PauseReason, Pauses
 from pipeline.contracts.values import Commit, Partition
-from pipeline.kafka_io.client import LASTING_ERRORS, connect_with_retries, unavailable
+from pipeline.kafka_io.client import LASTING_ERRORS, NO_DEADLINE, connect_with_retries, unavailable
 from pipeline.kafka_io.commit_metadata import encode_commits
 from pipeline.kafka_io.consumer import (
     OwnershipChange,
@@ -50,8 +51,11 @@ class SourceClient:
         environment: Mapping[str, str],
         ranges: FixedRanges | None,
         static_id: str | None = None,
+        deadline: Deadline = NO_DEADLINE,
     ) -> None:
         """Connect. With `ranges` only these are read, and the group only keeps their commits. `static_id` makes this a static member of the group.
+
+        `deadline` is that of the job: each call returns by it.
 
         Raises:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
@@ -65,6 +69,7 @@ class SourceClient:
         self._client_id = client_id
         self._static_id = static_id if ranges is None else None
         self._environment = environment
+        self._deadline = deadline
         self._ends: dict[Partition, int] = {}
         self._consumer, self.rebalances = connect_with_retries(settings, self._connect)
         if ranges is not None:
@@ -156,7 +161,7 @@ class SourceClient:
         if self._consumer._coordinator.rejoining:  # noqa: SLF001 - kafka-python refuses commits during a join
             return False
         try:
-            self._consumer.commit(self._encode(offsets), timeout_ms=COMMIT_LIMIT_MS)
+            self._consumer.commit(self._encode(offsets), timeout_ms=self._deadline.limit_ms(COMMIT_LIMIT_MS))
         except LASTING_ERRORS as error:
             raise unavailable(self.settings, error, "committing") from None
         except errors.KafkaError as error:
@@ -210,11 +215,18 @@ class SourceClient:
     def close(self) -> None:
         """Leave the group. Commits nothing."""
         self.rebalances.is_retired = True
-        discard(self._consumer, CLOSE_LIMIT_MS)
+        discard(self._consumer, self._deadline.limit_ms(CLOSE_LIMIT_MS))
 
     def _connect(self, limit_ms: int) -> tuple[KafkaConsumer, Rebalances]:
         settings = self.settings
-        consumer = open_consumer(settings, self._environment, self._client_id, limit_ms, static_id=self._static_id)
+        consumer = open_consumer(
+            settings,
+            self._environment,
+            self._client_id,
+            self._deadline.limit_ms(limit_ms),
+            static_id=self._static_id,
+            deadline=self._deadline,
+        )
         rebalances = Rebalances(consumer, self._encode)
         if self.ranges is not None:
             consumer.assign([TopicPartition(*each) for each in self.ranges.bounds])

@@ -90,8 +90,8 @@ class SenderThreads:
         self._idle.pop().put(_Work(batch, kind, messages, deadline_ms))
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for an outcome, and return whether there is one to collect. Returns at once if no batch is being sent."""
-        if len(self._idle) < len(self._inboxes) and not self._ready:
+        """Wait for an outcome, and return whether there is one to collect."""
+        if not self._ready:
             try:
                 self._ready.append(self._done.get(timeout=max(0.0, timeout_s)))
             except Empty:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.config.source_file import SourceFile
+from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import LostToRetention
@@ -41,6 +42,9 @@ from transforms.base import Kind
 COLLECT_AFTER = (10_000, 20, 20)
 """The thresholds of `gc`. The values made for a record form no reference cycles, so collecting less often is safe; it saves 6 % of the job's CPU."""
 
+
+SENDERS_LIMIT_MS = 500
+"""The wait for the threads of calls that were not answered in the end of the job: nobody collects their outcome any more."""
 
 _STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -98,6 +102,8 @@ class Job:
         self._name = process_name(source, slot)
         self._static_id = static_id
         self._new_store = new_store
+        self.deadline = Deadline(steady_ms)
+        """By when the job's end must be over, once it has begun."""
         self._stack = ExitStack()
         self._runner: Runner | None = None
 
@@ -116,7 +122,7 @@ class Job:
             dead_letters = self.open_dead_letters()
             stack.callback(dead_letters.close)
             senders = SenderThreads(make_reporter, self._file.report.senders, steady_ms)
-            stack.callback(senders.close, self._file.report.read_timeout / 1000)
+            stack.callback(lambda: senders.close(self.deadline.limit_ms(SENDERS_LIMIT_MS) / 1000))
             self._runner = self._assemble(store, source, dead_letters, senders)
             self._stack = stack.pop_all()
         return self
@@ -139,6 +145,7 @@ class Job:
             KeyboardInterrupt: the job still waits for Kafka, so no record is in flight.
         """
         if self._runner is None:
+            self.deadline.begin(0, EndStep.CLOSE)
             raise KeyboardInterrupt
         self._runner.stop()
 
@@ -159,7 +166,11 @@ class Job:
     def open_source(self) -> Source:
         """Return the source, which joins the consumer group."""
         return KafkaSource(
-            self._file.kafka, client_id=self._name, environment=self._environment, static_id=self._static_id
+            self._file.kafka,
+            client_id=self._name,
+            environment=self._environment,
+            static_id=self._static_id,
+            deadline=self.deadline,
         )
 
     def open_dead_letters(self) -> DeadLetters:
@@ -171,6 +182,7 @@ class Job:
             make_headers,
             client_id=f"{self._name}-dead",
             environment=self._environment,
+            deadline=self.deadline,
         )
 
     def make_reporter(self) -> Callable[[], Reporter]:
@@ -209,4 +221,5 @@ class Job:
             on_lost=hooks.on_lost,
             has_ended=hooks.has_ended,
             new_store=self._new_store,
+            deadline=self.deadline,
         )

@@ -56,6 +56,7 @@ class ReplayJob(Job):
             client_id=self._name,
             environment=self._environment,
             ranges=FixedRanges(self._replay_range.bounds, self.first_commits()),
+            deadline=self.deadline,
         )
         return self._range_source
 

@@ -1,67 +1,34 @@
-"""The supervisor of `run --workers N`: N worker processes of one consumer group. A halt of one worker stops all.
+"""The supervisor of `run --workers N`: N worker processes of one consumer group.
 
+A worker that died, or ended with an error that may pass, is started again. An error that a person must correct ends all workers.
 Each worker is spawned, not forked: a fork would copy open sockets, threads and the memory map of the store.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from typing import NamedTuple
+from collections.abc import Callable
+from queue import Empty, Queue
 
+from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.errors import Log2mqError, WorkerFailed
 from pipeline.job.status import Status
+from pipeline.runtime.restart_policy import RestartPolicy
+from pipeline.runtime.supervisor_pipe import WorkerMessage
+from pipeline.runtime.worker_slot import FromWorker, Inbox, WorkerSlot, WorkerTarget
 
+SPARE_MS = 2_000
+"""The time after the end of a worker's own deadline before it is killed. Only a worker that stands still needs it."""
 
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
-    """When a worker that died is started again, and when the supervisor gives up. Times in seconds."""
-
-    first_s: float = 1.0
-    """The wait after the first death. It doubles with each further death."""
-    most_s: float = 30.0
-    """The longest wait."""
-    steady_s: float = 60.0
-    """The time after which a worker counts as healthy: its next death is a first one."""
-    most_deaths: int = 5
-    """The most deaths in a row, without a healthy time between them, after which a worker is started again."""
-
-
-class WorkerMessage(NamedTuple):
-    """A message of a worker to the supervisor: its status, its end (`exit_code` and `error`), or a line of its log (`line`)."""
-
-    status: Status | None
-    exit_code: int | None = None
-    error: str = ""
-    line: str = ""
-
-
-WorkerTarget = Callable[[int, Connection], None]
-"""The function of a worker process. Its arguments are the slot and the pipe to the supervisor. It must be picklable, since the process is spawned."""
-
-
-@dataclass(slots=True)
-class _Slot:
-    number: int
-    process: SpawnProcess | None = None
-    pipe: Connection | None = None
-    started_s: float = 0.0
-    deaths: int = 0
-    start_again_s: float = 0.0
-    status: Status | None = None
-    former: list[Status] = field(default_factory=list)  # the final statuses of dead processes of this slot
-    is_done: bool = False
+GRACE_MS = 30_000
+LOOK_S = 0.25
+MOST_UNREAD = 1_000
+"""The most messages of workers that wait for the supervisor."""
 
 
 class Supervisor:
-    """Starts workers, starts dead workers again with back-off, and stops all workers after a stop or a halt."""
+    """Starts workers, starts them again with back-off, and stops all workers after a stop or a halt."""
 
     def __init__(
         self,
@@ -69,44 +36,46 @@ class Supervisor:
         count: int,
         on_status: Callable[[list[Status]], None],
         on_note: Callable[[str], None],
-        policy: RestartPolicy = RestartPolicy(),
+        policy: RestartPolicy = RestartPolicy(),  # noqa: B008 - a frozen value
         *,
+        grace_ms: int = GRACE_MS,
         on_line: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Start nothing yet. `on_status` gets `statuses` after each change, `on_note` a sentence about a start or a death, `on_line` a log line of a worker."""
+        """Start nothing yet. `on_status` gets `statuses` after each change, `on_note` a sentence about a start or a death, `on_line` a log line of a worker.
+
+        `grace_ms` is the time that a stop of a worker may take.
+        """
         self._target = target
         self._context = multiprocessing.get_context("spawn")
-        self._slots = [_Slot(number) for number in range(count)]
+        self._slots = [WorkerSlot(number, policy) for number in range(count)]
+        self._inbox: Inbox = Queue(MOST_UNREAD)
         self._on_status = on_status
         self._on_note = on_note
         self._on_line = on_line
-        self._policy = policy
-        self._is_stopping = False
+        self._grace_ms = grace_ms
         self._failure: Log2mqError | None = None
+        self._killed: list[WorkerSlot] = []  # they did not end in time
+        self.deadline = Deadline()
+        """By when all workers and the supervisor must have ended, once the end has begun."""
 
     def stop(self) -> None:
         """Ask all workers to finish and end. Safe in a signal handler."""
-        self._is_stopping = True
+        self.deadline.begin(self._grace_ms + SPARE_MS, EndStep.CLOSE)
 
     def kill(self) -> None:
-        """Kill all workers. Safe in a signal handler."""
+        """Kill all workers. Any thread may do so."""
         for slot in self._slots:
-            if slot.process is not None and slot.process.is_alive():
-                slot.process.kill()
+            slot.kill()
 
     @property
     def pids(self) -> list[int]:
         """The process IDs of the workers that are alive."""
-        return [
-            slot.process.pid
-            for slot in self._slots
-            if slot.process is not None and slot.process.is_alive() and slot.process.pid
-        ]
+        return [pid for slot in self._slots if (pid := slot.pid)]
 
     @property
     def statuses(self) -> list[Status]:
-        """The latest status of every worker process, dead ones included."""
-        return [status for slot in self._slots for status in [*slot.former, slot.status] if status is not None]
+        """The latest status of every worker, and the sums of those that ended."""
+        return [status for slot in self._slots for status in slot.statuses]
 
     def run(self) -> None:
         """Run until all workers have ended. The last call of `on_status` has their final statuses.
@@ -118,116 +87,102 @@ class Supervisor:
         try:
             while not all(slot.is_done for slot in self._slots):
                 self._start_due()
-                self._receive_all()
+                self._receive()
                 if self._is_stopping and not has_sent_stop:
                     has_sent_stop = True
-                    self._send_stop()
+                    for slot in self._slots:
+                        slot.terminate()
+                if self.deadline.step_is_over:
+                    self._kill_late()
         finally:
             self.kill()
         self._on_status(self.statuses)
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def _is_stopping(self) -> bool:
+        return self.deadline.has_begun
+
     def _start_due(self) -> None:
         now_s = time.monotonic()
         for slot in self._slots:
-            if slot.is_done or slot.process is not None or now_s < slot.start_again_s:
+            if slot.is_done or not slot.is_empty or now_s < slot.restarts.due_s:
                 continue
             if self._is_stopping:
                 slot.is_done = True
                 continue
-            ours, theirs = self._context.Pipe(duplex=False)
-            process = self._context.Process(
-                target=self._target, args=(slot.number, theirs), name=f"log2mq-worker-{slot.number}"
-            )
-            with _sigint_blocked():
-                process.start()
-            theirs.close()
-            slot.process, slot.pipe, slot.started_s = process, ours, now_s
-            self._on_note(f"worker {slot.number} runs as process {process.pid}")
+            slot.start(self._context, self._target, self._inbox)
+            self._on_note(f"worker {slot.number} runs as process {slot.pid}")
 
-    def _receive_all(self) -> None:
-        pipes = {slot.pipe: slot for slot in self._slots if slot.pipe is not None}
-        if not pipes:
-            time.sleep(0.1)
-            return
-        changes = [
-            self._receive(pipes[pipe]) for pipe in wait(list(pipes), timeout=0.25) if isinstance(pipe, Connection)
-        ]
-        if any(changes) or not changes:
+    def _receive(self) -> None:
+        """Apply what the workers have said, and wait a moment for the first message."""
+        try:
+            has_changed = self._apply(self._inbox.get(timeout=LOOK_S))
+        except Empty:
+            has_changed = True  # the time has
+        for _ in range(self._inbox.qsize()):
+            has_changed |= self._apply(self._inbox.get())
+        if has_changed:
             self._on_status(self.statuses)
 
-    def _receive(self, slot: _Slot) -> bool:
+    def _apply(self, said: FromWorker) -> bool:
         """Apply one message of a worker, and return whether it changes the statuses."""
-        assert slot.pipe is not None  # noqa: S101 - only slots with a pipe are waited for
-        try:
-            message: WorkerMessage = slot.pipe.recv()
-        except (EOFError, OSError):
-            self._handle_death(slot)
+        slot, life, message = said
+        if slot.is_empty or life != slot.life:
+            return False  # it has told its end already
+        if message is None:
+            self._start_again(slot, slot.end(is_last=False), None)
             return True
         if message.line:
             self._on_line(message.line)
             return False
-        slot.status = message.status or slot.status
-        if message.exit_code is None:
-            return True
-        slot.is_done = True
-        self._close(slot)
-        if message.exit_code and self._failure is None:
-            self._failure = Log2mqError(*message.error.split("\n"))
-            self._failure.exit_code = message.exit_code
-        self._is_stopping = self._is_stopping or bool(message.exit_code)
+        if message.status is not None:
+            slot.note(message.status, time.monotonic())
+        if message.exit_code is not None:
+            self._handle_end(slot, message)
         return True
 
-    def _handle_death(self, slot: _Slot) -> None:
-        """Start a worker again that died without a last message, or give up after too many deaths in a row."""
-        lived_s = time.monotonic() - slot.started_s
-        exit_code = self._close(slot)
-        end = (
-            f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"left with exit code {exit_code}"
-        )
-        if slot.status is not None:
-            slot.former.append(slot.status.after_crash())
-            slot.status = None
+    def _handle_end(self, slot: WorkerSlot, message: WorkerMessage) -> None:
+        """Follow a worker that ended in order: without an error, or with one that may pass, or with one that a person must correct."""
+        slot.end(is_last=not message.may_pass)
+        if not message.exit_code:
+            slot.is_done = True
+            return
+        failure = Log2mqError(*message.error.split("\n"))
+        failure.exit_code = message.exit_code
+        if not message.may_pass:
+            self._halt(slot, failure)
+        else:
+            self._start_again(slot, f"ended: {failure.lines[0]}", failure)
+
+    def _start_again(self, slot: WorkerSlot, end: str, failure: Log2mqError | None) -> None:
+        """Start a worker again after a while; or halt, if it has ended too often, or if none is healthy because of errors that may pass."""
+        now_s = time.monotonic()
         if self._is_stopping:
             slot.is_done = True
             return
-        policy = self._policy
-        slot.deaths = 1 if lived_s >= policy.steady_s else slot.deaths + 1
-        if slot.deaths > policy.most_deaths:
-            slot.is_done = True
-            self._failure = self._failure or WorkerFailed(
-                f"worker {slot.number} {end}, {slot.deaths} times in a row; giving up"
-            )
-            self._is_stopping = True
-            return
-        delay_s = min(policy.most_s, policy.first_s * 2 ** (slot.deaths - 1))
-        slot.start_again_s = time.monotonic() + delay_s
-        self._on_note(f"worker {slot.number} {end}; starting it again in {delay_s:.0f} s")
+        delay_s = slot.restarts.died(now_s, may_pass=failure is not None)
+        is_everyones = all(each.is_done or each.restarts.is_failing(now_s) for each in self._slots)
+        if delay_s is None or is_everyones:
+            deaths = slot.restarts.deaths
+            self._halt(slot, failure or WorkerFailed(f"worker {slot.number} {end}, {deaths} times in a row; giving up"))
+        else:
+            self._on_note(f"worker {slot.number} {end}; starting it again in {delay_s:.0f} s")
 
-    def _close(self, slot: _Slot) -> int:
-        assert slot.process is not None and slot.pipe is not None  # noqa: S101, PT018 - its pipe was read
-        slot.pipe.close()
-        slot.process.join(timeout=10)
-        exit_code = slot.process.exitcode
-        slot.process, slot.pipe = None, None
-        return exit_code if exit_code is not None else 1
+    def _halt(self, slot: WorkerSlot, failure: Log2mqError) -> None:
+        """Stop all workers because of this error. The first error is the one that is told."""
+        slot.is_done = True
+        self._failure = self._failure or failure
+        self.deadline.exit_code = self._failure.exit_code
+        self.stop()
 
-    def _send_stop(self) -> None:
+    def _kill_late(self) -> None:
+        """Kill the workers that have not ended in time."""
         for slot in self._slots:
-            if slot.process is not None and slot.process.is_alive():
-                slot.process.terminate()
-
-
-@contextmanager
-def _sigint_blocked() -> Iterator[None]:
-    """Block SIGINT for a process that is started inside this, until it sets its own handler: a process inherits the signal mask (signal(7)).
-
-    Ctrl-C reaches the whole process group. A worker that still loads its modules would print a traceback.
-    """
-    resource_tracker.ensure_running()  # its start resets the mask
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            if slot.kill() and slot not in self._killed:
+                self._killed.append(slot)
+                self._failure = self._failure or WorkerFailed(
+                    f"worker {slot.number} did not end within stop.grace and was killed; its unfinished records are redelivered"
+                )
+                self._on_note(f"worker {slot.number} did not end within stop.grace; it was killed")

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from kafka import KafkaAdminClient
 
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from tests.support.jobs import RULES, Source, wait_for
@@ -204,6 +205,31 @@ def test_workers_halt_as_one_with_the_exit_code_of_the_reason(source, kafka, run
     assert command.process.wait(timeout=120) == 4
     assert "ES0110000002" in command.text()
     assert "Traceback" not in command.text()
+
+
+def test_the_end_of_one_worker_is_not_everyones(source, kafka, run):
+    """Its dead-letter topic was away. Before the mend all workers ended with exit code 6."""
+    made = source(partitions=2, kafka={"give_up_after": "8s"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [b"broken"], partition=0)
+    command = run(made, "--workers", "2")
+    wait_for(lambda: made.committed() == 1, "the first dead letter")
+    wait_for(lambda: [*map(len, kafka.shares(made.group).values())] == [1, 1], "a share for each")
+    with KafkaAdminClient(bootstrap_servers=kafka.servers) as asking:
+        asking.delete_topics([made.dead])
+    written = 0
+    while "starting it again" not in command.text():
+        kafka.write(made.topic, [b"broken as well"], partition=0)
+        kafka.write(made.topic, [paid(written)], partition=1)
+        written += 1
+        wait_for(lambda: len(made.events()) == written, "the events of the other worker")  # noqa: B023
+    assert f"ended: the dead-letter topic {made.dead} has taken no record for 8 s" in command.text()
+    kafka.topic(name=made.dead)
+    wait_for(lambda: len(command.workers()) == 3, "its successor")
+    ends = kafka.ends(made.topic)
+    wait_for(lambda: made.is_committed(ends), "the end")
+    assert command.stop() == 0
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(written)}
 
 
 def test_a_worker_that_paused_past_its_lease_asks_again_before_it_sends(source, kafka, run, stand_in):

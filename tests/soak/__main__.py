@@ -23,7 +23,8 @@ EXIT_BROKEN = 2
 def main() -> int:
     """Run a soak. Exit code 0: all bars are met; 1: one is missed; 2: the soak itself could not run."""
     settings = _settings()
-    print(f"soak: seed {settings.seed}, {settings.seconds / 60:g} minutes, files in {settings.out}", flush=True)
+    length = f"{settings.stops} stops" if settings.stops else f"{settings.seconds / 60:g} minutes"
+    print(f"soak: seed {settings.seed}, {length}, files in {settings.out}", flush=True)
     try:
         result = soak(settings, lambda line: print(line, flush=True))
     except KeyboardInterrupt:
@@ -60,6 +61,12 @@ def _settings() -> SoakSettings:
         default="lmdb",
         help="redis: two hosts with a server (default lmdb: one host)",
     )
+    parser.add_argument(
+        "--stops",
+        type=int,
+        default=0,
+        help="instead of faults: end commands so often, at random moments, with a slow API",
+    )
     parser.add_argument("--rate", type=int, default=150, help="log lines a second (default 150)")
     options = parser.parse_args()
     known = kinds_for(on_redis=options.store == "redis")
@@ -80,6 +87,7 @@ def _settings() -> SoakSettings:
         kinds=kinds,
         on_redis=options.store == "redis",
         rate=options.rate,
+        stops=options.stops,
     )
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import NamedTuple
 
 from tests.soak.collect import collect
@@ -17,6 +18,7 @@ from tests.soak.play import Player
 from tests.soak.processes import now_ms
 from tests.soak.schedule import plan
 from tests.soak.settings import SoakSettings
+from tests.soak.stops import Stopper
 from tests.soak.story import story
 from tests.soak.timeline import timeline
 from tests.soak.watch import Watch
@@ -35,12 +37,16 @@ class SoakResult(NamedTuple):
 
 def soak(settings: SoakSettings, say: Callable[[str], None]) -> SoakResult:
     """Run a soak, write its files, and return what it came to."""
-    schedule = plan(settings.seed, settings.seconds, settings.kinds)
+    schedule = () if settings.stops else plan(settings.seed, settings.seconds, settings.kinds)
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "schedule.json").write_text(json.dumps([asdict(each) for each in schedule], indent=1))
     with World(settings, say) as world:
-        evidence = _run(world, Player(world, schedule))
+        stopper = Stopper(world, settings.seed, settings.stops)
+        player = Player(world, schedule)
+        evidence = _run(world, stopper.run if settings.stops else partial(player.run, settings.seconds))
     judgement = judge(evidence)
+    if settings.stops:
+        judgement.figures["stops at random moments"] = stopper.done
     facts = Facts(evidence)
     stories = [
         (finding, [story(facts, number) for number in finding.records])
@@ -52,13 +58,13 @@ def soak(settings: SoakSettings, say: Callable[[str], None]) -> SoakResult:
     return result
 
 
-def _run(world: World, player: Player) -> Evidence:
+def _run(world: World, play: Callable[[], None]) -> Evidence:
     world.record.began_ms = now_ms()
     watch = Watch(world)
     world.writer.start()
     watch.start()
     try:
-        player.run(world.settings.seconds)
+        play()
         world.writer.stop()
         _drain(world)
         for host in world.hosts:

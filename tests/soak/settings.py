@@ -22,7 +22,7 @@ KEEP_S = 3_000
 
 @dataclass(frozen=True, slots=True)
 class SoakSettings:
-    """The options of a soak. `rate` is lines a second."""
+    """The options of a soak. `rate` is lines a second. With `stops`, so many commands are ended at random moments, and there are no other faults."""
 
     seconds: float
     seed: int
@@ -32,6 +32,7 @@ class SoakSettings:
     rate: int = 150
     partitions: int = 4
     most_partitions: int = 8
+    stops: int = 0
 
 
 def source_text(kafka: str, endpoint: str, redis_url: str | None) -> str:

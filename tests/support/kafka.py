@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, errors
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.kafka_io.admin import KafkaAdmin
@@ -64,9 +64,12 @@ class TestKafka:
             return topics.committed(group)
 
     def shares(self, group: str) -> dict[str, set[Partition]]:
-        """The partitions of each member of a group, as the brokers know them."""
+        """The partitions of each member of a group, as the brokers know them. A new cluster has no coordinator yet: then nobody has any."""
         with KafkaAdminClient(bootstrap_servers=self.servers) as admin:
-            members = admin.describe_groups([group])[group]["members"]
+            try:
+                members = admin.describe_groups([group])[group]["members"]
+            except errors.CoordinatorNotAvailableError:
+                members = []
         return {
             each["member_id"]: {
                 Partition(share["topic"], number)

@@ -86,7 +86,8 @@ class RegistrySchemas(Generic[PreparedSchema]):
         if self._unavailable_since_ms is not None:
             unavailable_ms = now_ms - self._unavailable_since_ms
             if unavailable_ms > self._settings.give_up_after:
-                return Pending(f"{self._reason}, for {unavailable_ms // 1000} s now", LONGEST_WAIT_MS, is_lost=True)
+                reason = f"{self._reason}, for {unavailable_ms // 1000} s now"
+                return Pending(reason, LONGEST_WAIT_MS, is_lost=True, may_pass=True)
             if now_ms < self._next_attempt_ms:
                 return Pending(self._reason, self._next_attempt_ms - now_ms)
         unknown = self._unknown.get(number)

@@ -26,7 +26,8 @@ from pipeline.observe.console import output
 from pipeline.observe.log_lines import JsonLines, PlainLines
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import summary
-from pipeline.runtime.supervisor import Supervisor, WorkerMessage
+from pipeline.runtime.supervisor import Supervisor
+from pipeline.runtime.supervisor_pipe import WorkerMessage
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode, Refusal, Stage
 from tests.support.good_files import GOOD_SOURCE

@@ -93,7 +93,7 @@ class Topic:
         self.patch.setattr(
             kafka_dead_letters,
             "close_producer",
-            lambda producer, *, at_once=False: setattr(producer, "closed", "at once" if at_once else "in order"),
+            lambda producer, *_, at_once=False: setattr(producer, "closed", "at once" if at_once else "in order"),
         )
         self.letters = KafkaDeadLetters(
             SETTINGS, "dead", lambda *_: [("log2mq-reason", b"x")], client_id="test", environment={}

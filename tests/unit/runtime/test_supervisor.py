@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -13,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.contracts.values import Partition
-from pipeline.errors import DestinationHalt, Log2mqError, WorkerFailed
+from pipeline.errors import DestinationHalt, Log2mqError, SourceUnavailable, WorkerFailed
 from pipeline.job.books import Books
 from pipeline.job.status import Status
 from pipeline.observe.summary import merge
-from pipeline.runtime.supervisor import RestartPolicy, Supervisor, WorkerMessage
+from pipeline.runtime.restart_policy import RestartPolicy
+from pipeline.runtime.supervisor import Supervisor
+from pipeline.runtime.supervisor_pipe import WorkerMessage
 
 pytestmark = pytest.mark.slow  # each worker is a process
 
@@ -57,6 +60,33 @@ class Worker:
         if lives < self.deaths:
             os.kill(os.getpid(), signal.SIGKILL)
         pipe.send(WorkerMessage(None, self.leaves_with, "no such organisation" if self.leaves_with else ""))
+
+
+@dataclass
+class Passing:
+    """A scripted worker: slots below `count` end `times` times with an error that may pass, and then without one. The others end after them."""
+
+    folder: Path
+    times: int
+    count: int = 1
+
+    def __call__(self, slot, pipe):
+        pipe.send(WorkerMessage(status()))
+        if slot >= self.count:
+            asked = threading.Event()
+            signal.signal(signal.SIGTERM, lambda _number, _frame: asked.set())
+            while not asked.wait(0.01) and len(list(self.folder.glob("done-*"))) < self.count:
+                pass
+            pipe.send(WorkerMessage(status(read=1, reported=1), 0))
+            return
+        lives = len(list(self.folder.glob(f"life-{slot}-*")))
+        (self.folder / f"life-{slot}-{lives}").touch()
+        pipe.send(WorkerMessage(status(read=10, reported=6, in_flight=4)))
+        if lives < self.times:
+            pipe.send(WorkerMessage(None, SourceUnavailable.exit_code, "no broker answers", may_pass=True))
+            sys.exit(SourceUnavailable.exit_code)
+        (self.folder / f"done-{slot}").touch()
+        pipe.send(WorkerMessage(None, 0))
 
 
 @dataclass
@@ -115,6 +145,36 @@ def test_the_reason_of_one_is_the_reason_of_all(tmp_path):
     error, _, statuses = supervise(Worker(tmp_path, deaths=0, leaves_with=DestinationHalt.exit_code, others=1), 2)
     assert (error.exit_code, str(error)) == (4, "no such organisation")
     assert merge(statuses).total.reported == 6 + 1
+
+
+def test_an_error_that_passes_ends_one_worker_and_not_the_others(tmp_path):
+    error, notes, statuses = supervise(Passing(tmp_path, times=2), 2)
+    assert error is None
+    assert [note for note in notes if "again" in note] == [
+        "worker 0 ended: no broker answers; starting it again in 0 s"
+    ] * 2
+    assert merge(statuses).total.reported == 3 * 6 + 1
+
+
+def test_an_error_that_does_not_pass_is_told_in_the_end(tmp_path):
+    error, notes, _ = supervise(Passing(tmp_path, times=100), 2)
+    assert (error.exit_code, str(error)) == (3, "no broker answers")
+    assert sum("starting it again" in note for note in notes) == QUICK.most_deaths
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_error_of_every_worker_is_the_error_of_all(tmp_path, count):
+    error, notes, _ = supervise(Passing(tmp_path, times=100, count=count), count, RestartPolicy(first_s=60))
+    assert (error.exit_code, str(error)) == (3, "no broker answers")
+    assert sum("starting it again" in note for note in notes) == count - 1
+
+
+def test_the_dead_leave_one_status_behind(tmp_path):
+    shown = []
+    policy = RestartPolicy(first_s=0.001, steady_s=0)
+    Supervisor(Worker(tmp_path, deaths=6), 1, shown.append, lambda _: None, policy).run()
+    assert max(map(len, shown)) == 2
+    assert merge(shown[-1]).total.reported == 7 * 6
 
 
 @pytest.mark.parametrize("count", [1, 3])

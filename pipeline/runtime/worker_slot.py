@@ -1,0 +1,134 @@
+"""One place for a worker process under the supervisor: the process that runs there, what it says, and what its predecessors have done."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+from queue import Queue
+from typing import NamedTuple
+
+from pipeline.job.status import Status
+from pipeline.observe.summary import merge
+from pipeline.runtime.restart_policy import RestartPolicy, Restarts
+from pipeline.runtime.supervisor_pipe import WorkerMessage
+
+WorkerTarget = Callable[[int, Connection], None]
+"""The function of a worker process. Its arguments are the slot and the pipe to the supervisor. It must be picklable, since the process is spawned."""
+
+GONE_LIMIT_S = 2.0
+"""The longest wait for a process that has closed its pipe. Then it is killed."""
+
+
+class FromWorker(NamedTuple):
+    """A message, and where it is from: the slot, and the number of its process there. None: the process has closed its pipe."""
+
+    slot: WorkerSlot
+    life: int
+    message: WorkerMessage | None
+
+
+Inbox = Queue[FromWorker]
+"""What the workers say, in order of arrival. It is bounded: a worker waits while the supervisor does not read."""
+
+
+class WorkerSlot:
+    """The process of one slot. A thread reads its pipe, because a message of a process that stands still may never be whole."""
+
+    def __init__(self, number: int, policy: RestartPolicy) -> None:
+        self.number = number
+        self.restarts = Restarts(policy)
+        self.is_done = False
+        """Whether no process runs here any more, and none is to be started."""
+        self.life = 0
+        """The number of the process that runs here, or ran here last."""
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+        self._status: Status | None = None
+        self._former: Status | None = None  # the sum of the final statuses of earlier processes
+
+    @property
+    def pid(self) -> int | None:
+        """The process ID of the worker, while it is alive."""
+        return self._process.pid if self._process is not None and self._process.is_alive() else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no process runs here."""
+        return self._process is None
+
+    @property
+    def statuses(self) -> list[Status]:
+        """The latest status of the worker, and the sum of those before it."""
+        return [status for status in (self._former, self._status) if status is not None]
+
+    def start(self, context: SpawnContext, target: WorkerTarget, inbox: Inbox) -> None:
+        """Start a process."""
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=target, args=(self.number, theirs), name=f"log2mq-worker-{self.number}")
+        with _sigint_blocked():
+            process.start()
+        theirs.close()
+        self._process, self._pipe = process, ours
+        self.life += 1
+        threading.Thread(target=self._read, args=(ours, inbox), name=f"reads-worker-{self.number}", daemon=True).start()
+
+    def note(self, status: Status, now_s: float) -> None:
+        """Note a status of the worker."""
+        self._status = status
+        self.restarts.reported(now_s)
+
+    def end(self, *, is_last: bool) -> str:
+        """Note that the process has ended, and return how. Its counts stay. Unless it `is_last`, its records in flight are read again."""
+        assert self._process is not None and self._pipe is not None  # noqa: S101, PT018 - its pipe was read
+        self._process.join(GONE_LIMIT_S)
+        self.kill()
+        self._process.join(GONE_LIMIT_S)
+        code = self._process.exitcode
+        self._pipe.close()
+        self._process = self._pipe = None
+        if self._status is not None and not is_last:
+            self._former = merge([*self.statuses[:-1], self._status.after_crash()])
+            self._status = None
+        return f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"left with exit code {code}"
+
+    def terminate(self) -> None:
+        """Ask the process to finish and end."""
+        if self._process is not None and self._process.is_alive():
+            self._process.terminate()
+
+    def kill(self) -> bool:
+        """Kill the process, and return whether there was one. Any thread may do so."""
+        process = self._process
+        if process is None or not process.is_alive():
+            return False
+        process.kill()
+        return True
+
+    def _read(self, pipe: Connection, inbox: Inbox) -> None:
+        life = self.life
+        while True:
+            try:
+                message: WorkerMessage = pipe.recv()
+            except (EOFError, OSError):
+                break
+            inbox.put(FromWorker(self, life, message))
+        inbox.put(FromWorker(self, life, None))
+
+
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT for a process that is started inside this, until it sets its own handler: a process inherits the signal mask (signal(7)).
+
+    Ctrl-C reaches the whole process group. A worker that still loads its modules would print a traceback.
+    """
+    resource_tracker.ensure_running()  # its start resets the mask
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,0 +1,223 @@
+"""Whatever stands still, a job ends in time, and a second signal ends it at once. On a broker of its own where that is what stands still."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+from kafka import KafkaAdminClient
+
+from pipeline.contracts.deadline import MARGIN_MS
+from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
+from tests.support.jobs import RULES, Source, wait_for
+from tests.support.kafka import TestKafka
+
+pytestmark = pytest.mark.slow
+
+ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
+GRACE_S = 6
+SPARE_S = 5
+"""What a busy machine may need beside the grace and its margin. Each wait that was without an end took far longer."""
+
+IN_TIME_S = GRACE_S + MARGIN_MS / 1000 + SPARE_S
+
+
+def paid(number):
+    return json.dumps({"type": "paid", "ts": 1_700_000_000_000, "user": f"u{number}", "no": f"n{number}"}).encode()
+
+
+class Command:
+    """`log2mq` as a process, its output in a file."""
+
+    def __init__(self, made, verb, *options):
+        self.log = made.folder / f"{verb}-{time.monotonic_ns()}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline", verb, str(made.save()), *options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=ENVIRONMENT,
+            )
+
+    @property
+    def text(self):
+        return self.log.read_text()
+
+    def workers(self):
+        return [int(line.rsplit(" ", 1)[1]) for line in self.text.splitlines() if "runs as process" in line]
+
+    def ends(self, *signals):
+        """Send signals, half a second apart, and return the exit code. It must come in time, counted from the first one."""
+        began_s = time.monotonic()
+        for place, number in enumerate(signals):
+            if place:
+                time.sleep(0.5)
+                assert self.process.poll() is None
+            self.process.send_signal(number)
+        code = self.process.wait(timeout=max(1.0, IN_TIME_S - (time.monotonic() - began_s)))
+        assert "Traceback" not in self.text
+        return code
+
+
+@pytest.fixture
+def run():
+    started = []
+
+    def start(made, *options, verb="run"):
+        started.append(Command(made, verb, *(["--no-progress"] if verb == "run" else []), *options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        for pid in each.workers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if each.process.poll() is None:
+            each.process.kill()
+        each.process.wait()
+
+
+@pytest.fixture(scope="module")
+def broker(kafka):
+    """A broker that creates no topics by itself. `kafka` only says whether there is one to be had."""
+    with EmbeddedBroker(settings={"auto.create.topics.enable": "false"}) as own:
+        yield own
+
+
+@pytest.fixture
+def paused(broker):
+    """The function that lets the broker stand still. It goes on after the test."""
+
+    def pause():
+        os.kill(broker.pid, signal.SIGSTOP)
+
+    yield pause
+    os.kill(broker.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def own(broker, stand_in, tmp_path):
+    def make(**sections):
+        servers = TestKafka(broker.bootstrap_servers)
+        sections.setdefault("stop", {"grace": f"{GRACE_S}s"})
+        made = Source(servers, stand_in, tmp_path, servers.topic(2), RULES, **sections)
+        servers.topic(name=made.dead)
+        return made
+
+    return make
+
+
+WORKERS = pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["alone", "workers"])
+
+
+@WORKERS
+def test_a_broker_that_stands_still_does_not_hold_a_stop(own, paused, run, options):
+    made = own()
+    made.kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(200)])
+    command = run(made, *options)
+    wait_for(lambda: len(made.events()) == 200, "the events")
+    paused()
+    wait_for(lambda: "reading fails" in command.text, "the outage")
+    assert command.ends(signal.SIGTERM) == 0
+
+
+@WORKERS
+def test_a_second_signal_ends_a_job_at_once_while_its_broker_stands_still(own, paused, run, options):
+    made = own(stop={"grace": "10m"}, report={"read_timeout": "5m"})
+    made.kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(200)])
+    command = run(made, *options)
+    wait_for(lambda: len(made.events()) == 200, "the events")
+    made.stand_in.set_faults({"name": "hung", "do": "hang_before"})
+    made.kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(200, 400)])
+    wait_for(lambda: made.stand_in.service.faults.calls > 0, "a call that hangs")
+    paused()
+    wait_for(lambda: "reading fails" in command.text, "the outage")
+    assert command.ends(signal.SIGTERM, signal.SIGTERM) == 130
+    for pid in command.workers():
+        wait_for(lambda: not is_running(pid), "the end of a worker", SPARE_S)  # noqa: B023
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_broker_that_stands_still_at_the_start_does_not_hold_a_signal(own, paused, run):
+    made = own()
+    made.save()
+    paused()
+    command = run(made)
+    wait_for(lambda: "no broker answers" in command.text, "the first attempt")
+    assert command.ends(signal.SIGTERM) == 130
+
+
+@pytest.mark.parametrize("verb", ["replay", "tap"])
+def test_a_broker_that_stands_still_ends_a_command_that_asks(own, paused, run, verb):
+    made = own(kafka={"connect_timeout": "1s"})
+    made.save()
+    paused()
+    command = run(made, "--from", "earliest", *(["--to", "now"] if verb == "replay" else []), verb=verb)
+    assert command.process.wait(timeout=IN_TIME_S) == 3
+
+
+def delete_topic(servers, topic):
+    with KafkaAdminClient(bootstrap_servers=servers) as asking:
+        asking.delete_topics([topic])
+
+
+def test_a_dead_letter_topic_that_is_gone_for_good_ends_the_job(own, run):
+    made = own(kafka={"give_up_after": "8s"})
+    made.kafka.write(made.topic, [b"broken"], partition=0)
+    command = run(made)
+    wait_for(lambda: made.committed() == 1, "the first dead letter")
+    delete_topic(made.kafka.servers, made.dead)
+    made.kafka.write(made.topic, [b"broken as well %d" % number for number in range(500)])
+    assert command.process.wait(timeout=8 + IN_TIME_S) == 6
+    assert made.committed() == 1
+
+
+@WORKERS
+def test_a_dead_letter_topic_that_is_gone_for_good_does_not_hold_a_stop(own, run, options):
+    made = own()
+    made.kafka.write(made.topic, [b"broken"], partition=0)
+    command = run(made, *options)
+    wait_for(lambda: made.committed() == 1, "the first dead letter")
+    delete_topic(made.kafka.servers, made.dead)
+    made.kafka.write(made.topic, [b"broken as well %d" % number for number in range(500)])
+    wait_for(lambda: "the dead-letter topic takes no records" in command.text, "the warning")
+    assert command.ends(signal.SIGTERM) == 0
+    assert "dead letters were not written; their records are redelivered" in command.text
+
+
+@WORKERS
+def test_calls_that_hang_do_not_hold_a_stop(source, kafka, run, stand_in, options):
+    stand_in.set_faults({"name": "hung", "do": "hang_before"})
+    made = source(partitions=2, stop={"grace": f"{GRACE_S}s"}, report={"read_timeout": "5m"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(400)])
+    command = run(made, *options)
+    wait_for(lambda: stand_in.service.faults.calls > 0, "a first call")
+    assert command.ends(signal.SIGTERM) == 0
+    assert "calls were not answered within stop.grace" in command.text
+
+
+def test_a_worker_that_stands_still_does_not_hold_a_stop(source, kafka, run):
+    made = source(partitions=2, stop={"grace": f"{GRACE_S}s"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(200)])
+    command = run(made, "--workers", "2")
+    wait_for(lambda: len(made.events()) == 200, "the events")
+    os.kill(command.workers()[1], signal.SIGSTOP)
+    assert command.ends(signal.SIGTERM) == 8
+    assert "worker 1 did not end within stop.grace" in command.text
+    for pid in command.workers():
+        assert not is_running(pid)
