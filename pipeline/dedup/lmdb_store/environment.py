@@ -13,6 +13,7 @@ import lmdb
 
 from pipeline.dedup.lmdb_store.faults import damaged
 from pipeline.dedup.lmdb_store.folder import allocate
+from pipeline.dedup.lmdb_store.write_lock import Guarded, WriteLocks
 from pipeline.errors import StoreUnavailable
 
 Transaction = Any
@@ -65,16 +66,44 @@ def first_map_bytes(max_bytes: int) -> int:
     return min(FIRST_BYTES, max_bytes)
 
 
+class FixedEnvironment:
+    """An open environment whose map has a fixed size."""
+
+    def __init__(self, environment: Any, locks: WriteLocks) -> None:
+        self._environment = environment
+        self._locks = locks
+
+    def reading(self) -> Any:
+        """Return a read transaction, as a context manager."""
+        return self._environment.begin()
+
+    @contextmanager
+    def writing(self) -> Iterator[Any]:
+        """Yield a write transaction.
+
+        Raises:
+            StoreUnavailable: another process has written for too long.
+        """
+        with self._locks.held(Guarded.RECENT), self._environment.begin(write=True) as changing:
+            yield changing
+
+    def check_readers(self) -> None:
+        """Free the slots of dead processes, which keep LMDB from using old pages again."""
+        with self._locks.held(Guarded.RECENT):
+            self._environment.reader_check()
+
+
 class GrowingEnvironment:
     """An open environment. The process that finds the map full doubles it."""
 
-    def __init__(self, environment: Any, store: Path, folder: Path, max_bytes: int) -> None:
+    def __init__(self, environment: Any, locks: WriteLocks, store: Path, folder: Path, max_bytes: int) -> None:
         """Wrap the environment of `folder`. Error messages name `store`.
 
         Raises:
             StoreUnavailable: its file is shorter than its header says.
         """
         self._environment = environment
+        self._locks = locks
         self._store = store
         self._max_bytes = max_bytes
         # The kernel kills a process that reads a page beyond the end of the file.
@@ -93,15 +122,20 @@ class GrowingEnvironment:
         with transaction:
             yield transaction
 
+    def check_readers(self) -> None:
+        """Free the slots of dead processes, which keep LMDB from using old pages again."""
+        with self._locks.held(Guarded.DURABLE):
+            self._environment.reader_check()
+
     def change(self, work: Callable[[Any], ResultT]) -> ResultT:
         """Run `work` in a write transaction, and return its result. If the map must grow, `work` runs again from the start.
 
         Raises:
-            StoreUnavailable: the map is full and has its largest size.
+            StoreUnavailable: the map is full and has its largest size, or another process has written for too long.
         """
         while True:
             try:
-                with self._environment.begin(write=True) as changing:
+                with self._locks.held(Guarded.DURABLE), self._environment.begin(write=True) as changing:
                     result = work(changing)
             except lmdb.MapResizedError:
                 self._environment.set_mapsize(0)

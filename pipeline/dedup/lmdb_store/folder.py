@@ -1,6 +1,7 @@
 """The folder of an LMDB store: its files, who opens it, and the files that a crash of the machine leaves.
 
 <folder>/opening.lock   held while a process opens the store
+<folder>/write.lock     held while a process writes (see `write_lock`)
 <folder>/confirmed/     the durable table of confirmed entries
 <folder>/boot-<id>-3/   claims, leases, recent confirmations and journals of one boot of the machine
 """
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.dedup.lmdb_store.bounded_wait import is_done_within
 from pipeline.dedup.lmdb_store.ownership import why_refused
 from pipeline.errors import StoreUnavailable
 
@@ -21,6 +24,9 @@ _UNKNOWN_BOOT = "unknown"
 
 LAYOUT = 3
 """The version of the tables of one boot. Tables of an older version count as those of a former boot: this version reads the journals of all."""
+
+OPENING_S = 60.0
+"""How long a process waits while another one opens the store. After a crash of the machine, the first one reads the journals."""
 
 OPEN_FLAGS = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 """How the store's own files are opened: never through a symbolic link, which could lead to another file of this user."""
@@ -55,11 +61,21 @@ class StoreFolder:
         self.recent = self.path / f"boot-{boot}-{LAYOUT}"
 
     @contextmanager
-    def opening(self) -> Iterator[None]:
-        """Lock the store against other processes that open it. The lock also ends with the process."""
+    def opening(self, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+        """Lock the store against other processes that open it. The lock also ends with the process.
+
+        Raises:
+            StoreUnavailable: another process has opened the store for longer than a minute.
+        """
         lock = os.open(self.path / "opening.lock", OPEN_FLAGS, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_done_within(lambda: _is_locked(lock), OPENING_S, sleep):
+                raise StoreUnavailable(
+                    f"{_opener(lock)} has been opening the dedup store in {self.path} for {OPENING_S:g} s: it is stopped, or its disk does not "
+                    "answer; let it go on (kill -CONT, or thaw its container), or kill it: the store stays intact"
+                )
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
             for each in (self.confirmed, self.recent):
                 each.mkdir(mode=0o700, exist_ok=True)
                 _require_own(each)
@@ -88,6 +104,19 @@ class StoreFolder:
     def close(self) -> None:
         """Allow this process to open the folder again."""
         _open_here.discard(self.path)
+
+
+def _is_locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _opener(lock: int) -> str:
+    process = os.pread(lock, 20, 0).decode("ascii", "replace")
+    return f"process {process}" if process.isdigit() else "another process"
 
 
 def _require_own(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.dedup.entry import end_of
 from pipeline.dedup.lmdb_store.capacity import LOOKED_PER_MOVED
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable, Look
-from pipeline.dedup.lmdb_store.environment import GrowingEnvironment
+from pipeline.dedup.lmdb_store.environment import FixedEnvironment, GrowingEnvironment
 from pipeline.dedup.lmdb_store.journal import forget_rounds
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
@@ -46,7 +46,7 @@ class RoundMover:
 
     def __init__(
         self,
-        environment: Any,
+        recent: FixedEnvironment,
         tables: RecentTables,
         entries: RecentEntries,
         confirmed: ConfirmedTable,
@@ -54,8 +54,8 @@ class RoundMover:
         journals: Path,
         clock: StoreClock,
     ) -> None:
-        """Begin. `environment` holds `tables`, `durable` holds `confirmed`, and `journals` is the folder of the journals of this boot."""
-        self._environment = environment
+        """Begin. `recent` holds `tables`, `durable` holds `confirmed`, and `journals` is the folder of the journals of this boot."""
+        self._recent = recent
         self._tables = tables
         self._entries = entries
         self._confirmed = confirmed
@@ -96,13 +96,13 @@ class RoundMover:
             self._durable.change(lambda changing: self._confirmed.note_time(changing, time))
 
     def _look(self) -> Round:
-        with self._environment.begin() as reading:
+        with self._recent.reading() as reading:
             state = self._tables.round(reading)
             self._entries.catch_up(reading, state)
             return state
 
     def _begin_round(self, expected: Round) -> None:
-        with self._environment.begin(write=True) as changing:
+        with self._recent.writing() as changing:
             if self._tables.round(changing) != expected:
                 return  # another process was first
             following = self._tables.begin_round(changing, expected, self._clock.now_ms())
@@ -133,7 +133,7 @@ class RoundMover:
 
         forgotten = self._durable.change(move)
         before, after, following = steps[-1]
-        with self._environment.begin(write=True) as changing:
+        with self._recent.writing() as changing:
             if self._tables.round(changing) == before:
                 self._tables.set_round(changing, after)
             self._tables.set_swept_to(changing, following)
@@ -147,10 +147,10 @@ class RoundMover:
         if expired:
             forgotten = self._durable.change(lambda changing: self._confirmed.forget(changing, expired, now_ms))
         if following != start:
-            with self._environment.begin(write=True) as changing:
+            with self._recent.writing() as changing:
                 self._tables.set_swept_to(changing, following)
         return forgotten
 
     def _swept_to(self) -> bytes:
-        with self._environment.begin() as reading:
+        with self._recent.reading() as reading:
             return self._tables.swept_to(reading)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
-from pipeline.dedup.lmdb_store.environment import GrowingEnvironment
+from pipeline.dedup.lmdb_store.environment import FixedEnvironment, GrowingEnvironment
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables
 from pipeline.dedup.lmdb_store.store_clock import StoreClock, begin_clock, resume_clock
 
@@ -17,7 +15,7 @@ def open_clock(
     confirmed: ConfirmedTable,
     durable: GrowingEnvironment,
     tables: RecentTables,
-    recent: Any,
+    recent: FixedEnvironment,
 ) -> StoreClock:
     """Return the clock of the store. `durable` holds `confirmed`, `recent` holds `tables`, and no other process opens the store meanwhile.
 
@@ -26,12 +24,12 @@ def open_clock(
     """
     with durable.reading() as reading:
         noted = confirmed.noted_time(reading)
-    with recent.begin() as reading:
+    with recent.reading() as reading:
         anchor_ms = tables.anchor_ms(reading)
     clock = None if anchor_ms is None else resume_clock(clocks, noted, anchor_ms)
     if clock is None:
         clock = begun = begin_clock(clocks, noted, keep_ms)
         durable.change(lambda changing: confirmed.note_time(changing, begun.note()))
-        with recent.begin(write=True) as changing:
+        with recent.writing() as changing:
             tables.set_anchor_ms(changing, begun.anchor_ms)
     return clock

@@ -12,34 +12,21 @@ flushing: a process that dies leaves them intact, and after a crash of the machi
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.contracts.values import Claim, ClaimResult, StoreIdentity
+from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
-from pipeline.dedup.lmdb_store import confirmed as confirmed_table
 from pipeline.dedup.lmdb_store import recent_tables
-from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
-from pipeline.dedup.lmdb_store.environment import GrowingEnvironment, first_map_bytes, open_environment
 from pipeline.dedup.lmdb_store.faults import store_errors
-from pipeline.dedup.lmdb_store.folder import StoreFolder, allocate
-from pipeline.dedup.lmdb_store.journal import Journal, forget_spares
 from pipeline.dedup.lmdb_store.mover import RoundMover
-from pipeline.dedup.lmdb_store.opened_clock import open_clock
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
-from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
-from pipeline.dedup.lmdb_store.recovery import recover, refuse_if_in_use
+from pipeline.dedup.lmdb_store.recent_tables import Round
+from pipeline.dedup.lmdb_store.store_files import StoreFiles
 from pipeline.errors import StoreUnavailable
-
-RECENT_BYTES = 128 << 20
-"""The size of the tables of one boot. It is the same in every process, since a smaller map would shorten the file of the others. It is allocated
-on the disk at once, since the kernel kills a process that writes to a map for which the disk has no room."""
-OPENING_BYTES = 1 << 20
-"""The free disk space that the small files need."""
 
 SWEPT_AT_ONCE = 2_000
 
@@ -59,24 +46,28 @@ class LmdbStore:
         self._owner = owner_number(owner)
         self._keep_ms = keep_ms
         self._lease_ms = lease_ms
-        self._max_bytes = max(max_bytes // mmap.PAGESIZE, 16) * mmap.PAGESIZE
-        self._environments: list[Any] = []
         self._round = 0  # the current round at the last `claim`
         self._claimed = 0  # claims that this process may still confirm
         self._is_open = True
         with store_errors(self._path, "opened"):
-            self._folder = StoreFolder(folder)
-            self._journal = Journal(self._folder.recent, self._owner)
+            files = self._files = StoreFiles(
+                folder, self._owner, keep_ms=keep_ms, patience_ms=lease_ms, max_bytes=max_bytes, clocks=clocks
+            )
+            self._recent, self._tables = files.recent, files.tables
+            self._durable, self._confirmed = files.durable, files.confirmed
+            self._journal, self._clock = files.journal, files.clock
+            self.identity = files.identity
+            self._entries = RecentEntries(self._tables)
+            self._mover = RoundMover(
+                self._recent,
+                self._tables,
+                self._entries,
+                self._confirmed,
+                self._durable,
+                files.journals,
+                self._clock,
+            )
             try:
-                with self._folder.opening():
-                    is_new = not (self._folder.recent / "data.mdb").exists()
-                    self._folder.require_room(OPENING_BYTES + RECENT_BYTES * is_new)
-                    refuse_if_in_use(self._folder)
-                    self._open_durable()
-                    self._open_recent(clocks, is_new=is_new)
-                    recover(self._folder, self._confirmed, self._durable, self._clock.now_ms())
-                    with self._recent.begin() as reading:
-                        forget_spares(self._folder.recent, self._tables.living(reading, self._clock.now_ms()))
                 self.renew()
             except BaseException:
                 self._close_files()
@@ -95,7 +86,7 @@ class LmdbStore:
         with store_errors(self._path, "written"):
             self._journal.require_room(self._claimed + len(claims))
             confirmed = self._durable_entries(keys)  # before the lock, since this takes the longest
-            with self._recent.begin(write=True) as changing:
+            with self._recent.writing() as changing:
                 state = self._tables.round(changing)
                 if state.number != self._round:
                     # A round was moved to the durable table, perhaps after `confirmed` was read: its entries are only there now.
@@ -114,7 +105,7 @@ class LmdbStore:
     def look_up(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         """Return the results that `claim` would return now, and change nothing."""
         keys, now_ms = sorted({claim.key for claim in claims}), self._clock.now_ms()
-        with store_errors(self._path, "read"), self._recent.begin() as reading:
+        with store_errors(self._path, "read"), self._recent.reading() as reading:
             confirmed = self._known(reading, self._tables.round(reading), keys)
             return resolve_claims(claims, *self._tables.held(reading, keys, now_ms), confirmed, now_ms).results
 
@@ -124,7 +115,7 @@ class LmdbStore:
             return
         ordered, now_ms = ordered_keys(claims), self._clock.now_ms()
         with store_errors(self._path, "written"):
-            with self._recent.begin(write=True) as changing:
+            with self._recent.writing() as changing:
                 state = self._tables.round(changing)
                 confirmed = self._known(changing, state, ordered)
                 entries = confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms)
@@ -139,14 +130,14 @@ class LmdbStore:
         """Release the claims without a report."""
         if claims:
             doubtful = {claim.key for claim in claims if in_doubt and claim.order}
-            with store_errors(self._path, "written"), self._recent.begin(write=True) as changing:
+            with store_errors(self._path, "written"), self._recent.writing() as changing:
                 self._tables.release(changing, {claim.key for claim in claims} - doubtful, self._owner)
                 self._tables.leave(changing, doubtful, self._owner)
             self._claimed = max(0, self._claimed - len(claims))
 
     def renew(self) -> None:
         """Renew the lease. This is one write, whatever the number of claims."""
-        with store_errors(self._path, "written"), self._recent.begin(write=True) as changing:
+        with store_errors(self._path, "written"), self._recent.writing() as changing:
             self._tables.renew(changing, self._owner, self._clock.now_ms() + self._lease_ms)
 
     def sync(self) -> None:
@@ -157,8 +148,8 @@ class LmdbStore:
     def sweep(self) -> int:
         """Move some recent confirmations, delete some expired entries and orphaned claims, and return the number of entries deleted."""
         with store_errors(self._path, "written"):
-            for environment in self._environments:
-                environment.reader_check()  # free the slots of dead processes, which keep LMDB from using old pages again
+            self._recent.check_readers()
+            self._durable.check_readers()
             forgotten = self._mover.step_if_due()
             self._mover.note_time_if_due()
             self._delete_orphans(self._clock.now_ms())
@@ -170,7 +161,7 @@ class LmdbStore:
             return
         with store_errors(self._path, "written"):
             try:
-                with self._recent.begin(write=True) as changing:
+                with self._recent.writing() as changing:
                     self._tables.end_lease(changing, self._owner)
             finally:
                 self._close_files()
@@ -203,63 +194,14 @@ class LmdbStore:
 
     def _delete_orphans(self, now_ms: int) -> None:
         """Delete claims of ended owners, except those that leave a confirmed version in doubt: they stay until their key is claimed again."""
-        with self._recent.begin() as reading:
+        with self._recent.reading() as reading:
             ended, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
             known = self._known(reading, self._tables.round(reading), orphans)
         orphans = [key for key in orphans if not is_ordered(known.get(key, NEVER))]
         if ended or orphans:
-            with self._recent.begin(write=True) as changing:
+            with self._recent.writing() as changing:
                 self._tables.delete_orphans(changing, ended, orphans, now_ms)
-
-    # --- opening ---------------------------------------------------------------------------------------------------------------
-
-    def _open_durable(self) -> None:
-        environment = self._open(
-            self._folder.confirmed, map_size=first_map_bytes(self._max_bytes), max_dbs=confirmed_table.DATABASES
-        )
-        self._durable = GrowingEnvironment(environment, self._path, self._folder.confirmed, self._max_bytes)
-        self._confirmed = ConfirmedTable(environment)
-        self._durable.change(self._check_format)
-
-    def _check_format(self, changing: Any) -> int:
-        found = self._confirmed.begin(changing, self._keep_ms)
-        if found != confirmed_table.FORMAT:
-            raise StoreUnavailable(
-                f"the dedup store in {self._path} has the format {found[:40]!r}, and this version of log2mq writes "
-                f"{confirmed_table.FORMAT!r}; set dedup.path to an empty folder and start with --new-store, or run the version that created it"
-            )
-        self.identity = StoreIdentity(self._confirmed.identity(changing), f"in {self._path}")
-        return 0
-
-    def _open_recent(self, clocks: Clocks, *, is_new: bool) -> None:
-        self._recent = self._open(
-            self._folder.recent,
-            map_size=RECENT_BYTES,
-            max_dbs=recent_tables.DATABASES,
-            sync=not self._folder.survives_only_this_boot,
-            writemap=True,
-            meminit=False,
-        )
-        if is_new:
-            allocate(self._folder.recent / "data.mdb", RECENT_BYTES)
-        self._tables = RecentTables(self._recent)
-        self._entries = RecentEntries(self._tables)
-        self._clock = open_clock(clocks, self._keep_ms, self._confirmed, self._durable, self._tables, self._recent)
-        self._mover = RoundMover(
-            self._recent, self._tables, self._entries, self._confirmed, self._durable, self._folder.recent, self._clock
-        )
-
-    def _open(self, path: Path, **options: Any) -> Any:
-        environment = open_environment(path, **options)
-        self._environments.append(environment)
-        environment.reader_check()
-        return environment
 
     def _close_files(self) -> None:
         self._is_open = False
-        try:
-            self._journal.close()
-        finally:
-            while self._environments:
-                self._environments.pop().close()
-            self._folder.close()
+        self._files.close()

@@ -184,7 +184,7 @@ def test_confirming_faster_than_anybody_sweeps_moves_them_at_once(opened, tmp_pa
 
 
 def test_more_claims_than_there_is_room_for_are_refused(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.dedup.lmdb_store.store.RECENT_BYTES", 1 << 20)
+    monkeypatch.setattr("pipeline.dedup.lmdb_store.store_files.RECENT_BYTES", 1 << 20)
     store = opened(tmp_path)
     with pytest.raises(StoreUnavailable, match=r"limits\.unfinished"):
         store.claim(claims_of(range(50_000)))
