@@ -6,7 +6,7 @@ Each `Reporter` is called by one sender thread only.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.contracts.values import Claim, ClaimResult, Commit, Outcome, Partition, Pending, Polled, Unsent
@@ -75,8 +75,27 @@ class DedupStore(Protocol):
         """Delete a bounded number of expired keys and return the number of deleted keys. Cheap enough to call every second."""
         ...
 
+    def rates(self, clock: Callable[[], int]) -> RateTable:
+        """Return the table of rates. `clock` returns ms of a clock that never goes back and that all processes of this host share."""
+        ...
+
     def close(self) -> None:
         """Release this owner's lease and close. Safe to call twice."""
+        ...
+
+
+class RateTable(Protocol):
+    """Counts what all processes that share a dedup store send in a second. May block as the store does; raises `StoreUnavailable`.
+
+    What it counts is lost with the boot of the machine, or with the server's memory; then counting begins anew.
+    """
+
+    def spend(self, bucket: bytes, units: float, per_second: float) -> float:
+        """Count units as sent, and return the time in ms until everything that was counted so far may have been sent.
+
+        `bucket` (at most 64 bytes) names what is counted. The returned time is at most some seconds longer than what 64 processes can send
+        at once, even if a clock was set back.
+        """
         ...
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from pipeline.contracts.interfaces import RateTable
 from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.entry import (
     NEVER,
@@ -16,6 +17,7 @@ from pipeline.dedup.entry import (
     owner_number,
     resolve_claims,
 )
+from pipeline.dedup.rates import MemoryRates
 
 SWEPT_AT_ONCE = 2_000
 
@@ -32,6 +34,9 @@ class MemoryTable:
 
     leases: dict[bytes, int] = field(default_factory=dict)
     """Number of the owner to the end of its lease, in Unix ms."""
+
+    paid: dict[bytes, float] = field(default_factory=dict)
+    """Bucket of the shared rates to the time until which it is paid, in ms."""
 
 
 class MemoryStore:
@@ -108,6 +113,10 @@ class MemoryStore:
         for key in orphans:
             del table.claims[key]
         return len(expired)
+
+    def rates(self, clock: Callable[[], int]) -> RateTable:
+        """Return the table of rates."""
+        return MemoryRates(self._table.paid, clock)
 
     def close(self) -> None:
         """End the lease, which releases all claims of this owner."""

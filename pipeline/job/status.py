@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.contracts.values import Partition
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.flow.state import FlowState
 from pipeline.job.hold import Hold
 
 
@@ -18,6 +19,7 @@ class Status:
     Times are in ms of a clock that never goes back; its zero means nothing. `lag` is in records not yet read, `sending` and `queued` in batches,
     `waiting_elsewhere` in messages.
 
+    `flows` says for each operation how many calls are under way, and what slows it down.
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
     `held` is the reason why a partition is paused until a record can be decoded. `holds` are the messages that the API refuses, while
     nothing tells whether their content is at fault. `stalls` counts partitions that stood still although they had records to read.
@@ -32,7 +34,7 @@ class Status:
     sending: int = 0
     queued: int = 0
     waiting_elsewhere: int = 0
-    rests_until_ms: int | None = None
+    flows: tuple[FlowState, ...] = ()
     warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stopping: bool = False
     held: str = ""
@@ -50,7 +52,7 @@ class Status:
             sending=0,
             queued=0,
             waiting_elsewhere=0,
-            rests_until_ms=None,
+            flows=(),
             held="",
             head_age_ms=0,
             holds=(),

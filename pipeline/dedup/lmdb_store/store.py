@@ -13,10 +13,11 @@ flushing: a process that dies leaves them intact, and after a crash of the machi
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.contracts.interfaces import RateTable
 from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
@@ -27,6 +28,7 @@ from pipeline.dedup.lmdb_store.faults import store_errors
 from pipeline.dedup.lmdb_store.folder import StoreFolder, allocate
 from pipeline.dedup.lmdb_store.journal import Journal
 from pipeline.dedup.lmdb_store.mover import RoundMover
+from pipeline.dedup.lmdb_store.rates import LmdbRates
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables, Round
 from pipeline.dedup.lmdb_store.recovery import recover, refuse_if_in_use
@@ -145,6 +147,10 @@ class LmdbStore:
             self._delete_orphans(now_ms)
         return forgotten
 
+    def rates(self, clock: Callable[[], int]) -> RateTable:
+        """Return the table of rates. Raises `StoreUnavailable`."""
+        return LmdbRates(self._recent, self._path, clock)
+
     def close(self) -> None:
         """End the lease, which releases all claims of this owner, and close."""
         if not self._is_open:
@@ -216,7 +222,7 @@ class LmdbStore:
         self._recent = self._open(
             self._folder.recent,
             map_size=RECENT_BYTES,
-            max_dbs=recent_tables.DATABASES,
+            max_dbs=recent_tables.DATABASES + 1,  # and the rates
             sync=not self._folder.survives_only_this_boot,
             writemap=True,
             meminit=False,

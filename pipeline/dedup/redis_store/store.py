@@ -8,7 +8,7 @@ The server must not evict keys: a server that may do so is refused. With an appe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any
@@ -18,9 +18,11 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from pipeline.contracts.interfaces import RateTable
 from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.entry import owner_number
 from pipeline.dedup.redis_store import scripts
+from pipeline.dedup.redis_store.rates import SPEND, RedisRates
 from pipeline.errors import StoreUnavailable, UsageError
 from pipeline.setting_types.secret import Secret
 
@@ -131,6 +133,10 @@ class RedisStore:
         """Do nothing: the server deletes expired keys."""
         return 0
 
+    def rates(self, clock: Callable[[], int]) -> RateTable:  # noqa: ARG002 - the server's clock counts
+        """Return the table of rates."""
+        return RedisRates(PREFIX, self._run_on, self._client.register_script(SPEND))
+
     def close(self) -> None:
         """End the lease, which releases all claims of this owner, and close. If the server does not answer, the lease ends by itself."""
         if self._is_open:
@@ -184,8 +190,11 @@ class RedisStore:
     # --- errors -------------------------------------------------------------------------------------------------------
 
     def _run(self, script: Any, arguments: Sequence[bytes | int]) -> Any:
+        return self._run_on(script, (PREFIX,), arguments)
+
+    def _run_on(self, script: Any, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
         with self._store_errors():
-            return script(keys=(PREFIX,), args=arguments)
+            return script(keys=keys, args=arguments)
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
