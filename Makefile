@@ -28,7 +28,7 @@ PROCESSES ?= $(shell echo $$((2 * $$(nproc))))
 # cog runs the code in a page's comments and writes the output below each comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
 
-.PHONY: demo quick test coverage lint schemas pins bench fuzz soak soakshort stops clean
+.PHONY: demo quick test coverage lint schemas pictures pins bench fuzz soak soakshort stops clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -70,6 +70,9 @@ lint: $(STAMP) ## Check style, layers, types and the generated tables of docs/
 schemas: $(STAMP) ## Generate the JSON Schemas, and the tables of docs/, from the code
 	$(BIN)/python -m pipeline.editor_schema.json_schema schemas/json
 	$(COG) -r docs/*.md
+
+pictures: $(STAMP) ## Draw the curves of docs/flow.md from the simulation
+	$(BIN)/python -m tests.flow docs/flow.svg
 
 pins: ## Write the versions and hashes of all packages that pyproject.toml allows now (needs uv; UPGRADE=--upgrade takes newer versions)
 	$(PIN) $(UPGRADE) --extra dev pyproject.toml --output-file requirements/dev.txt

@@ -105,8 +105,27 @@ class DedupStore(Protocol):
         """Take one bounded step of the store's upkeep, and return the number of expired keys that were deleted. Cheap enough to call four times a second."""
         ...
 
+    def rates(self, clock: Callable[[], int]) -> RateTable:
+        """Return the table of rates. `clock` returns ms of a clock that never goes back and that all processes of this host share."""
+        ...
+
     def close(self) -> None:
         """Release this owner's lease and close. Safe to call twice."""
+        ...
+
+
+class RateTable(Protocol):
+    """Counts what all processes that share a dedup store send in a second. May block as the store does; raises `StoreUnavailable`.
+
+    What it counts is lost with the boot of the machine, or with the server's memory; then counting begins anew.
+    """
+
+    def spend(self, bucket: bytes, units: float, per_second: float) -> float:
+        """Count units as sent, and return the time in ms until everything that was counted so far may have been sent.
+
+        `bucket` (at most 64 bytes) names what is counted. The returned time is at most some seconds longer than what 64 processes can send
+        at once, even if a clock was set back.
+        """
         ...
 
 

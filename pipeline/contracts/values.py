@@ -77,17 +77,19 @@ class Exhausted(StrEnum):
 
 
 class Delivered(NamedTuple):
-    """The API took the whole batch."""
+    """The API took the whole batch. `took_ms` is the time from the request to the whole answer; None where nobody measured it."""
 
     request_id: str = ""
     trace_id: str = ""
+    took_ms: int | None = None
 
 
 class Retry(NamedTuple):
     """The API did not take the batch, or its answer is not known. Send the same messages again with a new nonce, timestamp and signature.
 
     `after_ms` is the server's own hint. `in_doubt`: the request may have arrived, but the answer was lost. `outage`: every batch would
-    fail in the same way, so the operation rests. `limit`: the number of attempts of one batch before `exhausted` applies; None means no limit.
+    fail in the same way, so the operation rests. `throttled`: the API takes calls, but fewer than were sent. `limit`: the number of attempts of one
+    batch before `exhausted` applies; None means no limit.
     """
 
     code: str
@@ -95,6 +97,7 @@ class Retry(NamedTuple):
     after_ms: int | None = None
     in_doubt: bool = False
     outage: bool = True
+    throttled: bool = False
     limit: int | None = None
     exhausted: Exhausted = Exhausted.HALT
     request_id: str = ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pipeline.contracts.interfaces import DedupStore
+from pipeline.contracts.interfaces import DedupStore, RateTable
 from pipeline.contracts.values import Claim, ClaimResult
 
 
@@ -68,6 +68,10 @@ class DryRunStore:
     def sweep(self) -> int:
         """Sweep the overlay only."""
         return self._overlay.sweep()
+
+    def rates(self, clock: Callable[[], int]) -> RateTable:
+        """Return the table of the overlay: a dry run sends nothing."""
+        return self._overlay.rates(clock)
 
     def close(self) -> None:
         """Close both stores."""

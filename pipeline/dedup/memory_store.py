@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from pipeline.contracts.interfaces import RateTable
 from pipeline.contracts.values import MEMORY_ID, Claim, ClaimResult, StoreIdentity
 from pipeline.dedup.entry import (
     NEVER,
@@ -18,6 +19,7 @@ from pipeline.dedup.entry import (
     resolve_claims,
 )
 from pipeline.dedup.identity import new_identity
+from pipeline.dedup.rates import MemoryRates
 
 SWEPT_AT_ONCE = 20_000
 """The most entries, and the most claims, that one call of `sweep` deletes: more than are confirmed between two calls."""
@@ -37,6 +39,9 @@ class MemoryTable:
     """Number of the owner to the end of its lease, in ms of the store's clock."""
 
     identity: str = field(default_factory=lambda: MEMORY_ID + new_identity())
+
+    paid: dict[bytes, float] = field(default_factory=dict)
+    """Bucket of the shared rates to the time until which it is paid, in ms."""
 
 
 class MemoryStore:
@@ -119,6 +124,10 @@ class MemoryStore:
         for key in orphans:
             del table.claims[key]
         return len(expired)
+
+    def rates(self, clock: Callable[[], int]) -> RateTable:
+        """Return the table of rates."""
+        return MemoryRates(self._table.paid, clock)
 
     def close(self) -> None:
         """End the lease, which releases all claims of this owner."""

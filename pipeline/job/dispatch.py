@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.contracts.interfaces import SenderPool
@@ -12,8 +13,13 @@ from pipeline.job.api_operation import ApiOperation
 from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch, Batcher
 from pipeline.job.contrast import Decision
+from pipeline.job.flow.bounds import DEFAULT_BOUNDS, FlowBounds
+from pipeline.job.flow.control import FlowControl, Limits
+from pipeline.job.flow.state import FlowState
 from pipeline.job.hold import Hold, HoldLog, named
 from pipeline.job.in_flight import PendingMessage
+from pipeline.job.operations import Operations
+from transforms.base import Kind
 
 
 class Answers(NamedTuple):
@@ -33,14 +39,30 @@ class Dispatch:
     """
 
     def __init__(
-        self, batchers: Iterable[Batcher], senders: SenderPool, backoff: Backoff, *, hold_ms: int = 900_000
+        self,
+        batchers: Iterable[Batcher],
+        senders: SenderPool,
+        backoff: Backoff,
+        *,
+        hold_ms: int = 900_000,
+        bounds: FlowBounds = DEFAULT_BOUNDS,
+        limits: Mapping[Kind, Limits] = MappingProxyType({}),
     ) -> None:
-        """`hold_ms` is `report.unknown_hold`: how long a refusal of unknown cause is held while the operation accepts nothing."""
+        """`hold_ms` is `report.unknown_hold`: how long a refusal of unknown cause is held while the operation accepts nothing.
+
+        `limits` are those of calls and messages a second. `bounds.most` is the number of threads of `senders`.
+        """
         self.attempts = Attempts()
-        self._operations = {
-            batcher.kind: ApiOperation(batcher, backoff, hold_ms, self.attempts) for batcher in batchers
-        }
-        self._order = list(self._operations.values())  # the one that sends next comes first
+        self._operations = Operations(
+            ApiOperation(
+                batcher,
+                backoff,
+                hold_ms,
+                self.attempts,
+                FlowControl(batcher.kind, backoff, bounds, limits.get(batcher.kind)),
+            )
+            for batcher in batchers
+        )
         self._senders = senders
         self._hold_log = HoldLog()
         self._hold_ms = hold_ms
@@ -50,11 +72,7 @@ class Dispatch:
 
     def add(self, messages: Iterable[PendingMessage], now_ms: int) -> None:
         """Gather messages into batches."""
-        operations = self._operations
-        for message in messages:
-            operation = operations[message.kind]
-            if (full := operation.batcher.add(message, now_ms)) is not None:
-                operation.queue.add(full)
+        self._operations.add(messages, now_ms)
 
     def wait(self, timeout_s: float) -> None:
         """Wait for an outcome, at most so long."""
@@ -84,23 +102,15 @@ class Dispatch:
         """
         if self.halt:
             return
-        for operation in self._order:
-            due_ms = operation.batcher.due_ms()
-            if due_ms is not None and (flush or due_ms <= now_ms):
-                operation.queue.add(operation.batcher.seal())
-        while self._senders.idle > 0:
-            for operation in self._order:
-                if (batch := operation.next(now_ms)) is not None:
-                    break
-            else:
-                return
-            self._order.append(self._order.pop(self._order.index(operation)))
-            self._send(operation, batch, until_ms)
+        self._operations.seal_due(now_ms, flush=flush)
+        while self._senders.idle > 0 and (following := self._operations.next(now_ms)) is not None:
+            self._send(*following, now_ms, until_ms)
+        self._operations.look(now_ms)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is gathered, queued or being sent."""
-        return not (self._sending or any(operation.has_batches for operation in self._order))
+        return not (self._sending or self._operations.has_batches)
 
     @property
     def sending(self) -> int:
@@ -109,22 +119,21 @@ class Dispatch:
 
     @property
     def ready(self) -> int:
-        """New batches that wait for an idle sender. Those of an operation in an outage count only while no other operation works."""
-        working = [operation for operation in self._order if not operation.is_resting]
-        return sum(operation.queue.new for operation in working or self._order)
+        """New batches that wait for an idle sender. Those of an operation that is held back count only while no other operation works."""
+        return self._operations.ready
 
     @property
     def queued(self) -> int:
         """Batches that wait to be sent, or to be sent again."""
-        return sum(operation.waiting for operation in self._order)
+        return self._operations.queued
 
-    def rests_until_ms(self) -> int | None:
-        """Return when the API is tried next, in ms of the clock of `send`; None while it is not away."""
-        return min((at_ms for each in self._order if (at_ms := each.next_probe_ms()) is not None), default=None)
+    def flows(self, now_ms: int) -> tuple[FlowState, ...]:
+        """Return the flow of each operation that has had a message."""
+        return self._operations.flows(now_ms)
 
     def holds(self) -> tuple[Hold, ...]:
         """Return what is refused without a contrast, for each operation that refuses something."""
-        return tuple(hold for operation in self._operations.values() if (hold := operation.hold()) is not None)
+        return self._operations.holds()
 
     def withdraw(self) -> list[PendingMessage]:
         """Remove the messages that are not being sent, and return them: their claims have lapsed.
@@ -132,13 +141,13 @@ class Dispatch:
         Messages that are being sent follow in `Answers.withdrawn`, unless they are delivered.
         """
         self._lease += 1
-        return [message for operation in self._order for message in operation.withdraw()]
+        return self._operations.withdraw()
 
     def drop_stale(self) -> list[PendingMessage]:
         """Remove the messages of revoked partitions that are not being sent, and return them."""
-        return [message for operation in self._order for message in operation.drop_stale()]
+        return self._operations.drop_stale()
 
-    def _send(self, operation: ApiOperation, batch: Batch, until_ms: int) -> None:
+    def _send(self, operation: ApiOperation, batch: Batch, now_ms: int, until_ms: int) -> None:
         if batch.in_doubt:
             self.attempts.resent_in_doubt += len(batch.messages)
             batch.in_doubt = False
@@ -147,7 +156,7 @@ class Dispatch:
         batch.call = self.attempts.calls
         batch.first_call = batch.first_call or batch.call
         self._sending += 1
-        operation.sent(batch)
+        operation.sent(batch, now_ms)
         self._senders.submit(batch, batch.kind, [message.body for message in batch.messages], until_ms)
 
     def _judge(
@@ -155,7 +164,7 @@ class Dispatch:
     ) -> None:
         """Decide what becomes of a batch after one call."""
         if isinstance(outcome, Delivered):
-            operation.accepted(batch)
+            operation.accepted(batch, outcome.took_ms, now_ms)
             answers.delivered.extend(batch.messages)
             return
         if isinstance(outcome, Halt):
@@ -177,7 +186,9 @@ class Dispatch:
         if isinstance(outcome, Retry) and may_be_content and has_claims and not dropped:
             self._refuse(operation, batch, outcome, now_ms, answers)
             return
-        operation.failed(outcome, now_ms)  # whatever becomes of the batch: it may have been the probe of an outage
+        operation.failed(
+            batch, outcome, now_ms
+        )  # whatever becomes of the batch: it may have been the probe of an outage
         if not has_claims:
             answers.withdrawn.extend(batch.messages)
         elif not batch.messages:

@@ -221,8 +221,9 @@ class Runner:
 
     def status(self) -> Status:
         """Return the books, the lag, and what the job waits for."""
+        now_ms = self._clock()
         return Status(
-            at_ms=self._clock(),
+            at_ms=now_ms,
             books=self.offsets.books(),
             lifetime=self.offsets.lifetime_books(),
             lag=self._source.lag(),
@@ -230,7 +231,7 @@ class Runner:
             sending=self._dispatch.sending,
             queued=self._dispatch.queued,
             waiting_elsewhere=self._claims.waiting_elsewhere,
-            rests_until_ms=self._dispatch.rests_until_ms(),
+            flows=self._dispatch.flows(now_ms),
             warnings=self._convert.warnings,
             stopping=self._is_stopping,
             paused=self._source.pauses.counts(),

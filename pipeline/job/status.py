@@ -9,6 +9,7 @@ from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Partition
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.flow.state import FlowState
 from pipeline.job.hold import Hold
 
 
@@ -19,6 +20,7 @@ class Status:
     Times are in ms of a clock that never goes back; its zero means nothing. `lag` is in records not yet read, `sending` and `queued` in batches,
     `waiting_elsewhere` in messages.
 
+    `flows` says for each operation how many calls are under way, and what slows it down.
     `warnings` counts the messages that the event catalogue accepts with a warning, by reason code, and by event code or rule.
     `paused` is the number of partitions that are not read for now, by reason; a partition may have several. `held` says what a record waits
     for that cannot be decoded yet, or why the whole job waits for the dedup store. `holds` are the messages that the API refuses, while nothing
@@ -35,7 +37,7 @@ class Status:
     sending: int = 0
     queued: int = 0
     waiting_elsewhere: int = 0
-    rests_until_ms: int | None = None
+    flows: tuple[FlowState, ...] = ()
     warnings: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stopping: bool = False
     paused: Mapping[PauseReason, int] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Status:
             sending=0,
             queued=0,
             waiting_elsewhere=0,
-            rests_until_ms=None,
+            flows=(),
             paused={},
             held="",
             head_age_ms=0,

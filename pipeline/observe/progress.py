@@ -96,10 +96,7 @@ class Progress:
             parts.append(f"warnings {sum(status.warnings.values()):,}")
         if status.waiting_elsewhere:
             parts.append(f"waiting for another worker {status.waiting_elsewhere:,}")
-        if status.rests_until_ms is not None:
-            parts.append(
-                f"Quick Audience is away ({status.attempts.last_failure.partition(':')[0]}), next try in {max(0, status.rests_until_ms - status.at_ms) / 1000:.0f} s"
-            )
+        parts += [line for flow in status.flows if (line := flow.line(status.at_ms))]
         parts += [hold.line(status.at_ms) for hold in status.holds]
         if paused := [
             f"{count:,} ({reason})" for reason, count in status.paused.items() if reason not in _SAID_ELSEWHERE

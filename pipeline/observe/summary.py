@@ -17,9 +17,11 @@ from pipeline.control_characters import one_line
 from pipeline.errors import Log2mqError
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.flow.state import FlowState, merged_flow
 from pipeline.job.status import Status
 from pipeline.observe.console import output
 from pipeline.observe.progress import Progress
+from transforms.base import Kind
 
 HEADINGS = ("read", "reported", "duplicate", "filtered", "dead-lettered", "in flight")
 
@@ -63,7 +65,7 @@ def merge(statuses: Sequence[Status]) -> Status:
         sending=sum(status.sending for status in statuses),
         queued=sum(status.queued for status in statuses),
         waiting_elsewhere=sum(status.waiting_elsewhere for status in statuses),
-        rests_until_ms=max((status.rests_until_ms for status in statuses if status.rests_until_ms), default=None),
+        flows=_flows(statuses),
         warnings=warnings,
         stalls=sum(status.stalls for status in statuses),
         head_age_ms=max((status.head_age_ms for status in statuses), default=0),
@@ -72,6 +74,15 @@ def merge(statuses: Sequence[Status]) -> Status:
         held=next((status.held for status in statuses if status.held), ""),
         stopping=any(status.stopping for status in statuses),
     )
+
+
+def _flows(statuses: Sequence[Status]) -> tuple[FlowState, ...]:
+    """Return the flow of each operation over all processes."""
+    by_kind: dict[Kind, list[FlowState]] = {}
+    for status in statuses:
+        for flow in status.flows:
+            by_kind.setdefault(flow.kind, []).append(flow)
+    return tuple(map(merged_flow, by_kind.values()))
 
 
 def books_table(title: str, per_partition: Mapping[Partition, Books]) -> Table:
@@ -105,6 +116,7 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
             f"calls  {attempts.calls:,}, tried again {attempts.retries:,}, halved {attempts.halvings:,}, "
             f"messages resent in doubt {attempts.resent_in_doubt:,}"
         )
+    lines += [line for flow in status.flows if (line := flow.summary())]
     if attempts.codes:
         lines.append(
             "failed calls by code: " + ", ".join(f"{code} x{count:,}" for code, count in sorted(attempts.codes.items()))

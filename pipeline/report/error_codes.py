@@ -107,7 +107,7 @@ STATUSES_IN_DOUBT = frozenset({502, 504})
 
 OUTCOMES: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
     {
-        Verdict.THROTTLED: Retry("", "too many calls for now"),
+        Verdict.THROTTLED: Retry("", "too many calls for now", outage=False, throttled=True),
         Verdict.AWAY: Retry("", "the service is not available for the moment"),
         Verdict.INTERNAL: Retry(
             "", "an error inside the service", outage=False, limit=8, exhausted=Exhausted.ISOLATE_OR_RETRY

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pipeline.contracts.interfaces import Reporter
-from pipeline.contracts.values import Outcome, Unsent
+from pipeline.contracts.values import Delivered, Outcome, Unsent
 from transforms.base import Kind
 
 
@@ -134,8 +134,11 @@ class SenderThreads:
         while (work := inbox.get()) is not None:
             outcome: Outcome | Unsent | None = None
             with _Caught() as caught:
-                is_late = self._clock() >= work.deadline_ms
+                begun_ms = self._clock()
+                is_late = begun_ms >= work.deadline_ms
                 outcome = Unsent() if is_late else reporter.report(work.kind, work.messages)
+                if isinstance(outcome, Delivered):
+                    outcome = outcome._replace(took_ms=self._clock() - begun_ms)
             self._done.put(_Done(work.batch, outcome if outcome is not None else _error_of(caught), inbox))
         reporter.close()
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.report.flow_settings import FlowSettings
 from pipeline.setting_types.endpoint import checked_endpoint, host_of, is_loopback, origin_of
 from pipeline.setting_types.pem_file import PemFile
 from pipeline.setting_types.quantity import ByteSize, Duration
@@ -63,11 +64,22 @@ class BackoffSettings(BaseModel):
             ge=1, description="The first wait before a failed call is sent again. Each further wait is twice as long."
         ),
     ] = 200
-    most: Annotated[Duration, Field(ge=1, description="The longest wait before a failed call is sent again.")] = 30_000
+    most: Annotated[
+        Duration,
+        Field(
+            ge=1,
+            description="The longest wait before a failed call is sent again. So soon the job notices that an outage is over.",
+        ),
+    ] = 5_000
+
+    @property
+    def longest(self) -> int:
+        """The longest wait: `most`, or `first` where only that is set, and longer."""
+        return max(self.first, self.most)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.first > self.most:
+        if "most" in self.model_fields_set and self.first > self.most:
             raise ValueError("first is longer than most; expected the first wait to be the shorter one")
         return self
 
@@ -110,7 +122,15 @@ class ReportSettings(BaseModel):
     signature: Annotated[Literal["v2", "acs3"], Field(description="The method by which calls are signed.")] = "v2"
     credentials: CredentialsSettings | None = None
     batch: BatchSettings = BatchSettings()
-    senders: Annotated[int, Field(ge=1, le=64, description="The largest number of calls at the same time.")] = 16
+    senders: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="The largest number of calls at the same time of one process, events and users together.",
+        ),
+    ] = 16
+    flow: FlowSettings = FlowSettings()
     connect_timeout: Annotated[
         Duration, Field(ge=1, le=600_000, description="The time limit for opening a connection.")
     ] = 5_000
@@ -159,6 +179,14 @@ class ReportSettings(BaseModel):
     def _region_or_endpoint(self) -> Self:
         if (self.region is None) == (self.endpoint is None):
             raise ValueError("expected exactly one of region and endpoint")
+        return self
+
+    @model_validator(mode="after")
+    def _least_senders_are_there(self) -> Self:
+        if self.flow.least_senders > self.senders:
+            raise ValueError(
+                f"flow.least_senders is {self.flow.least_senders} and senders is {self.senders}; expected at most senders"
+            )
         return self
 
     @model_validator(mode="after")

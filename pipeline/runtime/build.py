@@ -25,6 +25,7 @@ from pipeline.dedup import open_store
 from pipeline.dedup.clocks import machine_clocks
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
+from pipeline.job.flow.bounds import FlowBounds
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.group_store import GroupStore
 from pipeline.job.parts import Parts
@@ -36,6 +37,7 @@ from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.sender_pool import SenderThreads
 from pipeline.runtime.build_converter import build_converter
+from pipeline.runtime.build_flow import build_limits
 from pipeline.runtime.cpu_affinity import CpuAffinity
 from transforms.base import Kind
 
@@ -193,9 +195,16 @@ class Job:
 
     def _assemble(self, store: DedupStore, source: Source, dead_letters: DeadLetters, senders: SenderThreads) -> Runner:
         file, batch = self._file, self._file.report.batch
-        backoff = Backoff(file.report.backoff.first, file.report.backoff.most, secrets.SystemRandom().random)
+        backoff = Backoff(file.report.backoff.first, file.report.backoff.longest, secrets.SystemRandom().random)
         batchers = [Batcher(kind, batch.events, batch.bytes, batch.age) for kind in Kind]
-        dispatch = Dispatch(batchers, senders, backoff, hold_ms=file.report.unknown_hold)
+        dispatch = Dispatch(
+            batchers,
+            senders,
+            backoff,
+            hold_ms=file.report.unknown_hold,
+            bounds=FlowBounds(file.report.senders, file.report.flow.least_senders),
+            limits=build_limits(file.report, store, steady_ms),
+        )
         parts = Parts(
             source,
             build_converter(file, self._environment),

@@ -12,17 +12,19 @@ flushing: a process that dies leaves them intact, and after a crash of the machi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.contracts.interfaces import RateTable
 from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import recent_tables
 from pipeline.dedup.lmdb_store.faults import store_errors
 from pipeline.dedup.lmdb_store.mover import RoundMover
+from pipeline.dedup.lmdb_store.rates import LmdbRates
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import Round
 from pipeline.dedup.lmdb_store.store_files import StoreFiles
@@ -154,6 +156,10 @@ class LmdbStore:
             self._mover.note_time_if_due()
             self._delete_orphans(self._clock.now_ms())
         return forgotten
+
+    def rates(self, clock: Callable[[], int]) -> RateTable:
+        """Return the table of rates. Raises `StoreUnavailable`."""
+        return LmdbRates(self._recent, self._tables.rates, self._path, clock)
 
     def close(self) -> None:
         """End the lease, which releases all claims of this owner, and close."""

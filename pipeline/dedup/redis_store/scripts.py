@@ -23,7 +23,7 @@ READABLE = b"log2mq dedup 1"
 LOST = "LOG2MQLOST"
 """The first word of the server's error when the identity is missing, or is another one."""
 
-_GUARD = f"""
+GUARD = f"""
 local prefix = KEYS[1]
 -- The second key has the identity in its name; no such key exists. An argument in its place would be counted by each script.
 if prefix .. ':' .. (redis.call('GET', prefix .. ':identity') or '') ~= KEYS[2] then
@@ -62,7 +62,7 @@ end
 """
 
 CLAIM = (
-    _GUARD
+    GUARD
     + _ORDERS
     + """
 -- Without a time to keep a claim, the script only looks.
@@ -130,7 +130,7 @@ end
 """
 
 CONFIRM = (
-    _GUARD
+    GUARD
     + _ORDERS
     + _RELEASE_ONE
     + """
@@ -150,7 +150,7 @@ end
 )
 
 RELEASE = (
-    _GUARD
+    GUARD
     + _RELEASE_ONE
     + """
 for at = 2, #ARGV do release_one(ARGV[at], ARGV[1]) end
@@ -158,7 +158,7 @@ for at = 2, #ARGV do release_one(ARGV[at], ARGV[1]) end
 )
 
 LEAVE = (
-    _GUARD
+    GUARD
     + """
 for at = 2, #ARGV do
   local name = prefix .. ':c:' .. ARGV[at]
@@ -171,7 +171,7 @@ end
 )
 
 RENEW = (
-    _GUARD
+    GUARD
     + """
 redis.call('SET', prefix .. ':o:' .. ARGV[1], '', 'PX', ARGV[2])
 """

@@ -9,13 +9,15 @@ The server must not evict keys: a server that may do so is refused. With an appe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
+from pipeline.contracts.interfaces import RateTable
 from pipeline.contracts.values import Claim, ClaimResult, StoreIdentity
 from pipeline.dedup.entry import owner_number
 from pipeline.dedup.outage import StoreOutage, do_not_wait
 from pipeline.dedup.redis_store import scripts
+from pipeline.dedup.redis_store.rates import SPEND, RedisRates
 from pipeline.dedup.redis_store.server import StoreServer
 from pipeline.errors import StoreUnavailable
 from pipeline.setting_types.secret import Secret
@@ -114,6 +116,10 @@ class RedisStore:
     def sweep(self) -> int:
         """Do nothing: the server deletes expired keys."""
         return 0
+
+    def rates(self, clock: Callable[[], int]) -> RateTable:  # noqa: ARG002 - the server's clock counts
+        """Return the table of rates."""
+        return RedisRates(self._server.script(SPEND))
 
     def close(self) -> None:
         """End the lease, which releases all claims of this owner, and close. If the server does not answer, the lease ends by itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Partition
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.flow.state import FlowState, Slowed
 from pipeline.job.hold import Hold
 from pipeline.job.status import Status
 from pipeline.observe.log_lines import QUIET, set_up_logging
@@ -66,12 +68,12 @@ def test_a_line_says_what_the_job_waits_for():
     line = shown.line(
         status(
             attempts=Attempts(last_failure="ServiceUnavailable: away"),
-            rests_until_ms=6_000,
+            flows=(FlowState(Kind.EVENT, why=Slowed.AWAY, code="ServiceUnavailable", until_ms=6_000),),
             waiting_elsewhere=7,
             stopping=True,
         )
     )
-    assert "Quick Audience is away (ServiceUnavailable), next try in 5 s" in line
+    assert "events: Quick Audience is away (ServiceUnavailable), next try in 5 s" in line
     assert "waiting for another worker 7" in line
     assert line.endswith("stopping")
 
@@ -93,6 +95,58 @@ def test_a_line_says_how_many_partitions_are_paused_and_why():
     assert "paused partitions: 3 (limits.unfinished is reached), 3 (limits.in_flight is reached)" in line
     assert line.count("paused") == 1
     assert "paused" not in shown.line(status(paused=first).after_crash())
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"why": None}, ""),
+        (
+            {"why": Slowed.ASKED, "code": "Throttling.User", "until_ms": 31_000},
+            "events: paused for 30 s, as Quick Audience asks (Throttling.User)",
+        ),
+        (
+            {"why": Slowed.THROTTLED, "code": "Throttling.User", "rate": 89.6},
+            "events: 90 calls a second, since Quick Audience throttles (Throttling.User)",
+        ),
+        (
+            {"why": Slowed.THROTTLED, "code": "Throttling", "rate": 0.21},
+            "events: 0.2 calls a second, since Quick Audience throttles (Throttling)",
+        ),
+        ({"why": Slowed.LIMIT, "settings": "report.flow.calls"}, "events: as fast as report.flow.calls allows"),
+        (
+            {"why": Slowed.LATENCY, "limit": 4, "most": 16, "slow_ms": 1_850, "usual_ms": 120},
+            "events: 4 of 16 calls at the same time, since with more a call took 1,850 ms instead of 120 ms",
+        ),
+        (
+            {"why": Slowed.RECOVERING, "limit": 2, "most": 16},
+            "events: 2 of 16 calls at the same time, and more with each answer",
+        ),
+    ],
+)
+def test_a_line_says_in_plain_words_what_slows_an_operation_down(state, said):
+    shown, _ = progress()
+    flow = FlowState(Kind.EVENT, **state)
+    assert flow.line(1_000) == said
+    assert shown.line(status(flows=(flow,))) == " · ".join(filter(None, [shown.line(status()), said]))
+
+
+def test_the_summary_says_for_how_long_and_why_calls_had_to_wait():
+    console = Console(file=io.StringIO(), width=200)
+    slowed = FlowState(
+        Kind.USER,
+        most=16,
+        lowest=3,
+        lowest_rate=45.4,
+        held_ms={Slowed.AWAY: 3_600_000, Slowed.THROTTLED: 12_400, Slowed.LATENCY: 900},
+    )
+    console.print(summary("shop", merge([status(read=10, flows=(FlowState(Kind.EVENT, most=16, lowest=16), slowed))])))
+    shown = console.file.getvalue()
+    assert (
+        "users waited 3,600 s (the API was away), 12 s (it throttled calls); at least 3 of 16 calls at the same time; at least 45 calls a second"
+        in shown
+    )
+    assert "events waited" not in shown
 
 
 def test_plain_lines_come_now_and_then_with_the_books(caplog):
@@ -136,18 +190,21 @@ def test_log_lines_stand_above_the_live_line(capsys, logs_as_before):
 
 def test_the_snapshots_of_several_processes_add_up():
     one = status(read=10, reported=8, lag={ONE: 3}, attempts=Attempts(calls=2, codes={"Throttling": 1}), stalls=1)
+    one = replace(one, flows=(FlowState(Kind.EVENT, sending=3, limit=16, most=16),))
     other = Status(
         2_000,
         {ONE: Books(read=5, reported=5), TWO: Books(read=1, filtered=1)},
         attempts=Attempts(calls=3, retries=1, codes={"Throttling": 2}),
-        rests_until_ms=9_000,
+        flows=(FlowState(Kind.EVENT, sending=2, limit=4, most=16, why=Slowed.LATENCY, slow_ms=900, usual_ms=90),),
         stalls=2,
     )
     both = merge([one, other])
     assert (both.total.read, both.total.reported, both.total.filtered, both.total.in_flight) == (16, 13, 1, 2)
     both.total.check()
     assert both.attempts == Attempts(calls=5, retries=1, codes={"Throttling": 3})
-    assert (both.at_ms, both.rests_until_ms, both.lag) == (2_000, 9_000, {ONE: 3})
+    assert (both.at_ms, both.lag) == (2_000, {ONE: 3})
+    [flow] = both.flows
+    assert (flow.sending, flow.limit, flow.most, flow.why) == (5, 20, 32, Slowed.LATENCY)
     assert both.stalls == 3
     assert merge([]).total == Books()
 

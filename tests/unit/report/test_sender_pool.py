@@ -50,6 +50,20 @@ def senders_of(*reporters):
         senders.close(10)
 
 
+def test_an_accepted_call_says_how_long_it_took():
+    now_ms = [1_000]
+
+    class Slow(Gated):
+        def report(self, kind, messages):
+            now_ms[0] += 70
+            return super().report(kind, messages)
+
+    senders = SenderThreads(Slow, 1, lambda: now_ms[0])
+    senders.submit("a", Kind.EVENT, [b"{}"], LATER)
+    senders.close(10)
+    assert senders.collect() == [("a", Delivered("1", took_ms=70))]
+
+
 def test_each_outcome_comes_back_with_its_ticket():
     reporters = [Gated() for _ in range(3)]
     with senders_of(*reporters) as senders:
@@ -59,7 +73,7 @@ def test_each_outcome_comes_back_with_its_ticket():
         while len(found) < 3:
             assert senders.wait(10)
             found |= dict(senders.collect())
-    assert found == {0: Delivered("1"), 1: Delivered("2"), 2: Delivered("3")}
+    assert found == {ticket: Delivered(str(ticket + 1), took_ms=0) for ticket in range(3)}
 
 
 def test_idle_counts_the_free_threads_and_more_is_not_taken():
@@ -143,7 +157,7 @@ def test_close_lets_the_call_finish_closes_the_clients_and_keeps_the_outcome():
     gate.set()
     senders.close(10)
     assert reporter.is_closed.is_set()
-    assert senders.collect() == [("a", Delivered("1"))]
+    assert senders.collect() == [("a", Delivered("1", took_ms=0))]
 
 
 def test_close_does_not_wait_longer_than_it_may_for_a_call_that_hangs():
@@ -183,5 +197,5 @@ def test_a_call_is_not_begun_once_its_deadline_has_come():
             senders.wait(30)
         outcomes += collected
     senders.close(30)
-    assert outcomes == [(1, Unsent()), (5, Delivered("0")), (4, Unsent())]
+    assert outcomes == [(1, Unsent()), (5, Delivered("0", took_ms=0)), (4, Unsent())]
     assert len(reporter.calls) == 1

@@ -7,6 +7,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
+from pipeline.report.flow_settings import FlowSettings
 from pipeline.report.settings import REGIONS, BackoffSettings, BatchSettings, ReportSettings
 from pipeline.setting_types.endpoint import checked_endpoint
 from tests.support.paths import ROOT
@@ -22,7 +23,7 @@ def test_defaults_are_the_documented_ones():
     found = settings(region="cn-shanghai")
     assert (found.batch.events, found.batch.bytes, found.batch.age) == (100, 1 << 20, 1_000)
     assert (found.signature, found.senders, found.connect_timeout, found.read_timeout) == ("v2", 16, 5_000, 10_000)
-    assert (found.backoff.first, found.backoff.most) == (200, 30_000)
+    assert (found.backoff.first, found.backoff.most) == (200, 5_000)
     assert (found.proxy, found.ca_file, found.credentials, found.workspace_id) == (None, None, None, None)
 
 
@@ -107,6 +108,9 @@ def test_an_endpoint_that_is_no_https_origin_is_refused(endpoint):
         {"region": "cn-shanghai", "signature": "v3"},
         {"region": "cn-shanghai", "read_timeout": 0},
         {"region": "cn-shanghai", "backoff": {"first": "1m", "most": "1s"}},
+        {"region": "cn-shanghai", "flow": {"calls": 0}},
+        {"region": "cn-shanghai", "flow": {"least_senders": 0}},
+        {"region": "cn-shanghai", "flow": {"least_senders": 17}},
         {"region": "cn-shanghai", "credentials": {"access_key_secret": "x"}},
         {"region": "cn-shanghai", "proxy": "proxy.example:3128"},
         {"region": "cn-shanghai", "proxy": "socks5://proxy.example"},
@@ -117,6 +121,18 @@ def test_an_endpoint_that_is_no_https_origin_is_refused(endpoint):
 def test_a_wrong_setting_is_refused(changes):
     with pytest.raises(ValidationError):
         settings(**changes)
+
+
+def test_a_file_that_sets_only_a_long_first_wait_stays_valid():
+    assert settings(region="cn-shanghai", backoff={"first": "10s"}).backoff.longest == 10_000
+    assert settings(region="cn-shanghai").backoff.longest == 5_000
+
+
+def test_nothing_is_limited_unless_the_file_says_so():
+    flow = settings(region="cn-shanghai").flow
+    assert (flow.calls, flow.events, flow.users, flow.least_senders) == (None, None, None, 1)
+    flow = settings(region="cn-shanghai", senders=4, flow={"calls": 0.5, "events": 1_000, "least_senders": 4}).flow
+    assert (flow.calls, flow.events, flow.users, flow.least_senders) == (0.5, 1_000, None, 4)
 
 
 def test_a_password_in_a_proxy_url_is_not_repeated_in_the_sentence_of_the_fault():
@@ -137,7 +153,7 @@ def test_the_page_names_every_setting():
     keys = set()
     for name, field in ReportSettings.model_fields.items():
         nested = field.annotation
-        is_group = nested in {BatchSettings, BackoffSettings}
+        is_group = nested in {BatchSettings, BackoffSettings, FlowSettings}
         keys |= {f"{name}.{inner}" for inner in nested.model_fields} if is_group else {name}
     assert shown == keys
 

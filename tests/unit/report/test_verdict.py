@@ -31,11 +31,13 @@ def answer(success=None, code=None, desc="", **more):
 def summary(outcome):
     """Return the outcome without its reason."""
     if isinstance(outcome, Retry):
-        return ("retry", outcome.outage, outcome.in_doubt, outcome.limit, outcome.exhausted)
+        kind = "throttled" if outcome.throttled else "retry"
+        return (kind, outcome.outage, outcome.in_doubt, outcome.limit, outcome.exhausted)
     return type(outcome).__name__.lower()
 
 
 FOR_EVER = ("retry", True, False, None, Exhausted.HALT)
+THROTTLED = ("throttled", False, False, None, Exhausted.HALT)
 IN_DOUBT = ("retry", True, True, None, Exhausted.HALT)
 INTERNAL = ("retry", False, False, 8, Exhausted.ISOLATE_OR_RETRY)
 NONCE = ("retry", False, True, 3, Exhausted.HALT)
@@ -45,11 +47,11 @@ CONTENT = UNKNOWN = ("retry", False, False, 2, Exhausted.ISOLATE_OR_HALT)
 
 # Code, status it was seen with, outcome: every code of the reference's section 4.2, and what it leaves open.
 CODES = [
-    ("Throttling", 400, FOR_EVER),
-    ("Throttling.User", 400, FOR_EVER),
-    ("Throttling.Api", 429, FOR_EVER),
-    ("Throttling.Other", 503, FOR_EVER),
-    ("Rejected.Throttling", 400, FOR_EVER),
+    ("Throttling", 400, THROTTLED),
+    ("Throttling.User", 400, THROTTLED),
+    ("Throttling.Api", 429, THROTTLED),
+    ("Throttling.Other", 503, THROTTLED),
+    ("Rejected.Throttling", 400, THROTTLED),
     ("ServiceUnavailable", 503, FOR_EVER),
     ("ServiceUnavailable", 504, FOR_EVER),
     ("InternalError", 500, INTERNAL),
@@ -129,7 +131,7 @@ def test_a_code_decides_whatever_the_status(code):
         (404, UNKNOWN),
         (408, FOR_EVER),
         (413, "refused"),
-        (429, FOR_EVER),
+        (429, THROTTLED),
         (500, FOR_EVER),
         (502, IN_DOUBT),
         (503, FOR_EVER),
@@ -154,10 +156,10 @@ def test_without_a_code_the_status_decides(status, expected, body):
         (answer(success=False, code="ES0110000099"), UNKNOWN),
         (answer(success=False), UNKNOWN),
         (answer(success="false", code="ES0110000002"), "halt"),
-        (answer(success=False, code="Throttling.User"), FOR_EVER),
+        (answer(success=False, code="Throttling.User"), THROTTLED),
         (answer(success=False, code="ES0110000002", Code="OK"), "halt"),
         (b'{"success":false,"errorCode":"ES0110000002"}', "halt"),
-        (error("Throttling"), FOR_EVER),
+        (error("Throttling"), THROTTLED),
         (error("InvalidParameter"), CONTENT),
     ],
 )
@@ -340,4 +342,5 @@ def test_the_page_shows_how_it_goes_on_with_each_class():
         if isinstance(expected, Retry):
             assert limit == ("no limit" if expected.limit is None else str(expected.limit))
             assert exhausted == ("" if expected.limit is None else expected.exhausted.value.replace("_", " "))
-            assert rests == ("yes" if expected.outage or expected.exhausted is not Exhausted.HALT else "no")
+            slows = "slows down" if expected.throttled else "no"
+            assert rests == ("yes" if expected.outage or expected.exhausted is not Exhausted.HALT else slows)
