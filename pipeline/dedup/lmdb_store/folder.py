@@ -128,26 +128,17 @@ def _require_own(folder: Path) -> None:
 
 
 def allocate(path: Path, size: int) -> None:
-    """Allocate `size` bytes for the file of a path, as `allocate_open` does. A missing file is created.
+    """Allocate `size` bytes on the disk for a file, where the system can. A missing file is created; the content of an existing one stays.
 
     Raises:
         OSError: the disk is full.
     """
     file = os.open(path, OPEN_FLAGS, 0o600)
     try:
-        allocate_open(file, size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file, 0, size)
     finally:
         os.close(file)
-
-
-def allocate_open(file: int, size: int) -> None:
-    """Allocate `size` bytes on the disk for an open file, where the system can. Its content stays, and zeros follow it.
-
-    Raises:
-        OSError: the disk is full.
-    """
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)
 
 
 def _boot_id() -> str:

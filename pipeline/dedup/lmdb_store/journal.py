@@ -3,9 +3,6 @@
 Each process appends to a file of its own. A file belongs to one round (see `recent_tables`). It is removed once all entries of the round are in
 the durable table. It is read only after a crash of the machine. A file is a sequence of frames, each with a checksum, so that a last frame that
 did not reach the disk is recognised. The entries of a frame have one size, which its first bytes tell.
-
-Room for the frames is allocated before a message is claimed: on a disk that has become full, everything that was claimed can still be confirmed.
-Behind the last frame a file has zeros. A spare file has the room that a confirmation needs if the next round begins meanwhile.
 """
 
 from __future__ import annotations
@@ -13,25 +10,17 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.dedup.entry import KEY_BYTES, NEVER, ORDERED_BYTES, PLAIN_BYTES, is_newer
-from pipeline.dedup.lmdb_store.folder import OPEN_FLAGS, allocate, allocate_open
+from pipeline.dedup.lmdb_store.folder import OPEN_FLAGS
 
 _MAGIC = {PLAIN_BYTES: b"L2MJ", ORDERED_BYTES: b"L2MO"}  # by the size of an entry's value
 _VALUE_BYTES = {magic: size for size, magic in _MAGIC.items()}
 _HEADER = struct.Struct(">4sII")  # magic, entries, CRC-32 of the entries
 _SUFFIX = ".journal"
-_SPARE_SUFFIX = ".spare"
-
-ROOM_BYTES = 1 << 20
-"""Room is allocated in steps of this size."""
-
-MOST_FRAME_BYTES = _HEADER.size + KEY_BYTES + ORDERED_BYTES
-"""The most bytes that one confirmation needs: it may have a frame of its own."""
 _flush = getattr(os, "fdatasync", os.fsync)  # not every POSIX system has fdatasync
 
 
@@ -44,25 +33,7 @@ class Journal:
         self._round = -1
         self._file = -1
         self._end = 0
-        self._allocated = 0
-        self._spare_bytes = 0
         self._unsynced = False
-
-    def require_room(self, confirmations: int) -> None:
-        """Make sure that so many confirmations can be appended, also if the disk becomes full and a round begins meanwhile.
-
-        Raises:
-            OSError: the disk has no room for them.
-        """
-        needed = confirmations * MOST_FRAME_BYTES
-        if self._spare_bytes < needed:
-            size = _rounded(needed)
-            allocate(self._spare, size)
-            self._spare_bytes = size
-        if self._file >= 0 and self._allocated - self._end < needed:
-            size = _rounded(self._end + needed)
-            allocate_open(self._file, size)
-            self._allocated = size
 
     def append(self, round_number: int, blocks: Mapping[int, bytes]) -> None:
         """Write blocks of entries (see `recent_tables.blocks`) to the file of a round. They are durable after the next `sync`.
@@ -84,10 +55,9 @@ class Journal:
             while written < len(frames):
                 written += os.pwrite(self._file, frames[written:], self._end + written)
         except OSError:
-            os.ftruncate(self._file, max(self._end, self._allocated))
+            os.ftruncate(self._file, self._end)
             raise
         self._end += len(frames)
-        self._allocated = max(self._allocated, self._end)
 
     def sync(self) -> None:
         """Flush the appended entries to the disk: they then survive a crash of the machine."""
@@ -96,54 +66,31 @@ class Journal:
             self._unsynced = False
 
     def close(self) -> None:
-        """Flush the appended entries, give the room that is left back, and close. Safe to call twice."""
-        self._close_file()
-        if self._spare_bytes:
-            self._spare.unlink(missing_ok=True)
-            self._spare_bytes = 0
-
-    @property
-    def _spare(self) -> Path:
-        return self._folder / f"{self._owner}{_SPARE_SUFFIX}"
+        """Flush the appended entries, and close. Safe to call twice."""
+        if self._file >= 0:
+            try:
+                self.sync()
+            finally:
+                os.close(self._file)
+                self._file = self._round = -1
 
     def _begin(self, round_number: int) -> None:
-        self._close_file()
+        self.close()
         path = self._folder / f"{round_number:012d}-{self._owner}{_SUFFIX}"
-        if self._spare_bytes and not path.exists():
-            self._spare_bytes = 0
-            with suppress(FileNotFoundError):  # this process stood still, and another one took it for dead
-                self._spare.rename(path)
         self._file = os.open(path, OPEN_FLAGS, 0o600)
         self._round = round_number
-        self._allocated = os.fstat(self._file).st_size
-        self._end = _end_of_frames(path, self._allocated)
+        self._end = os.fstat(self._file).st_size
         folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(folder)  # without it the name of the file might not survive a crash
         finally:
             os.close(folder)
 
-    def _close_file(self) -> None:
-        if self._file >= 0:
-            try:
-                os.ftruncate(self._file, self._end)
-                self.sync()
-            finally:
-                os.close(self._file)
-                self._file = self._round = -1
-
 
 def forget_rounds(folder: Path, before: int) -> None:
     """Remove the files of all rounds before `before`."""
     for path in _files(folder):
         if _round_of(path) < before:
-            path.unlink(missing_ok=True)
-
-
-def forget_spares(folder: Path, living: Collection[bytes]) -> None:
-    """Remove the spare files of all owners but those that live: a process that is killed leaves its own."""
-    for path in folder.glob(f"*{_SPARE_SUFFIX}"):
-        if path.stem not in {owner.hex() for owner in living}:
             path.unlink(missing_ok=True)
 
 
@@ -181,19 +128,6 @@ def _intact_frames(stream: BinaryIO, left: int) -> Iterator[tuple[bytes, int]]:
         if zlib.crc32(body) != checksum:
             return
         yield body, size
-
-
-def _end_of_frames(path: Path, size: int) -> int:
-    """Return where the last intact frame of a file of `size` bytes ends."""
-    end = 0
-    with path.open("rb") as stream:
-        for _ in _intact_frames(stream, size):
-            end = stream.tell()
-    return end
-
-
-def _rounded(size: int) -> int:
-    return -(-size // ROOM_BYTES) * ROOM_BYTES
 
 
 def _files(folder: Path) -> list[Path]:

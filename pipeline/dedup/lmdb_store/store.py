@@ -13,7 +13,6 @@ flushing: a process that dies leaves them intact, and after a crash of the machi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from pipeline.dedup.lmdb_store.rates import LmdbRates
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import Round
 from pipeline.dedup.lmdb_store.store_files import StoreFiles
-from pipeline.errors import StoreUnavailable
 
 SWEPT_AT_ONCE = 2_000
 
@@ -49,7 +47,6 @@ class LmdbStore:
         self._keep_ms = keep_ms
         self._lease_ms = lease_ms
         self._round = 0  # the current round at the last `claim`
-        self._claimed = 0  # claims that this process may still confirm
         self._is_open = True
         with store_errors(self._path, "opened"):
             files = self._files = StoreFiles(
@@ -78,15 +75,11 @@ class LmdbStore:
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
     def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
-        """Return the answers to the claims, in order. The lock on the tables of this boot stops other processes until all claims have an answer.
-
-        A disk that has become full refuses claims, so that it never refuses to confirm what was claimed.
-        """
+        """Return the answers to the claims, in order. The lock on the tables of this boot stops other processes until all claims have an answer."""
         if not claims:
             return []
         keys, now_ms = sorted({claim.key for claim in claims}), self._clock.now_ms()
         with store_errors(self._path, "written"):
-            self._journal.require_room(self._claimed + len(claims))
             confirmed = self._durable_entries(keys)  # before the lock, since this takes the longest
             with self._recent.writing() as changing:
                 state = self._tables.round(changing)
@@ -99,9 +92,7 @@ class LmdbStore:
                 answers = resolve_claims(claims, *self._tables.held(changing, keys, now_ms), confirmed, now_ms)
                 self._tables.hold(changing, answers.granted, self._owner)
                 part = self._append(changing, state, answers.advanced)
-            self._claimed += len(answers.granted)
             self._appended(part, answers.advanced)
-            self._mover.step_if_full()
         return answers.results
 
     def look_up(self, claims: Sequence[Claim]) -> list[ClaimResult]:
@@ -123,10 +114,7 @@ class LmdbStore:
                 entries = confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms)
                 part = self._append(changing, state, entries)
                 self._tables.release(changing, [claim.key for claim in claims], self._owner)
-            self._claimed = max(0, self._claimed - len(claims))
             self._appended(part, entries)
-        with suppress(StoreUnavailable), store_errors(self._path, "written"):
-            self._mover.step_if_full()  # they are confirmed: if it fails, the next `claim` or `sweep` says so
 
     def release(self, claims: Sequence[Claim], *, in_doubt: bool = False) -> None:
         """Release the claims without a report."""
@@ -135,7 +123,6 @@ class LmdbStore:
             with store_errors(self._path, "written"), self._recent.writing() as changing:
                 self._tables.release(changing, {claim.key for claim in claims} - doubtful, self._owner)
                 self._tables.leave(changing, doubtful, self._owner)
-            self._claimed = max(0, self._claimed - len(claims))
 
     def renew(self) -> None:
         """Renew the lease. This is one write, whatever the number of claims."""
@@ -194,9 +181,10 @@ class LmdbStore:
         return self._tables.append(changing, state, written)
 
     def _appended(self, part: int, entries: Mapping[bytes, bytes]) -> None:
-        """Follow a transaction that appended a part: keep a copy of it."""
+        """Follow a transaction that appended a part: keep a copy of it, and move entries if there are too many."""
         if part:
             self._entries.add(part, entries)
+            self._mover.step_if_full()
 
     def _delete_orphans(self, now_ms: int) -> None:
         """Delete claims of ended owners, except those that leave a confirmed version in doubt: they stay until their key is claimed again."""

@@ -18,7 +18,7 @@ from pipeline.dedup.lmdb_store.environment import (
     open_environment,
 )
 from pipeline.dedup.lmdb_store.folder import StoreFolder, allocate
-from pipeline.dedup.lmdb_store.journal import Journal, forget_spares
+from pipeline.dedup.lmdb_store.journal import Journal
 from pipeline.dedup.lmdb_store.opened_clock import open_clock
 from pipeline.dedup.lmdb_store.recent_tables import RecentTables
 from pipeline.dedup.lmdb_store.recovery import recover, refuse_if_in_use
@@ -63,8 +63,6 @@ class StoreFiles:
                 self._open_recent(locks, is_new=is_new)
                 self.clock = open_clock(clocks, keep_ms, self.confirmed, self.durable, self.tables, self.recent)
                 recover(self._folder, self.confirmed, self.durable, self.clock.now_ms())
-                with self.recent.reading() as reading:
-                    forget_spares(self.journals, self.tables.living(reading, self.clock.now_ms()))
         except BaseException:
             self.close()
             raise

@@ -202,7 +202,7 @@ def fill_a_disk_of(folder, limit):
             store.sync()
             done = start + 500
     except StoreUnavailable as error:
-        known = store.look_up(claims_of(range(done)))
+        known = store.claim(claims_of(range(done)))
         return str(error), done, known.count(REDELIVERED)
     return "", done, 0
 
@@ -212,49 +212,6 @@ def test_a_full_disk_is_said_and_what_was_confirmed_is_known(tmp_path):
     assert "cannot be written" in message
     assert "the disk has room" in message
     assert 0 < done == known
-
-
-def claim_on_a_disk_of(folder, limit):
-    """Claim until the disk is full, and confirm in two rounds what was claimed. Return the error, and how many were granted and are known."""
-    machine = Machine()
-    store = open_on(machine, folder)
-    store.confirm(claims_of([0]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    granted, message = [], ""
-    try:
-        for start in range(1, 50_000, 500):
-            claims = claims_of(range(start, start + 500))
-            assert set(store.claim(claims)) == {GRANTED}
-            granted += claims
-    except StoreUnavailable as error:
-        message = str(error)
-    half = len(granted) // 2
-    store.confirm(granted[:half])
-    sweep_for(store, machine, 12)  # another round begins
-    store.confirm(granted[half:])
-    store.sync()
-    return message, len(granted), store.look_up(granted).count(REDELIVERED)
-
-
-@pytest.mark.slow
-def test_what_was_claimed_before_the_disk_was_full_can_be_confirmed(tmp_path):
-    message, granted, known = in_a_process(claim_on_a_disk_of, tmp_path, 1 << 20)
-    assert "the disk has room" in message
-    assert 0 < granted == known
-
-
-def claim_and_die(folder):
-    open_on(Machine(), folder, "victim").claim(claims_of([1]))
-
-
-@pytest.mark.slow
-def test_a_process_that_was_killed_leaves_no_spare_journal(opened, machine, tmp_path):
-    in_a_process(claim_and_die, tmp_path)
-    assert list(tmp_path.glob("boot-*/*.spare"))
-    machine.wait(LEASE + 1)
-    store = opened(tmp_path)
-    assert not list(tmp_path.glob("boot-*/*.spare"))
-    assert store.claim(claims_of([1])) == [GRANTED]
 
 
 def open_on_a_disk_of(folder, limit):
