@@ -52,7 +52,7 @@ class Flow:
     """Two partitions, and what is in flight of the first one."""
 
     def __init__(self):
-        self.pauses, self.offsets = Pauses(), Offsets()
+        self.pauses, self.offsets = Pauses(), Offsets(GroupStore(StoreIdentity("a" * 16, "here")))
         self.offsets.assign({HERE: Commit(0, ""), OTHER: Commit(0, "")})
         limits = FlowLimits(unfinished_records=100, in_flight_bytes=1_000, ready_batches=8)
         self.backpressure = Backpressure(self.pauses, self.offsets, limits)
