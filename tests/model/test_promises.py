@@ -14,6 +14,7 @@ from pipeline.job.offsets import Offsets, PartitionOffsets
 from pipeline.job.runner import Runner
 from pipeline.job.timing import Lease
 from tests.model.machine import JobMachine
+from tests.model.process import ModelStore
 from tests.support.examples import examples
 
 pytestmark = pytest.mark.slow
@@ -67,7 +68,7 @@ def do_not_fence(patch):
     def assign_the_same(self, start, topic_ids):
         assign(self, start, topic_ids)
         for partition, offsets in self.owned.items():
-            place = (id(self), partition)
+            place = (self, partition)  # not its id, which another one may have later
             if partition in start and place in before:
                 old = before[place]
                 old.closed, old.position, old.committed = False, offsets.position, offsets.committed
@@ -121,6 +122,17 @@ def let_the_store_follow_the_wall_clock(patch):
     patch.setattr(StoreClock, "now_ms", lambda self: self._clocks.wall())
 
 
+def forget_answers_when_the_disk_is_full(patch):
+    """Let the store confirm only what it can write to the disk."""
+    confirm = ModelStore.confirm
+
+    def confirm_on_the_disk(self, claims):
+        self._require_room()
+        confirm(self, claims)
+
+    patch.setattr(ModelStore, "confirm", confirm_on_the_disk)
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -133,6 +145,7 @@ def let_the_store_follow_the_wall_clock(patch):
         ignore_the_lease,
         newest_identities_first,
         let_the_store_follow_the_wall_clock,
+        forget_answers_when_the_disk_is_full,
     ],
     ids=lambda mistake: mistake.__name__,
 )
