@@ -81,6 +81,7 @@ class DedupStore(Protocol):
     def confirm(self, claims: Sequence[Claim]) -> None:
         """Remember the messages as reported, for the time to live, whichever owner holds the claims now. Every process that shares the store sees it.
 
+        A store whose disk is full still remembers them, as far as it can, and raises in `sync`: then no offset moves, and nothing is sent twice.
         A version older than the confirmed one changes nothing but the claim: it is the late answer of a process whose lease lapsed.
         """
         ...

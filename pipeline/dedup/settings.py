@@ -42,7 +42,12 @@ class DedupSettings(BaseModel):
         7 * 86_400_000
     )
     lease: Annotated[
-        Duration, Field(ge=2_000, le=600_000, description="How long the claims of a dead worker are waited for.")
+        Duration,
+        Field(
+            ge=2_000,
+            le=600_000,
+            description="How long the claims of a dead worker are waited for, and a worker that stands still while it writes to the lmdb store.",
+        ),
     ] = 15_000
     give_up_after: Annotated[
         Duration,

@@ -15,7 +15,7 @@ from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.decode import DecodeLimits, build_decoder
 from pipeline.dedup.lmdb_store.store_clock import StoreClock
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
-from pipeline.errors import Log2mqError
+from pipeline.errors import Log2mqError, StoreUnavailable
 from pipeline.job.batch import Batcher
 from pipeline.job.converter import Converter, Identity
 from pipeline.job.dispatch import Dispatch
@@ -117,14 +117,28 @@ class ModelStore(MemoryStore):
     process: Process
 
     def confirm(self, claims: Sequence[Claim]) -> None:
-        """Remember messages, and dead letters."""
+        """Remember messages, and dead letters, also while the disk is full."""
         super().confirm(claims)
         self.process.senders.unconfirmed = []
         self.process.writer.unconfirmed = []
 
+    def sync(self) -> None:
+        """Make nothing durable while the disk is full."""
+        self._require_room()
+
+    def sweep(self) -> int:
+        """Move nothing while the disk is full."""
+        self._require_room()
+        return super().sweep()
+
+    def _require_room(self) -> None:
+        if self.process.world.is_disk_full:
+            raise StoreUnavailable("the disk is full")
+
     def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
-        """Ask, and perhaps stand still around it."""
+        """Ask, and perhaps stand still around it. Grant nothing that could not be confirmed."""
         self.process.pause_point()
+        self._require_room()
         results = super().claim(claims)
         self.process.pause_point()
         return results

@@ -20,6 +20,7 @@ from pipeline.job.offsets import Offsets, PartitionOffsets
 from pipeline.job.timing import Lease
 from tests.model.api import State
 from tests.model.machine import JobMachine
+from tests.model.process import ModelStore
 from tests.model.records import version
 from tests.model.world import World
 from tests.support.examples import examples
@@ -115,7 +116,7 @@ def do_not_fence(patch):
     def assign_the_same(self, start, topic_ids):
         assign(self, start, topic_ids)
         for partition, offsets in self.owned.items():
-            place = (id(self), partition)
+            place = (self, partition)  # not its id, which another one may have later
             if partition in start and place in before:
                 old = before[place]
                 old.closed, old.position, old.committed = False, offsets.position, offsets.committed
@@ -174,6 +175,17 @@ def take_any_store(patch):
     patch.setattr(GroupStore, "check_assigned", lambda _, __: None)
 
 
+def forget_answers_when_the_disk_is_full(patch):
+    """Let the store confirm only what it can write to the disk."""
+    confirm = ModelStore.confirm
+
+    def confirm_on_the_disk(self, claims):
+        self._require_room()
+        confirm(self, claims)
+
+    patch.setattr(ModelStore, "confirm", confirm_on_the_disk)
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -187,6 +199,7 @@ def take_any_store(patch):
         newest_identities_first,
         let_the_store_follow_the_wall_clock,
         take_any_store,
+        forget_answers_when_the_disk_is_full,
     ],
     ids=lambda mistake: mistake.__name__,
 )

@@ -37,6 +37,7 @@ class World:
         self.api = Api(refuses_with_unknown=refuses_with_unknown)
         self.dead = DeadLetterTopic()
         self.is_registry_away = False
+        self.is_disk_full = False
         self.stop_above = stop_above
         self.processes: dict[int, Process] = {}
         self.begun = 0
@@ -64,7 +65,9 @@ class World:
             self._told.setdefault(told.customer, []).append(told)
 
     def start(self, slot: int, table: MemoryTable | None = None) -> None:
-        """Start a process in a slot, with the store of the group or with another one."""
+        """Start a process in a slot, with the store of the group or with another one, if it can open the store."""
+        if self.is_disk_full:
+            return
         self.begun += 1
         self.processes[slot] = Process(self, f"process-{self.begun}", table or self.table)
         self.rebalance()
@@ -215,7 +218,7 @@ class World:
     def finish(self) -> None:
         """End all faults, let the job read to the end, and check that everything is finished and counted."""
         self.api.states = dict.fromkeys(Kind, State.UP)
-        self.dead.is_away = self.is_registry_away = False
+        self.dead.is_away = self.is_registry_away = self.is_disk_full = False
         self.stop_above = 1.0  # a person raises the limit, where it stopped the job
         for process in self.processes.values():
             process.points_to_go = 0

@@ -44,6 +44,10 @@ class RecentEntries:
         found.update([(key, current[key]) for key in current.keys() & keys])
         return found
 
+    def all(self) -> dict[bytes, bytes]:
+        """Return the entries of the two rounds. Of two entries of a key the newer one counts."""
+        return self._frozen | self._current
+
     def add(self, part: int, entries: Mapping[bytes, bytes]) -> None:
         """Add the entries that this process wrote as part `part` of the log, which is the part after the last one read."""
         self._current.update(entries)

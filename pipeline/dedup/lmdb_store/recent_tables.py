@@ -106,6 +106,19 @@ class RecentTables:
         """Write the anchor of the store's clock."""
         transaction.put(b"anchor_ms", str(anchor_ms).encode(), db=self._meta)
 
+    def unjournaled(self, transaction: Transaction) -> bytes:
+        """Return the mark of the latest part of a log that no journal has, or nothing if there is none."""
+        return bytes(transaction.get(b"unjournaled", b"", db=self._meta))
+
+    def mark_unjournaled(self, transaction: Transaction, state: Round, part: int) -> None:
+        """Note that no journal has a part of the current log."""
+        transaction.put(b"unjournaled", state.number.to_bytes(8) + part.to_bytes(8), db=self._meta)
+
+    def end_unjournaled(self, transaction: Transaction, mark: bytes) -> None:
+        """Note that a journal has all parts up to the marked one."""
+        if self.unjournaled(transaction) == mark:
+            transaction.delete(b"unjournaled", db=self._meta)
+
     # --- claims and leases -----------------------------------------------------------------------------------------------------
 
     def held(self, transaction: Transaction, keys: Sequence[bytes], now_ms: int) -> tuple[set[bytes], set[bytes]]:

@@ -67,6 +67,7 @@ class LmdbStore:
                 self._clock,
             )
             try:
+                self._journal_missing()
                 self.renew()
             except BaseException:
                 self._close_files()
@@ -75,11 +76,15 @@ class LmdbStore:
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
     def claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
-        """Return the answers to the claims, in order. The lock on the tables of this boot stops other processes until all claims have an answer."""
+        """Return the answers to the claims, in order. The lock on the tables of this boot stops other processes until all claims have an answer.
+
+        While a journal cannot be written nothing is granted, since no confirmation could be made durable.
+        """
         if not claims:
             return []
         keys, now_ms = sorted({claim.key for claim in claims}), self._clock.now_ms()
         with store_errors(self._path, "written"):
+            self._journal_missing()
             confirmed = self._durable_entries(keys)  # before the lock, since this takes the longest
             with self._recent.writing() as changing:
                 state = self._tables.round(changing)
@@ -103,7 +108,10 @@ class LmdbStore:
             return resolve_claims(claims, *self._tables.held(reading, keys, now_ms), confirmed, now_ms).results
 
     def confirm(self, claims: Sequence[Claim]) -> None:
-        """Mark the messages as reported. The same transaction ends their claims, so that at every moment the claim or the confirmation exists."""
+        """Mark the messages as reported. The same transaction ends their claims, so that at every moment the claim or the confirmation exists.
+
+        It needs no room on the disk. Where the journal has none, the tables of this boot still remember the messages, and `sync` raises.
+        """
         if not claims:
             return
         ordered, now_ms = ordered_keys(claims), self._clock.now_ms()
@@ -130,8 +138,9 @@ class LmdbStore:
             self._tables.renew(changing, self._owner, self._clock.now_ms() + self._lease_ms)
 
     def sync(self) -> None:
-        """Flush the journal."""
+        """Flush the journal, with the confirmations that some process could not write to its own."""
         with store_errors(self._path, "written"):
+            self._journal_missing()
             self._journal.sync()
 
     def sweep(self) -> int:
@@ -173,12 +182,32 @@ class LmdbStore:
         return self._durable_entries(keys) | self._entries.get(keys)
 
     def _append(self, changing: Any, state: Round, entries: Mapping[bytes, bytes]) -> int:
-        """Append entries to the journal and to the current log. Return the number of the part, or 0 if there are no entries."""
-        written = recent_tables.blocks([key + value for key, value in entries.items()])
+        """Append entries to the current log and to the journal. Return the number of the part, or 0 if there are no entries."""
         if not entries:
             return 0
-        self._journal.append(state.number, written)
-        return self._tables.append(changing, state, written)
+        written = recent_tables.blocks([key + value for key, value in entries.items()])
+        part = self._tables.append(changing, state, written)
+        try:
+            self._journal.append(state.number, written)
+        except OSError:  # the disk is full or broken; the map of the tables has its room already
+            self._tables.mark_unjournaled(changing, state, part)
+        return part
+
+    def _journal_missing(self) -> None:
+        """Write the confirmations that no journal has to that of this process, whichever process made them, and flush it."""
+        with self._recent.reading() as reading:
+            if not (mark := self._tables.unjournaled(reading)):
+                return
+            state = self._tables.round(reading)
+            self._entries.catch_up(reading, state)
+        entries = [
+            key + value for key, value in self._entries.all().items()
+        ]  # what is in neither round is in the durable table
+        if entries:
+            self._journal.append(state.number, recent_tables.blocks(entries))
+            self._journal.sync()
+        with self._recent.writing() as changing:
+            self._tables.end_unjournaled(changing, mark)
 
     def _appended(self, part: int, entries: Mapping[bytes, bytes]) -> None:
         """Follow a transaction that appended a part: keep a copy of it, and move entries if there are too many."""

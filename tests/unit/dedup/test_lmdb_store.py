@@ -202,7 +202,7 @@ def fill_a_disk_of(folder, limit):
             store.sync()
             done = start + 500
     except StoreUnavailable as error:
-        known = store.claim(claims_of(range(done)))
+        known = store.look_up(claims_of(range(done)))
         return str(error), done, known.count(REDELIVERED)
     return "", done, 0
 
