@@ -35,6 +35,7 @@ class MemoryTable:
     """Number of the owner to the end of its lease, in Unix ms."""
 
     identity: str = field(default_factory=lambda: MEMORY_ID + new_identity())
+    """The identity of the stores that share the tables."""
 
 
 class MemoryStore:

@@ -118,7 +118,7 @@ class Runner:
         finally:
             self._source.close()
             self._on_status(self.status())
-        self._errors.raise_if_any(without_store=self._is_stopping and not self._deliveries.are_unconfirmed)
+        self._errors.raise_if_any(but_store_away=self._is_stopping and not self._deliveries.are_unconfirmed)
         return self.status()
 
     def turn(self) -> None:
