@@ -39,6 +39,7 @@ class MemoryTable:
     """Number of the owner to the end of its lease, in ms of the store's clock."""
 
     identity: str = field(default_factory=lambda: MEMORY_ID + new_identity())
+    """The identity of the stores that share the tables."""
 
     paid: dict[bytes, float] = field(default_factory=dict)
     """Bucket of the shared rates to the time until which it is paid, in ms."""

@@ -13,6 +13,7 @@ class FirstError:
 
     def __init__(self) -> None:
         self._error: Log2mqError | None = None
+        self._lasting_error: Log2mqError | None = None  # the first one that is not a dedup store that does not answer
         self._latest: Log2mqError | None = None
 
     @contextmanager
@@ -22,6 +23,8 @@ class FirstError:
             yield
         except Log2mqError as error:
             self._error, self._latest = self._error or error, error
+            if not _is_store_away(error):
+                self._lasting_error = self._lasting_error or error
 
     @property
     def is_any(self) -> bool:
@@ -36,15 +39,18 @@ class FirstError:
     @property
     def may_store_return(self) -> bool:
         """Whether the latest error is that the dedup store does not answer: it may answer soon."""
-        return isinstance(self._latest, StoreUnavailable) and self._latest.may_pass
+        return _is_store_away(self._latest)
 
-    def raise_if_any(self, *, without_store: bool) -> None:
-        """Raise the first error that was kept. With `without_store` a dedup store that did not answer is no error.
+    def raise_if_any(self, *, but_store_away: bool) -> None:
+        """Raise the first error that was kept. With `but_store_away` a dedup store that did not answer is no error.
 
         Raises:
             Log2mqError: there was one.
         """
-        error = self._error
-        is_store_away = isinstance(error, StoreUnavailable) and error.may_pass
-        if error is not None and not (without_store and is_store_away):
+        error = self._lasting_error if but_store_away else self._error
+        if error is not None:
             raise error
+
+
+def _is_store_away(error: Log2mqError | None) -> bool:
+    return isinstance(error, StoreUnavailable) and error.may_pass

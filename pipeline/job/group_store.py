@@ -1,7 +1,7 @@
 """The dedup store of a consumer group: each commit names the store that remembers its work, so that a wrong store is noticed before anything is sent.
 
-A commit without a name is accepted: it is of an earlier version, or of a person who set the offsets. A store in memory is accepted after another one:
-whoever runs a job with such a store wants it to forget. No store is accepted in place of one that remembers, or the other way round.
+A commit without a name is accepted: it is of an earlier version, or of a person who set the offsets. A store in memory is accepted after another
+store in memory, because a person who chooses such a store wants it to forget. It is not accepted after a lasting store, nor is a lasting one after it.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class Runner:
             self._deadline.enter(EndStep.CLOSE)
             self._source.close()
             self._on_status(self.status())
-        self._errors.raise_if_any(without_store=self._is_stopping and not self._deliveries.are_unconfirmed)
+        self._errors.raise_if_any(but_store_away=self._is_stopping and not self._deliveries.are_unconfirmed)
         return self.status()
 
     def turn(self) -> None:

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from pipeline.errors import StoreUnavailable
+from pipeline.errors import DeadLetterUnavailable, StoreUnavailable
 from tests.unit.job.test_runner import World, value
 
 VERBS = ("claim", "confirm", "release", "renew", "sync")
@@ -87,6 +87,20 @@ def test_a_stop_does_not_wait_for_a_store_that_has_nothing_to_remember(place):
         runner.stop()
         runner.run()
         assert world.clock.now_ms - stopped_ms < 1_000
+
+
+def test_a_stop_while_the_store_is_away_does_not_hide_another_error(place):
+    world, runner, switch = place
+    with nothing_twice(world):
+        while not world.group.is_done():
+            runner.turn()
+        world.clock.now_ms += 2_000
+        switch.back_ms = world.clock.now_ms + 10 * GRACE_MS
+        runner.parts.dead_letters.is_away = True
+        runner.stop()
+        with pytest.raises(DeadLetterUnavailable):
+            runner.run()
+        runner.parts.dead_letters.is_away = False
 
 
 def test_a_stop_ends_with_an_error_where_the_store_stays_away_longer_than_the_grace(place, caplog):
