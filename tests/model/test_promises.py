@@ -8,6 +8,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
+from pipeline.job.commits import Commits
+from pipeline.job.in_flight import InFlight
 from pipeline.job.intake import Intake
 from pipeline.job.last_answers import LastAnswers
 from pipeline.job.offsets import Offsets, PartitionOffsets
@@ -115,6 +117,24 @@ def newest_identities_first(patch):
     patch.setattr(ClaimQueue, "add", add_in_front)
 
 
+def commit_before_it_is_shown(patch):
+    """Commit without a word to whoever adds up what several processes did."""
+    begin = Commits.__init__
+    patch.setattr(Commits, "__init__", lambda self, *parts: begin(self, *parts[:4]))
+
+
+def count_late_answers_nowhere(patch):
+    """Leave out the messages of records that were returned before their answer came."""
+    close = InFlight.close
+
+    def close_unless_stale(self, message, end):
+        if message.is_stale:
+            message.record.offsets.message_results[end.result] -= 1
+        return close(self, message, end)
+
+    patch.setattr(InFlight, "close", close_unless_stale)
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -126,6 +146,8 @@ def newest_identities_first(patch):
         return_while_batches_are_out,
         ignore_the_lease,
         newest_identities_first,
+        commit_before_it_is_shown,
+        count_late_answers_nowhere,
     ],
     ids=lambda mistake: mistake.__name__,
 )

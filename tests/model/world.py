@@ -8,11 +8,24 @@ from random import Random
 from pipeline.contracts.values import Commit, Outcome, Partition
 from pipeline.dedup.memory_store import MemoryTable
 from pipeline.job.books import Books, decode_books
+from pipeline.job.status import Status
 from tests.model.api import Api, State
 from tests.model.kafka import DeadLetterTopic, Group
 from tests.model.process import LEASE_MS, Call, Process
 from tests.model.records import Told, event
 from transforms.base import Kind
+
+GROWING = (
+    "read",
+    "reported",
+    "duplicate",
+    "filtered",
+    "dead_lettered",
+    "returned",
+    "events_reported",
+    "users_reported",
+)
+"""The counts that never fall."""
 
 LAST_EVENTS = 10**6
 """Numbers of events that no rule writes."""
@@ -36,6 +49,9 @@ class World:
         """Calls whose answer nobody could remember, by outBizId: their process was killed, or stood still for longer than its lease."""
         self.letters_may_be_twice: Counter[tuple[str, int, int]] = Counter()
         """Dead letters whose yes nobody could remember, by place: the same for dead letters."""
+        self.shown: dict[str, Status] = {}
+        """The last status of each process, also of those that ended, as a supervisor has it."""
+        self._has_lost_answers = False
         self._judged: dict[Partition, int] = dict.fromkeys(self.group.logs, 0)
         self._told: dict[str, int] = {}
 
@@ -56,6 +72,7 @@ class World:
     def kill(self, slot: int) -> None:
         """End a process at once. What it has written is on its way all the same."""
         process = self.processes.pop(slot)
+        self._has_lost_answers = True
         self._forget_all(process)
         self.group.evict(process.name)
         self.rebalance()
@@ -103,6 +120,7 @@ class World:
         self.letters_may_be_twice.update((raw.topic, raw.partition, raw.offset) for raw in process.writer.unanswered)
 
     def _forget(self, call: Call) -> None:
+        self._has_lost_answers = True
         self.may_be_twice.update(call.numbers())
 
     # --- what the API answers ----------------------------------------------------------------------------------------------------
@@ -114,6 +132,28 @@ class World:
             self._forget(call)
         return outcome
 
+    # --- what a person is shown --------------------------------------------------------------------------------------------------
+
+    def note_status(self, name: str, status: Status) -> None:
+        """Note a status. It balances, and none of its counts is lower than before."""
+        before = self.shown.get(name)
+        for partition, books in status.books.items():
+            books.check()
+            if before is not None and (earlier := before.books.get(partition)) is not None:
+                for column in GROWING:
+                    now, then = getattr(books, column), getattr(earlier, column)
+                    assert now >= then, f"{column} of {partition} in {name} fell from {then} to {now}"
+        self.shown[name] = status
+
+    def _what_is_committed_is_shown(self) -> None:
+        """Whatever died, the statuses of all processes count each committed record at least once."""
+        total: Counter[Partition] = Counter()
+        for status in self.shown.values():
+            for partition, books in status.books.items():
+                total[partition] += books.read - books.in_flight - books.returned
+        for partition, commit in self.group.committed.items():
+            assert total[partition] >= commit.offset, f"{total[partition]} of {commit.offset} in {partition} are shown"
+
     # --- what must hold ----------------------------------------------------------------------------------------------------------
 
     def judge(self) -> None:
@@ -123,6 +163,7 @@ class World:
         self._identities_never_go_back()
         self._only_bad_records_are_dead_letters()
         self._each_dead_letter_is_written_once()
+        self._what_is_committed_is_shown()
         for process in self.processes.values():
             Books.total(process.runner.offsets.books().values()).check()
 
@@ -186,6 +227,9 @@ class World:
         for process in list(self.processes.values()):
             process.end()
         assert not self.table.claims
+        if not self._has_lost_answers:  # then each event that was taken was reported by one process
+            reported = sum(status.total.events_reported for status in self.shown.values())
+            assert reported == self.api.taken.total()
 
     def _is_read(self, partition: Partition) -> bool:
         return self.group.committed.get(partition, Commit(0, "")).offset == len(self.group.logs[partition])
