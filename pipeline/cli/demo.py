@@ -61,7 +61,7 @@ def show_accounts(console: Console, result: DemoResult) -> None:
         table.add_column(heading, justify="left" if heading in {"source", "account"} else "right", overflow="fold")
     for kind, source in result.sources.items():
         expected = source.expected
-        figures = (expected.read, expected.reported, expected.duplicate, expected.filtered, expected.dead_letters, 0)
+        figures = (expected.read, expected.reported, expected.duplicate, expected.filtered, expected.dead_letters, 0, 0)
         table.add_row(kind.value, "expected", *(f"{figure:,}" for figure in figures))
         table.add_row("", "job's books", *books_row(source.account), end_section=True)
     console.print(table)

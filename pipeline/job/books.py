@@ -2,7 +2,10 @@
 
 At any moment
 
-    read = reported + duplicate + filtered + dead-lettered + in flight
+    read = reported + duplicate + filtered + dead-lettered + in flight + returned
+
+*Returned* records were in flight when their partition moved to another process, or when this process ended: they are read again. So no count
+ever falls, and over all runs each record has one outcome more often than it was returned.
 
 There are two sets. The *session* books count the work of this process since it started. The *lifetime* books count the work below the
 committed offset. They are stored in the commit itself, so they survive a kill and a change of worker, and nothing counts twice.
@@ -92,7 +95,10 @@ class BooksUnbalanced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Counts of records by outcome, and of messages. `duplicate` includes `redelivered`; so do `events_duplicate` and `events_redelivered`."""
+    """Counts of records by outcome, and of messages. `duplicate` includes `redelivered`; so do `events_duplicate` and `events_redelivered`.
+
+    A message counts when its outcome is known, also if its record was returned meanwhile.
+    """
 
     read: int = 0
     reported: int = 0
@@ -101,6 +107,7 @@ class Books:
     filtered: int = 0
     dead_lettered: int = 0
     in_flight: int = 0
+    returned: int = 0
     events_reported: int = 0
     events_duplicate: int = 0
     events_redelivered: int = 0
@@ -111,19 +118,20 @@ class Books:
     lost_to_retention: int = 0
 
     @classmethod
-    def of(cls, tally: Tally, *, read: int | None = None, in_flight: int = 0, lost: int = 0) -> Self:
-        """Return the books of a tally. Without `read`, that count is the tally plus the records in flight."""
+    def of(cls, tally: Tally, *, in_flight: int = 0, returned: int = 0, lost: int = 0, read: int | None = None) -> Self:
+        """Return the books of a tally. Without `read`, that count is the tally plus the records in flight and returned."""
         outcomes = tally.outcomes
         reported, duplicate, redelivered, filtered, dead_lettered = outcomes
         events_reported, events_duplicate, events_redelivered, events_refused, *users = tally.messages
         return cls(
-            read=sum(outcomes) + in_flight if read is None else read,
+            read=sum(outcomes) + in_flight + returned if read is None else read,
             reported=reported,
             duplicate=duplicate + redelivered,
             redelivered=redelivered,
             filtered=filtered,
             dead_lettered=dead_lettered,
             in_flight=in_flight,
+            returned=returned,
             events_reported=events_reported,
             events_duplicate=events_duplicate + events_redelivered,
             events_redelivered=events_redelivered,
@@ -143,17 +151,18 @@ class Books:
                 sums[column] += getattr(each, name)
         return cls(*sums)
 
-    def after_crash(self) -> Books:
-        """Return the books of a crashed owner: its records in flight count as not read, since another member reads them again."""
-        return replace(self, read=self.read - self.in_flight, in_flight=0)
+    def ended(self) -> Books:
+        """Return the books of a process that has ended, in whatever way: its records in flight are returned."""
+        return replace(self, returned=self.returned + self.in_flight, in_flight=0)
 
     def check(self) -> None:
         """Raise `BooksUnbalanced` unless every record that was read has exactly one outcome."""
-        accounted = self.reported + self.duplicate + self.filtered + self.dead_lettered + self.in_flight
+        finished = self.reported + self.duplicate + self.filtered + self.dead_lettered
+        accounted = finished + self.in_flight + self.returned
         if accounted != self.read:
             raise BooksUnbalanced(
                 f"read {self.read}, but accounted for {accounted}: {self.reported} reported, {self.duplicate} duplicate, "
-                f"{self.filtered} filtered, {self.dead_lettered} dead-lettered, {self.in_flight} in flight"
+                f"{self.filtered} filtered, {self.dead_lettered} dead-lettered, {self.in_flight} in flight, {self.returned} returned"
             )
 
     def as_dict(self) -> dict[str, int]:

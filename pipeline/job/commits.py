@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from pipeline.contracts.interfaces import DedupStore, Source
 from pipeline.contracts.values import Claim, Commit, Partition
@@ -20,8 +20,17 @@ Records that finish after the last time are read again after a rebalance, and re
 class Commits:
     """Commits the lowest unfinished offset of each partition, with the books up to there."""
 
-    def __init__(self, source: Source, store: DedupStore, offsets: Offsets, limits: FlowLimits) -> None:
+    def __init__(
+        self,
+        source: Source,
+        store: DedupStore,
+        offsets: Offsets,
+        limits: FlowLimits,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`before_commit` is called before anything is committed, by this process or by a rebalance."""
         self._source = source
+        self._before_commit = before_commit
         self._store = store
         self._offsets = offsets
         self._most_records = limits.commit_records
@@ -53,6 +62,8 @@ class Commits:
         if self._sync_interval.is_due(now_ms):
             commits = self._offsets.committable()
             self.sync()
+            if commits:
+                self._before_commit()
             self.durable = commits
 
     def commit(self) -> bool:
@@ -66,6 +77,7 @@ class Commits:
         if not commits:
             return True
         self.sync()
+        self._before_commit()
         is_taken = self._source.commit(commits)
         if is_taken:
             self._offsets.committed(commits)

@@ -145,6 +145,7 @@ class InFlight:
     def close(self, message: PendingMessage, end: MessageEnd) -> Sequence[PendingMessage]:
         """Close a message that has ended, and end its record if it was the last one. Return the events that waited for it."""
         record = message.record
+        record.offsets.message_results[end.result] += 1
         if record.counts is None:  # its only message, as in most records
             record.offsets.unfinished_bytes -= record.weight
             self._end(record.raw.offset, record.offsets, end.alone)

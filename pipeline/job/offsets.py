@@ -13,6 +13,22 @@ from pipeline.job.group_store import GroupStore
 from schemas.log import Record
 
 
+class SessionCounts:
+    """What this process has done of one partition since it started, over all epochs. Owned by `Offsets`; the epochs count in it."""
+
+    __slots__ = ("lost", "read", "returned", "tally")
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.read = 0
+        self.returned = 0
+        self.lost = 0
+
+    def books(self, in_flight: int) -> Books:
+        """Return the books, with the records that are in flight now."""
+        return Books.of(self.tally, read=self.read, in_flight=in_flight, returned=self.returned, lost=self.lost)
+
+
 class PartitionOffsets:
     """One partition's unfinished offsets and its books, while this process owns it without a break.
 
@@ -25,33 +41,39 @@ class PartitionOffsets:
         "_lifetime",
         "_lifetime_lost",
         "_session",
-        "_session_lost",
         "_store_id",
         "_unfinished",
         "closed",
         "committed",
         "is_named",
+        "message_results",
         "partition",
         "place",
         "position",
-        "read",
         "unfinished_bytes",
         "until",
     )
 
-    def __init__(self, partition: Partition, start: Commit, topic_id: str = "", store_id: str = "") -> None:
+    def __init__(
+        self,
+        partition: Partition,
+        start: Commit,
+        topic_id: str = "",
+        store_id: str = "",
+        session: SessionCounts | None = None,
+    ) -> None:
         """`store_id` is the identity of the dedup store that remembers the work of this epoch. The commits name it."""
         self.partition = partition
         self.place = place_number(partition, topic_id)
         self.closed = False
         self.position = start.offset
         self.committed = start.offset
-        self.read = 0
         self.unfinished_bytes = 0  # the weight of its records in flight, against `limits.in_flight`
         self._unfinished: deque[int] = deque()  # ascending; an offset is removed when all offsets before it have ended
         self._ended: dict[int, RecordResult] = {}  # ended, but behind an unfinished one
-        self._session_lost = 0
-        self._session = Tally()  # everything that ended in this epoch
+        self._session = session or SessionCounts()
+        self.message_results = self._session.tally.messages
+        """How many messages of this partition ended in which way. A message counts also after the epoch has ended."""
         self._lifetime, self._lifetime_lost, self.until = decode_books(
             start.metadata
         )  # what lies below the commit, of all owners
@@ -62,20 +84,20 @@ class PartitionOffsets:
     def begin(self, records: Sequence[Record]) -> None:
         """Note records that were just read, in ascending order of offset."""
         self._unfinished.extend([record.offset for record in records])
-        self.read += len(records)
+        self._session.read += len(records)
         if records:
             self.position = records[-1].offset + 1  # an error may end the job before it notes the source's position
 
     def unread(self, records: Sequence[Record]) -> None:
-        """Note that the latest records are read again later. They count as not read."""
+        """Note that the latest records are read again later. They do not count as read until then."""
         for _ in records:
             self._unfinished.pop()
-        self.read -= len(records)
+        self._session.read -= len(records)
         self.position = records[0].offset
 
     def end(self, offset: int, result: RecordResult) -> None:
-        """Note that a record is finished. Each offset ends once."""
-        self._session.add(result)
+        """Note that a record is finished, and its messages were counted in `message_results`. Each offset ends once."""
+        self._session.tally.outcomes[result.outcome] += 1
         unfinished = self._unfinished
         if unfinished[0] != offset:
             self._ended[offset] = result
@@ -89,7 +111,7 @@ class PartitionOffsets:
 
     def lose(self, count: int, resumed_at: int) -> None:
         """Note offsets that retention removed before they were read."""
-        self._session_lost += count
+        self._session.lost += count
         self._lifetime_lost += count
         self.position = max(self.position, resumed_at)
 
@@ -117,11 +139,14 @@ class PartitionOffsets:
         """Return whether more may be committed than was committed, or the commit does not name the store yet."""
         return not self.is_named or (self._unfinished[0] if self._unfinished else self.position) > self.committed
 
+    def close(self) -> None:
+        """End the epoch. Its unfinished records are returned: the next owner of the partition reads them again."""
+        self.closed = True
+        self._session.returned += self.in_flight
+
     def session_books(self) -> Books:
-        """Return the books of this process. Records that were unfinished when the partition was revoked count as not read."""
-        in_flight = 0 if self.closed else self.in_flight
-        read = self.read - self.in_flight if self.closed else self.read
-        return Books.of(self._session, read=read, in_flight=in_flight, lost=self._session_lost)
+        """Return the books of this partition in this process."""
+        return self._session.books(0 if self.closed else self.in_flight)
 
     def lifetime_books(self) -> Books:
         """Return the books of all processes of the group, below the offset that may be committed."""
@@ -134,7 +159,7 @@ class Offsets:
     def __init__(self, group_store: GroupStore) -> None:
         self.owned: dict[Partition, PartitionOffsets] = {}
         self._group_store = group_store
-        self._former: dict[Partition, Books] = {}
+        self._sessions: dict[Partition, SessionCounts] = {}
 
     def assign(self, start: Mapping[Partition, Commit], topic_ids: Mapping[str, str] = MappingProxyType({})) -> None:
         """Begin to own partitions. A partition that is owned already gets a new epoch. `topic_ids` are the broker's IDs by topic.
@@ -145,16 +170,15 @@ class Offsets:
         self.revoke(start)
         self._group_store.check_assigned(start)
         for partition, commit in start.items():
+            session = self._sessions.setdefault(partition, SessionCounts())
             topic_id = topic_ids.get(partition.topic, "")
-            self.owned[partition] = PartitionOffsets(partition, commit, topic_id, self._group_store.store.id)
+            self.owned[partition] = PartitionOffsets(partition, commit, topic_id, self._group_store.store.id, session)
 
     def revoke(self, partitions: Collection[Partition]) -> list[PartitionOffsets]:
         """End the epoch of partitions, and return the ones that were owned."""
         revoked = [self.owned.pop(partition) for partition in partitions if partition in self.owned]
         for offsets in revoked:
-            offsets.closed = True
-            former = self._former.get(offsets.partition, Books())
-            self._former[offsets.partition] = Books.total([former, offsets.session_books()])
+            offsets.close()
         return revoked
 
     def lose(self, partition: Partition, first: int, last: int, resumed_at: int) -> None:
@@ -190,16 +214,17 @@ class Offsets:
         return sum(offsets.unfinished_bytes for offsets in self.owned.values())
 
     def check(self) -> None:
-        """Raise `BooksUnbalanced` unless the books of every partition owned balance."""
-        for offsets in self.owned.values():
-            offsets.session_books().check()
+        """Raise `BooksUnbalanced` unless the books of every partition balance."""
+        for books in self.books().values():
+            books.check()
 
     def books(self) -> dict[Partition, Books]:
         """Return the books of this process by partition, also of partitions owned before."""
-        books = dict(self._former)
-        for partition, offsets in self.owned.items():
-            books[partition] = Books.total([books.get(partition, Books()), offsets.session_books()])
-        return books
+        owned = self.owned
+        return {
+            partition: session.books(owned[partition].in_flight if partition in owned else 0)
+            for partition, session in self._sessions.items()
+        }
 
     def lifetime_books(self) -> dict[Partition, Books]:
         """Return the books of the group by partition owned now."""

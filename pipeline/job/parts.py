@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Source
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.job.converter import Converter
@@ -20,3 +21,5 @@ class Parts:
     dispatch: Dispatch
     dead_letters: DeadLetters
     dead_letter_limit: DeadLetterLimit
+    deadline: Deadline | None = None
+    """By when each of them returns, once the job ends. None for parts that do not wait."""

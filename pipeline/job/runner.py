@@ -47,14 +47,15 @@ class Runner:
         clock: Callable[[], int],
         *,
         on_status: Callable[[Status], None] = lambda _: None,
+        before_commit: Callable[[Status], None] | None = None,
         on_lost: Callable[[LostToRetention], None] = lambda _: None,
         has_ended: Callable[[], bool] = lambda: False,
         new_store: bool = False,
-        deadline: Deadline | None = None,
     ) -> None:
         """`clock` returns ms of a clock that never goes back: it decides when something is due. `has_ended` returns whether there is nothing more to read.
 
-        With `new_store` the group may have worked with another dedup store. `deadline` is that of the parts, which wait no longer than it says.
+        `before_commit` gets the status before anything is committed: whoever adds up what several processes did misses nothing of one that dies.
+        With `new_store` the group may have worked with another dedup store.
         """
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
@@ -64,12 +65,13 @@ class Runner:
         self._clock = clock
         self._on_status, self._on_lost, self._has_ended = on_status, on_lost, has_ended
         self._grace_ms = limits.grace_ms
-        self._deadline = deadline or Deadline(clock)
+        self._deadline = parts.deadline or Deadline(clock)
         self._is_stopping = False
         self._errors = FirstError()
         self._stalls = 0
         self.offsets = Offsets(GroupStore(parts.store.identity, is_new=new_store))
-        self._commits = Commits(parts.source, parts.store, self.offsets, limits)
+        tell = (lambda: before_commit(self.status())) if before_commit is not None else lambda: None
+        self._commits = Commits(parts.source, parts.store, self.offsets, limits, tell)
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)
         self._last_answers = LastAnswers(
             self._dispatch, self._deliveries, self._dead_lettering, self._commits, self._deadline, self._errors
@@ -119,9 +121,9 @@ class Runner:
         finally:
             self._deadline.enter(EndStep.CLOSE)
             self._source.close()
-            self._on_status(self.status())
+            self._on_status(self.status().ended())
         self._errors.raise_if_any(but_store_away=self._is_stopping and not self._deliveries.are_unconfirmed)
-        return self.status()
+        return self.status().ended()
 
     def turn(self) -> None:
         """Go once around the loop."""

@@ -46,11 +46,14 @@ class Status:
     head_age_ms: int = 0
     holds: tuple[Hold, ...] = ()
 
-    def after_crash(self) -> Status:
-        """Return the final status of a crashed worker: finished counts stay; its records in flight count as unread, since another member reads them again."""
+    def ended(self) -> Status:
+        """Return the last status of a process: its records in flight are returned."""
+        return replace(self, books={partition: books.ended() for partition, books in self.books.items()})
+
+    def former(self) -> Status:
+        """Return what stays of a worker that has another one in its place: its counts, and nothing of its present state."""
         return replace(
-            self,
-            books={partition: books.after_crash() for partition, books in self.books.items()},
+            self.ended(),
             lifetime={},
             lag={},
             sending=0,
@@ -59,6 +62,7 @@ class Status:
             flows=(),
             paused={},
             held="",
+            stopping=False,
             head_age_ms=0,
             holds=(),
         )

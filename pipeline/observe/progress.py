@@ -85,6 +85,8 @@ class Progress:
             f"dead {total.dead_lettered:,}",
             f"in flight {total.in_flight:,}",
         ]
+        if total.returned:
+            parts.append(f"returned {total.returned:,}")
         if self._remaining is None:
             parts.append(f"lag {sum(status.lag.values()):,}")
         else:

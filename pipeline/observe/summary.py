@@ -23,7 +23,7 @@ from pipeline.observe.console import output
 from pipeline.observe.progress import Progress
 from transforms.base import Kind
 
-HEADINGS = ("read", "reported", "duplicate", "filtered", "dead-lettered", "in flight")
+HEADINGS = ("read", "reported", "duplicate", "filtered", "dead-lettered", "in flight", "returned")
 
 
 MOST_WARNINGS = 20
@@ -32,7 +32,8 @@ MOST_WARNINGS = 20
 
 def books_row(books: Books) -> tuple[str, ...]:
     """Return the cells of the books under `HEADINGS`, formatted for a person."""
-    figures = (books.read, books.reported, books.duplicate, books.filtered, books.dead_lettered, books.in_flight)
+    finished = (books.reported, books.duplicate, books.filtered, books.dead_lettered)
+    figures = (books.read, *finished, books.in_flight, books.returned)
     return tuple(f"{figure:,}" for figure in figures)
 
 

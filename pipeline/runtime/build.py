@@ -77,9 +77,13 @@ def new_instance_id() -> str:
 
 @dataclass(slots=True)
 class Hooks:
-    """The functions that a running job calls: with each status, with each loss of offsets, and to ask whether the input has ended."""
+    """The functions that a running job calls: with each status, with a status before each commit, and with each loss of offsets.
+
+    `has_ended` says whether the input has ended.
+    """
 
     on_status: Callable[[Status], None] = lambda _: None
+    before_commit: Callable[[Status], None] | None = None
     on_lost: Callable[[LostToRetention], None] = lambda _: None
     has_ended: Callable[[], bool] = lambda: False
 
@@ -212,6 +216,7 @@ class Job:
             dispatch,
             dead_letters,
             DeadLetterLimit(file.dead_letters.stop_above, file.dead_letters.window),
+            self.deadline,
         )
         limits = FlowLimits(
             unfinished_records=file.limits.unfinished,
@@ -227,8 +232,8 @@ class Job:
             limits,
             steady_ms,
             on_status=hooks.on_status,
+            before_commit=hooks.before_commit,
             on_lost=hooks.on_lost,
             has_ended=hooks.has_ended,
             new_store=self._new_store,
-            deadline=self.deadline,
         )

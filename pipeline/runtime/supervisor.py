@@ -54,6 +54,7 @@ class Supervisor:
         self._on_line = on_line
         self._grace_ms = grace_ms
         self._failure: Log2mqError | None = None
+        self._shown_s = 0.0
         self._killed: list[WorkerSlot] = []  # they did not end in time
         self.deadline = Deadline()
         """By when all workers and the supervisor must have ended, once the end has begun."""
@@ -123,7 +124,9 @@ class Supervisor:
             has_changed = True  # the time has
         for _ in range(self._inbox.qsize()):
             has_changed |= self._apply(self._inbox.get())
-        if has_changed:
+        now_s = time.monotonic()
+        if has_changed and now_s - self._shown_s >= LOOK_S:
+            self._shown_s = now_s
             self._on_status(self.statuses)
 
     def _apply(self, said: FromWorker) -> bool:

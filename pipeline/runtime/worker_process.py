@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.config.load import load_source
 from pipeline.control_characters import one_line
 from pipeline.errors import Log2mqError
+from pipeline.job.status import Status
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.build import Hooks, Job
 from pipeline.runtime.stop_signals import StopSignals
@@ -46,11 +47,15 @@ class WorkerMain:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         environment: Mapping[str, str] = os.environ
         parent = parent_process()
+
+        def tell(status: Status) -> None:
+            supervisor(WorkerMessage(status))
+
         try:
             job = Job(
                 load_source(self.path, environment),
                 environment,
-                Hooks(on_status=lambda each: supervisor(WorkerMessage(each))),
+                Hooks(on_status=tell, before_commit=tell),
                 slot=slot,
                 static_id=f"{self.instance}-{slot}",
                 new_store=self.new_store,

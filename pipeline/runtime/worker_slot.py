@@ -92,7 +92,7 @@ class WorkerSlot:
         self._pipe.close()
         self._process = self._pipe = None
         if self._status is not None and not is_last:
-            self._former = merge([*self.statuses[:-1], self._status.after_crash()])
+            self._former = merge([*self.statuses[:-1], self._status.former()])
             self._status = None
         return f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"left with exit code {code}"
 

@@ -74,7 +74,7 @@ def is_running(pid):
 
 def test_workers_whose_supervisor_is_killed_end_and_forget_nothing(source, kafka, run, stand_in):
     stand_in.set_faults(SLOW)
-    made = source(partitions=4, commit={"every": "10m"})
+    made = source(partitions=4)
     kafka.topic(name=made.dead)
     command = run(made, "--workers", "2")
     wait_for(lambda: sorted(map(len, kafka.shares(made.group).values())) == [2, 2], "a share for each")

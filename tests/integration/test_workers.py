@@ -137,7 +137,7 @@ def test_a_worker_killed_stops_no_other(source, kafka, run):
 
 
 def books_of(command):
-    """The figures of the closing summary, of all partitions together: read, reported, duplicate, filtered, dead-lettered, in flight."""
+    """The figures of the closing summary, of all partitions together: read, reported, duplicate, filtered, dead-lettered, in flight, returned."""
     (row,) = [line.split() for line in command.text().splitlines() if line.split()[:1] == ["all"]]
     return [int(figure.replace(",", "")) for figure in row[1:]]
 
@@ -177,8 +177,36 @@ def test_a_rolling_restart_reads_nothing_twice(source, kafka, run, stand_in):
     books = [books_of(each) for each in commands]
     read, reported, duplicate = (sum(each[column] for each in books) for column in range(3))
     assert reported == written
-    assert duplicate == read - written
+    assert duplicate == read - written - sum(each[-1] for each in books)
     assert read <= 1.05 * written
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(written)}
+
+
+def test_the_books_count_what_a_worker_had_committed_when_it_was_killed(source, kafka, run):
+    made = source(partitions=2, report={"batch": "{events: 5, age: 10ms}"})
+    kafka.topic(name=made.dead)
+    command = run(made, "--workers", "2")
+    wait_for(lambda: [*map(len, kafka.shares(made.group).values())] == [1, 1], "a share for each")
+    written = 0
+
+    def write(count):
+        nonlocal written
+        kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(written, written + count)])
+        written += count
+
+    for _ in range(3):  # each time the last status of the killed one is some moments old
+        for _ in range(20):
+            write(20)
+        os.kill(command.workers()[-2], signal.SIGKILL)
+        before = len(command.workers())
+        wait_for(lambda: len(command.workers()) > before, "its successor")  # noqa: B023
+    ends = kafka.ends(made.topic)
+    wait_for(lambda: made.is_committed(ends), "the end")
+    assert command.stop() == 0
+    read, reported, duplicate, *others, returned = books_of(command)
+    assert others == [0, 0, 0]
+    assert read == reported + duplicate + returned
+    assert reported + duplicate >= written
     assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(written)}
 
 

@@ -22,6 +22,7 @@ from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.parts import Parts
 from pipeline.job.runner import Runner
+from pipeline.job.status import Status
 from tests.model.kafka import DeadLetterWriter, Member
 from tests.model.records import MAPPING
 from transforms.base import Kind
@@ -170,6 +171,8 @@ class Process:
             ),
             FlowLimits(400, 60_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
             self.clock,
+            on_status=self._tell,
+            before_commit=self._tell,
         )
 
     def clock(self) -> int:
@@ -179,6 +182,9 @@ class Process:
             self.world.run(but=self)
         self.pause_point()
         return self.world.now_ms
+
+    def _tell(self, status: Status) -> None:
+        self.world.note_status(self.name, status)
 
     def _decode(self, value: bytes) -> Decoded:
         """Decode a value, if the model's Schema Registry is there, or by chance has answered already."""

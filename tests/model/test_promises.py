@@ -12,8 +12,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from pipeline.dedup.lmdb_store.store_clock import StoreClock
 from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
+from pipeline.job.commits import Commits
 from pipeline.job.group_store import GroupStore
-from pipeline.job.in_flight import PendingMessage
+from pipeline.job.in_flight import InFlight, PendingMessage
 from pipeline.job.intake import Intake
 from pipeline.job.last_answers import LastAnswers
 from pipeline.job.offsets import Offsets, PartitionOffsets
@@ -186,6 +187,24 @@ def forget_answers_when_the_disk_is_full(patch):
     patch.setattr(ModelStore, "confirm", confirm_on_the_disk)
 
 
+def commit_before_it_is_shown(patch):
+    """Commit without a word to whoever adds up what several processes did."""
+    begin = Commits.__init__
+    patch.setattr(Commits, "__init__", lambda self, *parts: begin(self, *parts[:4]))
+
+
+def count_late_answers_nowhere(patch):
+    """Leave out the messages of records that were returned before their answer came."""
+    close = InFlight.close
+
+    def close_unless_stale(self, message, end):
+        if message.is_stale:
+            message.record.offsets.message_results[end.result] -= 1
+        return close(self, message, end)
+
+    patch.setattr(InFlight, "close", close_unless_stale)
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -200,6 +219,8 @@ def forget_answers_when_the_disk_is_full(patch):
         let_the_store_follow_the_wall_clock,
         take_any_store,
         forget_answers_when_the_disk_is_full,
+        commit_before_it_is_shown,
+        count_late_answers_nowhere,
     ],
     ids=lambda mistake: mistake.__name__,
 )

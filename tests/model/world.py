@@ -11,11 +11,24 @@ from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.lmdb_store.store_clock import begin_clock
 from pipeline.dedup.memory_store import MemoryTable
 from pipeline.job.books import Books, decode_books, decode_store_id
+from pipeline.job.status import Status
 from tests.model.api import Api, State
 from tests.model.kafka import DeadLetterTopic, Group
 from tests.model.process import KEEP_MS, LEASE_MS, Call, Process
 from tests.model.records import Told, event
 from transforms.base import Kind
+
+GROWING = (
+    "read",
+    "reported",
+    "duplicate",
+    "filtered",
+    "dead_lettered",
+    "returned",
+    "events_reported",
+    "users_reported",
+)
+"""The counts that never fall."""
 
 LAST_EVENTS = 10**6
 """Numbers of events that no rule writes."""
@@ -47,6 +60,9 @@ class World:
         """Dead letters whose yes nobody could remember, by place: the same for dead letters."""
         self.may_go_back: set[str] = set()
         """Customers in several partitions for whom such a call leaves a version in doubt (docs/guarantees.md, "Order"): only the last one is sure."""
+        self.shown: dict[str, Status] = {}
+        """The last status of each process, also of those that ended, as a supervisor has it."""
+        self._has_lost_answers = False
         self._judged: dict[Partition, int] = dict.fromkeys(self.group.logs, 0)
         self._told: dict[str, list[Told]] = {}
         """The records of each customer, the oldest first."""
@@ -83,6 +99,7 @@ class World:
     def kill(self, slot: int) -> None:
         """End a process at once. What it has written is on its way all the same."""
         process = self.processes.pop(slot)
+        self._has_lost_answers = True
         self._forget_all(process)
         self.group.evict(process.name)
         self.rebalance()
@@ -131,6 +148,7 @@ class World:
         self.letters_may_be_twice.update((raw.topic, raw.partition, raw.offset) for raw in raws)
 
     def _forget(self, call: Call) -> None:
+        self._has_lost_answers = True
         self.may_be_twice.update(call.numbers())
         self.may_go_back.update(customer for customer in call.customers() if self._told[customer][0].is_spread)
 
@@ -143,6 +161,28 @@ class World:
             self._forget(call)
         return outcome
 
+    # --- what a person is shown --------------------------------------------------------------------------------------------------
+
+    def note_status(self, name: str, status: Status) -> None:
+        """Note a status. It balances, and none of its counts is lower than before."""
+        before = self.shown.get(name)
+        for partition, books in status.books.items():
+            books.check()
+            if before is not None and (earlier := before.books.get(partition)) is not None:
+                for column in GROWING:
+                    now, then = getattr(books, column), getattr(earlier, column)
+                    assert now >= then, f"{column} of {partition} in {name} fell from {then} to {now}"
+        self.shown[name] = status
+
+    def _what_is_committed_is_shown(self) -> None:
+        """Whatever died, the statuses of all processes count each committed record at least once."""
+        total: Counter[Partition] = Counter()
+        for status in self.shown.values():
+            for partition, books in status.books.items():
+                total[partition] += books.read - books.in_flight - books.returned
+        for partition, commit in self.group.committed.items():
+            assert total[partition] >= commit.offset, f"{total[partition]} of {commit.offset} in {partition} are shown"
+
     # --- what must hold ----------------------------------------------------------------------------------------------------------
 
     def judge(self) -> None:
@@ -153,6 +193,7 @@ class World:
         self._only_the_store_of_the_group_is_worked_with()
         self._only_bad_records_are_dead_letters()
         self._each_dead_letter_is_written_once()
+        self._what_is_committed_is_shown()
         for process in self.processes.values():
             Books.total(process.runner.offsets.books().values()).check()
 
@@ -245,6 +286,9 @@ class World:
         for process in list(self.processes.values()):
             process.end()
         assert not self.table.claims
+        if not self._has_lost_answers:  # then each event that was taken was reported by one process
+            reported = sum(status.total.events_reported for status in self.shown.values())
+            assert reported == self.api.taken.total()
 
     def _is_read(self, partition: Partition) -> bool:
         return self.group.committed.get(partition, Commit(0, "")).offset == len(self.group.logs[partition])

@@ -19,8 +19,8 @@ import psutil
 from tests.soak.evidence import LoggedWarning, PrintedBooks
 from tests.support.paths import ROOT
 
-_ROW = re.compile(r"\s*(all|\S+:\d+)" + r"\s+([\d,]+)" * 6 + r"\s*")
-_COLUMNS = ("read", "reported", "duplicate", "filtered", "dead_lettered", "in_flight")
+_ROW = re.compile(r"\s*(all|\S+:\d+)" + r"\s+([\d,]+)" * 7 + r"\s*")
+_COLUMNS = ("read", "reported", "duplicate", "filtered", "dead_lettered", "in_flight", "returned")
 _TITLE = "the books of this run"
 
 

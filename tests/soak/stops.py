@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tests.soak.evidence import PlayedFault
 from tests.soak.hosts import LOOK_S, Host, is_running
+from tests.soak.kinds import FaultKind
+from tests.soak.processes import now_ms
 from tests.soak.settings import GRACE_S, READ_TIMEOUT_S, SESSION_S
 from tests.soak.world import World
 
 TICK_S = 0.05
-UP_S = (0.5, 7.0)
+UP_S = (0.5, 12.0)
 """The shortest and the longest time from a start of a command to its next end. A command needs some two seconds to begin, and some more to join the group."""
 
 DOWN_S = (0.0, 2.0)
@@ -61,7 +64,8 @@ class Stopper:
         """How many commands were ended."""
 
     def run(self) -> None:
-        """Play all ends, and return when the last command is up again."""
+        """Play all ends, and return when the last command is up again. They are one long fault: nothing need move meanwhile."""
+        began_ms = now_ms()
         playing = [self._stops(host, plan) for host, plan in zip(self._world.hosts, self._plans, strict=True)]
         due_s = dict.fromkeys(playing, 0.0)
         while due_s:
@@ -75,6 +79,9 @@ class Stopper:
             for host in self._world.hosts:
                 host.look()
             time.sleep(TICK_S)
+        self._world.record.faults += [
+            PlayedFault(kind, began_ms, now_ms()) for kind in (FaultKind.HOST_TERMINATED, FaultKind.SUPERVISOR_KILLED)
+        ]
 
     def _stops(self, host: Host, plan: Sequence[PlannedStop]) -> Iterator[float]:
         for planned in plan:

@@ -12,7 +12,7 @@ from tests.soak.kinds import FaultKind
 from tests.soak.workload import LineKind
 
 OUTCOMES = ("reported", "duplicate", "filtered", "dead_lettered")
-GROWING = ("read", *OUTCOMES)
+GROWING = ("read", *OUTCOMES, "returned")
 
 
 def judge_books(facts: Facts, judgement: Judgement) -> None:
@@ -29,7 +29,7 @@ def _judge_printed(facts: Facts, judgement: Judgement) -> None:
     latest: dict[str, PrintedBooks] = {}
     for printed in facts.evidence.printed:
         books = printed.books
-        if sum(books[name] for name in OUTCOMES) + books["in_flight"] != books["read"]:
+        if sum(books[name] for name in OUTCOMES) + books["in_flight"] + books["returned"] != books["read"]:
             unbalanced.append(printed)
         if (before := latest.get(printed.command)) is not None:
             fallen += [

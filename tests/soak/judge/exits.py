@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 from itertools import pairwise
 
+from pipeline.errors import EXIT_INTERRUPTED
 from tests.soak.evidence import CommandExit, PlayedFault
 from tests.soak.judge.facts import Facts
 from tests.soak.judge.verdict import Bar, Judgement
@@ -87,8 +88,9 @@ def _is_explained(ended: CommandExit, faults: Sequence[PlayedFault]) -> bool:
 
 
 def _had_not_begun(ended: CommandExit) -> bool:
-    """Whether Python was still starting when the signal came: nothing was printed yet, and no handler was there."""
-    return ended.code == -signal.SIGTERM and not ended.last_line
+    """Whether the command was still starting when the signal came: no handler was there yet, or it said that no job had begun."""
+    is_handled = ended.code == EXIT_INTERRUPTED and ended.last_line == "log2mq: interrupted"
+    return is_handled or (ended.code == -signal.SIGTERM and not ended.last_line)
 
 
 def _is_finished_replay(ended: CommandExit) -> bool:

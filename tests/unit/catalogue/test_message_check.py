@@ -307,7 +307,7 @@ def test_explain_shows_what_the_catalogue_has_against_each_message(load, tmp_pat
 
 def test_warnings_of_several_processes_add_up_and_are_shown(load):
     one, two = Status(1, {}, warnings={("A", "x"): 2, ("B", "x"): 1}), Status(2, {}, warnings={("A", "x"): 3})
-    both = merge([one.after_crash(), two])
+    both = merge([one.former(), two])
     assert both.warnings == {("A", "x"): 5, ("B", "x"): 1}
     assert "warnings 6" in Progress(Console(file=io.StringIO()), live=False).line(both)
     console = Console(file=io.StringIO(), width=80)

@@ -673,7 +673,23 @@ def test_a_partition_that_leaves_is_released_in_time_although_nothing_answers():
         runner.turn()
     assert world.clock.now_ms - begun_ms < FlowLimits().grace_ms
     assert list(runner.offsets.owned) == [stays]
-    assert runner.status().total.read == 12, "its records count as not read: another member reads them"
+    total = runner.status().total
+    assert (total.read, total.returned) == (24, 12), "another member reads them"
+
+
+def test_an_answer_that_comes_after_its_partition_has_moved_counts_as_reported():
+    """Its record is read again by another process, where it is a duplicate. Before the mend no process counted it as reported."""
+    world, runner, leaves, _ = _with_a_partition_that_leaves(answer_ms=30_000)
+    shown = []
+    while world.group.owned[leaves] or runner.status().sending:
+        runner.turn()
+        shown.append(runner.status().total)
+    total = shown[-1]
+    total.check()
+    assert (total.read, total.reported, total.returned, total.in_flight) == (24, 12, 12, 0)
+    assert total.events_reported == 24
+    for before, after in pairwise(shown):
+        assert all(getattr(after, each) >= getattr(before, each) for each in ("read", "reported", "returned"))
 
 
 def test_a_partition_that_leaves_and_comes_back_begins_anew_and_is_not_released():

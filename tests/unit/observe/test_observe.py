@@ -85,7 +85,7 @@ def test_a_line_says_what_is_held_and_until_when():
     line = shown.line(merge([status(holds=(few,)), status(holds=(many,))]))
     assert "2 events refused with ES0999, no other accepted since; held for 900 s more, then dead-lettered" in line
     assert "1,200 user messages refused with InternalError, no other accepted since; held until one is accepted" in line
-    assert "held" not in shown.line(status(holds=(few,)).after_crash())
+    assert "held" not in shown.line(status(holds=(few,)).former())
 
 
 def test_a_line_says_how_many_partitions_are_paused_and_why():

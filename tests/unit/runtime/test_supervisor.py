@@ -125,13 +125,13 @@ def test_who_keeps_dying_ends_all_and_the_others_finish_first(tmp_path):
     assert merge(statuses).total.reported == 3 * 6 + 1
 
 
-def test_what_the_dead_had_in_hand_counts_as_not_read_for_another_reads_it_again(tmp_path):
+def test_what_the_dead_had_in_hand_counts_as_returned_for_another_reads_it_again(tmp_path):
     error, notes, statuses = supervise(Worker(tmp_path, deaths=1), 1)
     assert error is None
     assert len([note for note in notes if "runs as process" in note]) == 2
     total = merge(statuses).total
     total.check()
-    assert (total.read, total.reported, total.in_flight) == (6 + 10, 6 + 6, 4)
+    assert (total.read, total.reported, total.in_flight, total.returned) == (10 + 10, 6 + 6, 4, 4)
     assert merge(statuses).lag == {Partition("log", 0): 7}
 
 

@@ -47,7 +47,9 @@ def good_evidence(count=2_000, seed=3):
         snapshots=[_snapshot(log, at_ms) for at_ms in steps],
         exits=[CommandExit(ended_ms, "host-a-1", 0, was_asked=True, waited_s=1.0)],
         printed=[
-            PrintedBooks(ended_ms, "host-a-1", {**_sums(log), "read": count, "in_flight": 0}, is_closing=True),
+            PrintedBooks(
+                ended_ms, "host-a-1", {**_sums(log), "read": count, "in_flight": 0, "returned": 0}, is_closing=True
+            ),
         ],
         memory=[MemorySample(BEGAN_MS + second * 1_000, 7, "host-a-1", 60 << 20) for second in range(300)],
     )

@@ -339,6 +339,8 @@ def test_ends_that_no_fault_explains_are_told():
     assert missed(exits=[replace(ended, command="replay-1", code=0)]) == []
     assert missed(exits=[replace(ended, was_asked=True, code=-15)]) == []  # Python was still starting
     assert missed(exits=[replace(ended, was_asked=True, code=-15, last_line="log2mq: worker 0 runs")]) == [Bar.EXITS]
+    assert missed(exits=[replace(ended, was_asked=True, code=130, last_line="log2mq: interrupted")]) == []
+    assert missed(exits=[replace(ended, was_asked=True, code=130, last_line="log2mq: ended at once")]) == [Bar.EXITS]
 
 
 def test_a_host_that_does_not_notice_a_lost_store_is_told():

@@ -93,22 +93,30 @@ def test_the_source_file_of_the_soak_is_right_and_a_command_is_read_to_its_end(t
 def test_books_are_read_from_log_lines_and_from_the_closing_summary(tmp_path):
     command = Command("host-a-1", ["--version"], dict(os.environ), tmp_path / "log")
     command._note(
-        '{"time": "t", "level": "info", "message": "m", "books": {"read": 3, "reported": 1, "duplicate": 0, "filtered": 1, "dead_lettered": 0, "in_flight": 1, "x": 9}}',
+        '{"time": "t", "level": "info", "message": "m", "books": {"read": 3, "reported": 1, "duplicate": 0, "filtered": 1, "dead_lettered": 0, "in_flight": 1, "returned": 0, "x": 9}}',
         1,
     )
     command._note('{"time": "t", "level": "warning", "message": "a warning"}', 2)
     for line in (
         "soak: the books of this run",
-        "partition     read   reported   duplicate   filtered   dead-lettered   in flight",
+        "partition     read   reported   duplicate   filtered   dead-lettered   in flight   returned",
         "──────────────────────────────────",
-        "soak-log:0   1,000        900          50         45               5           0",
-        "soak-log:1      10         10           0          0               0           0",
-        "all          1,010        910          50         45               5           0",
+        "soak-log:0   1,000        900          50         45               5           0          0",
+        "soak-log:1      10         10           0          0               0           0          0",
+        "all          1,010        910          50         45               5           0          0",
     ):
         command._note(line, 3)
     command.finish()
     line, closing = command.printed
-    assert line.books == {"read": 3, "reported": 1, "duplicate": 0, "filtered": 1, "dead_lettered": 0, "in_flight": 1}
+    assert line.books == {
+        "read": 3,
+        "reported": 1,
+        "duplicate": 0,
+        "filtered": 1,
+        "dead_lettered": 0,
+        "in_flight": 1,
+        "returned": 0,
+    }
     assert closing.is_closing
     assert closing.books == {
         "read": 1_010,
@@ -117,5 +125,6 @@ def test_books_are_read_from_log_lines_and_from_the_closing_summary(tmp_path):
         "filtered": 45,
         "dead_lettered": 5,
         "in_flight": 0,
+        "returned": 0,
     }
     assert [each.text for each in command.warnings] == ["a warning"]
