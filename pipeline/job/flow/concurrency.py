@@ -60,7 +60,7 @@ class Concurrency:
 
     def accepted(self, call: int, messages: int, took_ms: int | None, now_ms: int) -> None:
         """Note that the API accepted a call. `took_ms` is None where nobody measured it."""
-        if self.is_starting and self._is_full:
+        if self.is_starting and self._limit < self._most_sending * 2:  # half of it is in use, as in TCP
             self._limit = min(self._goal, self._limit + 1)
             self.is_starting = self._limit < self._goal
         if took_ms is None or call <= self._after_call:

@@ -11,6 +11,9 @@ from pipeline.errors import StoreUnavailable
 SLICE_MS = 20
 """What a process sends in so much time at the limit is counted in the table at once, so that not each call asks the store."""
 
+CREDIT_MS = 50
+"""The time before the present that still counts for a process alone: it looks at its clock only once a turn."""
+
 ALONE_MS = 10_000
 """How long a process counts by itself after the store did not answer."""
 
@@ -61,7 +64,7 @@ class SharedLimit:
     def _pay(self, now_ms: int) -> float:
         """Return the time to wait, in ms."""
         units, self._unpaid = self._unpaid, 0.0
-        self._own_ms = max(self._own_ms, now_ms) + units * _SECOND_MS / self.per_second
+        self._own_ms = max(self._own_ms, now_ms - CREDIT_MS) + units * _SECOND_MS / self.per_second
         if now_ms < self._alone_until_ms:
             return self._own_ms - now_ms
         begun_ms = self._clock()
