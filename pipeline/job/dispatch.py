@@ -14,7 +14,7 @@ from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch, Batcher
 from pipeline.job.contrast import Decision
 from pipeline.job.flow.bounds import DEFAULT_BOUNDS, FlowBounds
-from pipeline.job.flow.control import FlowControl, Limits
+from pipeline.job.flow.control import FlowControl, RateLimits
 from pipeline.job.flow.state import FlowState
 from pipeline.job.hold import Hold, HoldLog, named
 from pipeline.job.in_flight import PendingMessage
@@ -46,7 +46,7 @@ class Dispatch:
         *,
         hold_ms: int = 900_000,
         bounds: FlowBounds = DEFAULT_BOUNDS,
-        limits: Mapping[Kind, Limits] = MappingProxyType({}),
+        limits: Mapping[Kind, RateLimits] = MappingProxyType({}),
     ) -> None:
         """`hold_ms` is `report.unknown_hold`: how long a refusal of unknown cause is held while the operation accepts nothing.
 

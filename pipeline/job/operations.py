@@ -25,10 +25,12 @@ class Operations:
 
     def add(self, messages: Iterable[PendingMessage], now_ms: int) -> None:
         """Gather messages into batches."""
+        operations, seen = self._by_kind, self._seen
         for message in messages:
-            operation = self._by_kind[message.kind]
-            if message.kind not in self._seen:
-                self._see(message.kind)
+            kind = message.kind
+            operation = operations[kind]
+            if kind not in seen:
+                self._see(kind)
             if (full := operation.batcher.add(message, now_ms)) is not None:
                 operation.queue.add(full)
 

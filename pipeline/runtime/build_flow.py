@@ -6,13 +6,13 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from pipeline.contracts.interfaces import DedupStore, RateTable
-from pipeline.job.flow.control import Limits
+from pipeline.job.flow.control import RateLimits
 from pipeline.job.flow.shared_limit import SharedLimit
 from pipeline.report.settings import ReportSettings
 from transforms.base import Kind
 
 
-def build_limits(report: ReportSettings, store: DedupStore, clock: Callable[[], int]) -> dict[Kind, Limits]:
+def build_limits(report: ReportSettings, store: DedupStore, clock: Callable[[], int]) -> dict[Kind, RateLimits]:
     """Return the limits of each operation. All processes that use this store for the same Quick Audience instance share them.
 
     `clock` returns ms of a clock that never goes back and that all processes of this host share.
@@ -26,7 +26,7 @@ def build_limits(report: ReportSettings, store: DedupStore, clock: Callable[[], 
     table = store.rates(clock)
     messages = {Kind.EVENT: ("events", flow.events), Kind.USER: ("users", flow.users)}
     return {
-        kind: Limits(
+        kind: RateLimits(
             _limits(report, kind, "calls", flow.calls, table, clock),
             _limits(report, kind, name, per_second, table, clock),
         )

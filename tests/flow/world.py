@@ -15,7 +15,7 @@ from pipeline.dedup.rates import MemoryRates
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow.bounds import FlowBounds
-from pipeline.job.flow.control import Limits
+from pipeline.job.flow.control import RateLimits
 from pipeline.job.flow.shared_limit import SharedLimit
 from pipeline.job.in_flight import PendingMessage, PendingRecord
 from pipeline.job.offsets import PartitionOffsets
@@ -58,7 +58,7 @@ class Worker:
         self._pauses = False
         self._unread_from_ms = 0.0
         limits = {
-            kind: Limits(
+            kind: RateLimits(
                 self._limits("calls", kind, world.limits.get("calls")),
                 self._limits(kind.value, kind, world.limits.get(kind.value)),
             )

@@ -17,6 +17,7 @@ class State(StrEnum):
 
     UP = "up"
     AWAY = "away"  # 503
+    THROTTLING = "throttling"  # it takes fewer calls than are sent, here none
     UNKNOWN = "unknown"  # a business error that nobody knows, whatever is sent
     CUT = "cut"  # it takes the batch, and its answer is lost
 
@@ -40,6 +41,8 @@ class Api:
         match self.states[kind]:
             case State.AWAY:
                 return Retry("ServiceUnavailable", "away")
+            case State.THROTTLING:
+                return Retry("Throttling.User", "too many calls for now", outage=False, throttled=True)
             case State.UNKNOWN:
                 return unknown()
         parsed = [json.loads(each) for each in messages]

@@ -19,6 +19,7 @@ from pipeline.errors import Log2mqError, StoreUnavailable
 from pipeline.job.batch import Batcher
 from pipeline.job.converter import Converter, Identity
 from pipeline.job.dispatch import Dispatch
+from pipeline.job.flow.bounds import FlowBounds
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.parts import Parts
 from pipeline.job.runner import Runner
@@ -165,7 +166,13 @@ class Process:
                 self.member,
                 Converter(self._decode, compile_mapping(MAPPING), Identity("org-1")),
                 self.store,
-                Dispatch([Batcher(kind, BATCH, 1 << 20, 50) for kind in Kind], self.senders, backoff, hold_ms=HOLD_MS),
+                Dispatch(
+                    [Batcher(kind, BATCH, 1 << 20, 50) for kind in Kind],
+                    self.senders,
+                    backoff,
+                    hold_ms=HOLD_MS,
+                    bounds=FlowBounds(THREADS),
+                ),
                 self.writer,
                 DeadLetterLimit(world.stop_above, 20),
             ),

@@ -25,7 +25,7 @@ from pipeline.job.flow.state import FlowState, Slowed
 from transforms.base import Kind
 
 
-class Limits:
+class RateLimits:
     """The limits of one operation that the source file sets: of its calls and of its messages a second."""
 
     def __init__(self, calls: Sequence[SharedLimit] = (), messages: Sequence[SharedLimit] = ()) -> None:
@@ -33,7 +33,8 @@ class Limits:
 
     def allow(self, now_ms: int) -> bool:
         """Whether a call may begin. It may ask the dedup store."""
-        return all(limit.allows(now_ms) for limit in (*self._calls, *self._messages))
+        allowed = [limit.allows(now_ms) for limit in (*self._calls, *self._messages)]  # each pays what is due
+        return all(allowed)
 
     def sent(self, messages: int) -> None:
         """Count a call."""
@@ -50,10 +51,10 @@ class Limits:
 class FlowControl:
     """The controller. Times are in ms of the clock that the caller passes in."""
 
-    def __init__(self, kind: Kind, backoff: Backoff, bounds: FlowBounds, limits: Limits | None = None) -> None:
+    def __init__(self, kind: Kind, backoff: Backoff, bounds: FlowBounds, limits: RateLimits | None = None) -> None:
         self._kind = kind
         self._bounds = bounds
-        self._limits = limits or Limits()
+        self._limits = limits or RateLimits()
         self._breaker = Breaker(backoff)
         self._concurrency = Concurrency(bounds.least, bounds.most)
         self._rate = CallRate(backoff.most_ms)

@@ -74,10 +74,8 @@ class FlowState(NamedTuple):
         ]
         if not parts:
             return ""
-        lowest = (
-            [f"at least {self.lowest:,} of {self.most:,} calls at the same time"] if self.lowest < self.most else []
-        )
-        lowest += [] if self.lowest_rate is None else [f"at least {_rate(self.lowest_rate)} calls a second"]
+        lowest = [f"down to {self.lowest:,} of {self.most:,} calls at the same time"] if self.lowest < self.most else []
+        lowest += [] if self.lowest_rate is None else [f"down to {_rate(self.lowest_rate)} calls a second"]
         return "; ".join([f"{_NAMES[self.kind]} waited {', '.join(parts)}", *lowest])
 
 

@@ -143,7 +143,7 @@ def test_the_summary_says_for_how_long_and_why_calls_had_to_wait():
     console.print(summary("shop", merge([status(read=10, flows=(FlowState(Kind.EVENT, most=16, lowest=16), slowed))])))
     shown = console.file.getvalue()
     assert (
-        "users waited 3,600 s (the API was away), 12 s (it throttled calls); at least 3 of 16 calls at the same time; at least 45 calls a second"
+        "users waited 3,600 s (the API was away), 12 s (it throttled calls); down to 3 of 16 calls at the same time; down to 45 calls a second"
         in shown
     )
     assert "events waited" not in shown
