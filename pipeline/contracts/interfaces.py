@@ -106,8 +106,8 @@ class DedupStore(Protocol):
         """Take one bounded step of the store's upkeep, and return the number of expired keys that were deleted. Cheap enough to call four times a second."""
         ...
 
-    def rates(self, clock: Callable[[], int]) -> RateTable:
-        """Return the table of rates. `clock` returns ms of a clock that never goes back and that all processes of this host share."""
+    def rates(self) -> RateTable:
+        """Return the table of rates that all processes of the store share. It follows the store's clock."""
         ...
 
     def close(self) -> None:

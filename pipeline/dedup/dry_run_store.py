@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pipeline.contracts.interfaces import DedupStore, RateTable
 from pipeline.contracts.values import Claim, ClaimResult
@@ -69,9 +69,9 @@ class DryRunStore:
         """Sweep the overlay only."""
         return self._overlay.sweep()
 
-    def rates(self, clock: Callable[[], int]) -> RateTable:
+    def rates(self) -> RateTable:
         """Return the table of the overlay: a dry run sends nothing."""
-        return self._overlay.rates(clock)
+        return self._overlay.rates()
 
     def close(self) -> None:
         """Close both stores."""

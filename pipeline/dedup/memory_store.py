@@ -126,9 +126,9 @@ class MemoryStore:
             del table.claims[key]
         return len(expired)
 
-    def rates(self, clock: Callable[[], int]) -> RateTable:
+    def rates(self) -> RateTable:
         """Return the table of rates."""
-        return MemoryRates(self._table.paid, clock)
+        return MemoryRates(self._table.paid, self._clock)
 
     def close(self) -> None:
         """End the lease, which releases all claims of this owner."""

@@ -15,7 +15,7 @@ from transforms.base import Kind
 def build_limits(report: ReportSettings, store: DedupStore, clock: Callable[[], int]) -> dict[Kind, RateLimits]:
     """Return the limits of each operation. All processes that use this store for the same Quick Audience instance share them.
 
-    `clock` returns ms of a clock that never goes back and that all processes of this host share.
+    `clock` returns ms of a clock that never goes back.
 
     Raises:
         StoreUnavailable: the store cannot open the table of rates.
@@ -23,7 +23,7 @@ def build_limits(report: ReportSettings, store: DedupStore, clock: Callable[[], 
     flow = report.flow
     if flow.calls is flow.events is flow.users is None:
         return {}
-    table = store.rates(clock)
+    table = store.rates()
     messages = {Kind.EVENT: ("events", flow.events), Kind.USER: ("users", flow.users)}
     return {
         kind: RateLimits(

@@ -7,13 +7,15 @@ import time
 from functools import partial
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup.dry_run_store import DryRunStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.dedup.rates import CREDIT_MS, MOST_PROCESSES, SPARE_MS, MemoryRates, paid_ms
-from pipeline.dedup.redis_store.store import PREFIX, RedisStore
+from pipeline.dedup.redis_store.server import PREFIX
+from pipeline.dedup.redis_store.store import RedisStore
 from pipeline.errors import StoreUnavailable
 from pipeline.setting_types.secret import Secret
 from tests.support.dedup_stores import KEEP, LEASE, NOW, RedisServer, open_lmdb
@@ -44,7 +46,7 @@ def test_a_clock_that_was_set_does_not_stop_anybody_for_long(paid_until_ms, set_
 
 
 def test_buckets_do_not_know_of_each_other():
-    table = MemoryStore(MemoryTable(), "a", KEEP, LEASE, NOW).rates(lambda: 0)
+    table = MemoryStore(MemoryTable(), "a", KEEP, LEASE, lambda: 0).rates()
     assert table.spend(b"calls", 10, 10) == pytest.approx(1_000 - CREDIT_MS, abs=CREDIT_MS)
     assert table.spend(b"calls", 10, 10) >= 1_900
     assert table.spend(b"events", 10, 10) <= 1_000
@@ -52,16 +54,16 @@ def test_buckets_do_not_know_of_each_other():
 
 def test_stores_that_share_a_table_in_memory_share_its_rates_and_a_dry_run_shares_nothing():
     table = MemoryTable()
-    one, other = (MemoryStore(table, name, KEEP, LEASE, NOW) for name in "ab")
-    one.rates(lambda: NOW).spend(b"x", 100, 10)
-    assert other.rates(lambda: NOW).spend(b"x", 10, 10) > 10_000
-    dry = DryRunStore(one, MemoryStore(MemoryTable(), "dry", KEEP, LEASE, NOW))
-    assert dry.rates(lambda: NOW).spend(b"x", 10, 10) <= 1_000
+    one, other = (MemoryStore(table, name, KEEP, LEASE, lambda: NOW) for name in "ab")
+    one.rates().spend(b"x", 100, 10)
+    assert other.rates().spend(b"x", 10, 10) > 10_000
+    dry = DryRunStore(one, MemoryStore(MemoryTable(), "dry", KEEP, LEASE, lambda: NOW))
+    assert dry.rates().spend(b"x", 10, 10) <= 1_000
 
 
 def spend_in_lmdb(folder, owner, times):
     store = open_lmdb(folder, owner)
-    table = store.rates(lambda: NOW)
+    table = store.rates()
     waits_ms = [table.spend(b"x", 2, 1_000) for _ in range(times)]
     store.close()
     return waits_ms
@@ -71,7 +73,7 @@ def test_processes_of_one_host_count_together_and_nothing_is_lost(tmp_path):
     store = open_lmdb(tmp_path, "a")
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         waits_ms = pool.starmap(partial(spend_in_lmdb, tmp_path), [("b", 40), ("c", 40), ("d", 40)])
-    waits_ms.append([store.rates(lambda: NOW).spend(b"x", 2, 1_000) for _ in range(40)])
+    waits_ms.append([store.rates().spend(b"x", 2, 1_000) for _ in range(40)])
     store.close()
     together = sorted(each for process in waits_ms for each in process)
     assert together == [pytest.approx(2 * number - CREDIT_MS) for number in range(1, 161)]
@@ -86,25 +88,27 @@ def server():
 
 @pytest.mark.redis
 def test_hosts_that_share_a_server_count_together(server):
-    one, other = (RedisStore(Secret(server.url), name, keep_ms=KEEP, lease_ms=LEASE, now_ms=NOW) for name in "ab")
-    tables = [each.rates(lambda: 0) for each in (one, other)]
+    one, other = (RedisStore(Secret(server.url), name, keep_ms=KEEP, lease_ms=LEASE) for name in "ab")
+    tables = [each.rates() for each in (one, other)]
     begun_s = time.monotonic()
     waits_ms = [tables[number % 2].spend(b"x", 1, 10) for number in range(100)]
     passed_ms = (time.monotonic() - begun_s) * 1_000
     assert 10_000 - CREDIT_MS - passed_ms - 1 <= waits_ms[-1] <= 10_000
     assert waits_ms[0] <= 100
     # the server's clock is set back by an hour
-    one._client.set(PREFIX + b":r:x", str(time.time() * 1_000 + 3_600_000))
+    client = redis.Redis.from_url(server.url)
+    client.set(PREFIX + b":r:x", str(time.time() * 1_000 + 3_600_000))
     assert tables[0].spend(b"x", 1, 10) <= SPARE_MS + MOST_PROCESSES * 100
-    assert 0 < one._client.pttl(PREFIX + b":r:x") <= SPARE_MS + MOST_PROCESSES * 100 + 1_000
+    assert 0 < client.pttl(PREFIX + b":r:x") <= SPARE_MS + MOST_PROCESSES * 100 + 1_000
+    client.close()
     one.close()
     other.close()
 
 
 @pytest.mark.redis
 def test_a_server_that_is_gone_says_so(server):
-    store = RedisStore(Secret(server.url), "a", keep_ms=KEEP, lease_ms=LEASE, now_ms=NOW)
-    table = store.rates(lambda: 0)
+    store = RedisStore(Secret(server.url), "a", keep_ms=KEEP, lease_ms=LEASE)
+    table = store.rates()
     server.remove()
     with pytest.raises(StoreUnavailable):
         table.spend(b"x", 1, 10)

@@ -12,7 +12,7 @@ flushing: a process that dies leaves them intact, and after a crash of the machi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +153,9 @@ class LmdbStore:
             self._delete_orphans(self._clock.now_ms())
         return forgotten
 
-    def rates(self, clock: Callable[[], int]) -> RateTable:
+    def rates(self) -> RateTable:
         """Return the table of rates. Raises `StoreUnavailable`."""
-        return LmdbRates(self._recent, self._tables.rates, self._path, clock)
+        return LmdbRates(self._recent, self._tables.rates, self._path, self._clock.now_ms)
 
     def close(self) -> None:
         """End the lease, which releases all claims of this owner, and close."""

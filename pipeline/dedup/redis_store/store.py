@@ -9,7 +9,7 @@ The server must not evict keys: a server that may do so is refused. With an appe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from pipeline.contracts.interfaces import RateTable
@@ -117,7 +117,7 @@ class RedisStore:
         """Do nothing: the server deletes expired keys."""
         return 0
 
-    def rates(self, clock: Callable[[], int]) -> RateTable:  # noqa: ARG002 - the server's clock counts
+    def rates(self) -> RateTable:
         """Return the table of rates."""
         return RedisRates(self._server.script(SPEND))
 

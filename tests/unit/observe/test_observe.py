@@ -94,7 +94,7 @@ def test_a_line_says_how_many_partitions_are_paused_and_why():
     line = shown.line(merge([status(paused=first), status(paused={PauseReason.UNFINISHED: 1})]))
     assert "paused partitions: 3 (limits.unfinished is reached), 3 (limits.in_flight is reached)" in line
     assert line.count("paused") == 1
-    assert "paused" not in shown.line(status(paused=first).after_crash())
+    assert "paused" not in shown.line(status(paused=first).former())
 
 
 @pytest.mark.parametrize(
