@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kafka import errors
 
@@ -100,7 +100,7 @@ class PartitionStarts:
     def _begin_anew(
         self,
         partitions: Iterable[Partition],
-        find: Callable[[StartOffsets, Partition, int], tuple[int, list[SourceEvent]]],
+        find: Callable[[StartOffsets, Partition, int], tuple[int, Sequence[SourceEvent]]],
     ) -> list[SourceEvent]:
         """Read partitions from the offset that `find` returns for each position. Stop at the first question that the brokers do not answer."""
         events: list[SourceEvent] = []

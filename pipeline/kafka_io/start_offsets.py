@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from kafka import KafkaConsumer, OffsetAndMetadata
 
@@ -19,6 +19,9 @@ from pipeline.kafka_io.settings import KafkaSettings
 ANSWER_LIMIT_MS = 10_000
 LOOK_AGAIN_S = (0.5, 1.0, 1.5)
 """The pauses before an offset past the end is checked again: a broker that just started may not know its own end yet."""
+
+NO_LOSS: Sequence[SourceEvent] = ()
+"""The events where no offset is lost."""
 
 OffsetRange = tuple[int, int]
 """The oldest offset of a partition that is still there, and the offset after its newest record."""
@@ -70,7 +73,11 @@ class StartOffsets:
             else:
                 known_topic = self._known_topics.get(topic, KnownTopic())
                 self._known_topics[topic] = KnownTopic(known_topic.first_count or decoded.first_count, ids[topic])
-                offset, gone = self.nearest_offset(partition, committed.offset, ranges[partition])
+                offset, gone = committed.offset, NO_LOSS
+                # Of the same topic the leader tells from which offset on its log differs (`TruncationFetcher`).
+                is_truncated = offset > ranges[partition][1] and decoded.topic_id and _epoch(committed) != UNKNOWN
+                if not is_truncated:
+                    offset, gone = self.nearest_offset(partition, offset, ranges[partition])
                 starts[partition] = Commit(offset, decoded.metadata)
                 lost += gone
             is_committed = committed is not None and committed.offset == starts[partition].offset
@@ -106,7 +113,7 @@ class StartOffsets:
 
     def nearest_offset(
         self, partition: Partition, offset: int, offsets: OffsetRange | None = None
-    ) -> tuple[int, list[SourceEvent]]:
+    ) -> tuple[int, Sequence[SourceEvent]]:
         """Return the offset if it is still there, or else the oldest offset left and the loss as an event.
 
         Raises:
@@ -119,7 +126,7 @@ class StartOffsets:
             time.sleep(pause_s)
             oldest, newest = self._ask_ranges({partition})[partition]
         if oldest <= offset <= newest:
-            return offset, []
+            return offset, NO_LOSS
         self._epochs.begin(partition, oldest, UNKNOWN)
         name = f"{partition.topic}:{partition.partition}"
         if offset < oldest:
@@ -133,7 +140,7 @@ class StartOffsets:
 
     def after_truncation(
         self, partition: Partition, position: int, kept_until: int | None
-    ) -> tuple[int, list[SourceEvent]]:
+    ) -> tuple[int, Sequence[SourceEvent]]:
         """Return the offset to go on from after a truncation, and the loss as an event.
 
         `kept_until` is the first offset whose record differs, or None if the broker does not know it.
@@ -158,8 +165,7 @@ class StartOffsets:
 
     def _begin(self, partition: Partition, start: Commit, committed: OffsetAndMetadata | None) -> None:
         """Note the leader epoch before a start; it is known where the start is a commit that has one."""
-        epoch = committed.leader_epoch if committed is not None else None
-        self._epochs.begin(partition, start.offset, epoch if epoch is not None else UNKNOWN)
+        self._epochs.begin(partition, start.offset, _epoch(committed) if committed is not None else UNKNOWN)
 
     def _start_recreated(self, partition: Partition, offsets: OffsetRange) -> LostToRetention:
         if self._settings.on_lost_offsets == "halt":
@@ -213,6 +219,11 @@ class StartOffsets:
         self._consumer.commit(
             encode_commits(commits, self._known_topics, self._epochs, self._consumer), timeout_ms=ANSWER_LIMIT_MS
         )
+
+
+def _epoch(committed: OffsetAndMetadata) -> int:
+    """Return the leader epoch of a commit: `UNKNOWN` in a commit of log2mq 0.1.0, and of a broker before Kafka 2.1."""
+    return int(committed.leader_epoch) if committed.leader_epoch is not None else UNKNOWN
 
 
 def topic_recreated(topic: str, rest: str) -> SourceUnavailable:
