@@ -130,7 +130,7 @@ def test_run_prints_its_books_and_json_lines_and_no_identifier(source, kafka, se
     assert progress[-1]["books"]["read"] == 22
     assert set(progress[-1]) == {"time", "level", "logger", "message", "books"}
     rows = [line.split() for line in job.text().splitlines()]
-    assert [f"{made.topic}:0", "22", "20", "0", "1", "1", "0"] in rows, job.text()
+    assert [f"{made.topic}:0", "22", "20", "0", "1", "1", "0", "0"] in rows, job.text()
     for hidden in (PHONE, MAIL, "member-", "testsecret"):
         assert hidden not in job.text()
     headers = str([record.headers for record in kafka.read(made.dead)])
@@ -189,7 +189,7 @@ def test_a_halt_prints_the_books_before_its_reason(source, kafka, serve):
         assert job.process.wait(timeout=120) == 4
         text = job.text()
         rows = [line.split() for line in text.splitlines()]
-        assert [f"{made.topic}:0", "2", "0", "0", "1", "0", "1"] in rows, text
+        assert [f"{made.topic}:0", "2", "0", "0", "1", "0", "0", "1"] in rows, text
         assert text.index("the books of this run") < text.index("log2mq: Quick Audience"), text
 
 
@@ -415,7 +415,7 @@ def test_replay_says_what_retention_has_removed(source, kafka):
 
 
 def row_of(text, name):
-    """The figures of a row of the books: read, reported, duplicate, filtered, dead-lettered, in flight."""
+    """The figures of a row of the books: read, reported, duplicate, filtered, dead-lettered, in flight, returned."""
     (row,) = [line.split() for line in text.splitlines() if line.split()[:1] == [name]]
     return [int(figure.replace(",", "")) for figure in row[1:]]
 
@@ -430,12 +430,12 @@ def test_replay_of_some_partitions_says_what_it_would_send_then_sends_it_once(so
     replay = ("replay", made.path, "--from", "2", "--to", "now", "--partitions", f"0,{made.topic}:2", "--no-progress")
     said = log2mq(*replay, "--dry-run")
     assert f"replaying 17 offsets ({made.topic}:0 2 to 10, {made.topic}:2 2 to 9)" in said
-    assert row_of(said, "all") == [17, 16, 0, 0, 1, 0]
+    assert row_of(said, "all") == [17, 16, 0, 0, 1, 0, 0]
     assert "events would be reported 16" in said
     assert made.events() == {}
     assert kafka.read(made.dead) == []
-    assert row_of(log2mq(*replay), "all") == [17, 16, 0, 0, 1, 0]
-    assert row_of(log2mq(*replay), "all") == [17, 0, 16, 0, 1, 0]
+    assert row_of(log2mq(*replay), "all") == [17, 16, 0, 0, 1, 0, 0]
+    assert row_of(log2mq(*replay), "all") == [17, 0, 16, 0, 1, 0, 0]
     assert made.events() == {("pay_order", f"n{10 * part + number}"): 1 for part in (0, 2) for number in range(2, 10)}
     for wrong in ("7", "x:0", ""):
         assert f"--partitions: found {wrong!r}; expected some of {made.topic}:0, " in log2mq(

@@ -162,6 +162,13 @@ def test_an_error_that_does_not_pass_is_told_in_the_end(tmp_path):
     assert sum("starting it again" in note for note in notes) == QUICK.most_deaths
 
 
+def test_an_error_at_a_stop_is_told_although_it_may_pass(tmp_path):
+    supervisor = Supervisor(Passing(tmp_path, times=1), 1, lambda _: supervisor.stop(), lambda _: None, QUICK)
+    with pytest.raises(Log2mqError) as raised:
+        supervisor.run()
+    assert raised.value.exit_code == 3
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_error_of_every_worker_is_the_error_of_all(tmp_path, count):
     error, notes, _ = supervise(Passing(tmp_path, times=100, count=count), count, RestartPolicy(first_s=60))
