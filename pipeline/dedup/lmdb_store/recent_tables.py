@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from pipeline.dedup.entry import KEY_BYTES, ORDERED_BYTES, PLAIN_BYTES
 from pipeline.dedup.lmdb_store.environment import Transaction
 
-DATABASES = 5
+DATABASES = 6
 
 ENTRIES = {size: struct.Struct(f"{KEY_BYTES}s{size}s") for size in (PLAIN_BYTES, ORDERED_BYTES)}
 """The bytes of one confirmation in a log, key and value, by the size of its value."""
@@ -77,6 +77,7 @@ class RecentTables:
         self._leases = environment.open_db(b"leases")
         self._meta = environment.open_db(b"meta")
         self._logs = (environment.open_db(b"log-0"), environment.open_db(b"log-1"))
+        self.rates = environment.open_db(b"rates")
         self._orphans_from = b""
 
     def round(self, transaction: Transaction) -> Round:

@@ -148,8 +148,8 @@ class LmdbStore:
         return forgotten
 
     def rates(self, clock: Callable[[], int]) -> RateTable:
-        """Return the table of rates. Raises `StoreUnavailable`."""
-        return LmdbRates(self._recent, self._path, clock)
+        """Return the table of rates."""
+        return LmdbRates(lambda: self._recent.begin(write=True), self._tables.rates, self._path, clock)
 
     def close(self) -> None:
         """End the lease, which releases all claims of this owner, and close."""
@@ -222,7 +222,7 @@ class LmdbStore:
         self._recent = self._open(
             self._folder.recent,
             map_size=RECENT_BYTES,
-            max_dbs=recent_tables.DATABASES + 1,  # and the rates
+            max_dbs=recent_tables.DATABASES,
             sync=not self._folder.survives_only_this_boot,
             writemap=True,
             meminit=False,
