@@ -124,6 +124,7 @@ class CallRate:
         """Note that the API throttled a call. It may ask for a pause of `after_ms`."""
         self.code = code
         self._throttled_ms.append(now_ms)
+        _forget_old(self._throttled_ms, now_ms)
         if after_ms is not None:
             self.paused_until_ms = max(self.paused_until_ms, now_ms + min(after_ms, MOST_HINT_MS))
         if call <= self._after_call:

@@ -38,6 +38,7 @@ class Concurrency:
         self._limit = min(self._most, max(self._least, FEW))
         self._goal = self._most
         self.is_starting = self._limit < self._goal  # more calls with each answer, up to the goal
+        self.is_after_loss = False  # lost answers lowered the limit last, not slow ones
         self.lowest = self._most  # the lowest limit to which slow or lost answers have led
         self._before_learning: float | None = None
         self._measure_from_ms: int | None = None
@@ -82,6 +83,7 @@ class Concurrency:
         reached = self._goal if self.is_starting else self._limit
         self._goal = max(self._least, reached / 2 if is_load else reached)
         if is_load:
+            self.is_after_loss = True
             self.lowest = min(self.lowest, self._goal)
         self._limit = self._least
         self.is_starting = self._limit < self._goal
@@ -93,7 +95,7 @@ class Concurrency:
         if is_slow and self._most_sending * 2 >= self.limit:
             self._limit = max(self._least, self._limit * SLOWER)
             self.lowest = min(self.lowest, self._limit)
-            self.is_starting = False
+            self.is_starting = self.is_after_loss = False
         elif self._is_full and not is_slow and not self.is_starting:
             self._limit = min(self._most, self._limit + 1)
         self._begin(self._newest)

@@ -58,7 +58,7 @@ class FlowControl:
         self._breaker = Breaker(backoff)
         self._concurrency = Concurrency(bounds.least, bounds.most)
         self._rate = CallRate(backoff.most_ms)
-        self._code = ""  # of the outage
+        self._code = ""  # of the last outage
         self._held_ms: dict[Slowed, int] = {}
         self._looked_ms = 0
         self._held_by: Slowed | None = None
@@ -165,7 +165,7 @@ class FlowControl:
             limit=min(self._concurrency.limit, self._share),
             most=self._share,
             why=why,
-            code=self._code if why is Slowed.AWAY else self._rate.code,
+            code=self._code if why in {Slowed.AWAY, Slowed.LOSS} else self._rate.code,
             until_ms=self._breaker.next_ms() if why is Slowed.AWAY else self._rate.paused_until_ms,
             rate=self._rate.per_second(now_ms),
             slow_ms=round(latency.slow_ms),
@@ -187,5 +187,7 @@ class FlowControl:
         if not self._rate.allows(now_ms):
             return Slowed.THROTTLED
         if self._concurrency.limit < self._share and self.sending >= self._concurrency.limit:
-            return Slowed.RECOVERING if self._concurrency.is_starting else Slowed.LATENCY
+            if self._concurrency.is_starting:
+                return Slowed.RECOVERING
+            return Slowed.LOSS if self._concurrency.is_after_loss else Slowed.LATENCY
         return None

@@ -17,6 +17,7 @@ class Slowed(StrEnum):
     THROTTLED = "it throttled calls"
     LIMIT = "report.flow"
     LATENCY = "calls were slow"
+    LOSS = "answers were lost"
     RECOVERING = "few calls at first"
 
 
@@ -64,6 +65,8 @@ class FlowState(NamedTuple):
                 return f"{name}: as fast as {self.settings} allows"
             case Slowed.LATENCY:
                 return f"{calls}, since with more a call took {self.slow_ms:,} ms instead of {self.usual_ms:,} ms"
+            case Slowed.LOSS:
+                return f"{calls}, since answers were lost ({self.code})"
             case Slowed.RECOVERING:
                 return f"{calls}, and more with each answer"
 

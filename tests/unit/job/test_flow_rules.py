@@ -194,7 +194,11 @@ def test_after_an_outage_few_calls_are_under_way_at_first_and_half_as_many_after
             flow.sent(call, 10, call)
             flow.sending = flow.state(call).limit
             flow.accepted(call, 10, None, 400 + call)
-        assert flow.state(1_000).limit == goal
+        state = flow.state(1_000)
+        assert state.limit == goal
+        flow.sending = goal
+        flow.look(1_000, is_waiting=True)
+        assert flow.state(1_000).why is (Slowed.LOSS if failure is LOST else None)
 
 
 def test_an_operation_alone_may_use_all_senders_and_otherwise_leaves_a_quarter():

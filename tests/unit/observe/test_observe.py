@@ -113,6 +113,10 @@ def test_a_line_says_how_many_partitions_are_paused_and_why():
             {"why": Slowed.THROTTLED, "code": "Throttling", "rate": 0.21},
             "events: 0.2 calls a second, since Quick Audience throttles (Throttling)",
         ),
+        (
+            {"why": Slowed.LOSS, "limit": 3, "most": 16, "code": "ReadTimeout"},
+            "events: 3 of 16 calls at the same time, since answers were lost (ReadTimeout)",
+        ),
         ({"why": Slowed.LIMIT, "settings": "report.flow.calls"}, "events: as fast as report.flow.calls allows"),
         (
             {"why": Slowed.LATENCY, "limit": 4, "most": 16, "slow_ms": 1_850, "usual_ms": 120},
