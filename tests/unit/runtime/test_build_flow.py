@@ -23,7 +23,7 @@ class Workers:
         self.table = MemoryTable()
 
     def limits(self, report):
-        return build_limits(report, MemoryStore(self.table, "a", 10**6, 10**4, 0), lambda: 1_000)
+        return build_limits(report, MemoryStore(self.table, "a", 10**6, 10**4, lambda: 1_000), lambda: 1_000)
 
 
 @pytest.fixture
