@@ -154,7 +154,7 @@ class Supervisor:
             return
         failure = Log2mqError(*message.error.split("\n"))
         failure.exit_code = message.exit_code
-        if not message.may_pass:
+        if not message.may_pass or self._is_stopping:
             self._halt(slot, failure)
         else:
             self._start_again(slot, f"ended: {failure.lines[0]}", failure)

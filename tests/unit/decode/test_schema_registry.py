@@ -197,6 +197,7 @@ def test_an_outage_that_lasts_too_long_stops_the_job():
     registry.now_s += 61
     found = registry.schemas.find(7)
     assert found.is_lost
+    assert found.may_pass
     assert "61 s" in found.reason
 
 
