@@ -162,9 +162,22 @@ def test_an_error_that_does_not_pass_is_told_in_the_end(tmp_path):
     assert sum("starting it again" in note for note in notes) == QUICK.most_deaths
 
 
-def test_an_error_at_a_stop_is_told_although_it_may_pass(tmp_path):
-    supervisor = Supervisor(Passing(tmp_path, times=1), 1, lambda _: supervisor.stop(), lambda _: None, QUICK)
-    with pytest.raises(Log2mqError) as raised:
+def fail_when_asked(_slot, pipe):
+    """A worker whose last commit fails: it ends at a stop, with an error that may pass."""
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: asked.set())
+    pipe.send(WorkerMessage(status(read=1, reported=1)))
+    assert asked.wait(60)
+    pipe.send(WorkerMessage(None, SourceUnavailable.exit_code, "no broker answers", may_pass=True))
+
+
+def test_an_error_at_a_stop_is_told_although_it_may_pass():
+    def stop_when_it_runs(statuses):
+        if statuses:
+            supervisor.stop()
+
+    supervisor = Supervisor(fail_when_asked, 1, stop_when_it_runs, lambda _: None, QUICK)
+    with pytest.raises(Log2mqError, match="no broker answers") as raised:
         supervisor.run()
     assert raised.value.exit_code == 3
 
