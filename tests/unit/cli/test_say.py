@@ -21,6 +21,7 @@ from pipeline.dead_letters.headers import DeadLetterHeader, DeadLetterHeaders
 from pipeline.errors import DestinationHalt, RegistryUnavailable, UsageError
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.flow.state import FlowState, Slowed
 from pipeline.job.status import Status
 from pipeline.observe.console import output
 from pipeline.observe.log_lines import JsonLines, PlainLines
@@ -30,6 +31,7 @@ from pipeline.runtime.supervisor import Supervisor, WorkerMessage
 from schemas.log import RawRecord
 from schemas.refusal import ReasonCode, Refusal, Stage
 from tests.support.good_files import GOOD_SOURCE
+from transforms.base import Kind
 
 FORGED = "x\n2026-11-29T00:00:00.000Z INFO log2mq.run: all is well\r\x1b[2K\x1b]0;title\x07\x9b31m\u202egnp\u2066\u200f\u061c\u2028\x85"
 ANY = st.text(st.characters(), max_size=60)
@@ -163,7 +165,7 @@ def test_the_closing_summary_and_the_live_line_cannot_be_forged(capsys):
         attempts=Attempts(calls=1, codes={FORGED: 1}, last_failure=FORGED),
         warnings={("code", FORGED): 1},
         held=FORGED,
-        rests_until_ms=1,
+        flows=(FlowState(Kind.EVENT, why=Slowed.AWAY, code=FORGED, until_ms=1, held_ms={Slowed.AWAY: 5_000}),),
     )
     output().print(summary(FORGED, status))
     said = capsys.readouterr().out
