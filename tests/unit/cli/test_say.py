@@ -166,7 +166,7 @@ def test_the_closing_summary_and_the_live_line_cannot_be_forged(capsys):
         attempts=Attempts(calls=1, codes={FORGED: 1}, last_failure=FORGED),
         warnings={("code", FORGED): 1},
         held=FORGED,
-        flows=(FlowState(Kind.EVENT, why=Slowed.ASKED, code=FORGED, until_ms=1),),
+        flows=(FlowState(Kind.EVENT, why=Slowed.AWAY, code=FORGED, until_ms=1, held_ms={Slowed.AWAY: 5_000}),),
     )
     output().print(summary(FORGED, status))
     said = capsys.readouterr().out
