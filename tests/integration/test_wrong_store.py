@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.job.books import decode_books, decode_store_id, encode_books
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.source import KafkaSource
 from tests.support.jobs import command, wait_for
@@ -98,7 +99,9 @@ def test_commits_of_a_version_without_identities_are_accepted_and_named_from_the
         for partition, commit in kafka.committed(worked.group).items()
     }
     settings = KafkaSettings(bootstrap_servers=(kafka.servers,), topics=(worked.topic,), group=worked.group)
-    former = KafkaSource(settings, client_id="former", environment={}, ranges=dict.fromkeys(unnamed, (0, 1)))
+    former = KafkaSource(
+        settings, client_id="former", environment={}, ranges=FixedRanges(dict.fromkeys(unnamed, (0, 1)))
+    )
     assert former.commit(unnamed)
     former.close()
     assert names(worked) == {""}
@@ -111,7 +114,10 @@ def test_commits_of_a_version_without_identities_are_accepted_and_named_from_the
 def test_offsets_that_a_person_set_are_read_again_with_any_store(worked, kafka):
     settings = KafkaSettings(bootstrap_servers=(kafka.servers,), topics=(worked.topic,), group=worked.group)
     person = KafkaSource(
-        settings, client_id="p", environment={}, ranges={Partition(worked.topic, number): (0, 1) for number in range(2)}
+        settings,
+        client_id="p",
+        environment={},
+        ranges=FixedRanges({Partition(worked.topic, number): (0, 1) for number in range(2)}),
     )
     assert person.commit({Partition(worked.topic, number): Commit(0, "") for number in range(2)})
     person.close()
