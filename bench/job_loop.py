@@ -23,7 +23,7 @@ def main() -> None:
     running = []
 
     def has_ended():
-        return sum(partition.read for partition in running[0].offsets.owned.values()) >= arguments.count
+        return sum(partition.position for partition in running[0].offsets.owned.values()) >= arguments.count
 
     with Job(load_source(arguments.source, os.environ), os.environ, Hooks(has_ended=has_ended)) as job:
         running.append(job.runner)
