@@ -30,6 +30,8 @@ def main() -> None:
         begun_cpu, begun = time.process_time(), time.monotonic()
         total = job.runner.run().total
         cpu, wall = time.process_time() - begun_cpu, time.monotonic() - begun
+    if total.events_reported != arguments.count:
+        sys.exit(f"{total.events_reported} of {arguments.count} events were reported")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     json.dump({"events": total.events_reported, "cpu_s": cpu, "wall_s": wall, "memory_bytes": memory}, sys.stdout)
 
