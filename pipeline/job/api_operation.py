@@ -100,6 +100,8 @@ class ApiOperation:
             self.flow.answers()
         if decision is Decision.DIVIDE:
             self.queue.add_parts(self._contrast.divide(batch))
+        elif decision is Decision.REFUSE and batch.messages[0].is_dead_letter:
+            self.queue.add_parts(self._contrast.probe())  # there may be many such messages, and each call finds one
         return decision
 
     def failed(self, batch: Batch, outcome: Retry | Refused, now_ms: int) -> None:

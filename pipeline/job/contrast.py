@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
+from itertools import chain
 from typing import NamedTuple
 
 from pipeline.contracts.values import Exhausted, Retry
@@ -136,6 +137,8 @@ class Contrast:
         if retry.code != batch.code:
             batch.code, batch.alone = retry.code, 0
         is_alone = len(batch.messages) == 1
+        if is_alone and batch.messages[0].is_dead_letter:
+            return Decision.REFUSE  # it was condemned before, and its dead letter is there: no contrast is needed
         if is_alone:
             batch.alone += batch.has_contrast or not batch.alone
             if retry.limit is not None and batch.alone >= retry.limit:
@@ -195,7 +198,9 @@ class Contrast:
         return [batch for batch in (*self._refused, *self._out) if batch.messages]
 
     def _is_outage_with(self, messages: Sequence[PendingMessage]) -> bool:
-        return sum(len(batch.messages) for batch in self._held) + len(messages) + self._lone > MOST_LONE
+        """Return whether more is refused than bad content explains. What has a dead letter from earlier is no sign of an outage."""
+        refused = chain(messages, *[batch.messages for batch in self._held])
+        return sum(not message.is_dead_letter for message in refused) + self._lone > MOST_LONE
 
     def _is_searched(self, batch: Batch) -> bool:
         """Whether this is a part of a batch in which the bad message is searched: a call was accepted since the batch was refused."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 
 from pipeline.contracts.interfaces import DeadLetters, DedupStore
 from pipeline.contracts.message_order import record_origin
-from pipeline.contracts.values import Claim, Partition
-from pipeline.errors import DeadLetterUnavailable
+from pipeline.contracts.values import Claim, ClaimResult, Partition
+from pipeline.errors import DeadLetterUnavailable, StoreUnavailable
 from pipeline.job.claims import ClaimQueue
-from pipeline.job.in_flight import PendingRecord
+from pipeline.job.in_flight import PendingMessage, PendingRecord
 
 _NO_DIGEST = bytes(8)
 
@@ -39,6 +39,7 @@ class DeadLettering:
 
     def __init__(self, writer: DeadLetters, store: DedupStore) -> None:
         self._writer = writer
+        self._store = store
         self._claims: ClaimQueue[PendingDeadLetter] = ClaimQueue(store)
         self._written: dict[int, PendingDeadLetter] = {}  # not durable yet, by the identity of the raw record
         self._durable: list[PendingDeadLetter] = []  # not confirmed yet
@@ -70,6 +71,17 @@ class DeadLettering:
     def unconfirmed(self) -> int:
         """Dead letters that are durable, and that the dedup store did not confirm."""
         return len(self._durable)
+
+    def remembered(self, messages: Sequence[PendingMessage]) -> list[bool]:
+        """Return for each message whether the dedup store remembers a dead letter of its record. A store that does not answer remembers none."""
+        claims = [PendingDeadLetter(message.record, self._writer.topic).claim for message in messages]
+        try:
+            results = self._store.look_up(claims)
+        except (
+            StoreUnavailable
+        ):  # the next verb raises it again; here it would cost the answers that were just collected
+            return [False] * len(claims)
+        return [result in {ClaimResult.DUPLICATE, ClaimResult.REDELIVERED} for result in results]
 
     def add(self, record: PendingRecord) -> None:
         """Begin to dead-letter a refused record, unless the job ends or the partition was revoked: then the record is read again."""

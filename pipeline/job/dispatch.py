@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -63,6 +63,8 @@ class Dispatch:
             )
             for batcher in batchers
         )
+        self.remembered: Callable[[Sequence[PendingMessage]], Sequence[bool]] = lambda messages: [False] * len(messages)
+        """Asked for refused messages: whether the record of each has a dead letter from earlier. The loop sets it."""
         self._senders = senders
         self._hold_log = HoldLog()
         self._hold_ms = hold_ms
@@ -219,6 +221,9 @@ class Dispatch:
 
     def _refuse(self, operation: ApiOperation, batch: Batch, retry: Retry, now_ms: int, answers: Answers) -> None:
         """Hold a batch that was refused until it has a contrast, or until its hold ends."""
+        unknown = [message for message in batch.messages if not message.is_dead_letter]
+        for message, is_known in zip(unknown, self.remembered(unknown), strict=True):
+            message.is_dead_letter = is_known
         no_other = f"no other {named(batch.kind)} was accepted for {self._hold_ms // 1000} s (report.unknown_hold)"
         match operation.refused(batch, retry, now_ms):
             case Decision.REFUSE:

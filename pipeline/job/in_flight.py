@@ -23,7 +23,7 @@ class PendingMessage:
     The converter makes it; `InFlight.open` sets `record`.
     """
 
-    __slots__ = ("body", "claim", "in_doubt", "kind", "record")
+    __slots__ = ("body", "claim", "in_doubt", "is_dead_letter", "kind", "record")
     record: PendingRecord
 
     def __init__(self, kind: Kind, body: bytes, claim: Claim) -> None:
@@ -31,6 +31,7 @@ class PendingMessage:
         self.body = body
         self.claim = claim
         self.in_doubt = False  # the answer of a call with it was lost: it may have been reported
+        self.is_dead_letter = False  # it was refused, and its record is known to have a dead letter from earlier
 
     @property
     def is_stale(self) -> bool:

@@ -61,6 +61,7 @@ class Runner:
         self._dispatch = parts.dispatch
         self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store)
         self._dead_lettering = DeadLettering(parts.dead_letters, parts.store)
+        self._dispatch.remembered = self._dead_lettering.remembered
         self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
         self._clock = clock
         self._on_status, self._on_lost, self._has_ended = on_status, on_lost, has_ended

@@ -72,6 +72,7 @@ class World:
     most_in_flight: int = 20_000
     hold_ms: int = HOLD_MS
     seed: int = 1
+    dead_letters: frozenset[int] = frozenset()  # numbers whose record has a dead letter from earlier
     now_ms: int = 0
     calls: list[Call] = field(default_factory=list)
     delivered: dict[int, int] = field(default_factory=dict)  # number -> time
@@ -88,6 +89,7 @@ class World:
         backoff = Backoff(200, 30_000, self.chance.random)
         batchers = [Batcher(kind, 100, 1 << 20, 1_000) for kind in Kind]
         self.dispatch = Dispatch(batchers, self, backoff, hold_ms=self.hold_ms)
+        self.dispatch.remembered = lambda messages: [int(each.body) in self.dead_letters for each in messages]
         self.offsets = PartitionOffsets(Partition("log", 0), Commit(0, ""))
         self.waiting = list(reversed(self.arrivals))
         self.in_flight = 0

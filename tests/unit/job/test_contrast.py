@@ -116,6 +116,44 @@ def test_a_fourth_bad_record_in_a_row_halts():
     assert 75 * MINUTE_MS <= world.now_ms <= 76 * MINUTE_MS
 
 
+@pytest.mark.parametrize("count", [1, 4, 100, 250])
+def test_what_has_a_dead_letter_from_earlier_needs_no_contrast(count):
+    """A replay reads bad records again, and everything else is known: nothing else is sent."""
+    bad = frozenset(range(count))
+    world = World(steady(count, 5, EVENTS), bad, dead_letters=bad).run()
+    assert set(world.refused) == bad
+    assert not world.dispatch.halt
+    assert max(world.refused.values()) < MINUTE_MS
+    assert total_calls(world) < 3 * count + 30
+
+
+def test_what_was_mended_since_its_dead_letter_is_delivered():
+    bad = frozenset(range(0, 40, 3))
+    world = World(steady(40, 5, EVENTS), bad, dead_letters=frozenset(range(40))).run()
+    assert set(world.refused) == bad
+    assert set(world.delivered) == world.good()
+
+
+def test_a_new_bad_record_among_known_ones_is_still_held_and_four_of_them_halt():
+    known = frozenset(range(20))
+    world = World(steady(21, 5, EVENTS), frozenset(range(21)), dead_letters=known).run()
+    assert set(world.refused) == world.bad
+    assert world.refused[20] >= HOLD_MS
+    assert max(world.refused[each] for each in known) < HOLD_MS
+    world = World(steady(24, 5, EVENTS), frozenset(range(24)), dead_letters=known).run()
+    assert set(world.refused) == known
+    assert world.dispatch.halt
+
+
+def test_an_outage_condemns_nothing_but_what_has_a_dead_letter_already():
+    outage = Outage(0, 2 * MINUTE_MS, frozenset(Kind), ANSWERS["unknown"])
+    known = frozenset(range(0, 60, 7))
+    world = World(steady(60, 5, EVENTS), outages=[outage], dead_letters=known).run()
+    assert set(world.refused) <= known
+    assert set(world.delivered) >= world.good() - known
+    assert not world.dispatch.halt
+
+
 def test_an_acceptance_in_between_begins_the_row_anew():
     arrivals = [(number * 20 * MINUTE_MS, Kind.EVENT, number) for number in range(9)]
     world = World(arrivals, frozenset({0, 1, 2, 4, 5, 6})).run()
