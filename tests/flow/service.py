@@ -64,6 +64,19 @@ class Bucket:
         return True
 
 
+@dataclass
+class ByChance:
+    """A share of the calls is throttled for a while, whatever their rate."""
+
+    share: float
+    begin_ms: int
+    end_ms: int
+    chance: Random
+
+    def admits(self, now_ms: int) -> bool:
+        return not self.begin_ms <= now_ms < self.end_ms or self.chance.random() >= self.share
+
+
 class Outage(NamedTuple):
     """A time in which every call of some operations fails."""
 

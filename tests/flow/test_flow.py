@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import StoreUnavailable
 from pipeline.job.flow.state import Slowed
 from tests.flow.picture import drawn
-from tests.flow.service import Bucket, Outage, Service, Window
+from tests.flow.service import Bucket, ByChance, Outage, Service, Window
 from tests.flow.world import World
 from tests.support.paths import ROOT
 from transforms.base import Kind
@@ -79,6 +79,16 @@ def test_an_api_that_throttles_everything_for_long_is_asked_seldom_and_used_agai
     world = World(Service({EVENT: Closed()})).run(630)
     assert sum(second.throttled[EVENT] for second in world.seconds[:610]) < 600 / 5 + 50
     assert world.used(620, 630) >= 0.9 * world.used(0, 10)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.7, 0.9, 1.0])
+@pytest.mark.parametrize("arrivals", [150, 1_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_after_calls_were_throttled_by_chance_the_job_has_caught_up_a_minute_later(share, arrivals, seed):
+    """Whatever rate seemed to be throttled: before, few messages a second were sent for minutes."""
+    world = World(Service({EVENT: ByChance(share, 30_000, 44_000, Random(seed))}), arrivals=arrivals).run(114)
+    assert world.used(104, 114) == pytest.approx(arrivals / 10, rel=0.05)
+    assert sum(world.used(second, second + 1) for second in range(114)) == pytest.approx(114 * arrivals / 10, rel=0.02)
 
 
 def test_a_limit_that_is_raised_is_found_within_a_minute():

@@ -31,6 +31,12 @@ GROWS_MS = 10_000
 GROWS_CALLS = 100
 """The time in which the rate reaches the rate of the last throttled call again. It is longer where fewer calls than these are sent in it."""
 
+CALM_CALLS = 8
+"""After so many accepted calls in a row, a rate of less than half of what the API took before it throttled at all doubles again: the throttling may
+have passed. Each time that this is throttled again, the next try comes after twice as many, at most `MOST_CALM_CALLS`."""
+
+MOST_CALM_CALLS = 512
+
 FORGET_FACTOR = 10
 FORGET_FIRST_FACTOR = 1_000
 """A rate that has grown to so many times the rate of the last throttled call, or of the first one, limits nothing any more."""
@@ -54,6 +60,9 @@ class CallRate:
         self._base = 0.0  # the rate from which it grows
         self._grows_from_ms: int | None = None  # None until a call is accepted
         self._is_first = True  # only one rate was throttled so far
+        self._usual = 0.0  # what was accepted in a second before calls were throttled
+        self._calm_calls = CALM_CALLS  # after which the usual rate is tried
+        self._is_trying = False
         self._after_call = 0  # the last call that was sent before the rate was lowered
         self._lowered_ms = 0
         self._throttling_ms = 0  # when it was lowered first since a call was accepted
@@ -111,6 +120,7 @@ class CallRate:
             return
         self._accepted += 1
         if self._grows_from_ms is not None:
+            self._try_usual(now_ms)
             return
         factor = REGAIN
         if self._accepted == 1 and self._lowered >= FEW_CALLS and now_ms - self._throttling_ms > LONG_MS:
@@ -132,6 +142,7 @@ class CallRate:
         rate = self.per_second(now_ms)
         if rate is None:
             self._throttled_at, self._is_first = max(self._floor, self._measured(now_ms)), True
+            self._usual, self._calm_calls = max(self._usual, self._throttled_at), CALM_CALLS
             self._base = self._throttled_at * LOWER
         elif not self._accepted:
             self._base = rate * HALF
@@ -142,6 +153,8 @@ class CallRate:
             self._throttled_at = max(self._floor, before * HALF, measured)
             self._base = min(self._throttled_at * LOWER, rate * HALF if self._accepted < FEW_CALLS else rate)
             self._is_first = False
+        if self._is_trying:
+            self._calm_calls, self._is_trying = min(2 * self._calm_calls, MOST_CALM_CALLS), False
         if rate is None or self._accepted:
             self._throttling_ms, self._lowered = now_ms, 0
         self._lowered += 1
@@ -150,6 +163,14 @@ class CallRate:
         self._after_call, self._lowered_ms, self._accepted = self._newest, now_ms, 0
         self._grows_from_ms = None
         self._tokens, self._at_ms = (0.0 if after_ms is None else 1.0), now_ms
+
+    def _try_usual(self, now_ms: int) -> None:
+        """Let the rate double from now on, if it is far below the usual one, and nothing was throttled for a while."""
+        rate = self.per_second(now_ms)
+        if self._is_first or rate is None or self._accepted < self._calm_calls or rate >= self._usual * HALF:
+            return
+        self._base, self._grows_from_ms = rate, now_ms
+        self._is_first = self._is_trying = True
 
     def _measured(self, now_ms: int) -> float:
         """Return the calls in a second that were not throttled: in the last second, or since the rate was lowered, if that is more.
