@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from pipeline.contracts.values import Exhausted, Retry
@@ -200,7 +200,9 @@ class Contrast:
     def _is_outage_with(self, messages: Sequence[PendingMessage]) -> bool:
         """Return whether more is refused than bad content explains. What has a dead letter from earlier is no sign of an outage."""
         refused = chain(messages, *[batch.messages for batch in self._held])
-        return sum(not message.is_dead_letter for message in refused) + self._lone > MOST_LONE
+        new = (message for message in refused if not message.is_dead_letter)
+        # It looks no further than it must: thousands may be held, and this is asked in each turn of the loop.
+        return next(islice(new, MOST_LONE - self._lone, None), None) is not None
 
     def _is_searched(self, batch: Batch) -> bool:
         """Whether this is a part of a batch in which the bad message is searched: a call was accepted since the batch was refused."""
