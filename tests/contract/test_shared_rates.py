@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.dedup.dry_run_store import DryRunStore
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
+from pipeline.dedup.outage import StoreOutage
 from pipeline.dedup.rates import CREDIT_MS, MOST_PROCESSES, SPARE_MS, MemoryRates, paid_ms
 from pipeline.dedup.redis_store.server import PREFIX
 from pipeline.dedup.redis_store.store import RedisStore
@@ -112,4 +113,17 @@ def test_a_server_that_is_gone_says_so(server):
     server.remove()
     with pytest.raises(StoreUnavailable):
         table.spend(b"x", 1, 10)
+    store.close()
+
+
+@pytest.mark.redis
+def test_nobody_waits_for_a_server_to_count(server):
+    """The claims wait for a server that is away; a limit does not: each process keeps it alone."""
+    waits = []
+    outage = StoreOutage(60_000, lambda *wait: waits.append(wait) is None)
+    store = RedisStore(Secret(server.url), "a", keep_ms=KEEP, lease_ms=LEASE, outage=outage)
+    server.remove()
+    with pytest.raises(StoreUnavailable):
+        store.rates().spend(b"x", 1, 10)
+    assert not waits
     store.close()

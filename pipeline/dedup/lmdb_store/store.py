@@ -13,6 +13,7 @@ flushing: a process that dies leaves them intact, and after a crash of the machi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,11 @@ class LmdbStore:
                 files.journals,
                 self._clock,
             )
-            try:
+            with ExitStack() as closed_on_error:
+                closed_on_error.callback(self._close_files)
                 self._journal_missing()
                 self.renew()
-            except BaseException:
-                self._close_files()
-                raise
+                closed_on_error.pop_all()
 
     # --- the contract ----------------------------------------------------------------------------------------------------------
 
@@ -200,10 +200,8 @@ class LmdbStore:
                 return
             state = self._tables.round(reading)
             self._entries.catch_up(reading, state)
-        entries = [
-            key + value for key, value in self._entries.all().items()
-        ]  # what is in neither round is in the durable table
-        if entries:
+        # What is in neither round is in the durable table.
+        if entries := [key + value for key, value in self._entries.all().items()]:
             self._journal.append(state.number, recent_tables.blocks(entries))
             self._journal.sync()
         with self._recent.writing() as changing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ class StoreFiles:
         self._folder = StoreFolder(path)
         self.journals = self._folder.recent
         self.journal = Journal(self.journals, owner)
-        try:
+        with ExitStack() as closed_on_error:
+            closed_on_error.callback(self.close)
             self._locks = locks = WriteLocks(self._folder.path, patience_ms)
             with self._folder.opening():
                 is_new = not (self._folder.recent / "data.mdb").exists()
@@ -63,9 +65,7 @@ class StoreFiles:
                 self._open_recent(locks, is_new=is_new)
                 self.clock = open_clock(clocks, keep_ms, self.confirmed, self.durable, self.tables, self.recent)
                 recover(self._folder, self.confirmed, self.durable, self.clock.now_ms())
-        except BaseException:
-            self.close()
-            raise
+            closed_on_error.pop_all()
 
     def close(self) -> None:
         """Close the files. Safe to call twice."""

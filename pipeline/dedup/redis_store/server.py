@@ -76,18 +76,22 @@ class StoreServer:
 
         self._ask(check)
 
-    def script(self, text: str) -> Callable[[Sequence[bytes | int]], Any]:
-        """Return a function that runs a script with the arguments given: in one round trip, and again while the server does not answer.
+    def script(self, text: str, *, waits: bool = True) -> Callable[[Sequence[Any]], Any]:
+        """Return a function that runs a script with the arguments given, in one round trip.
 
-        So a script that is repeated with the same arguments must have the effect of one.
+        While the server does not answer, the script is run again with the same arguments, which must have the effect of one run. Without
+        `waits` it is run once: then an answer that is missing raises `StoreUnavailable` at once.
         """
         script = self._client.register_script(text)
 
-        def run(arguments: Sequence[bytes | int]) -> Any:
+        def run_once(arguments: Sequence[Any]) -> Any:
             keys = PREFIX, PREFIX + b":" + self.identity.id.encode()
-            return self._ask(lambda: script(keys=keys, args=arguments))
+            with self._store_errors():
+                return script(keys=keys, args=arguments)
 
-        return run
+        if not waits:
+            return run_once
+        return lambda arguments: self._outage.call(lambda: run_once(arguments))
 
     def wait_for_disk(self) -> bool:
         """Wait until the append-only file is on the server's disk, for at most `FLUSH_MS`, and return whether it is."""

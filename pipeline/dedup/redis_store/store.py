@@ -10,6 +10,7 @@ The server must not evict keys: a server that may do so is refused. With an appe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import chain
 
 from pipeline.contracts.interfaces import RateTable
@@ -55,12 +56,11 @@ class RedisStore:
         self._claim, self._confirm, self._release, self._leave, self._renew = map(
             self._server.script, (scripts.CLAIM, scripts.CONFIRM, scripts.RELEASE, scripts.LEAVE, scripts.RENEW)
         )
-        try:
+        with ExitStack() as closed_on_error:
+            closed_on_error.callback(self.close)
             self._server.open(keep_ms)
             self.renew()
-        except BaseException:
-            self.close()
-            raise
+            closed_on_error.pop_all()
 
     @property
     def identity(self) -> StoreIdentity:
@@ -118,8 +118,8 @@ class RedisStore:
         return 0
 
     def rates(self) -> RateTable:
-        """Return the table of rates."""
-        return RedisRates(self._server.script(SPEND))
+        """Return the table of rates. It does not wait for a server that is away: each process keeps the limit alone meanwhile."""
+        return RedisRates(self._server.script(SPEND, waits=False))
 
     def close(self) -> None:
         """End the lease, which releases all claims of this owner, and close. If the server does not answer, the lease ends by itself."""
