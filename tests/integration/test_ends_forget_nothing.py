@@ -2,66 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
 
 import pytest
 from kafka import KafkaAdminClient
 
 from tests.support.jobs import wait_for
+from tests.support.run_command import commands, paid
 
 pytestmark = pytest.mark.slow
 
-ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 SLOW = {"name": "slow", "do": "delay", "latency": "2s"}
-
-
-def paid(number):
-    return json.dumps({"type": "paid", "ts": 1_700_000_000_000, "user": f"u{number}", "no": f"n{number}"}).encode()
-
-
-class Command:
-    """`log2mq run` as a process, its output in a file."""
-
-    def __init__(self, made, *options):
-        self.log = made.folder / f"run-{time.monotonic_ns()}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline", "run", str(made.save()), "--no-progress", *options],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=ENVIRONMENT,
-            )
-
-    @property
-    def text(self):
-        return self.log.read_text()
-
-    def workers(self):
-        return [int(line.rsplit(" ", 1)[1]) for line in self.text.splitlines() if "runs as process" in line]
 
 
 @pytest.fixture
 def run():
-    started = []
-
-    def start(made, *options):
-        started.append(Command(made, *options))
-        return started[-1]
-
-    yield start
-    for each in started:
-        for pid in each.workers():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if each.process.poll() is None:
-            each.process.kill()
-        each.process.wait()
+    with commands() as start:
+        yield start
 
 
 def is_running(pid):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
 
 import pytest
 from kafka import KafkaAdminClient
@@ -17,10 +13,10 @@ from pipeline.contracts.deadline import MARGIN_MS
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from tests.support.jobs import RULES, Source, wait_for
 from tests.support.kafka import TestKafka
+from tests.support.run_command import commands, paid
 
 pytestmark = pytest.mark.slow
 
-ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
 GRACE_S = 6
 SPARE_S = 5
 """What a busy machine may need beside the grace and its margin. Each wait that was without an end took far longer."""
@@ -28,59 +24,23 @@ SPARE_S = 5
 IN_TIME_S = GRACE_S + MARGIN_MS / 1000 + SPARE_S
 
 
-def paid(number):
-    return json.dumps({"type": "paid", "ts": 1_700_000_000_000, "user": f"u{number}", "no": f"n{number}"}).encode()
-
-
-class Command:
-    """`log2mq` as a process, its output in a file."""
-
-    def __init__(self, made, verb, *options):
-        self.log = made.folder / f"{verb}-{time.monotonic_ns()}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline", verb, str(made.save()), *options],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=ENVIRONMENT,
-            )
-
-    @property
-    def text(self):
-        return self.log.read_text()
-
-    def workers(self):
-        return [int(line.rsplit(" ", 1)[1]) for line in self.text.splitlines() if "runs as process" in line]
-
-    def ends(self, *signals):
-        """Send signals, half a second apart, and return the exit code. It must come in time, counted from the first one."""
-        began_s = time.monotonic()
-        for place, number in enumerate(signals):
-            if place:
-                time.sleep(0.5)
-                assert self.process.poll() is None
-            self.process.send_signal(number)
-        code = self.process.wait(timeout=max(1.0, IN_TIME_S - (time.monotonic() - began_s)))
-        assert "Traceback" not in self.text
-        return code
+def ends(command, *signals):
+    """Send signals, half a second apart, and return the exit code. It must come in time, counted from the first one."""
+    began_s = time.monotonic()
+    for place, number in enumerate(signals):
+        if place:
+            time.sleep(0.5)
+            assert command.process.poll() is None
+        command.process.send_signal(number)
+    code = command.process.wait(timeout=max(1.0, IN_TIME_S - (time.monotonic() - began_s)))
+    assert "Traceback" not in command.text
+    return code
 
 
 @pytest.fixture
 def run():
-    started = []
-
-    def start(made, *options, verb="run"):
-        started.append(Command(made, verb, *(["--no-progress"] if verb == "run" else []), *options))
-        return started[-1]
-
-    yield start
-    for each in started:
-        for pid in each.workers():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if each.process.poll() is None:
-            each.process.kill()
-        each.process.wait()
+    with commands() as start:
+        yield start
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +84,7 @@ def test_a_broker_that_stands_still_does_not_hold_a_stop(own, paused, run, optio
     wait_for(lambda: len(made.events()) == 200, "the events")
     paused()
     wait_for(lambda: "reading fails" in command.text, "the outage")
-    assert command.ends(signal.SIGTERM) == 0
+    assert ends(command, signal.SIGTERM) == 0
 
 
 @WORKERS
@@ -138,7 +98,7 @@ def test_a_second_signal_ends_a_job_at_once_while_its_broker_stands_still(own, p
     wait_for(lambda: made.stand_in.service.faults.calls > 0, "a call that hangs")
     paused()
     wait_for(lambda: "reading fails" in command.text, "the outage")
-    assert command.ends(signal.SIGTERM, signal.SIGTERM) == 130
+    assert ends(command, signal.SIGTERM, signal.SIGTERM) == 130
     for pid in command.workers():
         wait_for(lambda: not is_running(pid), "the end of a worker", SPARE_S)  # noqa: B023
 
@@ -157,7 +117,7 @@ def test_a_broker_that_stands_still_at_the_start_does_not_hold_a_signal(own, pau
     paused()
     command = run(made)
     wait_for(lambda: "no broker answers" in command.text, "the first attempt")
-    assert command.ends(signal.SIGTERM) == 130
+    assert ends(command, signal.SIGTERM) == 130
 
 
 @pytest.mark.parametrize("verb", ["replay", "tap"])
@@ -194,7 +154,7 @@ def test_a_dead_letter_topic_that_is_gone_for_good_does_not_hold_a_stop(own, run
     delete_topic(made.kafka.servers, made.dead)
     made.kafka.write(made.topic, [b"broken as well %d" % number for number in range(500)])
     wait_for(lambda: "the dead-letter topic takes no records" in command.text, "the warning")
-    assert command.ends(signal.SIGTERM) == 0
+    assert ends(command, signal.SIGTERM) == 0
     assert "dead letters were not written; their records are redelivered" in command.text
 
 
@@ -206,7 +166,7 @@ def test_calls_that_hang_do_not_hold_a_stop(source, kafka, run, stand_in, option
     kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(400)])
     command = run(made, *options)
     wait_for(lambda: stand_in.service.faults.calls > 0, "a first call")
-    assert command.ends(signal.SIGTERM) == 0
+    assert ends(command, signal.SIGTERM) == 0
     assert "calls were not answered within stop.grace" in command.text
 
 
@@ -217,7 +177,7 @@ def test_a_worker_that_stands_still_does_not_hold_a_stop(source, kafka, run):
     command = run(made, "--workers", "2")
     wait_for(lambda: len(made.events()) == 200, "the events")
     os.kill(command.workers()[1], signal.SIGSTOP)
-    assert command.ends(signal.SIGTERM) == 8
+    assert ends(command, signal.SIGTERM) == 8
     assert "worker 1 did not end within stop.grace" in command.text
     for pid in command.workers():
         assert not is_running(pid)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -16,55 +13,16 @@ from kafka import KafkaAdminClient
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from tests.support.jobs import RULES, Source, wait_for
 from tests.support.kafka import TestKafka
+from tests.support.run_command import commands, paid
 
 SESSION_S = 30
 """The session of workers that are killed: whoever waits for a dead one waits longer than any machine needs for the rest."""
 
-ENVIRONMENT = {**os.environ, "SCA_AK_ENV": "testid", "SCA_SK_ENV": "testsecret"}
-
-
-def paid(number):
-    return json.dumps({"type": "paid", "ts": 1_700_000_000_000, "user": f"u{number}", "no": f"n{number}"}).encode()
-
-
-class Command:
-    """`log2mq run` as a process, its output in a file."""
-
-    def __init__(self, made, *options):
-        made.save()
-        self.log = made.folder / f"run-{time.monotonic_ns()}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline", "run", str(made.path), "--no-progress", *options],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=ENVIRONMENT,
-            )
-
-    def text(self):
-        return self.log.read_text()
-
-    def workers(self):
-        return [int(line.rsplit(" ", 1)[1]) for line in self.text().splitlines() if "runs as process" in line]
-
-    def stop(self):
-        self.process.terminate()
-        return self.process.wait(timeout=120)
-
 
 @pytest.fixture
-def run(request):
-    started = []
-
-    def start(made, *options):
-        started.append(Command(made, *options))
-        return started[-1]
-
-    yield start
-    for each in started:
-        if each.process.poll() is None:
-            each.process.kill()
-            each.process.wait()
+def run():
+    with commands() as start:
+        yield start
 
 
 def test_members_that_come_and_go_lose_nothing_and_report_nothing_twice(source, kafka, run):
@@ -103,7 +61,7 @@ def test_a_worker_killed_between_the_apis_yes_and_the_commit_costs_nothing(sourc
     victim = command.workers()[0]
     os.kill(victim, signal.SIGKILL)
     wait_for(lambda: len(command.workers()) == 3, "the restart")
-    assert "worker 0 was killed by SIGKILL; starting it again in 1 s" in command.text()
+    assert "worker 0 was killed by SIGKILL; starting it again in 1 s" in command.text
     assert command.stop() == 0
     made.run_to_end()  # whatever the successor had not read again by then is read here
     assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(1000)}
@@ -138,7 +96,7 @@ def test_a_worker_killed_stops_no_other(source, kafka, run):
 
 def books_of(command):
     """The figures of the closing summary, of all partitions together: read, reported, duplicate, filtered, dead-lettered, in flight, returned."""
-    (row,) = [line.split() for line in command.text().splitlines() if line.split()[:1] == ["all"]]
+    (row,) = [line.split() for line in command.text.splitlines() if line.split()[:1] == ["all"]]
     return [int(figure.replace(",", "")) for figure in row[1:]]
 
 
@@ -218,7 +176,7 @@ def test_of_two_jobs_with_one_instance_id_the_earlier_ends_with_a_sentence(sourc
     wait_for(lambda: len(made.events()) == 1, "the first event")
     later = run(made)
     assert earlier.process.wait(timeout=120) == 3
-    assert "with the same kafka.instance_id" in earlier.text()
+    assert "with the same kafka.instance_id" in earlier.text
     kafka.write(made.topic, [paid(2)])
     wait_for(lambda: len(made.events()) == 2, "the second event")
     assert later.stop() == 0
@@ -231,8 +189,8 @@ def test_workers_halt_as_one_with_the_exit_code_of_the_reason(source, kafka, run
     kafka.write(made.topic, [paid(1)])
     command = run(made, "--workers", "2")
     assert command.process.wait(timeout=120) == 4
-    assert "ES0110000002" in command.text()
-    assert "Traceback" not in command.text()
+    assert "ES0110000002" in command.text
+    assert "Traceback" not in command.text
 
 
 def test_the_end_of_one_worker_is_not_everyones(source, kafka, run):
@@ -246,12 +204,12 @@ def test_the_end_of_one_worker_is_not_everyones(source, kafka, run):
     with KafkaAdminClient(bootstrap_servers=kafka.servers) as asking:
         asking.delete_topics([made.dead])
     written = 0
-    while "starting it again" not in command.text():
+    while "starting it again" not in command.text:
         kafka.write(made.topic, [b"broken as well"], partition=0)
         kafka.write(made.topic, [paid(written)], partition=1)
         written += 1
         wait_for(lambda: len(made.events()) == written, "the events of the other worker")  # noqa: B023
-    assert f"ended: the dead-letter topic {made.dead} has taken no record for 8 s" in command.text()
+    assert f"ended: the dead-letter topic {made.dead} has taken no record for 8 s" in command.text
     kafka.topic(name=made.dead)
     wait_for(lambda: len(command.workers()) == 3, "its successor")
     ends = kafka.ends(made.topic)
@@ -293,7 +251,7 @@ def test_a_second_signal_leaves_at_once(source, kafka, run, stand_in):
     assert command.process.poll() is None  # it waits for what is in flight
     command.process.send_signal(signal.SIGINT)
     assert command.process.wait(timeout=120) == 130
-    assert "ended at once" in command.text()
+    assert "ended at once" in command.text
 
 
 def test_a_worker_that_starts_while_brokers_are_away_waits_for_them(source, kafka, run, stand_in, tmp_path):
@@ -312,14 +270,14 @@ def test_a_worker_that_starts_while_brokers_are_away_waits_for_them(source, kafk
         broker.stop_process()
         os.kill(command.workers()[0], signal.SIGKILL)
         # A first attempt has failed: the brokers have been away for longer than `connect_timeout`.
-        wait_for(lambda: "connecting: no broker answers; see" in command.text(), "the successor's attempt")
-        assert "trying for 300 s" in command.text()
+        wait_for(lambda: "connecting: no broker answers; see" in command.text, "the successor's attempt")
+        assert "trying for 300 s" in command.text
         broker.start()
         own.write(made.topic, [(str(number).encode(), paid(number)) for number in range(500, 1000)])
         wait_for(lambda: len(made.events()) == 1000, "the rest", limit_s=120)
         ends = own.ends(made.topic)
         wait_for(lambda: made.is_committed(ends), "its commit")
-        assert "the brokers answer" in command.text()
+        assert "the brokers answer" in command.text
         assert len(command.workers()) == 3
         assert command.stop() == 0
     assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(1000)}
@@ -329,15 +287,15 @@ def test_brokers_that_stay_away_from_a_worker_that_starts_end_the_job(source, ru
     made = source(kafka={"bootstrap_servers": "127.0.0.1:1", "connect_timeout": "1s", "give_up_after": "3s"})
     command = run(made, "--workers", "2")
     assert command.process.wait(timeout=60) == 3
-    assert "connecting: no broker answers" in command.text()
-    assert "trying for 3 s" in command.text()
+    assert "connecting: no broker answers" in command.text
+    assert "trying for 3 s" in command.text
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 130), (("--workers", "2"), 0)], ids=["alone", "workers"])
 def test_a_signal_ends_a_job_that_waits_for_brokers(source, run, options, code):
     made = source(kafka={"bootstrap_servers": "127.0.0.1:1", "connect_timeout": "1s"})
     command = run(made, *options)
-    wait_for(lambda: "no broker answers" in command.text(), "the first attempt")
+    wait_for(lambda: "no broker answers" in command.text, "the first attempt")
     command.process.terminate()
     assert command.process.wait(timeout=15) == code
-    assert "Traceback" not in command.text()
+    assert "Traceback" not in command.text

@@ -58,10 +58,16 @@ def told(offset: int, place: int = 1, time_ms: int = NOW, position: int = 0) -> 
     return at_position(order_of(place, offset, time_ms), position)
 
 
-def open_lmdb(folder: Path, owner: str = "a", machine: Machine | None = None) -> LmdbStore:
-    return LmdbStore(
-        folder, owner, keep_ms=KEEP, lease_ms=LEASE, max_bytes=1 << 26, clocks=(machine or Machine()).clocks
-    )
+def open_lmdb(folder: Path, owner: str = "a", machine: Machine | None = None, **more: Any) -> LmdbStore:
+    settings: dict[str, Any] = {"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 26}
+    return LmdbStore(folder, owner, clocks=(machine or Machine()).clocks, **settings | more)
+
+
+def sweep_for(store: LmdbStore, machine: Machine, seconds: int) -> None:
+    """Sweep every second."""
+    for _ in range(seconds):
+        machine.wait(1_000)
+        store.sweep()
 
 
 def serve_lmdb(pipe: Connection) -> None:

@@ -12,16 +12,9 @@ from hypothesis import strategies as st
 from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.entry import ORDERED_BYTES, PLAIN_BYTES
 from pipeline.dedup.lmdb_store import mover, sorted_runs
-from pipeline.dedup.lmdb_store.store import LmdbStore
-from tests.support.dedup_stores import Machine
+from tests.support.dedup_stores import open_lmdb
 
 LEASE = 15_000
-
-
-@pytest.fixture
-def machine():
-    """The clocks of the machine."""
-    return Machine()
 
 
 @pytest.fixture
@@ -30,9 +23,7 @@ def opened(machine, tmp_path):
     stores = []
 
     def open_(keep_ms):
-        stores.append(
-            LmdbStore(tmp_path, "a", keep_ms=keep_ms, lease_ms=LEASE, max_bytes=1 << 28, clocks=machine.clocks)
-        )
+        stores.append(open_lmdb(tmp_path, machine=machine, keep_ms=keep_ms, lease_ms=LEASE, max_bytes=1 << 28))
         return stores[-1]
 
     yield open_

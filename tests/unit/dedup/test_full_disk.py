@@ -10,9 +10,8 @@ import shutil
 import pytest
 
 from pipeline.contracts.values import Claim, ClaimResult
-from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.errors import StoreUnavailable
-from tests.support.dedup_stores import Machine, told
+from tests.support.dedup_stores import open_lmdb, told
 
 GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
 
@@ -24,7 +23,7 @@ def claims_of(numbers, digest=0, order=b""):
 
 
 def opened(folder, owner):
-    return LmdbStore(folder, owner, keep_ms=10**8, lease_ms=15_000, max_bytes=1 << 28, clocks=Machine().clocks)
+    return open_lmdb(folder, owner, max_bytes=1 << 28)
 
 
 def let_no_file_grow(most_bytes=0):

@@ -15,7 +15,7 @@ from pipeline.dedup import DedupSettings, open_store
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.errors import StoreUnavailable, UsageError
 from pipeline.setting_types.quantity import MOST_MS
-from tests.support.dedup_stores import Machine, told
+from tests.support.dedup_stores import Machine, open_lmdb, sweep_for, told
 
 KEEP = 86_400_000
 LEASE = 15_000
@@ -28,15 +28,8 @@ def claims_of(numbers, digest=0, order=b""):
     ]
 
 
-@pytest.fixture
-def machine():
-    """The clocks of the machine."""
-    return Machine()
-
-
 def open_on(machine, folder, owner="a", **more):
-    settings = {"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 28, "clocks": machine.clocks}
-    return LmdbStore(folder, owner, **settings | more)
+    return open_lmdb(folder, owner, machine, **{"keep_ms": KEEP, "lease_ms": LEASE, "max_bytes": 1 << 28} | more)
 
 
 @pytest.fixture
@@ -51,13 +44,6 @@ def opened(machine):
     yield open_
     for store in stores:
         store.close()
-
-
-def sweep_for(store, machine, seconds):
-    """Sweep every second."""
-    for _ in range(seconds):
-        machine.wait(1_000)
-        store.sweep()
 
 
 def durable_keys(folder):

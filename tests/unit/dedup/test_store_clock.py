@@ -8,18 +8,11 @@ from hypothesis import strategies as st
 
 from pipeline.contracts.values import ClaimResult
 from pipeline.dedup.clocks import machine_clocks, namespace_offset_ns
-from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.dedup.lmdb_store.store_clock import StoreClock, begin_clock, resume_clock
-from tests.support.dedup_stores import KEEP, LEASE, NOW, Machine, claim, told
+from tests.support.dedup_stores import KEEP, NOW, Machine, claim, open_lmdb, sweep_for, told
 
 GRANTED, HELD, DUPLICATE, REDELIVERED = ClaimResult
 HOUR, YEAR = 3_600_000, 365 * 86_400_000
-
-
-@pytest.fixture
-def machine():
-    """The clocks of the machine."""
-    return Machine()
 
 
 @pytest.fixture
@@ -30,9 +23,7 @@ def opened(machine, tmp_path):
     def open_(keep_ms=KEEP):
         while stores:
             stores.pop().close()
-        stores.append(
-            LmdbStore(tmp_path, "a", keep_ms=keep_ms, lease_ms=LEASE, max_bytes=1 << 26, clocks=machine.clocks)
-        )
+        stores.append(open_lmdb(tmp_path, machine=machine, keep_ms=keep_ms))
         return stores[-1]
 
     yield open_
@@ -77,13 +68,6 @@ def test_an_older_version_does_not_come_to_light_when_the_newer_one_expires_firs
     store.confirm([claim(2)])  # so that another round begins
     sweep_for(store, machine, 30)
     assert store.claim([claim(1, 1, 9, told(9))]) == [GRANTED]  # Quick Audience has the newer one
-
-
-def sweep_for(store, machine, seconds):
-    """Sweep every second."""
-    for _ in range(seconds):
-        machine.wait(1_000)
-        store.sweep()
 
 
 # --- from boot to boot -------------------------------------------------------------------------------------------------------
