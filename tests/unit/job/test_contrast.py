@@ -185,6 +185,7 @@ def test_an_internal_error_of_a_lone_message_is_waited_out_without_end():
 # --- outages --------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # some hours, simulated
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("kinds", [EVENTS, USERS, tuple(Kind)], ids=["events", "users", "both"])
 @pytest.mark.parametrize("every_ms", [5, 40, 400])
@@ -296,6 +297,7 @@ def test_no_good_message_is_ever_condemned_by_an_outage(outages, at_once, bad, r
         )
 
 
+@pytest.mark.slow  # some hours, simulated
 @pytest.mark.parametrize("answer", JUDGED_BY_CONTRAST)
 def test_an_outage_longer_than_the_hold_halts_and_condemns_nothing(answer):
     world = World(steady(20_000, 5), outages=(Outage(30_000, 24 * 60 * MINUTE_MS, EVENTS, ANSWERS[answer]),)).run()
@@ -304,6 +306,7 @@ def test_an_outage_longer_than_the_hold_halts_and_condemns_nothing(answer):
     assert 30_000 + HOLD_MS <= world.now_ms < 30_000 + HOLD_MS + MINUTE_MS
 
 
+@pytest.mark.slow  # some hours, simulated
 @pytest.mark.parametrize("answer", ["503", "throttled", "internal"])
 def test_an_outage_with_a_known_code_is_waited_out_without_end(answer):
     world = World(steady(12_000, 5), outages=(Outage(30_000, 120 * MINUTE_MS, EVENTS, ANSWERS[answer]),)).run()
