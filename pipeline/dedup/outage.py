@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from random import SystemRandom
 from typing import TypeVar
 
+from pipeline.contracts.deadline import monotonic_ms
 from pipeline.contracts.interfaces import StoreWait
 from pipeline.contracts.retry import Backoff
 from pipeline.errors import StoreUnavailable
@@ -38,7 +38,7 @@ class StoreOutage:
         self,
         give_up_after_ms: int,
         wait: StoreWait,
-        clock: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+        clock: Callable[[], int] = monotonic_ms,
         random: Callable[[], float] = SYSTEM_RANDOM.random,
     ) -> None:
         """`clock` returns ms of a clock that never goes back, `random` numbers from 0 (inclusive) to 1 (exclusive)."""

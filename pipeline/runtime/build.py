@@ -48,20 +48,10 @@ COLLECT_AFTER = (10_000, 20, 20)
 SENDERS_LIMIT_MS = 500
 """The wait for the threads of calls that were not answered in the end of the job: nobody collects their outcome any more."""
 
-_STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
 
 def now_ms() -> int:
     """Return the time in Unix milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def steady_ms() -> int:
-    """Return ms of a clock that never goes back. Where the system can say so, it also counts the time while the machine is suspended.
-
-    It decides when something is due, and when a lease has ended; the wall clock may be set at any time.
-    """
-    return time.clock_gettime_ns(_STEADY_CLOCK) // 1_000_000
 
 
 def process_name(source: SourceFile, slot: int) -> str:
@@ -108,7 +98,9 @@ class Job:
         self._name = process_name(source, slot)
         self._static_id = static_id
         self._new_store = new_store
-        self.deadline = Deadline(steady_ms)
+        self._clocks = machine_clocks()
+        """What is due, and when a lease has ended, is decided by the clock that is never set."""
+        self.deadline = Deadline(self._clocks.boot)
         """By when the job's end must be over, once it has begun."""
         self._stack = ExitStack()
         self._runner: Runner | None = None
@@ -127,7 +119,7 @@ class Job:
             stack.callback(source.close)
             dead_letters = self.open_dead_letters()
             stack.callback(dead_letters.close)
-            senders = SenderThreads(make_reporter, self._file.report.senders, steady_ms)
+            senders = SenderThreads(make_reporter, self._file.report.senders, self._clocks.boot)
             stack.callback(lambda: senders.close(self.deadline.limit_ms(SENDERS_LIMIT_MS) / 1000))
             self._runner = self._assemble(store, source, dead_letters, senders)
             self._stack = stack.pop_all()
@@ -157,7 +149,7 @@ class Job:
 
     def open_store(self) -> DedupStore:
         """Return the opened dedup store. This process is its owner."""
-        return open_store(self._file.dedup, self._name, machine_clocks(), self._environment, self.wait_for_store)
+        return open_store(self._file.dedup, self._name, self._clocks, self._environment, self.wait_for_store)
 
     def wait_for_store(self, reason: str, pause_ms: int) -> bool:
         """Wait for a dedup store that does not answer, if the loop may; see `StoreWait`. A signal handler that raises ends the wait."""
@@ -207,7 +199,7 @@ class Job:
             backoff,
             hold_ms=file.report.unknown_hold,
             bounds=FlowBounds(file.report.senders, file.report.flow.least_senders),
-            limits=build_limits(file.report, store, steady_ms),
+            limits=build_limits(file.report, store, self._clocks.boot),
         )
         parts = Parts(
             source,
@@ -230,7 +222,7 @@ class Job:
         return Runner(
             parts,
             limits,
-            steady_ms,
+            self._clocks.boot,
             on_status=hooks.on_status,
             before_commit=hooks.before_commit,
             on_lost=hooks.on_lost,

@@ -8,7 +8,6 @@ from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
 from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
 from pipeline.dedup import open_dry_run
-from pipeline.dedup.clocks import machine_clocks
 from pipeline.job.group_store import GroupStore
 from pipeline.job.replay_range import ReplayRange
 from pipeline.kafka_io.ranges import FixedRanges
@@ -90,7 +89,7 @@ class DryReplayJob(ReplayJob):
 
     def open_store(self) -> DedupStore:
         """Return the dedup store with an overlay in memory, so that nothing in it changes."""
-        return open_dry_run(self._file.dedup, self._name, machine_clocks(), self._environment, self.wait_for_store)
+        return open_dry_run(self._file.dedup, self._name, self._clocks, self._environment, self.wait_for_store)
 
     def open_dead_letters(self) -> DeadLetters:
         """Return dead letters that are only counted."""

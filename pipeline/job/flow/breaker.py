@@ -6,7 +6,7 @@ from pipeline.contracts.retry import MOST_HINT_MS, Backoff
 
 
 class Breaker:
-    """Circuit breaker: in an outage the job sends nothing until the back-off is over, and then one batch at a time, the probe."""
+    """The breaker of one operation. It is open in an outage."""
 
     def __init__(self, backoff: Backoff) -> None:
         self._backoff = backoff
