@@ -456,6 +456,47 @@ def test_faults_with_pauses_do_not_stop_the_clock_again_and_again():
     assert stalled(65, faults) == []
 
 
+def test_records_that_wait_long_are_told_though_their_partition_moves_now_and_then():
+    last = GOOD.snapshots[-1]
+    waiting = [each for each in GOOD.log if each.partition == 0][-20:]
+
+    def slow(every_ms):
+        """One record of the first partition is committed in so long."""
+        return [
+            replace(last, at_ms=last.at_ms + place * every_ms, offsets={**last.offsets, 0: each.offset})
+            for place, each in enumerate(waiting)
+        ] + [replace(last, at_ms=last.at_ms + len(waiting) * every_ms)]
+
+    def judged(every_ms):
+        before = [
+            replace(each, offsets={**each.offsets, 0: min(each.offsets.get(0, 0), waiting[0].offset)})
+            for each in GOOD.snapshots
+        ]
+        snapshots = [replace(each, books=_books(each)) for each in [*before, *slow(every_ms)]]
+        return judge(replace(GOOD, snapshots=snapshots))
+
+    assert judged(1_000).missed == []
+    judgement = judged(8_000)
+    assert judgement.missed == [Bar.PROGRESS]
+    (finding,) = judgement.findings
+    assert finding.records[0] in {each.line.number for each in waiting}
+    assert judgement.figures["longest stand of a partition beside the longest fault, s"] <= 20
+
+
+def _books(snapshot):
+    """Books that count what a commit names."""
+    books = dict(snapshot.books)
+    for partition, offset in snapshot.offsets.items():
+        of = dict(books.get(partition, {}))
+        of["reported"] = (
+            of.get("reported", 0)
+            + offset
+            - sum(of.get(name, 0) for name in ("reported", "duplicate", "filtered", "dead_lettered"))
+        )
+        books[partition] = of
+    return books
+
+
 def test_ends_that_no_fault_explains_are_told():
     ended = CommandExit(BEGAN_MS + 5_000, "host-a-1", 5, was_asked=False)
     assert missed(exits=[ended]) == [Bar.EXITS]
