@@ -97,18 +97,14 @@ def walk(
     place, before = -1, -1  # of the version that was told last, and of its acceptance
     walked = Walk([], [])
     for at, (identities, received_ms) in enumerate(told):
-        is_same = place >= 0 and versions[place].identities == identities
-        if is_same and (
-            told[at - 1].identities != identities or is_excused(before, at)
-        ):  # after a step back it comes right
-            before = at
-            continue
         known = received_ms + AHEAD_MS
         written = [n for n, each in enumerate(versions) if each.identities == identities and each.at_ms <= known]
-        later = [n for n in written if n > place]
-        if not later and written and not is_same and is_forgotten(before, at):
-            later = written
-        if later:
+        is_same = place >= 0 and versions[place].identities == identities
+        if written and before >= 0 and is_forgotten(before, at):
+            place, before = written[0], at
+        elif is_same and (told[at - 1].identities != identities or is_excused(before, at)):
+            before = at  # it comes right after a step back, or is excused
+        elif later := [n for n in written if n > place]:
             place, before = later[0], at
         else:
             (walked.again if is_same else walked.back).append(at)

@@ -270,6 +270,10 @@ def test_a_store_that_lost_its_memory_lets_the_versions_begin_again():
     told = [Told(each, 3_000) for each in ("v1", "v2", "v1", "v2")]
     assert walk(versions, told, lambda *_: False, lambda *_: False) == ([2], [])
     assert walk(versions, told, lambda *_: False, lambda _, at: at == 2) == ([], [])
+    versions.append(Version("v1", 3_000))
+    told = [Told(each, 4_000) for each in ("v1", "v2", "v1") * 2]  # a replay tells the same versions again
+    assert walk(versions, told, lambda *_: False, lambda _, at: at == 3) == ([], [])
+    assert walk(versions, told, lambda *_: False, lambda *_: False) == ([4], [3])
 
 
 def test_identities_twice_in_a_row_are_told():

@@ -78,7 +78,7 @@ def test_each_mode_has_its_kinds():
 
 def test_the_short_soak_of_ci_plays_every_kind_that_it_names():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    seed, kinds = (re.search(rf"^SHORT_{name} := (.*)$", makefile, re.M)[1] for name in ("SEED", "FAULTS"))
+    seed, kinds = (re.search(rf"^SHORT_{name} := (.*)$", makefile, re.MULTILINE)[1] for name in ("SEED", "FAULTS"))
     named = [FaultKind(each) for each in kinds.split(",")]
     planned = plan(int(seed), 180.0, named)
     assert {fault.kind for fault in planned} == set(named)
