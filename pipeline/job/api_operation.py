@@ -10,6 +10,7 @@ from pipeline.job.contrast import Contrast, Decision
 from pipeline.job.flow.control import FlowControl
 from pipeline.job.hold import Hold
 from pipeline.job.in_flight import PendingMessage
+from pipeline.job.judgements import Judgement
 from pipeline.job.send_queue import SendQueue
 
 FIRST_LONE_MS = 5_000
@@ -100,7 +101,7 @@ class ApiOperation:
             self.flow.answers()
         if decision is Decision.DIVIDE:
             self.queue.add_parts(self._contrast.divide(batch))
-        elif decision is Decision.REFUSE and batch.messages[0].is_dead_letter:
+        elif decision is Decision.REFUSE and batch.messages[0].judgement is Judgement.CONTRAST:
             self.queue.add_parts(self._contrast.probe())  # there may be many such messages, and each call finds one
         return decision
 

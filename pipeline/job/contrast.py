@@ -9,7 +9,7 @@ Three things become of a refused batch:
 * Its halves are tried. If both are refused, it is an outage: they are joined again, and only small parts are tried.
 * It is held for too long. Then a few messages become dead letters; where more are held, the job halts.
 
-Nothing of this survives a restart: the evidence is gathered anew.
+Of this only judgements survive a restart (`judgements`): the other evidence is gathered anew.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch
 from pipeline.job.hold import Hold
 from pipeline.job.in_flight import PendingMessage
+from pipeline.job.judgements import Judgement
 from transforms.base import Kind
 
 MOST_LONE = 3
@@ -137,8 +138,8 @@ class Contrast:
         if retry.code != batch.code:
             batch.code, batch.alone = retry.code, 0
         is_alone = len(batch.messages) == 1
-        if is_alone and batch.messages[0].is_dead_letter:
-            return Decision.REFUSE  # it was condemned before, and its dead letter is there: no contrast is needed
+        if is_alone and batch.messages[0].judgement is Judgement.CONTRAST:
+            return Decision.REFUSE  # an earlier run had the contrast
         if is_alone:
             batch.alone += batch.has_contrast or not batch.alone
             if retry.limit is not None and batch.alone >= retry.limit:
@@ -153,7 +154,7 @@ class Contrast:
         if self._ends and self._is_outage_with(batch.messages) and now_ms - oldest_ms >= self._hold_ms:
             return Decision.HALT
         if self._ends and is_alone and now_ms - batch.refused_ms >= self._hold_ms:
-            self._lone += 1
+            self._lone += batch.messages[0].judgement is Judgement.NONE
             return Decision.GIVE_UP
         self._keep(batch)
         return Decision.HOLD
@@ -198,9 +199,9 @@ class Contrast:
         return [batch for batch in (*self._refused, *self._out) if batch.messages]
 
     def _is_outage_with(self, messages: Sequence[PendingMessage]) -> bool:
-        """Return whether more is refused than bad content explains. What has a dead letter from earlier is no sign of an outage."""
+        """Return whether more is refused than bad content explains. What has a judgement from earlier is no sign of an outage."""
         refused = chain(messages, *[batch.messages for batch in self._held])
-        new = (message for message in refused if not message.is_dead_letter)
+        new = (message for message in refused if message.judgement is Judgement.NONE)
         # It looks no further than it must: thousands may be held, and this is asked in each turn of the loop.
         return next(islice(new, MOST_LONE - self._lone, None), None) is not None
 

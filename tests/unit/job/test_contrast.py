@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.job.judgements import Judgement
 from tests.support.examples import examples
 from tests.support.simulated_api import ANSWERS, AWAY, HOLD_MS, Outage, World, steady
 from transforms.base import Kind
@@ -116,41 +117,61 @@ def test_a_fourth_bad_record_in_a_row_halts():
     assert 75 * MINUTE_MS <= world.now_ms <= 76 * MINUTE_MS
 
 
+def known(numbers, judgement=Judgement.CONTRAST):
+    return dict.fromkeys(numbers, judgement)
+
+
 @pytest.mark.parametrize("count", [1, 4, 100, 250])
-def test_what_has_a_dead_letter_from_earlier_needs_no_contrast(count):
+def test_what_an_earlier_run_condemned_by_contrast_needs_no_other(count):
     """A replay reads bad records again, and everything else is known: nothing else is sent."""
     bad = frozenset(range(count))
-    world = World(steady(count, 5, EVENTS), bad, dead_letters=bad).run()
+    world = World(steady(count, 5, EVENTS), bad, judgements=known(bad)).run()
     assert set(world.refused) == bad
     assert not world.dispatch.halt
     assert max(world.refused.values()) < MINUTE_MS
     assert total_calls(world) < 3 * count + 30
 
 
-def test_what_was_mended_since_its_dead_letter_is_delivered():
+@pytest.mark.parametrize("count", [1, 4, 30])
+def test_what_an_earlier_run_gave_up_is_held_again_and_halts_nothing(count):
+    bad = frozenset(range(count))
+    world = World(steady(count, 5, EVENTS), bad, judgements=known(bad, Judgement.HELD)).run()
+    assert set(world.refused) == bad
+    assert not world.dispatch.halt
+    assert all(HOLD_MS <= at_ms < HOLD_MS + 20 * MINUTE_MS for at_ms in world.refused.values())
+
+
+def test_what_an_earlier_run_gave_up_outlives_an_outage_shorter_than_the_hold():
+    outage = Outage(0, HOLD_MS - MINUTE_MS, frozenset(Kind), ANSWERS["unknown"])
+    world = World(steady(30, 5, EVENTS), outages=[outage], judgements=known(range(30), Judgement.HELD)).run()
+    assert not world.refused
+    assert set(world.delivered) == world.good()
+
+
+def test_what_the_api_accepts_by_now_is_delivered():
     bad = frozenset(range(0, 40, 3))
-    world = World(steady(40, 5, EVENTS), bad, dead_letters=frozenset(range(40))).run()
+    world = World(steady(40, 5, EVENTS), bad, judgements=known(range(40))).run()
     assert set(world.refused) == bad
     assert set(world.delivered) == world.good()
 
 
 def test_a_new_bad_record_among_known_ones_is_still_held_and_four_of_them_halt():
-    known = frozenset(range(20))
-    world = World(steady(21, 5, EVENTS), frozenset(range(21)), dead_letters=known).run()
+    judgements = known(range(20))
+    world = World(steady(21, 5, EVENTS), frozenset(range(21)), judgements=judgements).run()
     assert set(world.refused) == world.bad
     assert world.refused[20] >= HOLD_MS
-    assert max(world.refused[each] for each in known) < HOLD_MS
-    world = World(steady(24, 5, EVENTS), frozenset(range(24)), dead_letters=known).run()
-    assert set(world.refused) == known
+    assert max(world.refused[each] for each in judgements) < HOLD_MS
+    world = World(steady(24, 5, EVENTS), frozenset(range(24)), judgements=judgements).run()
+    assert set(world.refused) == set(judgements)
     assert world.dispatch.halt
 
 
-def test_an_outage_condemns_nothing_but_what_has_a_dead_letter_already():
-    outage = Outage(0, 2 * MINUTE_MS, frozenset(Kind), ANSWERS["unknown"])
-    known = frozenset(range(0, 60, 7))
-    world = World(steady(60, 5, EVENTS), outages=[outage], dead_letters=known).run()
-    assert set(world.refused) <= known
-    assert set(world.delivered) >= world.good() - known
+@pytest.mark.parametrize("answer", ["unknown status", "parameter", "internal"])
+def test_an_outage_with_another_code_than_that_of_the_verdict_condemns_nothing(answer):
+    outage = Outage(0, 2 * MINUTE_MS, frozenset(Kind), ANSWERS[answer])
+    world = World(steady(60, 5, EVENTS), outages=[outage], judgements=known(range(60))).run()
+    assert not world.refused
+    assert set(world.delivered) == world.good()
     assert not world.dispatch.halt
 
 
