@@ -12,7 +12,7 @@ from pipeline.contracts.values import Delivered, Exhausted, Halt, Outcome, Refus
 from pipeline.job.api_operation import ApiOperation
 from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch, Batcher
-from pipeline.job.contrast import Decision
+from pipeline.job.decision import Decision
 from pipeline.job.flow.bounds import DEFAULT_BOUNDS, FlowBounds
 from pipeline.job.flow.control import FlowControl, RateLimits
 from pipeline.job.flow.state import FlowState
@@ -231,7 +231,7 @@ class Dispatch:
                 answers.refused.append(_condemned(batch, retry, Judgement.HELD, f"{retry.reason}; {no_other}"))
             case Decision.HALT:
                 self.halt = self.halt or f"{_sentence(retry)}; {no_other}"
-            case Decision.HOLD | Decision.DIVIDE:
+            case Decision.HOLD | Decision.DOUBT | Decision.DIVIDE:
                 self.attempts.retries += 1
 
 

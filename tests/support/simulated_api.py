@@ -41,16 +41,18 @@ ANSWERS = {
     "unknown": UNKNOWN,
     "unknown status": answered(403),
     "parameter": answered(400, "InvalidParameter"),
+    "too large": answered(413),
 }
 
 
 class Outage(NamedTuple):
-    """A time in which every call of some operations fails in the same way."""
+    """A time in which calls of some operations fail in the same way: all, or a share of them by chance."""
 
     begin_ms: int
     end_ms: int
     kinds: tuple[Kind, ...] = tuple(Kind)
     answer: Outcome = UNKNOWN
+    share: float = 1.0
 
 
 class Call(NamedTuple):
@@ -129,7 +131,8 @@ class World:
 
     def outcome(self, at_ms: int, kind: Kind, numbers: tuple[int, ...]) -> Outcome:
         for outage in self.outages:
-            if outage.begin_ms <= at_ms < outage.end_ms and kind in outage.kinds:
+            is_on = outage.begin_ms <= at_ms < outage.end_ms and kind in outage.kinds
+            if is_on and (outage.share >= 1 or self.chance.random() < outage.share):
                 return outage.answer
         return self.refusal if self.bad.intersection(numbers) else Delivered()
 
