@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from hashlib import blake2b
 
 from pipeline.contracts.interfaces import DeadLetters, DedupStore
 from pipeline.contracts.message_order import record_origin
-from pipeline.contracts.values import Claim, ClaimResult, Partition
-from pipeline.errors import DeadLetterUnavailable, StoreUnavailable
+from pipeline.contracts.values import Claim, Partition
+from pipeline.errors import DeadLetterUnavailable
 from pipeline.job.claims import ClaimQueue
-from pipeline.job.in_flight import PendingMessage, PendingRecord
+from pipeline.job.in_flight import PendingRecord
+from pipeline.job.judgements import claims_of
 
 _NO_DIGEST = bytes(8)
 
@@ -43,6 +44,7 @@ class DeadLettering:
         self._claims: ClaimQueue[PendingDeadLetter] = ClaimQueue(store)
         self._written: dict[int, PendingDeadLetter] = {}  # not durable yet, by the identity of the raw record
         self._durable: list[PendingDeadLetter] = []  # not confirmed yet
+        self._judgements: list[Claim] = []  # of records whose dead letter is there; not confirmed yet
         self._is_ending = False
         self._has_failed = False
         self._withdrawn = 0  # by the end of the job
@@ -72,17 +74,6 @@ class DeadLettering:
         """Dead letters that are durable, and that the dedup store did not confirm."""
         return len(self._durable)
 
-    def remembered(self, messages: Sequence[PendingMessage]) -> list[bool]:
-        """Return for each message whether the dedup store remembers a dead letter of its record. A store that does not answer remembers none."""
-        claims = [PendingDeadLetter(message.record, self._writer.topic).claim for message in messages]
-        try:
-            results = self._store.look_up(claims)
-        except (
-            StoreUnavailable
-        ):  # the next verb raises it again; here it would cost the answers that were just collected
-            return [False] * len(claims)
-        return [result in {ClaimResult.DUPLICATE, ClaimResult.REDELIVERED} for result in results]
-
     def add(self, record: PendingRecord) -> None:
         """Begin to dead-letter a refused record, unless the job ends or the partition was revoked: then the record is read again."""
         if not record.offsets.closed and not self._is_ending:
@@ -104,6 +95,7 @@ class DeadLettering:
                 self._written[id(letter.record.raw)] = letter
                 self._writer.send(letter.record.raw, refusal)
             ended += [letter.record for letter, _ in known]
+            self._judgements += [claim for letter, _ in known for claim in claims_of(letter.record.refused)]
             if self._claims.is_empty:
                 break
         return ended
@@ -129,7 +121,12 @@ class DeadLettering:
         except DeadLetterUnavailable:
             self._has_failed = True
             raise
-        self._durable += [self._written.pop(id(raw)) for raw in durable]
+        letters = [self._written.pop(id(raw)) for raw in durable]
+        self._durable += letters
+        self._judgements += [claim for letter in letters for claim in claims_of(letter.record.refused)]
+        if self._judgements:
+            self._store.confirm(self._judgements)
+            self._judgements = []
         self._claims.confirm(self._durable)
         confirmed, self._durable = self._durable, []
         return [letter.record for letter in confirmed]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pipeline.contracts.values import Claim, ClaimResult, Refused
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.job.books import FILTERED, REFUSED, MessageResult, RecordOutcome, RecordResult
+from pipeline.job.judgements import Judgement
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -23,7 +24,7 @@ class PendingMessage:
     The converter makes it; `InFlight.open` sets `record`.
     """
 
-    __slots__ = ("body", "claim", "in_doubt", "is_dead_letter", "kind", "record")
+    __slots__ = ("body", "claim", "in_doubt", "judgement", "judgement_code", "kind", "record")
     record: PendingRecord
 
     def __init__(self, kind: Kind, body: bytes, claim: Claim) -> None:
@@ -31,7 +32,8 @@ class PendingMessage:
         self.body = body
         self.claim = claim
         self.in_doubt = False  # the answer of a call with it was lost: it may have been reported
-        self.is_dead_letter = False  # it was refused, and its record is known to have a dead letter from earlier
+        self.judgement = Judgement.NONE  # after a refusal: that of an earlier run, or of this one
+        self.judgement_code = ""  # the code of the refusals for which `judgement` holds
 
     @property
     def is_stale(self) -> bool:
@@ -42,7 +44,7 @@ class PendingMessage:
 class PendingRecord:
     """One unfinished record. It ends when its last message has ended."""
 
-    __slots__ = ("counts", "gated", "offsets", "open", "raw", "refusal", "weight")
+    __slots__ = ("counts", "gated", "offsets", "open", "raw", "refusal", "refused", "weight")
 
     def __init__(self, raw: Record, offsets: PartitionOffsets, weight: int) -> None:
         self.raw = raw
@@ -51,6 +53,7 @@ class PendingRecord:
         self.open = 0  # messages that have not ended
         self.gated: Sequence[PendingMessage] = ()  # events that wait until the record's identities are reported
         self.refusal: Refusal | None = None
+        self.refused: Sequence[PendingMessage] = ()  # its messages that have a judgement
         self.counts: list[int] | None = None  # None for a record with one message
 
     def result(self) -> RecordResult:
@@ -171,6 +174,8 @@ class InFlight:
             Stage.REPORT, ReasonCode.API_REFUSED, refused.reason, refused.code, refused.request_id, refused.trace_id
         )
         record.counts = record.counts or [0] * len(MessageResult)
+        if message.judgement is not Judgement.NONE:
+            record.refused = [*record.refused, message]
         return self.close(message, _REFUSED[message.kind])
 
     def end_dead_lettered(self, record: PendingRecord) -> None:

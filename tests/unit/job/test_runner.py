@@ -319,6 +319,7 @@ class World:
         self.dead = []
         self.runners = {}
         self.numbers = count(1)
+        self.mapping = MAPPING
 
     def begin(self, slot, *, threads=3):
         """Start a process in a slot, whatever became of the last one."""
@@ -339,7 +340,7 @@ class World:
             Member(self.group, name, self.chance),
             Converter(
                 self._now_and_then(build_decoder("json", {}, DecodeLimits())),
-                compile_mapping(MappingSettings(**MAPPING)),
+                compile_mapping(MappingSettings(**self.mapping)),
                 Identity("org-1"),
                 users_once=self.users_once,
             ),
@@ -930,6 +931,76 @@ def test_a_replay_writes_no_dead_letter_again_and_reports_what_was_mended():
     third = _run_the_rest(mended, mended.begin(0))
     assert (third.reported, third.dead_lettered, len(world.dead)) == (5, 1, 6)
     assert len(world.api.taken) == 5
+
+
+UNKNOWN = Retry("ES0999", "unknown", outage=False, limit=2, exhausted=Exhausted.ISOLATE_OR_HALT)
+HOLD_MS = 900_000
+
+
+def _with_dead_letters_of_each_stage():
+    """Return a world in which events became dead letters: by the API with a contrast (1 and 4), and without `no`, which it never saw (2 and 5)."""
+    note = {1: {"note": "poison"}, 2: {"no": None}, 4: {"note": "poison"}, 5: {"no": None}}
+    log = [value(number, **{"spare": f"n{number}"} | note.get(number, {})) for number in range(200)]
+    world = World([log, []], _Even())
+    world.answer_ms = lambda: 20
+    world.api.refusal = UNKNOWN
+    first = _run_the_rest(world, world.begin(0))
+    assert (first.reported, first.dead_lettered) == (196, 4)
+    return world
+
+
+def test_an_outage_ends_no_record_of_a_replay_that_was_mended_since_its_dead_letter():
+    """Its dead letter says nothing of what is sent now: another code, another stage, other bytes."""
+    world = _with_dead_letters_of_each_stage()
+    (events,) = MAPPING["events"]
+    mended = world.replay([(0, 200), (0, 0)])
+    mended.mapping = MAPPING | {"events": [events | {"out_biz_id": "$.spare", "attributes": {}}]}
+    answer, world.api.answer = world.api.answer, lambda *_: UNKNOWN
+    runner = mended.begin(0)
+    mended.rebalance(0)
+    begun_ms = world.clock.now_ms
+    while world.clock.now_ms - begun_ms < HOLD_MS // 2:
+        runner.turn()
+    world.api.answer = answer
+    while not mended.group.is_done():
+        runner.turn()
+    total = runner.status().total
+    assert (total.reported, total.dead_lettered, len(world.dead)) == (4, 0, 4)
+
+
+def test_a_replay_of_what_was_refused_by_contrast_needs_no_other_contrast():
+    world = _with_dead_letters_of_each_stage()
+    for _ in range(2):
+        again = world.replay([(0, 200), (0, 0)])
+        begun_ms = world.clock.now_ms
+        total = _run_the_rest(again, again.begin(0))
+        assert (total.reported, total.dead_lettered, len(world.dead)) == (0, 4, 4)
+        assert world.clock.now_ms - begun_ms < HOLD_MS // 10
+
+
+def test_a_refusal_that_is_judged_in_a_replay_is_known_to_the_next_replay():
+    """The dead letter is that of another stage, and is not written again."""
+    world = _with_dead_letters_of_each_stage()
+    (events,) = MAPPING["events"]
+    world.mapping = MAPPING | {"events": [events | {"out_biz_id": "$.spare", "attributes": {"note": "$.ts"}}]}
+    answer, late = world.api.answer, {"n2", "n5"}
+
+    def refuse_late(kind, messages):
+        numbers = {json.loads(each)["extendAttributes"]["outBizId"] for each in messages}
+        return UNKNOWN if numbers & late else answer(kind, messages)
+
+    world.api.answer = refuse_late
+    world.group.records[Partition("log", 1)] = [
+        RawRecord("log", 1, offset, 0, None, value(200 + offset, spare=f"n{200 + offset}")) for offset in range(200)
+    ]
+    again = world.replay([(0, 200), (0, 200)])
+    total = _run_the_rest(again, again.begin(0))
+    assert (total.reported, total.dead_lettered, len(world.dead)) == (202, 2, 4)
+    third = world.replay([(0, 200), (0, 200)])
+    begun_ms = world.clock.now_ms
+    total = _run_the_rest(third, third.begin(0))
+    assert (total.reported, total.dead_lettered, len(world.dead)) == (0, 2, 4)
+    assert world.clock.now_ms - begun_ms < HOLD_MS // 10
 
 
 @examples(times=0.5)
