@@ -60,7 +60,7 @@ class Runner:
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
         self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store)
-        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store)
+        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store, parts.dead_letter_limit)
         self._dispatch.remembered = self._dead_lettering.remembered
         self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
         self._clock = clock

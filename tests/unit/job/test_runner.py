@@ -932,6 +932,75 @@ def test_a_replay_writes_no_dead_letter_again_and_reports_what_was_mended():
     assert len(world.api.taken) == 5
 
 
+@given(
+    log=st.lists(RECORDS, min_size=1, max_size=40), seed=st.integers(0, 2**32), share=st.sampled_from([0.0, 0.1, 0.3])
+)
+def test_dead_letters_that_are_known_do_not_stop_a_replay(log, seed, share):
+    chance = Random(seed)
+    world = World([log], chance)
+    _report_and_replay(_started(world), chance, 0.0, is_replayed=False)
+    again = world.replay([(0, len(log))])
+    again.limit = lambda: DeadLetterLimit(share, 2)
+    total = _run_the_rest(again, again.begin(0))
+    bad = sum(any(map(is_bad, entries(each))) for each in log)
+    assert (total.dead_lettered, len(world.dead)) == (bad, bad)
+
+
+def test_refusals_that_come_after_an_outage_count_where_their_records_were_read():
+    """Five of thirty records are refused, and nothing is read between the refusals. Of ten records in a row, two at most are dead letters."""
+    log = [value(number, note="poison") if number % 6 == 0 else value(number) for number in range(30)]
+    world = World([log], _Even())
+    world.limit = lambda: DeadLetterLimit(0.3, 10)
+    answer, world.api.answer = world.api.answer, lambda *_: Retry("ServiceUnavailable", "away")
+    runner = world.begin(0)
+    world.rebalance(0)
+    for _ in range(200):
+        runner.turn()
+    assert runner.status().total.read == len(log)
+    world.api.answer = answer
+    for _ in range(2_000):
+        if world.group.is_done():
+            break
+        runner.turn()
+    assert (world.group.is_done(), len(world.dead), runner.status().total.reported) == (True, 5, 25)
+
+
+def test_a_dead_letter_whose_claim_lapsed_while_it_waited_for_the_topic_counts_once():
+    world = World([[b"{broken"] * 3], _Even())
+    world.limit = lambda: DeadLetterLimit(0.3, 10)
+    runner = world.begin(0)
+    world.rebalance(0)
+    letters = runner.parts.dead_letters
+    letters.durable = list  # the topic is away
+    letters.forget = lambda _: [letters.waiting.pop()[0] for _ in list(letters.waiting)]
+    for _ in range(30):
+        runner.turn()
+    assert len(letters.waiting) == 3
+    world.clock.now_ms += 2 * LEASE_MS
+    for _ in range(30):
+        runner.turn()
+    assert len(letters.waiting) == 3
+    del letters.durable
+    _run_the_rest(world, runner)
+    assert len(world.dead) == 3
+
+
+def test_the_dead_letter_that_is_one_too_many_is_not_written_and_those_before_it_are():
+    world = World([[b"{broken"] * 10], _Even())
+    world.limit = lambda: DeadLetterLimit(0.3, 10)
+    runner = world.begin(0)
+    world.rebalance(0)
+    with pytest.raises(TooManyDeadLetters, match="4 of 10 records"):
+        runner.run()
+    assert [record.offset for record, _ in world.dead] == [0, 1, 2]
+    assert world.group.committed[Partition("log", 0)].offset == 3
+    assert runner.status().total.dead_lettered == 3
+    world.limit = lambda: DeadLetterLimit(1.0, 10)
+    runner.parts.store.close()
+    _run_the_rest(world, world.begin(0))
+    assert [record.offset for record, _ in world.dead] == list(range(10))
+
+
 @examples(times=0.5)
 @given(
     logs=st.lists(st.lists(RECORDS, max_size=40), min_size=1, max_size=3),
