@@ -46,7 +46,7 @@ from pipeline.errors import (
     TooManyDeadLetters,
 )
 from pipeline.job.batch import Batcher
-from pipeline.job.books import Books, decode_books
+from pipeline.job.books import Books, decode_books, decode_store_id
 from pipeline.job.converter import Converter, Identity
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow_limits import FlowLimits
@@ -366,6 +366,7 @@ class World:
         there = copy(self)
         there.runners = {}
         there.group = Group([])
+        there.group.topic_ids = self.group.topic_ids
         for (partition, records), (start, end) in zip(self.group.records.items(), bounds, strict=True):
             there.group.records[partition] = records[:end]
             there.group.committed[partition] = Commit(min(start, end), "")
@@ -1078,6 +1079,29 @@ def test_a_stuck_head_pauses_its_partition():
             break
         runner.turn()
     assert world.group.is_done()
+    assert set(world.api.taken.values()) == {1}
+
+
+def test_the_store_is_named_once_while_the_first_head_is_stuck_and_another_store_is_refused():
+    world = World([[value(number) for number in range(30)]], _Even())
+    answers_ms = iter([3_600_000])
+    world.answer_ms = lambda: next(answers_ms, 20)
+    runner = world.begin(0)
+    world.rebalance(0)
+    source, made = runner.parts.source, []
+    commit = source.commit
+    source.commit = lambda offsets: made.append(offsets) or commit(offsets)
+    for _ in range(600):
+        runner.turn()
+    assert 10 < len(world.table.confirmed) < 30
+    (committed,) = world.group.committed.values()
+    assert (committed.offset, decode_store_id(committed.metadata)) == (0, world.table.identity)
+    assert made == [world.group.committed]
+    world.table = MemoryTable(identity="an empty volume")
+    other = world.begin(0)
+    world.rebalance(0)
+    with pytest.raises(StoreUnavailable, match="records behind the committed offsets"):
+        other.run()
     assert set(world.api.taken.values()) == {1}
 
 
