@@ -82,9 +82,8 @@ class PartitionOffsets:
         self._session = session or SessionCounts()
         self.message_results = self._session.tally.messages
         """How many messages of this partition ended in which way. A message counts also after the epoch has ended."""
-        self._lifetime, self._lifetime_lost, self.until = decode_books(
-            start.metadata
-        )  # what lies below the commit, of all owners
+        # What lies below the commit, of all owners.
+        self._lifetime, self._lifetime_lost, self.until = decode_books(start.metadata)
         self._store_id = store_id
         named = decode_store_id(start.metadata)
         self._is_named = named == store_id  # by the last commit
