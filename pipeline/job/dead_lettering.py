@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 
 from pipeline.contracts.interfaces import DeadLetters, DedupStore
 from pipeline.contracts.message_order import record_origin
 from pipeline.contracts.values import Claim, Partition
-from pipeline.errors import DeadLetterUnavailable
+from pipeline.dead_letters.limit import DeadLetterLimit
+from pipeline.errors import DeadLetterUnavailable, TooManyDeadLetters
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.in_flight import PendingRecord
 from pipeline.job.judgements import claims_of
@@ -19,7 +20,7 @@ _NO_DIGEST = bytes(8)
 class PendingDeadLetter:
     """A refused record, and the claim under which its dead letter is written."""
 
-    __slots__ = ("claim", "record")
+    __slots__ = ("claim", "is_counted", "record")
     in_doubt = False  # one that was written, and may be durable, keeps its claim
 
     def __init__(self, record: PendingRecord, topic: str) -> None:
@@ -27,6 +28,7 @@ class PendingDeadLetter:
         origin = record_origin(record.offsets.place, record.raw.offset)
         text = repr(("dead letter", topic, record.offsets.place, record.raw.offset))
         self.record = record
+        self.is_counted = False  # against the limit
         self.claim = Claim(blake2b(text.encode(), digest_size=16).digest(), _NO_DIGEST, origin)
 
     @property
@@ -38,8 +40,10 @@ class PendingDeadLetter:
 class DeadLettering:
     """Writes the dead letters of refused records, and remembers each in the dedup store before its record ends."""
 
-    def __init__(self, writer: DeadLetters, store: DedupStore) -> None:
+    def __init__(self, writer: DeadLetters, store: DedupStore, limit: DeadLetterLimit) -> None:
+        """`limit` counts the dead letters that are new, not those that the dedup store remembers."""
         self._writer = writer
+        self._limit = limit
         self._store = store
         self._claims: ClaimQueue[PendingDeadLetter] = ClaimQueue(store)
         self._written: dict[int, PendingDeadLetter] = {}  # not durable yet, by the identity of the raw record
@@ -79,26 +83,22 @@ class DeadLettering:
         if not record.offsets.closed and not self._is_ending:
             self._claims.add([PendingDeadLetter(record, self._writer.topic)])
 
-    def process(self, now_ms: int) -> list[PendingRecord]:
-        """Claim and write the dead letters that are due. Return the records that end: their dead letter is remembered, now or from earlier.
+    def process(self, now_ms: int) -> Iterator[PendingRecord]:
+        """Claim and write the dead letters that are due. Yield the records that end: their dead letter is remembered, now or from earlier.
 
         Raises:
             DeadLetterUnavailable: the dead-letter topic refuses a record, or has taken none for too long.
             StoreUnavailable: the dedup store does not answer. The next call confirms what is durable.
+            TooManyDeadLetters: the share of dead letters is above the limit. The one that is too many, and those behind it, are not written.
         """
-        ended = self._confirm()
+        yield from self._confirm()
         while not self._is_ending:
             granted, known = self._claims.process(now_ms)
-            for letter in granted:
-                refusal = letter.record.refusal
-                assert refusal is not None  # noqa: S101 - only refused records are added
-                self._written[id(letter.record.raw)] = letter
-                self._writer.send(letter.record.raw, refusal)
-            ended += [letter.record for letter, _ in known]
+            yield from [letter.record for letter, _ in known]
             self._judgements += [claim for letter, _ in known for claim in claims_of(letter.record.refused)]
+            self._write(granted)
             if self._claims.is_empty:
                 break
-        return ended
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """Forget what is not being written of partitions that were revoked. The rest is confirmed when it is durable."""
@@ -114,6 +114,20 @@ class DeadLettering:
         """Write nothing more. What no producer holds is withdrawn; its claims end with the lease."""
         self._is_ending = True
         self._withdrawn += len(self._withdraw(self._partitions()))
+
+    def _write(self, granted: Sequence[PendingDeadLetter]) -> None:
+        for place, letter in enumerate(granted):
+            if not letter.is_counted:  # else its claim had lapsed
+                letter.is_counted = True
+                try:
+                    self._limit.dead(letter.record.read_in)
+                except TooManyDeadLetters:
+                    self._withdrawn += len(granted) - place  # the job ends, and their claims with it
+                    raise
+            refusal = letter.record.refusal
+            assert refusal is not None  # noqa: S101 - only refused records are added
+            self._written[id(letter.record.raw)] = letter
+            self._writer.send(letter.record.raw, refusal)
 
     def _confirm(self) -> list[PendingRecord]:
         try:

@@ -44,12 +44,13 @@ class PendingMessage:
 class PendingRecord:
     """One unfinished record. It ends when its last message has ended."""
 
-    __slots__ = ("counts", "gated", "offsets", "open", "raw", "refusal", "refused", "weight")
+    __slots__ = ("counts", "gated", "offsets", "open", "raw", "read_in", "refusal", "refused", "weight")
 
-    def __init__(self, raw: Record, offsets: PartitionOffsets, weight: int) -> None:
+    def __init__(self, raw: Record, offsets: PartitionOffsets, weight: int, read_in: int = 0) -> None:
         self.raw = raw
         self.offsets = offsets
         self.weight = weight  # bytes that it counts for against `limits.in_flight`
+        self.read_in = read_in  # the half window of the dead-letter limit in which it was read
         self.open = 0  # messages that have not ended
         self.gated: Sequence[PendingMessage] = ()  # events that wait until the record's identities are reported
         self.refusal: Refusal | None = None
@@ -105,8 +106,8 @@ class InFlight:
     """Opens records, closes their messages, and ends a record when its last message has ended or its dead letter is durable."""
 
     def __init__(self, dead_letter: Callable[[PendingRecord], None], limit: DeadLetterLimit) -> None:
-        """`dead_letter` begins to dead-letter a refused record; `end_dead_lettered` ends the record."""
-        self._begin_dead_letter = dead_letter
+        """`dead_letter` begins to dead-letter a refused record; `end_dead_lettered` ends the record. `limit` counts the records read."""
+        self._dead_letter = dead_letter
         self._limit = limit
         self.finished = 0
         """All records finished so far."""
@@ -117,21 +118,18 @@ class InFlight:
         """Open a converted record and return the messages to be claimed now.
 
         A record without messages is filtered, or dead-lettered where `refusal` says why.
-
-        Raises:
-            TooManyDeadLetters: the share of dead letters is above the limit.
         """
-        self._limit.read()
+        read_in = self._limit.read()
         if not messages and refusal is None:
             self._end(raw.offset, offsets, FILTERED)
             return messages
         weight = len(raw.value or b"") + RECORD_OVERHEAD_BYTES * (len(messages) or 1)
         weight += sum([len(message.body) for message in messages])
         offsets.unfinished_bytes += weight
-        record = PendingRecord(raw, offsets, weight)
+        record = PendingRecord(raw, offsets, weight, read_in)
         record.refusal = refusal
         if not messages:
-            self._dead_letter(record)
+            self._dead_letter(record)  # it keeps its weight until its dead letter is durable
             return messages
         record.open = len(messages)
         for message in messages:
@@ -182,11 +180,6 @@ class InFlight:
         """End a record whose dead letter is durable and remembered."""
         record.offsets.unfinished_bytes -= record.weight
         self._end(record.raw.offset, record.offsets, record.result() if record.counts else REFUSED)
-
-    def _dead_letter(self, record: PendingRecord) -> None:
-        """Begin to dead-letter a refused record. It keeps its weight until its dead letter is durable."""
-        self._begin_dead_letter(record)
-        self._limit.dead()
 
     def _end(self, offset: int, offsets: PartitionOffsets, result: RecordResult) -> None:
         if not offsets.closed:

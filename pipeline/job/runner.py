@@ -62,7 +62,7 @@ class Runner:
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
         self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store)
-        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store)
+        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store, parts.dead_letter_limit)
         self._dispatch.find_judgements = partial(find_judgements, self._store)
         self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
         self._clock = clock
