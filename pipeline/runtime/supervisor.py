@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import Empty, Queue
 
 from pipeline.contracts.deadline import Deadline, EndStep
-from pipeline.errors import Log2mqError, WorkerFailed
+from pipeline.errors import EXIT_FAULT, Log2mqError, WorkerFailed
 from pipeline.job.status import Status
 from pipeline.runtime.restart_policy import RestartPolicy
 from pipeline.runtime.supervisor_pipe import WorkerMessage
@@ -147,25 +147,26 @@ class Supervisor:
         return True
 
     def _handle_end(self, slot: WorkerSlot, message: WorkerMessage) -> None:
-        """Follow a worker that ended in order: without an error, or with one that may pass, or with one that a person must correct."""
-        slot.end(is_last=not message.may_pass)
+        """Follow a worker that told its end: without an error, with one that may pass, with a fault in log2mq, or with one that a person must correct."""
+        is_fault = message.exit_code == EXIT_FAULT
+        slot.end(is_last=not (message.may_pass or is_fault))
         if not message.exit_code:
             slot.is_done = True
             return
         failure = Log2mqError(*message.error.split("\n"))
         failure.exit_code = message.exit_code
-        if not message.may_pass or self._is_stopping:
+        if not (message.may_pass or is_fault) or self._is_stopping:
             self._halt(slot, failure)
         else:
-            self._start_again(slot, f"ended: {failure.lines[0]}", failure)
+            self._start_again(slot, f"ended: {failure.lines[0]}", failure, may_pass=message.may_pass)
 
-    def _start_again(self, slot: WorkerSlot, end: str, failure: Log2mqError | None) -> None:
+    def _start_again(self, slot: WorkerSlot, end: str, failure: Log2mqError | None, *, may_pass: bool = False) -> None:
         """Start a worker again after a while; or halt, if it has ended too often, or if none is healthy because of errors that may pass."""
         now_s = time.monotonic()
         if self._is_stopping:
             slot.is_done = True
             return
-        delay_s = slot.restarts.died(now_s, may_pass=failure is not None)
+        delay_s = slot.restarts.died(now_s, may_pass=may_pass)
         is_everyones = all(each.is_done or each.restarts.is_failing(now_s) for each in self._slots)
         if delay_s is None or is_everyones:
             deaths = slot.restarts.deaths
