@@ -213,6 +213,9 @@ class World:
         self._only_bad_records_are_dead_letters()
         self._each_dead_letter_is_written_once()
         self._what_is_committed_is_shown()
+        self._books_balance()
+
+    def _books_balance(self) -> None:
         for process in self.processes.values():
             Books.total(process.runner.offsets.books().values()).check()
 
@@ -290,24 +293,43 @@ class World:
             if not self.processes:
                 self.start(0)
             self.run(step_ms=20)
+        self._everything_is_finished()
+        self.judge()
+        self._the_last_identities_are_told()
+        self._the_books_of_the_commits_are_those_of_the_log()
+        for process in list(self.processes.values()):
+            process.end()
+        self._no_claim_is_left()
+        self._each_event_was_reported_by_one_process()
+
+    def _everything_is_finished(self) -> None:
         for partition in self.group.logs:
             assert self._is_read(partition), f"{partition} stands at {self.group.committed.get(partition)}"
-        self.judge()
+
+    def _the_last_identities_are_told(self) -> None:
         for customer, told in self._told.items():
             last = self._last_reported(customer)
             assert last is not None, f"{customer}: no version was reported"
             assert last.identities == told[-1].identities, f"{customer}: {self.api.identities[customer]}"
+
+    def _the_books_of_the_commits_are_those_of_the_log(self) -> None:
         lifetime = Books.total(Books.of(decode_books(commit.metadata)[0]) for commit in self.group.committed.values())
         lifetime.check()
         told = [each for log in self.group.logs.values() for each in log]
-        assert lifetime.read == len(told)
-        assert lifetime.dead_lettered == sum(each.is_bad for each in told)
-        for process in list(self.processes.values()):
-            process.end()
-        assert not self.table.claims
-        if not self._has_lost_answers:  # then each event that was taken was reported by one process
+        assert lifetime.read == len(told), f"the books of the commits count {lifetime.read} of {len(told)} records"
+        bad = sum(each.is_bad for each in told)
+        assert lifetime.dead_lettered == bad, (
+            f"the books of the commits count {lifetime.dead_lettered} of {bad} dead letters"
+        )
+
+    def _no_claim_is_left(self) -> None:
+        assert not self.table.claims, f"{len(self.table.claims)} claims are left"
+
+    def _each_event_was_reported_by_one_process(self) -> None:
+        if not self._has_lost_answers:
             reported = sum(status.total.events_reported for status in self.shown.values())
-            assert reported == self.api.taken.total()
+            taken = self.api.taken.total()
+            assert reported == taken, f"the statuses count {reported} of {taken} events that were taken"
 
     def _is_read(self, partition: Partition) -> bool:
         return self.group.committed.get(partition, Commit(0, "")).offset == len(self.group.logs[partition])

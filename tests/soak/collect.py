@@ -39,5 +39,10 @@ def collect(world: World) -> Evidence:
         printed=sorted(record.printed, key=lambda each: each.at_ms),
         memory=record.memory,
         warnings=sorted(record.warnings, key=lambda each: each.at_ms),
+        starts=record.starts,
+        kills=record.kills,
+        planned=record.planned,
+        unmade=record.unmade,
+        unwritten=world.writer.failed,
         happenings=record.happenings,
     )

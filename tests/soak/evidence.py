@@ -28,7 +28,7 @@ class LoggedLine:
 class AcceptedBatch:
     """A batch that the stand-in accepted. `passed_ms` is when the proxy had passed its answer on to the client; None if it never did.
 
-    `keys` are (event code, outBizId) or (customer,). `identities` has a digest for each user message.
+    `client` is the ID of the process that got the answer; None if it is not known. `keys` are (event code, outBizId) or (customer,). `identities` has a digest for each user message.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class AcceptedBatch:
     accepted_ms: int
     passed_ms: int | None
     identities: Sequence[str | None] = ()
+    client: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,38 @@ class PlayedFault:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmadeFault:
+    """A fault that was planned and did not happen, and why."""
+
+    at_ms: int
+    kind: FaultKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Interruption:
     """The soak killed a process that reports (SIGKILL), made it end at once (second SIGTERM), or stopped it beyond its lease (SIGSTOP)."""
 
     at_ms: int
     signal: str
     process: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandStart:
+    """A command was started."""
+
+    at_ms: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKill:
+    """The soak killed a command's own process (SIGKILL): it could print no closing summary. `at_ms` is when the last of its workers had ended, too."""
+
+    at_ms: int
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +156,10 @@ class LoggedWarning:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything about one soak. `senders` is how many batches one process may have in flight, `slow_ms` after which time a client gives up."""
+    """Everything about one soak. `senders` is how many batches one process may have in flight, `slow_ms` after which time a client gives up.
+
+    `planned` is how many faults the schedule has, `unwritten` how many lines of the workload the broker did not take.
+    """
 
     seed: int
     began_ms: int
@@ -148,4 +178,9 @@ class Evidence:
     printed: Sequence[PrintedBooks] = ()
     memory: Sequence[MemorySample] = ()
     warnings: Sequence[LoggedWarning] = ()
+    starts: Sequence[CommandStart] = ()
+    kills: Sequence[CommandKill] = ()
+    planned: int = 0
+    unmade: Sequence[UnmadeFault] = ()
+    unwritten: int = 0
     happenings: Sequence[tuple[int, str]] = ()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import StoreUnavailable
-from tests.soak.evidence import CommandExit, Interruption
+from tests.soak.evidence import CommandExit, CommandKill, CommandStart, Interruption
 from tests.soak.processes import Command, now_ms
 from tests.soak.record import Record
 from tests.soak.settings import GRACE_S
@@ -57,6 +57,7 @@ class Host:
             self._accepts_store = False
         self.command = self.launch(f"{self.name}-{self._runs}", "run", *options)
         self._is_expected_dead = False
+        self._record.starts.append(CommandStart(now_ms(), self.command.name))
         self._record.tell(f"{self.command.name} starts ({self.command.pid})")
 
     def launch(self, name: str, verb: str, *options: str) -> Command:
@@ -73,6 +74,7 @@ class Host:
         assert self.command is not None
         if number is signal.SIGKILL and pid == self.command.pid:
             self._is_expected_dead = True
+            self._record.kills.append(CommandKill(now_ms(), self.command.name))
         with suppress(ProcessLookupError):
             self._record.interrupt(pid, number, f"a worker of {self.command.name}")
 
@@ -115,9 +117,11 @@ class Host:
                     self.interrupt(pid, number)
                 else:  # a second signal ends the job at once, with the answers under way unknown
                     self._record.interruptions.append(
-                        Interruption(now_ms(), "second SIGTERM", f"{command.name} ({pid})")
+                        Interruption(now_ms(), "second SIGTERM", f"{command.name} ({pid})", pid)
                     )
             command.send_signal(number)
+            if number is signal.SIGKILL:
+                self._record.kills.append(CommandKill(now_ms(), command.name))
         while command.is_alive:
             yield LOOK_S
         self._note_end(was_asked=True, waited_s=time.monotonic() - began_s)
@@ -128,8 +132,8 @@ class Host:
         """Let the service manager start the command again after a `stop`."""
         self._start_again_s = 0.0
 
-    def left_behind(self, pids: list[int], waited_s: float) -> None:
-        """Kill workers that outlived their supervisor, and note it as a stop that took too long."""
+    def left_behind(self, command: str, pids: list[int], waited_s: float) -> None:
+        """Note the end of the workers of a killed supervisor. Kill those that outlive it, and note each as a stop that took too long."""
         for pid in pids:
             with suppress(ProcessLookupError):
                 self._record.interrupt(pid, signal.SIGKILL, f"a worker without supervisor of {self.name}")
@@ -143,6 +147,7 @@ class Host:
                         last_line="outlived its supervisor",
                     )
                 )
+        self._record.kills.append(CommandKill(now_ms(), command))
 
     def _note_end(self, *, was_asked: bool, waited_s: float = 0.0) -> None:
         command = self.command

@@ -63,7 +63,7 @@ class Place(StrEnum):
 class FaultNature:
     """What is the same for all faults of a kind.
 
-    `shortest_s` and `longest_s` bound how long one lasts. `exits` are the exit codes with which a job may end because of it: codes that
+    `shortest_s` and `longest_s` bound how long one lasts. `holds` says whether a partition may stand still while it lasts. `exits` are the exit codes with which a job may end because of it: codes that
     tell a person to mend something. After all other faults a job goes on by itself.
     """
 
@@ -71,10 +71,11 @@ class FaultNature:
     shortest_s: float
     longest_s: float
     exits: frozenset[int] = frozenset()
+    holds: bool = True
 
 
-def _nature(place: Place, shortest_s: float, longest_s: float, *exits: int) -> FaultNature:
-    return FaultNature(place, shortest_s, longest_s, frozenset(exits))
+def _nature(place: Place, shortest_s: float, longest_s: float, *exits: int, holds: bool = True) -> FaultNature:
+    return FaultNature(place, shortest_s, longest_s, frozenset(exits), holds)
 
 
 NATURES: dict[FaultKind, FaultNature] = {
@@ -84,7 +85,7 @@ NATURES: dict[FaultKind, FaultNature] = {
     FaultKind.SUPERVISOR_KILLED: _nature(Place.PROCESSES, 2, 4),
     FaultKind.HOST_TERMINATED: _nature(Place.PROCESSES, 2, 6),
     FaultKind.ROLLING_RESTART: _nature(Place.PROCESSES, 4, 8),
-    FaultKind.PARTITIONS_ADDED: _nature(Place.KAFKA, 1, 2),
+    FaultKind.PARTITIONS_ADDED: _nature(Place.KAFKA, 1, 2, holds=False),
     FaultKind.BROKER_KILLED: _nature(Place.KAFKA, 3, 12),
     FaultKind.BROKER_STOPPED: _nature(Place.KAFKA, 3, 15),
     FaultKind.BROKER_RESTARTED: _nature(Place.KAFKA, 1, 3),
@@ -94,9 +95,9 @@ NATURES: dict[FaultKind, FaultNature] = {
     FaultKind.DEAD_TOPIC_DELETED: _nature(Place.DEAD_LETTERS, 5, 15),
     FaultKind.DEAD_TOPIC_REFUSES: _nature(Place.DEAD_LETTERS, 5, 12, 6),
     FaultKind.STORE_FULL: _nature(Place.STORE, 4, 10, 5),
-    FaultKind.CLOCK_BACK: _nature(Place.CLOCK, 10, 20),
-    FaultKind.CLOCK_FORWARD: _nature(Place.CLOCK, 10, 20),
-    FaultKind.API_LATENCY: _nature(Place.API, 6, 15),
+    FaultKind.CLOCK_BACK: _nature(Place.CLOCK, 10, 20, holds=False),
+    FaultKind.CLOCK_FORWARD: _nature(Place.CLOCK, 10, 20, holds=False),
+    FaultKind.API_LATENCY: _nature(Place.API, 6, 15, holds=False),
     FaultKind.API_THROTTLING: _nature(Place.API, 5, 15),
     FaultKind.API_UNAVAILABLE: _nature(Place.API, 4, 12),
     FaultKind.API_INTERNAL_ERROR: _nature(Place.API, 4, 12),
@@ -112,10 +113,10 @@ NATURES: dict[FaultKind, FaultNature] = {
     FaultKind.API_RESET: _nature(Place.API, 2, 8),
     FaultKind.API_BLACK_HOLE: _nature(Place.API, 4, 12),
     FaultKind.API_SLOW: _nature(Place.API, 6, 12),
-    FaultKind.REPLAY: _nature(Place.REPLAY, 5, 10),
+    FaultKind.REPLAY: _nature(Place.REPLAY, 5, 10, holds=False),
     FaultKind.REDIS_KILLED: _nature(Place.STORE, 1, 5),
     FaultKind.REDIS_PAUSED: _nature(Place.STORE, 2, 10),
-    FaultKind.REDIS_FLUSHED: _nature(Place.STORE, 1, 2, 5),
+    FaultKind.REDIS_FLUSHED: _nature(Place.STORE, 1, 2, 5, holds=False),
 }
 
 
@@ -126,8 +127,8 @@ def may_overlap(first: FaultKind, second: FaultKind) -> bool:
 
 
 ON_REDIS = frozenset({FaultKind.REDIS_KILLED, FaultKind.REDIS_PAUSED, FaultKind.REDIS_FLUSHED})
-ON_ONE_HOST = frozenset({FaultKind.STORE_FULL, FaultKind.REPLAY})
-"""They need the embedded store: a full disk, and a replay that shares the store of the live job."""
+ON_ONE_HOST = frozenset({FaultKind.STORE_FULL})
+"""It needs the embedded store: a full disk."""
 
 
 def kinds_for(*, on_redis: bool) -> tuple[FaultKind, ...]:

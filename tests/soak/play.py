@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
 
-from tests.soak.evidence import PlayedFault
+from tests.soak.evidence import PlayedFault, UnmadeFault
 from tests.soak.faults import ACTS, Act
+from tests.soak.faults.not_made import NotMade
 from tests.soak.kinds import FaultKind
 from tests.soak.processes import now_ms
 from tests.soak.schedule import PlannedFault
@@ -66,9 +67,16 @@ class Player:
             playing.due_s = now_s + next(playing.steps)
         except StopIteration:
             self._end(playing)
+        except NotMade as reason:
+            self._not_made(playing, str(reason))
+            self._playing.remove(playing)
         except KafkaException as error:
-            self._world.record.tell(f"{playing.fault.kind} cannot go on: {error}")
-            self._end(playing)
+            self._not_made(playing, f"cannot go on: {error}")
+            self._end(playing)  # it may have begun
+
+    def _not_made(self, playing: _Playing, reason: str) -> None:
+        self._world.record.unmade.append(UnmadeFault(now_ms(), playing.fault.kind, reason))
+        self._world.record.tell(f"not made: {playing.fault.kind}: {reason}")
 
     def _end(self, playing: _Playing) -> None:
         self._playing.remove(playing)

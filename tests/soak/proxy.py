@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tests.soak.clients import Clients
+
 CHUNK_BYTES = 64 << 10
 SLOW_PIECES_PER_S = 20
 _REQUEST_ID = re.compile(rb'"RequestId":"([0-9A-F-]{36})"')
@@ -36,6 +38,7 @@ class _Link:
     client: asyncio.StreamWriter
     target: asyncio.StreamWriter
     is_swallowed: bool = False  # bytes of it were lost, so it can never go on
+    client_pid: int | None = None
     tail: bytes = b""  # the end of what the client got last, for an ID that two chunks share
 
     def reset(self) -> None:
@@ -53,12 +56,15 @@ class Proxy:
     """Leads to `target_port`. Clients connect to `port`; 0 takes a free one.
 
     `passed_ms` has the Unix ms at which an answer with this RequestId was handed to the client's connection whole: an independent witness of which
-    answers arrived.
+    answers arrived. `client_pids` has the process that got it, if `knows_clients`.
     """
 
     target_port: int
     port: int = 0
+    knows_clients: bool = False
     passed_ms: dict[str, int] = field(default_factory=dict)
+    client_pids: dict[str, int | None] = field(default_factory=dict)
+    _clients: Clients = field(default_factory=Clients)
     _traffic: Traffic = FREE
     _links: set[_Link] = field(default_factory=set)
     _lets_through: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,12 +128,16 @@ class Proxy:
                 link.reset()
 
     async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        client_pid = None
+        if self.knows_clients:  # before a byte is passed on: the client waits, and so is there
+            port = to_client.get_extra_info("peername")[1]
+            client_pid = await self._loop.run_in_executor(None, self._clients.process_of, port, self.port)
         try:
             from_target, to_target = await asyncio.open_connection("127.0.0.1", self.target_port)
         except OSError:
             to_client.transport.abort()
             return
-        link = _Link(to_client, to_target, is_swallowed=self._traffic.swallows)
+        link = _Link(to_client, to_target, is_swallowed=self._traffic.swallows, client_pid=client_pid)
         self._links.add(link)
         try:
             ends = (self._pass(link, from_client, to_target), self._pass(link, from_target, to_client))
@@ -175,7 +185,9 @@ class Proxy:
     def _note_answers(self, link: _Link, chunk: bytes) -> None:
         text = link.tail + chunk
         for found in _REQUEST_ID.finditer(text):
-            self.passed_ms.setdefault(found[1].decode(), time.time_ns() // 1_000_000)
+            request_id = found[1].decode()
+            self.passed_ms.setdefault(request_id, time.time_ns() // 1_000_000)
+            self.client_pids.setdefault(request_id, link.client_pid)
         link.tail = text[-64:]
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from tests.soak.evidence import (
     CommandExit,
+    CommandKill,
+    CommandStart,
     CommitSnapshot,
     DeadLetter,
     Interruption,
@@ -17,6 +19,7 @@ from tests.soak.evidence import (
     MemorySample,
     PlayedFault,
     PrintedBooks,
+    UnmadeFault,
 )
 from tests.soak.processes import now_ms
 
@@ -30,6 +33,10 @@ class Record:
     snapshots: list[CommitSnapshot] = field(default_factory=list)
     faults: list[PlayedFault] = field(default_factory=list)
     interruptions: list[Interruption] = field(default_factory=list)
+    planned: int = 0
+    unmade: list[UnmadeFault] = field(default_factory=list)
+    starts: list[CommandStart] = field(default_factory=list)
+    kills: list[CommandKill] = field(default_factory=list)
     store_losses_ms: list[int] = field(default_factory=list)
     exits: list[CommandExit] = field(default_factory=list)
     printed: list[PrintedBooks] = field(default_factory=list)
@@ -48,7 +55,7 @@ class Record:
     def interrupt(self, pid: int, number: signal.Signals, process: str) -> None:
         """Send a process that reports SIGKILL or SIGSTOP, and note it."""
         os.kill(pid, number)
-        self.interruptions.append(Interruption(time.time_ns() // 1_000_000, number.name, process))
+        self.interruptions.append(Interruption(time.time_ns() // 1_000_000, number.name, process, pid))
         self.tell(f"{number.name} to {process} ({pid})")
 
     def note_exit(self, ended: CommandExit) -> None:

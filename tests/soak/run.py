@@ -13,6 +13,7 @@ from tests.soak.collect import collect
 from tests.soak.evidence import Evidence
 from tests.soak.judge import Finding, Judgement, judge
 from tests.soak.judge.facts import Facts
+from tests.soak.kept import keep
 from tests.soak.picture import picture
 from tests.soak.play import Player
 from tests.soak.processes import now_ms
@@ -41,9 +42,11 @@ def soak(settings: SoakSettings, say: Callable[[str], None]) -> SoakResult:
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "schedule.json").write_text(json.dumps([asdict(each) for each in schedule], indent=1))
     with World(settings, say) as world:
+        world.record.planned = len(schedule)
         stopper = Stopper(world, settings.seed, settings.stops)
         player = Player(world, schedule)
         evidence = _run(world, stopper.run if settings.stops else partial(player.run, settings.seconds))
+    keep(evidence, settings.out)
     judgement = judge(evidence)
     if settings.stops:
         judgement.figures["stops at random moments"] = stopper.done

@@ -33,7 +33,7 @@ class SoakStandIn:
         self._environment = environment
         self._port = free_port()
         self._faults: dict[str, list[dict[str, Any]]] = {}
-        self.proxy = Proxy(self._port)
+        self.proxy = Proxy(self._port, knows_clients=True)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -99,6 +99,7 @@ class SoakStandIn:
                     entry["accepted_ms"],
                     passed.get(entry["request_id"]),
                     tuple(entry.get("identities", ())),
+                    self.proxy.client_pids.get(entry["request_id"]),
                 )
                 for entry in map(json.loads, stream)
             ]

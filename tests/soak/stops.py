@@ -101,9 +101,10 @@ class Stopper:
 
     def _kill_supervisor(self, host: Host) -> Iterator[float]:
         """Kill a supervisor. Its workers end beside the next command of the host."""
-        workers, began_s = host.kill_supervisor(), time.monotonic()
+        assert host.command is not None
+        command, workers, began_s = host.command.name, host.kill_supervisor(), time.monotonic()
         while (
             left := [pid for pid in workers if is_running(pid)]
         ) and time.monotonic() - began_s < GRACE_S + SESSION_S:
             yield LOOK_S
-        host.left_behind(left, time.monotonic() - began_s)
+        host.left_behind(command, left, time.monotonic() - began_s)

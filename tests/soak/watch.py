@@ -45,7 +45,7 @@ class Watch:
     def _look_at_memory(self) -> None:
         while not self._ended.wait(EVERY_S):
             for command in self._world.commands():
-                for pid in command.workers():
+                for pid in command.pids():
                     with suppress(OSError):
                         found = _ANONYMOUS.search(Path(f"/proc/{pid}/status").read_text())
                         if found is not None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from tests.soak.cluster import LARGEST_MESSAGE
+from tests.soak.faults.not_made import NotMade
 from tests.soak.schedule import PlannedFault
 from tests.soak.world import World
 
@@ -27,8 +28,7 @@ def dead_topic_deleted(world: World, fault: PlannedFault) -> Iterator[float]:
             if world.writer.refused <= places:
                 break
             if time.monotonic() > until_s:
-                world.record.tell("the dead-letter topic is not deleted: dead letters are under way")
-                return
+                raise NotMade("dead letters are under way")
             yield 0.5
         world.record.dead_letters += letters
         world.cluster.delete_dead_topic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
+from tests.soak.faults.not_made import NotMade
 from tests.soak.proxy import FREE, Traffic
 from tests.soak.schedule import PlannedFault
 from tests.soak.world import World
@@ -15,9 +16,10 @@ SLOW_BYTES_PER_S = 40_000
 
 def partitions_added(world: World, fault: PlannedFault) -> Iterator[float]:
     """Add a partition to the source's topic."""
-    if world.cluster.partitions < world.settings.most_partitions:
-        world.cluster.add_partition()
-        world.record.tell(f"the topic has {world.cluster.partitions} partitions now")
+    if world.cluster.partitions >= world.settings.most_partitions:
+        raise NotMade(f"the topic has {world.cluster.partitions} partitions already")
+    world.cluster.add_partition()
+    world.record.tell(f"the topic has {world.cluster.partitions} partitions now")
     yield fault.lasts_s
 
 

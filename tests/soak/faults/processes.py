@@ -8,29 +8,30 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from tests.soak.faults.not_made import NotMade
 from tests.soak.hosts import LOOK_S, Host, is_running
 from tests.soak.schedule import PlannedFault
 from tests.soak.settings import GRACE_S, SESSION_S
 from tests.soak.world import World
 
 
-def _a_worker(world: World, fault: PlannedFault) -> tuple[Host, int] | None:
+def _a_worker(world: World, fault: PlannedFault) -> tuple[Host, int]:
     found = [(host, pid) for host in world.hosts for pid in host.pids()]
-    return found[fault.choice % len(found)] if found else None
+    if not found:
+        raise NotMade("no process reports")
+    return found[fault.choice % len(found)]
 
 
 def worker_killed(world: World, fault: PlannedFault) -> Iterator[float]:
     """Kill one process that reports."""
-    if (found := _a_worker(world, fault)) is not None:
-        found[0].interrupt(found[1], signal.SIGKILL)
+    host, pid = _a_worker(world, fault)
+    host.interrupt(pid, signal.SIGKILL)
     yield fault.lasts_s
 
 
 def worker_stopped(world: World, fault: PlannedFault) -> Iterator[float]:
     """Stop one process for longer than its session and its lease, then let it go on."""
-    if (found := _a_worker(world, fault)) is None:
-        return
-    host, pid = found
+    host, pid = _a_worker(world, fault)
     host.interrupt(pid, signal.SIGSTOP)
     try:
         yield fault.lasts_s
@@ -44,12 +45,12 @@ def supervisor_killed(world: World, fault: PlannedFault) -> Iterator[float]:
     """Kill a supervisor. Its workers must notice, finish what is under way, and end within the grace."""
     host = next(host for host in world.hosts if host.workers)
     if host.command is None:
-        return
-    workers, began_s = host.kill_supervisor(), time.monotonic()
+        raise NotMade("no supervisor runs")
+    command, workers, began_s = host.command.name, host.kill_supervisor(), time.monotonic()
     limit_s = GRACE_S + SESSION_S
     while (left := [pid for pid in workers if is_running(pid)]) and time.monotonic() - began_s < limit_s:
         yield LOOK_S
-    host.left_behind(left, time.monotonic() - began_s)
+    host.left_behind(command, left, time.monotonic() - began_s)
     yield max(0.0, fault.lasts_s - (time.monotonic() - began_s))
 
 

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 
-from tests.soak.evidence import CommandExit
+from tests.soak.evidence import CommandExit, CommandStart
 from tests.soak.processes import now_ms
 from tests.soak.schedule import PlannedFault
 from tests.soak.world import World
@@ -23,6 +23,7 @@ def replay(world: World, fault: PlannedFault) -> Iterator[float]:
     start = max(0, min(offsets.values(), default=0) - RECORDS)
     name = f"replay-{len(world.replays) + 1}"
     command = world.hosts[0].launch(name, "replay", "--from", str(start), "--to", "now")
+    world.record.starts.append(CommandStart(now_ms(), name))
     world.replays.append(command)
     world.record.tell(f"{name} begins at offset {start}")
     began_s = time.monotonic()

@@ -29,7 +29,7 @@ def judge_dead_letters(facts: Facts, judgement: Judgement) -> None:
     strange = [place for place in facts.dead_letters if place not in places]
     judgement.miss(Bar.DEAD_LETTERS, len(strange), f"{len(strange):,} dead letters are of no record: {strange[:3]}")
     seconds = {
-        place: sum(not facts.is_store_lost_between(before.at_ms, letter.at_ms) for before, letter in pairwise(letters))
+        place: sum(not facts.is_forgotten(before.at_ms, letter.at_ms) for before, letter in pairwise(letters))
         for place, letters in facts.dead_letters.items()
     }
     again = {place: facts.dead_letters[place] for place, count in seconds.items() if count}

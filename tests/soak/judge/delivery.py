@@ -12,6 +12,10 @@ def judge_delivery(facts: Facts, judgement: Judgement) -> None:
     """Find records that are neither reported nor dead-lettered, commits that passed an unfinished record, and messages that nobody expected."""
     evidence = facts.evidence
     judgement.figures["records in the log"] = len(evidence.log)
+    judgement.miss(Bar.WRITTEN, evidence.unwritten, f"the broker did not take {evidence.unwritten:,} lines")
+    if evidence.planned:
+        judgement.figures["faults planned"] = evidence.planned
+        judgement.figures["faults made"] = evidence.planned - len(evidence.unmade)
     judgement.figures["events accepted"] = sum(len(batches) for batches in facts.events.values())
     judgement.figures["distinct events accepted"] = len(facts.events)
     judgement.figures["user messages accepted"] = sum(len(told) for told in facts.users.values())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cached_property
 
 from tests.soak.evidence import AcceptedBatch, DeadLetter, Evidence, LoggedLine
+from tests.soak.judge.clear import clear_ms
+from tests.soak.kinds import NATURES, FaultKind
 from tests.soak.workload import EVENT_CODE, LineKind
 
 NEVER = float("inf")
@@ -13,6 +16,10 @@ NEVER = float("inf")
 CLAIMED_MS = 1_000
 """The longest time from the claim of a message or a dead letter to its acceptance: it waits for its batch, and is sent. Whoever claimed before a
 store lost its memory learns of the loss with the next question to it, at the latest when it renews its lease, four times in 3 s."""
+
+
+READ_AGAIN_MS = 60_000
+"""The longest time without a fault until what was not committed at the loss of a store is reported again, and until a record that is written then is."""
 
 
 class Facts:
@@ -50,12 +57,24 @@ class Facts:
                 self.versions[logged.line.customer].append(logged)
             if logged.line.event is not None:
                 self.sources[logged.line.event].append(logged)
+        self.holding_faults = [each for each in evidence.faults if NATURES[each.kind].holds]
+        """The faults while which a partition may stand still."""
         self.committed = dict(evidence.snapshots[-1].offsets) if evidence.snapshots else {}
         """The last commit of each partition."""
 
-    def is_store_lost_between(self, accepted_ms: int, again_ms: int) -> bool:
-        """Whether the store lost its memory between the claim of something that was accepted at a moment, and a later moment."""
-        return any(accepted_ms - CLAIMED_MS <= lost_ms <= again_ms for lost_ms in self.evidence.store_losses_ms)
+    def is_forgotten(self, accepted_ms: int, again_ms: int, records: Iterable[LoggedLine] = ()) -> bool:
+        """Whether the store lost its memory of something that was accepted at a moment before it was sent again.
+
+        After a loss three things are told again: what was not committed then, within `READ_AGAIN_MS`; what one of `records` tells that was written
+        after the loss, within the same time of that; and what a replay reads.
+        """
+        lost = [each for each in self.evidence.store_losses_ms if accepted_ms - CLAIMED_MS <= each <= again_ms]
+        if not lost:
+            return False
+        written = [each.at_ms for each in records if lost[0] <= each.at_ms <= again_ms]
+        return any(clear_ms(self.holding_faults, each, again_ms) <= READ_AGAIN_MS for each in (*lost, *written)) or any(
+            each.kind is FaultKind.REPLAY and each.from_ms <= again_ms <= each.to_ms for each in self.evidence.faults
+        )
 
     def is_committed(self, logged: LoggedLine) -> bool:
         """Whether the group has committed past a record."""

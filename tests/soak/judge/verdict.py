@@ -18,8 +18,10 @@ class Bar(StrEnum):
     IDENTITIES = "identities newest"
     BOOKS = "books balanced"
     MEMORY = "memory flat"
-    PROGRESS = "progress within 60 s of each fault's end"
+    PROGRESS = "progress within 60 s of the end of what may hold a partition"
     STORE_LOSS = "a store that lost its memory is noticed by every host"
+    WORKERS = "no worker ends without a cause, and log2mq has no fault of its own"
+    WRITTEN = "every line of the workload is written"
     EXITS = "ends only for what a person must mend, and in time"
 
 

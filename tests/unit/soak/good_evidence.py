@@ -7,6 +7,7 @@ from collections import Counter
 from tests.soak.evidence import (
     AcceptedBatch,
     CommandExit,
+    CommandStart,
     CommitSnapshot,
     DeadLetter,
     Evidence,
@@ -18,6 +19,7 @@ from tests.soak.workload import EVENT_CODE, LineKind, Workload
 
 BEGAN_MS = 1_700_000_000_000
 PARTITIONS = 4
+PID = 7
 EVERY_MS = 20
 """One line is written in so many ms, and is finished a second later."""
 
@@ -45,13 +47,14 @@ def good_evidence(count=2_000, seed=3):
             DeadLetter(*each.place, each.at_ms + LAG_MS, "JSON_INVALID") for each in log if each.line.kind.is_refused
         ],
         snapshots=[_snapshot(log, at_ms) for at_ms in steps],
+        starts=[CommandStart(BEGAN_MS, "host-a-1")],
         exits=[CommandExit(ended_ms, "host-a-1", 0, was_asked=True, waited_s=1.0)],
         printed=[
             PrintedBooks(
                 ended_ms, "host-a-1", {**_sums(log), "read": count, "in_flight": 0, "returned": 0}, is_closing=True
             ),
         ],
-        memory=[MemorySample(BEGAN_MS + second * 1_000, 7, "host-a-1", 60 << 20) for second in range(300)],
+        memory=[MemorySample(BEGAN_MS + second * 1_000, PID, "host-a-1", 60 << 20) for second in range(300)],
     )
 
 
@@ -67,7 +70,7 @@ def _accepted(log):
 
 
 def batch(kind, keys, at_ms, request_id, identities=(), **changed):
-    times = {"received_ms": at_ms - 5, "accepted_ms": at_ms, "passed_ms": at_ms + 5, **changed}
+    times = {"received_ms": at_ms - 5, "accepted_ms": at_ms, "passed_ms": at_ms + 5, "client": PID, **changed}
     return AcceptedBatch(kind, keys, request_id, identities=identities, **times)
 
 

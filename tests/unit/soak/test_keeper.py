@@ -19,7 +19,8 @@ from tests.soak import keeper
 watching = keeper.Keeper("mark-{mark}", Path({folder!r}))
 os.environ[keeper.VARIABLE] = "mark-{mark}"
 child = subprocess.Popen([sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '600'])"], start_new_session=True)
-os.kill(child.pid, signal.SIGSTOP)  # a stopped process and what it started are found too
+os.kill(child.pid, signal.SIGSTOP)  # a stopped process is found too
+os.waitpid(child.pid, os.WUNTRACED)  # it has an environment of its own, and stands still
 print(watching._process.pid, flush=True)
 signal.pause()
 """

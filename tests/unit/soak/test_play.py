@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from confluent_kafka import KafkaError, KafkaException
 
 from tests.soak.faults import ACTS
+from tests.soak.faults.not_made import NotMade
 from tests.soak.kinds import FaultKind
 from tests.soak.play import Player
 from tests.soak.record import Record
@@ -64,6 +65,21 @@ def test_a_fault_that_kafka_does_not_let_go_on_is_ended_and_said():
         player.tick(float(second))
     assert [each.kind for each in played.world.record.faults] == [HANGS.kind]
     assert any("cannot go on" in sentence for _, sentence in played.world.record.happenings)
+    assert [each.kind for each in played.world.record.unmade] == [HANGS.kind]
+
+
+def test_a_fault_that_cannot_be_made_is_noted_and_is_no_fault():
+    played = Played()
+
+    def act(world, fault):
+        raise NotMade("no process reports")
+        yield
+
+    player = played.player(HANGS, act=act)
+    for second in range(10, 14):
+        player.tick(float(second))
+    assert played.world.record.faults == []
+    assert [(each.kind, each.reason) for each in played.world.record.unmade] == [(HANGS.kind, "no process reports")]
 
 
 def test_a_fault_that_is_active_at_the_end_is_played_to_its_end(monkeypatch):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -159,3 +162,27 @@ def test_a_target_that_is_away_ends_the_connection(echo):
                 assert client.recv(100) == b""
         finally:
             proxy.close()
+
+
+ASKS = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=30) as client:
+    client.sendall(b"POST")
+    client.recv(200)
+"""
+
+
+def test_the_process_that_got_an_answer_is_known(echo):
+    between = Proxy(echo.port, knows_clients=True)
+    between.start()
+    try:
+        echo.answer = lambda _: ANSWER % 1
+        with connect(between) as client:
+            client.sendall(b"POST")
+            client.recv(200)
+        echo.answer = lambda _: ANSWER % 2
+        with subprocess.Popen([sys.executable, "-c", ASKS, str(between.port)]) as other:
+            assert other.wait(30) == 0
+    finally:
+        between.close()
+    assert list(between.client_pids.values()) == [os.getpid(), other.pid]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.soak.kinds import NATURES, FaultKind, kinds_for, may_overlap
+from tests.soak.kinds import NATURES, FaultKind, Place, kinds_for, may_overlap
 from tests.soak.schedule import PAUSE_S, QUIET_S, plan
 from tests.soak.workload import CUSTOMERS, POISON, LineKind, Workload, number_of
 from tests.support.examples import examples
@@ -72,7 +72,17 @@ def test_each_mode_has_its_kinds():
     assert one_host | redis == set(FaultKind)
     assert FaultKind.REDIS_FLUSHED not in one_host
     assert FaultKind.STORE_FULL not in redis
+    assert FaultKind.REPLAY in one_host & redis
     assert set(NATURES) == set(FaultKind)
+
+
+def test_the_short_soak_of_ci_plays_every_kind_that_it_names():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    seed, kinds = (re.search(rf"^SHORT_{name} := (.*)$", makefile, re.MULTILINE)[1] for name in ("SEED", "FAULTS"))
+    named = [FaultKind(each) for each in kinds.split(",")]
+    planned = plan(int(seed), 180.0, named)
+    assert {fault.kind for fault in planned} == set(named)
+    assert {NATURES[kind].place for kind in named} == set(Place)
 
 
 @given(st.integers(), st.integers(1, 40))
