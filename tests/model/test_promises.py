@@ -235,7 +235,7 @@ JUDGED = (
 )
 """The promises, as `World` checks them."""
 
-NAMED = "_only_the_store_of_the_group_is_worked_with", r"has no name"
+NAMED = "_only_the_store_of_the_group_is_worked_with", r"has no (name|commit)"
 PASSED_BY = "_nothing_is_passed_by", r"\d+ was committed: "
 TWICE = "_nothing_is_taken_twice", r"was taken \d+ times"
 BACK = "_identities_never_go_back", r"the log tells .*, the API took"
