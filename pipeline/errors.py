@@ -18,6 +18,11 @@ A record that cannot be converted or reported is no exception but a `schemas.ref
 
 from __future__ import annotations
 
+import os
+
+EXIT_FAULT = 70
+"""A fault in log2mq itself (EX_SOFTWARE of sysexits.h): any error that is not of this page."""
+
 EXIT_INTERRUPTED = 130
 """Left by Ctrl-C where there was no job to stop, or at once on a second signal: as a shell reports SIGINT."""
 
@@ -109,3 +114,15 @@ class ReplayInterrupted(Log2mqError):
     """A signal stopped a replay before its range was read and reported. What is finished is committed."""
 
     exit_code = 11
+
+
+def fault_sentence(error: BaseException) -> str:
+    """Return the sentence for a fault in log2mq itself. With LOG2MQ_TRACEBACK set, its traceback is printed too.
+
+    The sentence names only the class of the error: the text may hold anything. A `KeyError` holds the key, perhaps a customer's ID.
+    """
+    if os.environ.get("LOG2MQ_TRACEBACK"):
+        from traceback import print_exception  # noqa: PLC0415 - every command loads this file, and few need it
+
+        print_exception(error)
+    return f"a fault in log2mq itself ({type(error).__name__}). Set LOG2MQ_TRACEBACK=1 and try again to see where; please report it"

@@ -53,6 +53,7 @@ BROAD_EXCEPT_ALLOWED = {
     "transforms/plugins/plugin.py": "a plug-in's call",
     "transforms/plugins/faults.py": "a plug-in's import and factory",
     "pipeline/cli/main.py": "the command's main",
+    "pipeline/runtime/worker_process.py": "a worker's main",
 }
 
 OUTPUT_DOORS = {

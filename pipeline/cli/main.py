@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import NamedTuple
@@ -12,10 +11,7 @@ from typing import NamedTuple
 import click
 
 from pipeline.cli.say import say
-from pipeline.errors import Log2mqError
-
-EXIT_FAULT = 70
-"""A fault in log2mq itself (EX_SOFTWARE of sysexits.h)."""
+from pipeline.errors import EXIT_FAULT, Log2mqError, fault_sentence
 
 
 class Verb(NamedTuple):
@@ -123,12 +119,7 @@ def run_command() -> int:
         # The reader of the output has ended (`log2mq sample | head`), so nothing more is written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001 - the command's main is one of the two places for this
-        if os.environ.get("LOG2MQ_TRACEBACK"):
-            traceback.print_exc()
-        say(
-            f"log2mq: a fault in log2mq itself ({type(error).__name__}). Set LOG2MQ_TRACEBACK=1 and try again to see where; please report it",
-            err=True,
-        )
+    except Exception as error:  # noqa: BLE001 - the command's main is one of the few places for this
+        say(f"log2mq: {fault_sentence(error)}", err=True)
         return EXIT_FAULT
     return 0

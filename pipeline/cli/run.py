@@ -25,6 +25,7 @@ from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary, merge
 from pipeline.runtime.build import Hooks, Job, new_instance_id
+from pipeline.runtime.restart_policy import RestartPolicy
 from pipeline.runtime.stop_signals import StopSignals
 from pipeline.runtime.supervisor import Supervisor
 from pipeline.runtime.worker_process import WorkerMain
@@ -61,7 +62,7 @@ def run(
         else:
             instance = source.kafka.instance_id or new_instance_id()
             worker_main = WorkerMain(source_file, log_format, log_level, instance, new_store)
-            run_workers(worker_main, workers, source.stop.grace, shown.show)
+            run_workers(worker_main, workers, source, shown.show)
 
 
 def run_alone(source: SourceFile, on_status: Callable[[Status], None], *, new_store: bool) -> None:
@@ -71,8 +72,8 @@ def run_alone(source: SourceFile, on_status: Callable[[Status], None], *, new_st
         job.runner.run()
 
 
-def run_workers(worker_main: WorkerMain, count: int, grace_ms: int, on_status: Callable[[Status], None]) -> None:
-    """Run the job in `count` processes under a supervisor. `grace_ms` is `stop.grace`."""
+def run_workers(worker_main: WorkerMain, count: int, source: SourceFile, on_status: Callable[[Status], None]) -> None:
+    """Run the job in `count` processes under a supervisor."""
 
     def show(statuses: list[Status]) -> None:
         on_status(merge(statuses))
@@ -80,6 +81,11 @@ def run_workers(worker_main: WorkerMain, count: int, grace_ms: int, on_status: C
     def note(text: str) -> None:
         say(f"log2mq: {text}", err=True)
 
-    supervisor = Supervisor(worker_main, count, show, note, grace_ms=grace_ms, on_line=STANDARD_ERROR.write)
+    policy = RestartPolicy(
+        patience_s=source.kafka.give_up_after / 1000, store_patience_s=source.dedup.give_up_after / 1000
+    )
+    supervisor = Supervisor(
+        worker_main, count, show, note, policy, grace_ms=source.stop.grace, on_line=STANDARD_ERROR.write
+    )
     with StopSignals(supervisor.stop, supervisor.deadline, leave=supervisor.kill):
         supervisor.run()

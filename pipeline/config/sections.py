@@ -65,11 +65,17 @@ class DeadLetterSettings(BaseModel):
     stop_above: Annotated[
         Share,
         Field(
-            description="The largest share of the window that may be refused. Above it the job stops with exit code 7."
+            description="The largest share of the window that may become dead letters. Above it the job stops with exit code 7. "
+            "A record that has its dead letter from earlier does not count."
         ),
     ] = 0.05
     window: Annotated[
-        int, Field(ge=10, le=10_000_000, description="The number of latest records that the share is counted over.")
+        int,
+        Field(
+            ge=10,
+            le=10_000_000,
+            description="The number of records, read one after the other, that the share is counted over.",
+        ),
     ] = 1_000
 
 

@@ -33,10 +33,10 @@ def _notes(source: SourceFile) -> list[Note]:
     if source.dedup.keep < ONE_DAY_MS:
         text = f"is {format_duration(source.dedup.keep)}: a record read again after that is reported again"
         notes.append(Note(("dedup", "keep"), text))
-    if source.dedup.store == "redis" and source.dedup.give_up_after > source.kafka.max_poll_interval:
+    if source.dedup.store != "memory" and source.dedup.give_up_after > source.kafka.max_poll_interval:
         text = (
             f"is {format_duration(source.dedup.give_up_after)}: longer than kafka.max_poll_interval "
-            f"({format_duration(source.kafka.max_poll_interval)}), after which the group evicts a job that waits for the server"
+            f"({format_duration(source.kafka.max_poll_interval)}), after which the group evicts a job that waits for the store"
         )
         notes.append(Note(("dedup", "give_up_after"), text))
     if source.kafka.start == "latest":

@@ -53,7 +53,8 @@ It returns False, without waiting, where the store must not be waited for any mo
 class DedupStore(Protocol):
     """Remembers which messages were reported. May block for a disk or a network round trip; raises `StoreUnavailable` when it cannot answer.
 
-    A store on a server waits for a server that does not answer, for at most `dedup.give_up_after` and as long as its `StoreWait` allows it.
+    A store on a server waits for a server that does not answer, and an embedded one for a process that keeps it locked: for at most
+    `dedup.give_up_after`, and as long as its `StoreWait` allows it.
 
     The store is opened under an owner's name, and its claims belong to that owner. They last while the owner renews its lease. A claim not
     renewed in time counts as released. Leases and the time to live follow the store's own clock, which all processes that share the store read;

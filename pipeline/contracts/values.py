@@ -70,10 +70,12 @@ class Exhausted(StrEnum):
     """The action for a batch after `Retry.limit` attempts have failed in the same way."""
 
     HALT = "halt"
-    # The next two halve the batch. A message is refused only by contrast: refused alone `limit` times, others being accepted in between. Without
+    # The others halve the batch. A message is refused only by contrast: refused alone `limit` times, others being accepted in between. Without
     # a contrast it is held; at the end of the hold the job halts, or retries without end.
     ISOLATE_OR_HALT = "isolate_or_halt"
     ISOLATE_OR_RETRY = "isolate_or_retry"
+    # The size of the call may be the reason, so a batch is halved at once. A message alone is judged as with ISOLATE_OR_HALT.
+    HALVE_OR_HALT = "halve_or_halt"
 
 
 class Delivered(NamedTuple):
@@ -105,7 +107,10 @@ class Retry(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The content is wrong: halve the batch until the wrong message is alone, then dead-letter its record."""
+    """The content is wrong, without any doubt: halve the batch until the wrong message is alone, then dead-letter its record.
+
+    No answer of Quick Audience proves that: its client returns a `Retry`, and the job looks for a contrast.
+    """
 
     code: str
     reason: str

@@ -1,14 +1,18 @@
-"""The share of dead letters among the latest records, and the limit at which the job stops."""
+"""The share of dead letters among records read one after the other, and the limit at which the job stops."""
 
 from __future__ import annotations
 
 from pipeline.errors import TooManyDeadLetters
 
+KEPT_HALVES = 1_000
+"""The half windows whose dead letters are counted. One that had dead letters before these begins at 0 again."""
+
 
 class DeadLetterLimit:
-    """Counts the dead letters among the latest records read. The sliding window is kept as two half windows, so that counting costs very little.
+    """Counts dead letters in half windows of records read, so that counting costs very little. Two half windows, one after the other, are a window.
 
-    It counts records read and not records finished: in an outage only dead letters are finished, which is not a fault of the source.
+    A dead letter counts in the half window in which its record was read, whenever it is known. After an outage the refusals of thousands of
+    records come without a read between them, and in an outage only dead letters are finished: neither is a fault of the source.
     """
 
     def __init__(self, stop_above: float, window: int) -> None:
@@ -17,24 +21,31 @@ class DeadLetterLimit:
         self._most = stop_above * window
         self._window = window
         self._half = max(1, window // 2)
-        self._dead = self._dead_before = 0
+        self._dead: dict[int, int] = {}  # dead letters by half window, the oldest first; those without any are left out
+        self._number = 0
         self._read = 0
 
-    def read(self) -> None:
-        """Count one record read."""
+    def read(self) -> int:
+        """Count one record read, and return its half window."""
+        if self._read == self._half:
+            self._read = 0
+            self._number += 1
         self._read += 1
-        if self._read >= self._half:
-            self._dead_before, self._dead, self._read = self._dead, 0, 0
+        return self._number
 
-    def dead(self) -> None:
-        """Count a dead letter.
+    def dead(self, half_window: int) -> None:
+        """Count a dead letter of a record that was read in this half window.
 
         Raises:
-            TooManyDeadLetters: the dead letters within the window are more than the permitted share.
+            TooManyDeadLetters: the dead letters within a window are more than the permitted share.
         """
-        self._dead += 1
-        if self._dead + self._dead_before > self._most:
+        count = self._dead.get
+        here = self._dead[half_window] = count(half_window, 0) + 1
+        found = here + max(count(half_window - 1, 0), count(half_window + 1, 0))
+        if len(self._dead) > KEPT_HALVES:
+            del self._dead[next(iter(self._dead))]
+        if found > self._most:
             raise TooManyDeadLetters(
-                f"{self._dead + self._dead_before} of the last {self._window} records became dead letters; "
+                f"{found} of {self._window} records that were read one after the other became dead letters; "
                 f"dead_letters.stop_above allows {self._stop_above:.1%}. The source or its mapping is wrong: see the reasons in the dead letters"
             )

@@ -28,7 +28,7 @@ def open_store(
     """Return the opened store that the settings choose. `owner` is a name that no other process has or had.
 
     `environment` holds the variable of a secret URL (`{env: NAME}`). Without it, the variables of this process are used. `wait` waits for a
-    server that does not answer, now and later.
+    server that does not answer, and for a process that keeps an embedded store locked, now and later.
 
     Raises:
         StoreUnavailable: the store cannot be opened.
@@ -41,7 +41,9 @@ def open_store(
         return _open_redis(settings, owner, os.environ if environment is None else environment, wait)
     if settings.path is None:
         raise UsageError("dedup.path: found none; expected the folder of the store")
-    from pipeline.dedup.lmdb_store.store import LmdbStore  # noqa: PLC0415 - a command that opens no store does not load LMDB
+    # A command that opens no store does not load LMDB.
+    from pipeline.dedup.lmdb_store.bounded_wait import HolderWait  # noqa: PLC0415
+    from pipeline.dedup.lmdb_store.store import LmdbStore  # noqa: PLC0415
 
     return LmdbStore(
         Path(settings.path),
@@ -50,6 +52,7 @@ def open_store(
         lease_ms=settings.lease,
         max_bytes=settings.max_size,
         clocks=clocks,
+        wait=HolderWait(settings.give_up_after, wait),
     )
 
 

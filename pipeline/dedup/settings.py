@@ -46,14 +46,15 @@ class DedupSettings(BaseModel):
         Field(
             ge=2_000,
             le=600_000,
-            description="How long the claims of a dead worker are waited for, and a worker that stands still while it writes to the lmdb store.",
+            description="How long the claims of a dead worker are waited for.",
         ),
     ] = 15_000
     give_up_after: Annotated[
         Duration,
         Field(
             ge=1_000,
-            description="How long the redis server may not answer before the job stops with exit code 5. Until then the job waits, also at its start.",
+            description="How long the redis server may not answer, or a worker that stands still may keep the lmdb store locked, "
+            "before the job stops with exit code 5. Until then the job waits, also at its start.",
         ),
     ] = 120_000
     path: Annotated[

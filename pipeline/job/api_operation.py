@@ -6,10 +6,12 @@ from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import Exhausted, Refused, Retry
 from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch, Batcher
-from pipeline.job.contrast import Contrast, Decision
+from pipeline.job.contrast import Contrast
+from pipeline.job.decision import Decision
 from pipeline.job.flow.control import FlowControl
 from pipeline.job.hold import Hold
 from pipeline.job.in_flight import PendingMessage
+from pipeline.job.judgements import Judgement
 from pipeline.job.send_queue import SendQueue
 
 FIRST_LONE_MS = 5_000
@@ -87,7 +89,7 @@ class ApiOperation:
     def accepted(self, batch: Batch, took_ms: int | None, now_ms: int) -> None:
         """Note that the API accepted a batch. What was refused before has a contrast now."""
         self.flow.accepted(batch.call, len(batch.messages), took_ms, now_ms)
-        released = self._contrast.accepted(batch)
+        released = self._contrast.accepted(batch, now_ms)
         self.queue.add_again(released.again)
         self.queue.add_parts(released.parts)
 
@@ -98,9 +100,11 @@ class ApiOperation:
             self._rest(retry, now_ms)
         else:
             self.flow.answers()
-        if decision is Decision.DIVIDE:
+        if decision is Decision.DOUBT:
+            self.queue.rest(batch, now_ms + self._contrast.doubt_ms(batch))
+        elif decision is Decision.DIVIDE:
             self.queue.add_parts(self._contrast.divide(batch))
-        elif decision is Decision.REFUSE and batch.messages[0].is_dead_letter:
+        elif decision is Decision.REFUSE and batch.messages[0].judgement is Judgement.CONTRAST:
             self.queue.add_parts(self._contrast.probe())  # there may be many such messages, and each call finds one
         return decision
 

@@ -24,12 +24,18 @@ class Batch:
     strikes: int = 0  # failures in a row with that code, other than refusals
     alone: int = 0  # refusals of its only message with that code, a later call being accepted after each but the last
     refused_call: int = 0  # the number of calls when it was last refused; 0 if it never was
+    refused_size: int = 0  # the number of its messages then
     refused_ms: int | None = None  # when it was first refused, if no later call has been accepted
+    doubted_ms: int | None = (
+        None  # since when its only message is in doubt: refused with a contrast, with a code that says nothing of the content
+    )
     has_contrast: bool = False  # a call that began after its last refusal was accepted before it was sent again
     is_repeated: bool = False  # sent again whole after an outage
     whole: Batch | None = None  # the batch that this part was taken of, and comes back to when it is refused
     sibling: Batch | None = None  # the other half
     root: Batch | None = None  # the batch that was halved, and its halves, down to this one
+    parent: Batch | None = None  # the refused batch that this one is a piece of
+    accepted_size: int = 0  # the number of messages of its pieces that were accepted
 
     def drop_stale(self) -> list[PendingMessage]:
         """Remove the messages of partitions that were revoked, and return them. The batch has changed, so its failures no longer count."""
@@ -53,6 +59,7 @@ class Batch:
                 self.messages[begin : begin + size],
                 in_doubt=self.in_doubt,
                 root=self.root or self,
+                parent=self,
                 is_repeated=True,
                 refused_ms=self.refused_ms,
                 code=self.code,

@@ -177,12 +177,12 @@ def encode_books(tally: Tally, lost: int, until: int | None = None, store_id: st
     """Return lifetime books as commit metadata: a few hundred bytes. The broker's limit is 4,096.
 
     `until` is the end of a replay (exclusive), so that the replay has the same end after an interruption. `store_id` is the identity of the dedup
-    store that remembers these records; earlier versions pass over it.
+    store that remembers these records, or records behind them; earlier versions pass over it.
     """
     document: dict[str, Any] = {"endings": _rows(tally), "lost": lost}
     if until is not None:
         document["until"] = until
-    if store_id and tally.remembered:
+    if store_id:
         document["store"] = store_id
     return orjson.dumps(document).decode()
 

@@ -3,27 +3,32 @@
 A message is at fault only after this: it was refused alone, then a call of the same operation that began later was accepted, then the
 message was refused alone again. So an outage condemns nothing, whatever its code (docs/guarantees.md, promise 4).
 
+An outage of some calls only, by chance, is told by contradictions (`contradictions`). While there are some, a message that has its contrast is in
+doubt: it is tried again and again, for as long as a hold.
+
 Three things become of a refused batch:
 
 * It waits here until a later call is accepted. Then it has a contrast: it is divided, or sent alone again.
 * Its halves are tried. If both are refused, it is an outage: they are joined again, and only small parts are tried.
 * It is held for too long. Then a few messages become dead letters; where more are held, the job halts.
 
-Nothing of this survives a restart: the evidence is gathered anew.
+Of this only judgements survive a restart (`judgements`): the other evidence is gathered anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum, auto
 from itertools import chain, islice
 from typing import NamedTuple
 
 from pipeline.contracts.values import Exhausted, Retry
 from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch
+from pipeline.job.contradictions import Contradictions
+from pipeline.job.decision import Decision
 from pipeline.job.hold import Hold
 from pipeline.job.in_flight import PendingMessage
+from pipeline.job.judgements import Judgement
 from transforms.base import Kind
 
 MOST_LONE = 3
@@ -32,18 +37,14 @@ MOST_LONE = 3
 MOST_IN_A_ROW = 8
 """The largest number of refusals in a row after which parts are still divided at once. A batch of 100 is divided seven times."""
 
+SEVERAL_LIMIT = 4
+"""The least number of refusals, each with a contrast, after which a message is at fault while other batches are refused, too."""
+
+DOUBT_MS = (1_000, 15_000)
+"""The bounds of the wait before a message in doubt is tried again."""
+
 PART_STEP = 8
 """A batch whose halves are both refused is tried by ever smaller parts: each has an eighth of the messages of the last one."""
-
-
-class Decision(Enum):
-    """What to do with a batch that was refused. `GIVE_UP` refuses a message without a contrast, at the end of its hold."""
-
-    HOLD = auto()
-    DIVIDE = auto()
-    REFUSE = auto()
-    GIVE_UP = auto()
-    HALT = auto()
 
 
 class Released(NamedTuple):
@@ -68,6 +69,7 @@ class Contrast:
         self._lone = 0  # messages in a row that became dead letters without a contrast
         self._part_size = 0  # of the part that is tried next; 0 for a half
         self._ends = True  # whether the hold has an end
+        self._contradictions = Contradictions()
 
     def __len__(self) -> int:
         """The number of batches without a contrast."""
@@ -107,9 +109,10 @@ class Contrast:
             self._refused.insert(0, batch)
         return again
 
-    def accepted(self, batch: Batch) -> Released:
+    def accepted(self, batch: Batch, now_ms: int) -> Released:
         """Note that the API accepted a batch, and return the batches that were refused before this call began."""
         self._accepted_call = max(self._accepted_call, batch.call)
+        self._contradictions.accepted(batch, self._attempts.calls, now_ms)
         for each in self._out:
             each.refused_ms = None
         self._out.clear()
@@ -118,12 +121,13 @@ class Contrast:
         was_outage, self._refusals, self._lone = self._refusals > 1, len(self._refused), 0
         if batch.root is None:
             self._part_size = 0
+        is_chance = self._contradictions.is_any_of
         again, parts = [], []
         for each in released:
             each.refused_ms = None
             if len(each.messages) == 1:
                 parts.append(each)
-            elif (was_outage or self._part_size) and not each.is_repeated:
+            elif not each.is_repeated and (was_outage or self._part_size or is_chance(each.code, now_ms)):
                 each.is_repeated = True
                 again.append(each)
             else:
@@ -132,31 +136,39 @@ class Contrast:
 
     def refused(self, batch: Batch, retry: Retry, now_ms: int) -> Decision:
         """Note that a batch was refused, and decide what becomes of it. A batch that is held stays here."""
-        self._refusals += 1
         self._out = [each for each in self._out if each is not batch]
+        is_alone = len(batch.messages) == 1
+        if retry.exhausted is Exhausted.HALVE_OR_HALT and not is_alone:
+            return Decision.DIVIDE
+        self._refusals += 1
         if retry.code != batch.code:
             batch.code, batch.alone = retry.code, 0
-        is_alone = len(batch.messages) == 1
-        if is_alone and batch.messages[0].is_dead_letter:
-            return Decision.REFUSE  # it was condemned before, and its dead letter is there: no contrast is needed
+        self._contradictions.refused(batch, self._attempts.calls, now_ms)
         if is_alone:
-            batch.alone += batch.has_contrast or not batch.alone
-            if retry.limit is not None and batch.alone >= retry.limit:
-                return Decision.REFUSE
+            if batch.messages[0].judgement is Judgement.CONTRAST:
+                return Decision.REFUSE  # an earlier run had the contrast
+            is_counted = batch.has_contrast or not batch.alone
+            batch.alone += is_counted
+            least = SEVERAL_LIMIT if self._contradictions.may_come(batch, now_ms) else 0
+            if is_counted and retry.limit is not None and batch.alone >= max(retry.limit, least):
+                return self._condemn(batch, now_ms)
         elif self._is_searched(batch):
             return Decision.DIVIDE
-        batch.refused_call = self._attempts.calls
         if batch.refused_ms is None:
             batch.refused_ms = now_ms
-        self._ends = retry.exhausted is Exhausted.ISOLATE_OR_HALT
+        self._ends = retry.exhausted is not Exhausted.ISOLATE_OR_RETRY
         oldest_ms = min(each.refused_ms or 0 for each in [batch, *self._held] if each.code == retry.code)
         if self._ends and self._is_outage_with(batch.messages) and now_ms - oldest_ms >= self._hold_ms:
             return Decision.HALT
         if self._ends and is_alone and now_ms - batch.refused_ms >= self._hold_ms:
-            self._lone += 1
+            self._lone += batch.messages[0].judgement is Judgement.NONE
             return Decision.GIVE_UP
         self._keep(batch)
         return Decision.HOLD
+
+    def doubt_ms(self, batch: Batch) -> int:
+        """Return how long to wait before a message is tried again that is in doubt."""
+        return min(DOUBT_MS[0] << min(batch.alone, 10), DOUBT_MS[1])
 
     def divide(self, batch: Batch) -> list[Batch]:
         """Halve a batch. Where most halves are refused, cut it into parts of the size that is accepted."""
@@ -193,14 +205,24 @@ class Contrast:
         self._refused = [batch for batch in self._refused if batch.messages]
         return dropped
 
+    def _condemn(self, batch: Batch, now_ms: int) -> Decision:
+        """Decide about a message that has its contrast."""
+        if not self._contradictions.is_any_of(batch.code, now_ms):
+            return Decision.REFUSE
+        batch.doubted_ms = now_ms if batch.doubted_ms is None else batch.doubted_ms
+        if now_ms - batch.doubted_ms >= self._hold_ms:
+            return Decision.REFUSE  # by chance it would have been accepted meanwhile
+        batch.refused_ms = None
+        return Decision.DOUBT
+
     @property
     def _held(self) -> list[Batch]:
         return [batch for batch in (*self._refused, *self._out) if batch.messages]
 
     def _is_outage_with(self, messages: Sequence[PendingMessage]) -> bool:
-        """Return whether more is refused than bad content explains. What has a dead letter from earlier is no sign of an outage."""
+        """Return whether more is refused than bad content explains. What has a judgement from earlier is no sign of an outage."""
         refused = chain(messages, *[batch.messages for batch in self._held])
-        new = (message for message in refused if not message.is_dead_letter)
+        new = (message for message in refused if message.judgement is Judgement.NONE)
         # It looks no further than it must: thousands may be held, and this is asked in each turn of the loop.
         return next(islice(new, MOST_LONE - self._lone, None), None) is not None
 
@@ -220,6 +242,7 @@ class Contrast:
             if other is batch.whole or (other is batch.sibling and min(len(other.messages), len(batch.messages)) > 1):
                 other.messages += batch.messages
                 other.refused_call, other.alone = batch.refused_call, 0
+                other.refused_size = len(other.messages)
                 if other is batch.sibling and other.root is not None:
                     other.is_repeated, other.root.is_repeated = other.root.is_repeated, True
                 self._part_size = size

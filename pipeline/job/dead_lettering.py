@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 
 from pipeline.contracts.interfaces import DeadLetters, DedupStore
 from pipeline.contracts.message_order import record_origin
-from pipeline.contracts.values import Claim, ClaimResult, Partition
-from pipeline.errors import DeadLetterUnavailable, StoreUnavailable
+from pipeline.contracts.values import Claim, Partition
+from pipeline.dead_letters.limit import DeadLetterLimit
+from pipeline.errors import DeadLetterUnavailable, TooManyDeadLetters
 from pipeline.job.claims import ClaimQueue
-from pipeline.job.in_flight import PendingMessage, PendingRecord
+from pipeline.job.in_flight import PendingRecord
+from pipeline.job.judgements import claims_of
 
 _NO_DIGEST = bytes(8)
 
@@ -18,7 +20,7 @@ _NO_DIGEST = bytes(8)
 class PendingDeadLetter:
     """A refused record, and the claim under which its dead letter is written."""
 
-    __slots__ = ("claim", "record")
+    __slots__ = ("claim", "is_counted", "record")
     in_doubt = False  # one that was written, and may be durable, keeps its claim
 
     def __init__(self, record: PendingRecord, topic: str) -> None:
@@ -26,6 +28,7 @@ class PendingDeadLetter:
         origin = record_origin(record.offsets.place, record.raw.offset)
         text = repr(("dead letter", topic, record.offsets.place, record.raw.offset))
         self.record = record
+        self.is_counted = False  # against the limit
         self.claim = Claim(blake2b(text.encode(), digest_size=16).digest(), _NO_DIGEST, origin)
 
     @property
@@ -37,12 +40,15 @@ class PendingDeadLetter:
 class DeadLettering:
     """Writes the dead letters of refused records, and remembers each in the dedup store before its record ends."""
 
-    def __init__(self, writer: DeadLetters, store: DedupStore) -> None:
+    def __init__(self, writer: DeadLetters, store: DedupStore, limit: DeadLetterLimit) -> None:
+        """`limit` counts the dead letters that are new, not those that the dedup store remembers."""
         self._writer = writer
+        self._limit = limit
         self._store = store
         self._claims: ClaimQueue[PendingDeadLetter] = ClaimQueue(store)
         self._written: dict[int, PendingDeadLetter] = {}  # not durable yet, by the identity of the raw record
         self._durable: list[PendingDeadLetter] = []  # not confirmed yet
+        self._judgements: list[Claim] = []  # of records whose dead letter is there; not confirmed yet
         self._is_ending = False
         self._has_failed = False
         self._withdrawn = 0  # by the end of the job
@@ -72,41 +78,27 @@ class DeadLettering:
         """Dead letters that are durable, and that the dedup store did not confirm."""
         return len(self._durable)
 
-    def remembered(self, messages: Sequence[PendingMessage]) -> list[bool]:
-        """Return for each message whether the dedup store remembers a dead letter of its record. A store that does not answer remembers none."""
-        claims = [PendingDeadLetter(message.record, self._writer.topic).claim for message in messages]
-        try:
-            results = self._store.look_up(claims)
-        except (
-            StoreUnavailable
-        ):  # the next verb raises it again; here it would cost the answers that were just collected
-            return [False] * len(claims)
-        return [result in {ClaimResult.DUPLICATE, ClaimResult.REDELIVERED} for result in results]
-
     def add(self, record: PendingRecord) -> None:
         """Begin to dead-letter a refused record, unless the job ends or the partition was revoked: then the record is read again."""
         if not record.offsets.closed and not self._is_ending:
             self._claims.add([PendingDeadLetter(record, self._writer.topic)])
 
-    def process(self, now_ms: int) -> list[PendingRecord]:
-        """Claim and write the dead letters that are due. Return the records that end: their dead letter is remembered, now or from earlier.
+    def process(self, now_ms: int) -> Iterator[PendingRecord]:
+        """Claim and write the dead letters that are due. Yield the records that end: their dead letter is remembered, now or from earlier.
 
         Raises:
             DeadLetterUnavailable: the dead-letter topic refuses a record, or has taken none for too long.
             StoreUnavailable: the dedup store does not answer. The next call confirms what is durable.
+            TooManyDeadLetters: the share of dead letters is above the limit. The one that is too many, and those behind it, are not written.
         """
-        ended = self._confirm()
+        yield from self._confirm()
         while not self._is_ending:
             granted, known = self._claims.process(now_ms)
-            for letter in granted:
-                refusal = letter.record.refusal
-                assert refusal is not None  # noqa: S101 - only refused records are added
-                self._written[id(letter.record.raw)] = letter
-                self._writer.send(letter.record.raw, refusal)
-            ended += [letter.record for letter, _ in known]
+            yield from [letter.record for letter, _ in known]
+            self._judgements += [claim for letter, _ in known for claim in claims_of(letter.record.refused)]
+            self._write(granted)
             if self._claims.is_empty:
                 break
-        return ended
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """Forget what is not being written of partitions that were revoked. The rest is confirmed when it is durable."""
@@ -123,13 +115,32 @@ class DeadLettering:
         self._is_ending = True
         self._withdrawn += len(self._withdraw(self._partitions()))
 
+    def _write(self, granted: Sequence[PendingDeadLetter]) -> None:
+        for place, letter in enumerate(granted):
+            if not letter.is_counted:  # else its claim had lapsed
+                letter.is_counted = True
+                try:
+                    self._limit.dead(letter.record.read_in)
+                except TooManyDeadLetters:
+                    self._withdrawn += len(granted) - place  # the job ends, and their claims with it
+                    raise
+            refusal = letter.record.refusal
+            assert refusal is not None  # noqa: S101 - only refused records are added
+            self._written[id(letter.record.raw)] = letter
+            self._writer.send(letter.record.raw, refusal)
+
     def _confirm(self) -> list[PendingRecord]:
         try:
             durable = self._writer.durable()
         except DeadLetterUnavailable:
             self._has_failed = True
             raise
-        self._durable += [self._written.pop(id(raw)) for raw in durable]
+        letters = [self._written.pop(id(raw)) for raw in durable]
+        self._durable += letters
+        self._judgements += [claim for letter in letters for claim in claims_of(letter.record.refused)]
+        if self._judgements:
+            self._store.confirm(self._judgements)
+            self._judgements = []
         self._claims.confirm(self._durable)
         confirmed, self._durable = self._durable, []
         return [letter.record for letter in confirmed]

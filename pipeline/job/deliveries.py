@@ -47,6 +47,7 @@ class Deliveries:
         Raises:
             DeadLetterUnavailable: the dead-letter topic refuses a record, or has taken none for too long.
             StoreUnavailable: the store does not answer. The durable dead letters are confirmed by the next call.
+            TooManyDeadLetters: the share of dead letters is above the limit.
         """
         for record in self._dead_lettering.process(now_ms):
             self._commits.confirmed()

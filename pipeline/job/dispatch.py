@@ -12,12 +12,13 @@ from pipeline.contracts.values import Delivered, Exhausted, Halt, Outcome, Refus
 from pipeline.job.api_operation import ApiOperation
 from pipeline.job.attempts import Attempts
 from pipeline.job.batch import Batch, Batcher
-from pipeline.job.contrast import Decision
+from pipeline.job.decision import Decision
 from pipeline.job.flow.bounds import DEFAULT_BOUNDS, FlowBounds
 from pipeline.job.flow.control import FlowControl, RateLimits
 from pipeline.job.flow.state import FlowState
 from pipeline.job.hold import Hold, HoldLog, named
 from pipeline.job.in_flight import PendingMessage
+from pipeline.job.judgements import Judgement
 from pipeline.job.operations import Operations
 from transforms.base import Kind
 
@@ -63,8 +64,8 @@ class Dispatch:
             )
             for batcher in batchers
         )
-        self.remembered: Callable[[Sequence[PendingMessage]], Sequence[bool]] = lambda messages: [False] * len(messages)
-        """Asked for refused messages: whether the record of each has a dead letter from earlier. The loop sets it."""
+        self.find_judgements: Callable[[Sequence[PendingMessage], str], None] = lambda _messages, _code: None
+        """Sets the judgement of each message that is refused with a code now and was before. The loop sets it."""
         self._senders = senders
         self._hold_log = HoldLog()
         self._hold_ms = hold_ms
@@ -221,21 +222,24 @@ class Dispatch:
 
     def _refuse(self, operation: ApiOperation, batch: Batch, retry: Retry, now_ms: int, answers: Answers) -> None:
         """Hold a batch that was refused until it has a contrast, or until its hold ends."""
-        unknown = [message for message in batch.messages if not message.is_dead_letter]
-        for message, is_known in zip(unknown, self.remembered(unknown), strict=True):
-            message.is_dead_letter = is_known
+        self.find_judgements(batch.messages, retry.code)
         no_other = f"no other {named(batch.kind)} was accepted for {self._hold_ms // 1000} s (report.unknown_hold)"
         match operation.refused(batch, retry, now_ms):
             case Decision.REFUSE:
-                refused = Refused(retry.code, retry.reason, retry.request_id, retry.trace_id)
-                answers.refused.append((batch.messages[0], refused))
+                answers.refused.append(_condemned(batch, retry, Judgement.CONTRAST, retry.reason))
             case Decision.GIVE_UP:
-                refused = Refused(retry.code, f"{retry.reason}; {no_other}", retry.request_id, retry.trace_id)
-                answers.refused.append((batch.messages[0], refused))
+                answers.refused.append(_condemned(batch, retry, Judgement.HELD, f"{retry.reason}; {no_other}"))
             case Decision.HALT:
                 self.halt = self.halt or f"{_sentence(retry)}; {no_other}"
-            case Decision.HOLD | Decision.DIVIDE:
+            case Decision.HOLD | Decision.DOUBT | Decision.DIVIDE:
                 self.attempts.retries += 1
+
+
+def _condemned(batch: Batch, retry: Retry, judgement: Judgement, reason: str) -> tuple[PendingMessage, Refused]:
+    """Note the judgement about the only message of a batch, and return the refusal."""
+    (message,) = batch.messages
+    message.judgement, message.judgement_code = judgement, retry.code
+    return message, Refused(retry.code, reason, retry.request_id, retry.trace_id)
 
 
 def _sentence(outcome: Halt | Retry) -> str:

@@ -1,4 +1,4 @@
-"""The dedup store of a consumer group: each commit names the store that remembers its work, so that a wrong store is noticed before anything is sent.
+"""The dedup store of a consumer group: each commit names the store that remembers work of its partition, so that a wrong store is noticed before anything is sent.
 
 A commit without a name is accepted: it is of an earlier version, or of a person who set the offsets. A store in memory is accepted after another
 store in memory, because a person who chooses such a store wants it to forget. It is not accepted after a lasting store, nor is a lasting one after it.
@@ -50,8 +50,10 @@ class GroupStore:
                 records[other] += decode_books(commit.metadata)[0].remembered
                 partitions[other] += 1
         for other, count in records.items():
+            # A commit names the store also where the first record behind it is not finished, and later ones are.
+            found = f"{count:,} records" if count else "records behind the committed offsets"
             unknown = (
-                f"{count:,} records of {partitions[other]:,} partitions were finished with {_named(other)}; "
+                f"{found} of {partitions[other]:,} partitions were finished with {_named(other)}; "
                 f"the dedup store {self.store.place} (identity {self.store.id}) does not know them"
             )
             if self._is_new:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pipeline.contracts.values import Claim, ClaimResult, Refused
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.job.books import FILTERED, REFUSED, MessageResult, RecordOutcome, RecordResult
+from pipeline.job.judgements import Judgement
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -23,7 +24,7 @@ class PendingMessage:
     The converter makes it; `InFlight.open` sets `record`.
     """
 
-    __slots__ = ("body", "claim", "in_doubt", "is_dead_letter", "kind", "record")
+    __slots__ = ("body", "claim", "in_doubt", "judgement", "judgement_code", "kind", "record")
     record: PendingRecord
 
     def __init__(self, kind: Kind, body: bytes, claim: Claim) -> None:
@@ -31,7 +32,8 @@ class PendingMessage:
         self.body = body
         self.claim = claim
         self.in_doubt = False  # the answer of a call with it was lost: it may have been reported
-        self.is_dead_letter = False  # it was refused, and its record is known to have a dead letter from earlier
+        self.judgement = Judgement.NONE  # after a refusal: that of an earlier run, or of this one
+        self.judgement_code = ""  # the code of the refusals for which `judgement` holds
 
     @property
     def is_stale(self) -> bool:
@@ -42,15 +44,17 @@ class PendingMessage:
 class PendingRecord:
     """One unfinished record. It ends when its last message has ended."""
 
-    __slots__ = ("counts", "gated", "offsets", "open", "raw", "refusal", "weight")
+    __slots__ = ("counts", "gated", "offsets", "open", "raw", "read_in", "refusal", "refused", "weight")
 
-    def __init__(self, raw: Record, offsets: PartitionOffsets, weight: int) -> None:
+    def __init__(self, raw: Record, offsets: PartitionOffsets, weight: int, read_in: int = 0) -> None:
         self.raw = raw
         self.offsets = offsets
         self.weight = weight  # bytes that it counts for against `limits.in_flight`
+        self.read_in = read_in  # the half window of the dead-letter limit in which it was read
         self.open = 0  # messages that have not ended
         self.gated: Sequence[PendingMessage] = ()  # events that wait until the record's identities are reported
         self.refusal: Refusal | None = None
+        self.refused: Sequence[PendingMessage] = ()  # its messages that have a judgement
         self.counts: list[int] | None = None  # None for a record with one message
 
     def result(self) -> RecordResult:
@@ -102,8 +106,8 @@ class InFlight:
     """Opens records, closes their messages, and ends a record when its last message has ended or its dead letter is durable."""
 
     def __init__(self, dead_letter: Callable[[PendingRecord], None], limit: DeadLetterLimit) -> None:
-        """`dead_letter` begins to dead-letter a refused record; `end_dead_lettered` ends the record."""
-        self._begin_dead_letter = dead_letter
+        """`dead_letter` begins to dead-letter a refused record; `end_dead_lettered` ends the record. `limit` counts the records read."""
+        self._dead_letter = dead_letter
         self._limit = limit
         self.finished = 0
         """All records finished so far."""
@@ -114,21 +118,18 @@ class InFlight:
         """Open a converted record and return the messages to be claimed now.
 
         A record without messages is filtered, or dead-lettered where `refusal` says why.
-
-        Raises:
-            TooManyDeadLetters: the share of dead letters is above the limit.
         """
-        self._limit.read()
+        read_in = self._limit.read()
         if not messages and refusal is None:
             self._end(raw.offset, offsets, FILTERED)
             return messages
         weight = len(raw.value or b"") + RECORD_OVERHEAD_BYTES * (len(messages) or 1)
         weight += sum([len(message.body) for message in messages])
         offsets.unfinished_bytes += weight
-        record = PendingRecord(raw, offsets, weight)
+        record = PendingRecord(raw, offsets, weight, read_in)
         record.refusal = refusal
         if not messages:
-            self._dead_letter(record)
+            self._dead_letter(record)  # it keeps its weight until its dead letter is durable
             return messages
         record.open = len(messages)
         for message in messages:
@@ -171,17 +172,14 @@ class InFlight:
             Stage.REPORT, ReasonCode.API_REFUSED, refused.reason, refused.code, refused.request_id, refused.trace_id
         )
         record.counts = record.counts or [0] * len(MessageResult)
+        if message.judgement is not Judgement.NONE:
+            record.refused = [*record.refused, message]
         return self.close(message, _REFUSED[message.kind])
 
     def end_dead_lettered(self, record: PendingRecord) -> None:
         """End a record whose dead letter is durable and remembered."""
         record.offsets.unfinished_bytes -= record.weight
         self._end(record.raw.offset, record.offsets, record.result() if record.counts else REFUSED)
-
-    def _dead_letter(self, record: PendingRecord) -> None:
-        """Begin to dead-letter a refused record. It keeps its weight until its dead letter is durable."""
-        self._begin_dead_letter(record)
-        self._limit.dead()
 
     def _end(self, offset: int, offsets: PartitionOffsets, result: RecordResult) -> None:
         if not offsets.closed:

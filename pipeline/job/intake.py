@@ -53,7 +53,6 @@ class Intake:
 
         Raises:
             RegistryUnavailable: a Schema Registry that a record needs has been away for too long.
-            TooManyDeadLetters: the share of dead letters is above the limit.
         """
         until_ms = self._clock() + CONVERT_MS
         unread: set[Partition] = set()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from pipeline.contracts.message_order import place_number
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.books import Books, RecordResult, Tally, decode_books, decode_store_id, encode_books
+from pipeline.job.books import Books, MessageResult, RecordResult, Tally, decode_books, decode_store_id, encode_books
 from pipeline.job.group_store import GroupStore
 from schemas.log import Record
 
@@ -24,6 +24,13 @@ class SessionCounts:
         self.returned = 0
         self.lost = 0
 
+    @property
+    def is_remembered(self) -> bool:
+        """Whether the dedup store remembers something of it: a message that was reported or known, or a dead letter."""
+        messages = self.tally.messages
+        refused = messages[MessageResult.EVENT_REFUSED] + messages[MessageResult.USER_REFUSED]
+        return self.tally.remembered > 0 or sum(messages) > refused
+
     def books(self, in_flight: int) -> Books:
         """Return the books, with the records that are in flight now."""
         return Books.of(self.tally, read=self.read, in_flight=in_flight, returned=self.returned, lost=self.lost)
@@ -38,14 +45,15 @@ class PartitionOffsets:
 
     __slots__ = (
         "_ended",
+        "_is_named",
         "_lifetime",
         "_lifetime_lost",
         "_session",
         "_store_id",
         "_unfinished",
+        "_was_remembered",
         "closed",
         "committed",
-        "is_named",
         "message_results",
         "partition",
         "place",
@@ -74,12 +82,12 @@ class PartitionOffsets:
         self._session = session or SessionCounts()
         self.message_results = self._session.tally.messages
         """How many messages of this partition ended in which way. A message counts also after the epoch has ended."""
-        self._lifetime, self._lifetime_lost, self.until = decode_books(
-            start.metadata
-        )  # what lies below the commit, of all owners
+        # What lies below the commit, of all owners.
+        self._lifetime, self._lifetime_lost, self.until = decode_books(start.metadata)
         self._store_id = store_id
-        self.is_named = not self._lifetime.remembered or decode_store_id(start.metadata) == store_id
-        """Whether the last commit names the store, or has no work that a store must remember."""
+        named = decode_store_id(start.metadata)
+        self._is_named = named == store_id  # by the last commit
+        self._was_remembered = bool(named or self._lifetime.remembered)
 
     def begin(self, records: Sequence[Record]) -> None:
         """Note records that were just read, in ascending order of offset."""
@@ -133,11 +141,23 @@ class PartitionOffsets:
     def committable(self) -> Commit:
         """The offset up to which everything is finished, with the lifetime books up to there."""
         offset = self._unfinished[0] if self._unfinished else self.position
-        return Commit(offset, encode_books(self._lifetime, self._lifetime_lost, self.until, self._store_id))
+        store_id = self._store_id if self._is_remembered else ""
+        return Commit(offset, encode_books(self._lifetime, self._lifetime_lost, self.until, store_id))
 
     def is_dirty(self) -> bool:
-        """Return whether more may be committed than was committed, or the commit does not name the store yet."""
-        return not self.is_named or (self._unfinished[0] if self._unfinished else self.position) > self.committed
+        """Return whether more may be committed than was committed, or the last commit must name the store and does not: it is made once more."""
+        offset = self._unfinished[0] if self._unfinished else self.position
+        return offset > self.committed or (offset == self.committed and not self._is_named and self._is_remembered)
+
+    def note_committed(self, commit: Commit) -> None:
+        """Note that the brokers took a commit."""
+        self.committed = max(self.committed, commit.offset)
+        self._is_named = self._is_named or decode_store_id(commit.metadata) == self._store_id
+
+    @property
+    def _is_remembered(self) -> bool:
+        """Whether a dedup store remembers something of the partition, below the head or behind it: another store must not take its place unnoticed."""
+        return self._was_remembered or self._session.is_remembered
 
     def close(self) -> None:
         """End the epoch. Its unfinished records are returned: the next owner of the partition reads them again."""
@@ -193,15 +213,14 @@ class Offsets:
                 offsets.position = position
 
     def committable(self) -> dict[Partition, Commit]:
-        """Return the commits of the partitions of which more may be committed than was committed."""
+        """Return the commits of the partitions of which more may be committed than was committed, or whose commit must name the store."""
         return {partition: offsets.committable() for partition, offsets in self.owned.items() if offsets.is_dirty()}
 
     def committed(self, commits: Mapping[Partition, Commit]) -> None:
         """Note that the brokers took these commits."""
         for partition, commit in commits.items():
             if (offsets := self.owned.get(partition)) is not None:
-                offsets.committed = max(offsets.committed, commit.offset)
-                offsets.is_named = True
+                offsets.note_committed(commit)
 
     @property
     def in_flight(self) -> int:

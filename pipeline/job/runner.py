@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.contracts.values import Assigned, Leaving, LostToRetention, Partition, Revoked, SourceEvent, Stalled
@@ -25,6 +26,7 @@ from pipeline.job.hand_over import HandOver
 from pipeline.job.head_watch import HeadWatch
 from pipeline.job.in_flight import KNOWN, InFlight, PendingMessage
 from pipeline.job.intake import Intake
+from pipeline.job.judgements import find_judgements
 from pipeline.job.last_answers import LastAnswers
 from pipeline.job.offsets import Offsets
 from pipeline.job.parts import Parts
@@ -60,8 +62,8 @@ class Runner:
         self._source, self._convert, self._store = parts.source, parts.convert, parts.store
         self._dispatch = parts.dispatch
         self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store)
-        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store)
-        self._dispatch.remembered = self._dead_lettering.remembered
+        self._dead_lettering = DeadLettering(parts.dead_letters, parts.store, parts.dead_letter_limit)
+        self._dispatch.find_judgements = partial(find_judgements, self._store)
         self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
         self._clock = clock
         self._on_status, self._on_lost, self._has_ended = on_status, on_lost, has_ended

@@ -15,18 +15,20 @@ from kafka import errors
 from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.values import Partition
 from pipeline.errors import DeadLetterUnavailable, SourceUnavailable
-from pipeline.kafka_io.client import NO_DEADLINE, connect_with_retries, unavailable
+from pipeline.kafka_io.client import NO_DEADLINE, connect_with_retries
+from pipeline.kafka_io.dead_letter_topic import LOG_AFTER_S, wait_for_topic
 from pipeline.kafka_io.producer import CLOSE_LIMIT_S, close_producer, open_producer
 from pipeline.kafka_io.settings import KafkaSettings
 from schemas.log import Record
 from schemas.refusal import Refusal
 
-LOG_AFTER_S = 5.0
-TOPIC_LIMIT_S = 30.0
-"""The longest wait for the topic at the start: brokers that are starting do not know all their topics yet."""
-
 BLOCK_LIMIT_MS = 5
 """The longest time that kafka-python's `send` blocks for the metadata of the topic. The producer asks on after that time."""
+
+REQUEST_LIMIT_MS = 30_000
+"""The time after which the producer sends a batch once more for want of an answer. Brokers recognise the batch by its sequence number."""
+
+LINGER_MS = 5
 
 SEND_AGAIN_S = 0.1
 MOST_AT_ONCE = 500
@@ -65,7 +67,7 @@ class KafkaDeadLetters:
         environment: Mapping[str, str],
         deadline: Deadline = NO_DEADLINE,
     ) -> None:
-        """Connect, and wait up to `TOPIC_LIMIT_S` for the topic. `deadline` is that of the job.
+        """Connect, and wait for the topic (`wait_for_topic`). `deadline` is that of the job.
 
         Raises:
             DeadLetterUnavailable: the topic does not exist, or access to it is denied.
@@ -81,15 +83,25 @@ class KafkaDeadLetters:
         self._send_again_s = 0.0
         self._is_logged = False
         self._refused: str | None = None
+        self._has_expired = False
         self._outcomes: SimpleQueue[tuple[_Letter, Exception | None]] = SimpleQueue()
         self._producer = connect_with_retries(
             settings,
             lambda limit_ms: open_producer(
-                settings, environment, client_id, limit_ms, deadline, max_block_ms=BLOCK_LIMIT_MS, linger_ms=5
+                settings,
+                environment,
+                client_id,
+                limit_ms,
+                deadline,
+                max_block_ms=BLOCK_LIMIT_MS,
+                linger_ms=LINGER_MS,
+                request_timeout_ms=REQUEST_LIMIT_MS,
+                # What the producer gives up may be written or not, and nobody can ask. So it goes on for as long as the job does.
+                delivery_timeout_ms=settings.give_up_after + REQUEST_LIMIT_MS + LINGER_MS,
             ),
         )
         try:
-            self._wait_for_topic()
+            wait_for_topic(self._producer, settings, topic)
         except (DeadLetterUnavailable, SourceUnavailable):
             close_producer(self._producer, at_once=True)
             raise
@@ -108,8 +120,8 @@ class KafkaDeadLetters:
         """Return the records whose dead letters were acknowledged since the last call.
 
         Raises:
-            DeadLetterUnavailable: the topic refuses a dead letter for good, or has taken none for `kafka.give_up_after`. Later calls raise
-                it again, after they have returned the records acknowledged meanwhile.
+            DeadLetterUnavailable: the topic refuses a dead letter for good, has taken none for `kafka.give_up_after`, or has not taken one of
+                them for longer. Later calls raise it again, after they have returned the records acknowledged meanwhile.
         """
         acknowledged: list[Record] = []
         again: list[_Letter] = []
@@ -122,6 +134,9 @@ class KafkaDeadLetters:
                 acknowledged.append(letter.record)
             elif isinstance(error, _TOO_LARGE) and letter.cuts < len(CUTS):
                 again.append(letter._replace(cuts=letter.cuts + 1))
+            elif isinstance(error, errors.KafkaTimeoutError):  # it may be written: sent again, it could be there twice
+                self._unacknowledged -= 1
+                self._has_expired = True
             elif isinstance(error, errors.RetriableError):
                 again.append(letter)
             else:
@@ -137,6 +152,8 @@ class KafkaDeadLetters:
             self._is_logged = False
         elif self._refused is not None:
             raise DeadLetterUnavailable(f"the dead-letter topic {self._topic} refuses records: {self._refused}")
+        elif self._has_expired:
+            raise self._gave_up("one of the records")
         elif self._unacknowledged:
             self._check_wait()
         return acknowledged
@@ -168,51 +185,17 @@ class KafkaDeadLetters:
         """Log once that no dead letter is acknowledged, and give up after `kafka.give_up_after`."""
         waited_s, limit_s = time.monotonic() - self._progress_s, self._settings.give_up_after / 1000
         if waited_s > limit_s:
-            raise DeadLetterUnavailable(
-                f"the dead-letter topic {self._topic} has taken no record for {limit_s:.0f} s; check that the topic exists and its brokers answer",
-                may_pass=True,  # where the topic is missing, the next start says so
-            )
+            raise self._gave_up("no record")
         if waited_s > LOG_AFTER_S and not self._is_logged:
             self._is_logged = True
             _log.warning("the dead-letter topic takes no records; the job keeps them for up to %.0f s", limit_s)
 
-    def _wait_for_topic(self) -> None:
-        """Wait until the producer knows the topic.
-
-        Raises:
-            DeadLetterUnavailable: the brokers do not know the topic, or deny access to it.
-            SourceUnavailable: the brokers do not answer for `kafka.give_up_after`.
-        """
-        begun_s, is_logged = time.monotonic(), False
-        while True:
-            try:
-                self._producer.partitions_for(self._topic)
-            except errors.RetriableError as error:
-                waited_s = time.monotonic() - begun_s
-                answered_s = self._producer._metadata._last_successful_refresh_ms / 1000  # noqa: SLF001 - there is no other way to it
-                has_answer = answered_s > begun_s
-                limit_s = TOPIC_LIMIT_S if has_answer else self._settings.give_up_after / 1000
-                if waited_s > limit_s and not has_answer:
-                    raise unavailable(self._settings, error, "looking for the dead-letter topic") from None
-                if waited_s > limit_s:
-                    raise DeadLetterUnavailable(
-                        f"the dead-letter topic {self._topic} does not exist on {', '.join(self._settings.bootstrap_servers)}; create it "
-                        f"(kafka-topics.sh --create --topic {self._topic}), or correct dead_letters.topic"
-                    ) from None
-                if waited_s > LOG_AFTER_S and not is_logged:
-                    is_logged = True
-                    _log.warning(
-                        "the dead-letter topic %s does not exist yet; waiting for it for up to %.0f s",
-                        self._topic,
-                        limit_s,
-                    )
-                time.sleep(SEND_AGAIN_S)
-            except errors.KafkaError as error:
-                raise DeadLetterUnavailable(
-                    f"the dead-letter topic {self._topic} cannot be written: {type(error).__name__}"
-                ) from None
-            else:
-                return
+    def _gave_up(self, what: str) -> DeadLetterUnavailable:
+        return DeadLetterUnavailable(
+            f"the dead-letter topic {self._topic} has taken {what} for {self._settings.give_up_after / 1000:.0f} s; "
+            "check that the topic exists and its brokers answer",
+            may_pass=True,  # where the topic is missing, the next start says so
+        )
 
     def _send_waiting(self) -> None:
         """Send the waiting dead letters to the producer, in order, until it does not take one."""

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata
 from pipeline.contracts.values import Commit, LostToRetention, Partition, SourceEvent
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.commit_metadata import CommitMetadata, encode_commits
-from pipeline.kafka_io.known_topics import KnownTopic, topic_id
+from pipeline.kafka_io.known_topics import KnownTopic, known_topic_id
 from pipeline.kafka_io.leader_epochs import UNKNOWN, LeaderEpochs
 from pipeline.kafka_io.offset_lookup import beginning_offsets, committed_offsets, end_offsets
 from pipeline.kafka_io.ranges import FixedRanges
@@ -57,14 +57,14 @@ class StartOffsets:
         first_commits = {}
         commits = self._committed(partitions)
         ranges = self._ask_ranges(partitions)
-        ids = {topic: topic_id(self._consumer, topic) for topic in {partition.topic for partition in partitions}}
-        before = {topic: self._known_topics.get(topic, KnownTopic()).topic_id for topic in ids}
+        before = {each.topic: self._id_before(each.topic) for each in partitions}
         for partition in sorted(partitions):
             committed, topic = commits.get(partition), partition.topic
             decoded = CommitMetadata.decode(committed.metadata) if committed is not None else CommitMetadata(0, "")
-            if _differ(decoded.topic_id or before[topic], ids[topic]):
+            now = known_topic_id(self._consumer, topic, decoded.topic_id, self._id_before(topic))
+            if _differ(decoded.topic_id or before[topic], now):
                 lost.append(self._start_recreated(partition, ranges[partition]))
-                self._known_topics[topic] = KnownTopic(len(self._numbers(partition)), ids[topic])
+                self._known_topics[topic] = KnownTopic(len(self._numbers(partition)), now)
                 starts[partition] = Commit(ranges[partition][0], decoded.metadata)
                 first_commits[partition] = starts[partition]
             elif committed is None:
@@ -72,7 +72,7 @@ class StartOffsets:
                 first_commits[partition] = starts[partition]
             else:
                 known_topic = self._known_topics.get(topic, KnownTopic())
-                self._known_topics[topic] = KnownTopic(known_topic.first_count or decoded.first_count, ids[topic])
+                self._known_topics[topic] = KnownTopic(known_topic.first_count or decoded.first_count, now)
                 offset, gone = committed.offset, NO_LOSS
                 # Of the same topic the leader tells from which offset on its log differs (`TruncationFetcher`).
                 is_truncated = offset > ranges[partition][1] and decoded.topic_id and _epoch(committed) != UNKNOWN
@@ -101,7 +101,8 @@ class StartOffsets:
             start, committed = ranges.bounds[partition][0], commits.get(partition)
             decoded = CommitMetadata.decode(committed.metadata) if committed is not None else CommitMetadata(0, "")
             is_ours = partition not in first_commits and committed is not None and committed.offset == start
-            now = topic_id(self._consumer, partition.topic)
+            known = decoded.topic_id if is_ours else ""
+            now = known_topic_id(self._consumer, partition.topic, known, self._id_before(partition.topic))
             if is_ours and _differ(decoded.topic_id, now):
                 raise topic_recreated(partition.topic, "so the range is gone; replay the new topic with other bounds")
             self._known_topics[partition.topic] = KnownTopic(decoded.first_count, now)
@@ -195,13 +196,18 @@ class StartOffsets:
         first_count = self._known_topics.get(topic, KnownTopic()).first_count or self._committed_first_count(
             topic, numbers
         )
-        self._known_topics[topic] = KnownTopic(first_count or len(numbers), topic_id(self._consumer, topic))
+        self._known_topics[topic] = KnownTopic(
+            first_count or len(numbers), known_topic_id(self._consumer, topic, self._id_before(topic))
+        )
         oldest, newest = offsets
         return (
             oldest
             if self._settings.start == "earliest" or (first_count and partition.partition >= first_count)
             else newest
         )
+
+    def _id_before(self, topic: str) -> str:
+        return self._known_topics.get(topic, KnownTopic()).topic_id
 
     def _numbers(self, partition: Partition) -> set[int]:
         return self._consumer.partitions_for_topic(partition.topic) or {partition.partition}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import Protocol
 
 from pipeline.control_characters import one_line
+from pipeline.errors import fault_sentence
 from pipeline.observe.redact import redact
 
 QUIET = {
@@ -74,7 +76,11 @@ STANDARD_ERROR = _StandardError()
 
 
 def set_up_logging(log_format: str, level: str, sink: LineSink = STANDARD_ERROR) -> None:
-    """Send the process's log lines of `level` and above to `sink`. `log_format` is `text` or `json`."""
+    """Send the process's log lines of `level` and above to `sink`. `log_format` is `text` or `json`.
+
+    A thread that ends by an error logs a line too. Python would print the text of the error, which may hold anything.
+    """
+    threading.excepthook = _log_fault_of_thread
     handler = logging.StreamHandler(sink)
     handler.setFormatter(JsonLines() if log_format == "json" else PlainLines())
     root = logging.getLogger()
@@ -83,6 +89,12 @@ def set_up_logging(log_format: str, level: str, sink: LineSink = STANDARD_ERROR)
     logging.getLogger("log2mq").setLevel(level.upper())
     for name, least in QUIET.items():
         logging.getLogger(name).setLevel(least)
+
+
+def _log_fault_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None:
+        name = ended.thread.name if ended.thread is not None else "that has ended"
+        logging.getLogger("log2mq").error("the thread %s ended by %s", name, fault_sentence(ended.exc_value))
 
 
 def _time(record: logging.LogRecord) -> str:

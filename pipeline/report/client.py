@@ -99,7 +99,7 @@ class ReporterClient:
     ) -> Outcome:
         """Return the outcome of an answer. A refusal of credentials that were replaced since the request was signed is a `Retry`."""
         outcome = judge(*answer, request.signed, now_s=self._clock())
-        if isinstance(outcome, Delivered | Refused) or verdict_of(0, outcome.code) not in _OF_THE_CREDENTIALS:
+        if isinstance(outcome, Delivered) or verdict_of(0, outcome.code) not in _OF_THE_CREDENTIALS:
             return outcome
         if self._credentials.refresh() != credentials and isinstance(outcome, Halt):
             reason = "the credentials were replaced during the call; the new ones are tried"

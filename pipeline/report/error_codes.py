@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pipeline.contracts.values import Exhausted, Halt, Refused, Retry
+from pipeline.contracts.values import Exhausted, Halt, Retry
 
 
 class Verdict(StrEnum):
@@ -105,7 +105,7 @@ STATUSES: Mapping[int, Verdict] = MappingProxyType(
 STATUSES_IN_DOUBT = frozenset({502, 504})
 """Statuses of a gateway that lost the answer of the service: without a code, the service may have taken the batch."""
 
-OUTCOMES: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
+OUTCOMES: Mapping[Verdict, Retry | Halt] = MappingProxyType(
     {
         Verdict.THROTTLED: Retry("", "too many calls for now", outage=False, throttled=True),
         Verdict.AWAY: Retry("", "the service is not available for the moment"),
@@ -140,7 +140,7 @@ OUTCOMES: Mapping[Verdict, Retry | Refused | Halt] = MappingProxyType(
         Verdict.CONTENT: Retry(
             "", "the content is refused", outage=False, limit=2, exhausted=Exhausted.ISOLATE_OR_HALT
         ),
-        Verdict.TOO_LARGE: Refused("", "the call is too large"),
+        Verdict.TOO_LARGE: Retry("", "the call is too large", outage=False, limit=2, exhausted=Exhausted.HALVE_OR_HALT),
         Verdict.UNKNOWN: Retry(
             "", "an error that log2mq does not know", outage=False, limit=2, exhausted=Exhausted.ISOLATE_OR_HALT
         ),

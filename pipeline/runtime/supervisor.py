@@ -12,9 +12,9 @@ from collections.abc import Callable
 from queue import Empty, Queue
 
 from pipeline.contracts.deadline import Deadline, EndStep
-from pipeline.errors import Log2mqError, WorkerFailed
+from pipeline.errors import EXIT_FAULT, Log2mqError, WorkerFailed
 from pipeline.job.status import Status
-from pipeline.runtime.restart_policy import RestartPolicy
+from pipeline.runtime.restart_policy import RestartPolicy, is_everyones
 from pipeline.runtime.supervisor_pipe import WorkerMessage
 from pipeline.runtime.worker_slot import FromWorker, Inbox, WorkerSlot, WorkerTarget
 
@@ -47,6 +47,7 @@ class Supervisor:
         """
         self._target = target
         self._context = multiprocessing.get_context("spawn")
+        self._policy = policy
         self._slots = [WorkerSlot(number, policy) for number in range(count)]
         self._inbox: Inbox = Queue(MOST_UNREAD)
         self._on_status = on_status
@@ -147,27 +148,32 @@ class Supervisor:
         return True
 
     def _handle_end(self, slot: WorkerSlot, message: WorkerMessage) -> None:
-        """Follow a worker that ended in order: without an error, or with one that may pass, or with one that a person must correct."""
-        slot.end(is_last=not message.may_pass)
+        """Follow a worker that told its end: without an error, with one that may pass, with a fault in log2mq, or with one that a person must correct."""
+        is_fault = message.exit_code == EXIT_FAULT
+        slot.end(is_last=not (message.may_pass or is_fault))
         if not message.exit_code:
             slot.is_done = True
             return
         failure = Log2mqError(*message.error.split("\n"))
         failure.exit_code = message.exit_code
-        if not message.may_pass or self._is_stopping:
+        if not (message.may_pass or is_fault) or self._is_stopping:
             self._halt(slot, failure)
         else:
-            self._start_again(slot, f"ended: {failure.lines[0]}", failure)
+            passing = message.exit_code if message.may_pass else None
+            self._start_again(slot, f"ended: {failure.lines[0]}", failure, passing)
 
-    def _start_again(self, slot: WorkerSlot, end: str, failure: Log2mqError | None) -> None:
-        """Start a worker again after a while; or halt, if it has ended too often, or if none is healthy because of errors that may pass."""
+    def _start_again(self, slot: WorkerSlot, end: str, failure: Log2mqError | None, passing: int | None = None) -> None:
+        """Start a worker again after a while; or halt, if it has ended too often, or with an error that may pass and is not its own alone.
+
+        `passing` is the exit code of an error that may pass.
+        """
         now_s = time.monotonic()
         if self._is_stopping:
             slot.is_done = True
             return
-        delay_s = slot.restarts.died(now_s, may_pass=failure is not None)
-        is_everyones = all(each.is_done or each.restarts.is_failing(now_s) for each in self._slots)
-        if delay_s is None or is_everyones:
+        delay_s = slot.restarts.died(now_s, passing=passing)
+        running = [each.restarts for each in self._slots if not each.is_done]
+        if delay_s is None or (passing is not None and is_everyones(running, now_s, self._policy.waited_s(passing))):
             deaths = slot.restarts.deaths
             self._halt(slot, failure or WorkerFailed(f"worker {slot.number} {end}, {deaths} times in a row; giving up"))
         else:

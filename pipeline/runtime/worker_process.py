@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.config.load import load_source
 from pipeline.control_characters import one_line
-from pipeline.errors import Log2mqError
+from pipeline.errors import EXIT_FAULT, Log2mqError, fault_sentence
 from pipeline.job.status import Status
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.build import Hooks, Job
@@ -36,7 +36,10 @@ class WorkerMain:
     new_store: bool = False
 
     def __call__(self, slot: int, pipe: Connection) -> None:
-        """Run one job to its end, and send its status to the supervisor. A `Log2mqError` is sent too, and ends the process with its exit code.
+        """Run one job to its end, and send its status to the supervisor.
+
+        A `Log2mqError` is sent too, and ends the process with its exit code. Of any other error only the class is sent: it is a fault in
+        log2mq itself, and multiprocessing would print its text.
 
         The job ends in order also when the supervisor ends: nothing would restart, stop or count it. Further signals have no effect, since
         the supervisor and a service manager may both send one; the supervisor kills its workers at its own second signal.
@@ -78,3 +81,6 @@ class WorkerMain:
             lines = "\n".join(map(one_line, error.lines))
             supervisor(WorkerMessage(None, error.exit_code, lines, may_pass=error.may_pass))
             sys.exit(error.exit_code)
+        except Exception as error:  # noqa: BLE001 - a worker's main, as `pipeline/cli/main.py` is the command's
+            supervisor(WorkerMessage(None, EXIT_FAULT, fault_sentence(error)))
+            sys.exit(EXIT_FAULT)

@@ -80,7 +80,8 @@ class WorkerSlot:
     def note(self, status: Status, now_s: float) -> None:
         """Note a status of the worker."""
         self._status = status
-        self.restarts.reported(now_s)
+        total = status.total
+        self.restarts.reported(now_s, total.read - total.in_flight - total.returned)
 
     def end(self, *, is_last: bool) -> str:
         """Note that the process has ended, and return how. Its counts stay. Unless it `is_last`, its records in flight are read again."""

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
+from pipeline.contracts.values import Delivered, Exhausted, Halt, Retry
 from pipeline.emulator.quick_audience.server import StandIn
 from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.report.client import ReporterClient
@@ -98,19 +98,23 @@ def test_closing_ends_it(destination):
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [("RequestBodyTooLarge", Refused), ("InvalidParameter", Retry), ("ES0110000400", Retry)]
+    ("code", "exhausted"),
+    [
+        ("RequestBodyTooLarge", Exhausted.HALVE_OR_HALT),
+        ("InvalidParameter", Exhausted.ISOLATE_OR_HALT),
+        ("ES0110000400", Exhausted.ISOLATE_OR_HALT),
+    ],
 )
-def test_content_that_is_refused_says_what_support_needs(sending, code, kind):
-    """An unknown code does not prove that the content is wrong: the batch is sent again, and then halved."""
+def test_content_that_is_refused_says_what_support_needs(sending, code, exhausted):
+    """A code does not prove that the content is wrong."""
     reporter, stand_in = sending
     stand_in.set_faults({"name": "poison", "do": "refuse", "refuse": {"containing": "poison", "error_code": code}})
     outcome = reporter.report(Kind.EVENT, [event(1), event(2, title="poison")])
-    assert isinstance(outcome, kind)
+    assert isinstance(outcome, Retry)
     assert outcome.code == code
     assert outcome.request_id
     assert outcome.trace_id
-    if isinstance(outcome, Retry):
-        assert (outcome.exhausted, outcome.outage) == (Exhausted.ISOLATE_OR_HALT, False)
+    assert (outcome.exhausted, outcome.outage) == (exhausted, False)
     assert stand_in.ledger.events.total() == 0
     assert isinstance(reporter.report(Kind.EVENT, [event(1)]), Delivered)
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from pipeline.contracts.values import Delivered, Exhausted, Halt, Refused, Retry
+from pipeline.contracts.values import Delivered, Exhausted, Halt, Retry
 from pipeline.emulator.quick_audience.server import StandIn
 from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.errors import UsageError
@@ -662,7 +662,7 @@ def test_the_stand_ins_faults_are_told_apart(fault, code, in_doubt):
 def test_a_body_the_stand_in_finds_too_large_is_refused():
     with StandIn(StandInSettings(), clock=lambda: NOW) as stand_in, client(stand_in.url) as reporter:
         stand_in.set_faults({"name": "now", "do": "too_large"})
-        assert isinstance(reporter.report(Kind.EVENT, [EVENT]), Refused)
+        assert reporter.report(Kind.EVENT, [EVENT]).exhausted is Exhausted.HALVE_OR_HALT
 
 
 OLD = {"access_key_id": "oldid", "access_key_secret": "oldsecret", "security_token": "oldtoken"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -10,8 +11,10 @@ import pytest
 from kafka import KafkaAdminClient
 
 from pipeline.contracts.deadline import MARGIN_MS
+from pipeline.dedup.clocks import machine_clocks
+from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
-from tests.support.jobs import RULES, Source, wait_for
+from tests.support.jobs import PATIENCE_S, RULES, Source, wait_for
 from tests.support.kafka import TestKafka
 from tests.support.run_command import commands, paid
 
@@ -20,6 +23,9 @@ pytestmark = pytest.mark.slow
 GRACE_S = 6
 SPARE_S = 5
 """What a busy machine may need beside the grace and its margin. Each wait that was without an end took far longer."""
+
+HOLD_S = 15
+"""How long a process keeps the store locked: five times the lease of a test's source file."""
 
 IN_TIME_S = GRACE_S + MARGIN_MS / 1000 + SPARE_S
 
@@ -168,6 +174,56 @@ def test_calls_that_hang_do_not_hold_a_stop(source, kafka, run, stand_in, option
     wait_for(lambda: stand_in.service.faults.calls > 0, "a first call")
     assert ends(command, signal.SIGTERM) == 0
     assert "calls were not answered within stop.grace" in command.text
+
+
+def write_for_a_while(folder, seconds):
+    """Stand still within a transaction of a store, as a process that is stopped there."""
+    store = LmdbStore(folder, "stopped", keep_ms=10**9, lease_ms=3_000, max_bytes=16 << 30, clocks=machine_clocks())
+    with store._recent.writing():
+        time.sleep(seconds)
+    store.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["alone", "workers"])
+def test_a_process_that_keeps_the_store_locked_is_waited_for(source, kafka, run, options):
+    """Before the mend all workers ended after the lease, with exit code 5."""
+    made = source(partitions=2)
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(0)])
+    command = run(made, *options)
+    wait_for(lambda: len(made.events()) == 1, "the first event")
+    holding = multiprocessing.get_context("spawn").Process(
+        target=write_for_a_while, args=(made.folder / "dedup", HOLD_S)
+    )
+    holding.start()
+    try:
+        wait_for(lambda: f"process {holding.pid} keeps the dedup store" in command.text, "the reason")
+        kafka.write(made.topic, [paid(number) for number in range(1, 200)])
+        wait_for(lambda: "the dedup store can be written again" in command.text, "its end")
+    finally:
+        holding.join(PATIENCE_S)
+    wait_for(lambda: len(made.events()) == 200, "the rest")
+    assert command.stop() == 0
+    assert "starting it again" not in command.text
+    assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(200)}
+
+
+def test_a_process_that_keeps_the_store_locked_does_not_hold_a_stop(source, kafka, run):
+    made = source(stop={"grace": f"{GRACE_S}s"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(0)])
+    command = run(made)
+    wait_for(lambda: len(made.events()) == 1, "the first event")
+    holding = multiprocessing.get_context("spawn").Process(
+        target=write_for_a_while, args=(made.folder / "dedup", PATIENCE_S)
+    )
+    holding.start()
+    try:
+        wait_for(lambda: f"process {holding.pid} keeps the dedup store" in command.text, "the reason")
+        assert ends(command, signal.SIGTERM) == 0
+    finally:
+        holding.kill()
+        holding.join()
 
 
 def test_a_worker_that_stands_still_does_not_hold_a_stop(source, kafka, run):

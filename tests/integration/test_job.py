@@ -170,7 +170,7 @@ def test_an_error_nobody_knows_halts_instead_of_emptying_the_topic(source, kafka
 def test_too_many_dead_letters_stop_the_job(source, kafka):
     made = source(dead_letters={"stop_above": "5%", "window": 100})
     kafka.write(made.topic, [b"{broken"] * 50)
-    with made.job() as job, pytest.raises(TooManyDeadLetters, match="6 of the last 100"):
+    with made.job() as job, pytest.raises(TooManyDeadLetters, match="6 of 100 records"):
         job.runner.run()
 
 

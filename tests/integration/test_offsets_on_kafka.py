@@ -9,12 +9,16 @@ from contextlib import contextmanager
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.cluster import ClusterMetadata
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition, Revoked
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
+from pipeline.kafka_io.commit_metadata import CommitMetadata
+from pipeline.kafka_io.consumer import OwnershipChange, Rebalance
+from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from tests.support.kafka import places
 
@@ -167,6 +171,76 @@ def test_a_topic_made_anew_is_not_passed_over_in_silence(kafka, member):
     third = member(topic, f"{topic}-g")
     with pytest.raises(SourceUnavailable, match=f"offset 20 of {topic}:0 lies past its end 5"):
         poll_until(third, lambda *_: False)
+
+
+@pytest.fixture
+def without_ids(monkeypatch):
+    """The function that takes the topics' IDs from the metadata of all clients, as an answer of a broker that does not know a topic yet does."""
+    return lambda: monkeypatch.setattr(ClusterMetadata, "topic_id", lambda *_: None)
+
+
+def started(source):
+    """Return the first `Assigned` of a member or of a replay."""
+    events, _, _ = poll_until(source, lambda events, *_: any(isinstance(each, Assigned) for each in events))
+    return next(each for each in events if isinstance(each, Assigned))
+
+
+def ids_in_commits(kafka, topic, group):
+    asking = KafkaConsumer(bootstrap_servers=kafka.servers, group_id=group, enable_auto_commit=False)
+    try:
+        return [
+            CommitMetadata.decode(asking.committed(TopicPartition(topic, number), metadata=True).metadata).topic_id
+            for number in sorted(asking.partitions_for_topic(topic))
+        ]
+    finally:
+        asking.close()
+
+
+def test_a_topic_whose_id_the_metadata_lacks_has_that_of_the_commits(kafka, member, without_ids):
+    """Before, its records had another place: their dead letters were written again, and the next commits had no ID."""
+    topic = kafka.topic(2)
+    first = member(topic, f"{topic}-g")
+    first_ids = started(first).topic_ids
+    (known,) = first_ids.values()
+    first.close()
+    without_ids()
+    second = member(topic, f"{topic}-g")
+    assert started(second).topic_ids == first_ids
+    assert second.commit({Partition(topic, number): Commit(0, "") for number in range(2)})
+    assert ids_in_commits(kafka, topic, f"{topic}-g") == [known, known]
+
+
+def test_a_topic_whose_id_the_metadata_lacks_at_a_rebalance_has_the_one_known_before(kafka, member, without_ids):
+    """The commit has none: a version before KIP-516 made it, or a person."""
+    topic = kafka.topic(1)
+    first = member(topic, f"{topic}-g")
+    first_ids = started(first).topic_ids
+    first._client.rebalances.noted.append(Rebalance(OwnershipChange.GAINED, frozenset({Partition(topic, 0)})))
+    first._client._consumer.commit({TopicPartition(topic, 0): OffsetAndMetadata(0, "", -1)})
+    without_ids()
+    assert started(first).topic_ids == first_ids
+
+
+def test_a_replay_whose_topics_id_the_metadata_lacks_has_that_of_its_commits(kafka, member, without_ids):
+    topic = kafka.topic(1)
+    here = Partition(topic, 0)
+    add_records(kafka, topic)
+
+    def replay():
+        ranges = FixedRanges({here: (2, 8)}, {} if kafka.committed(f"{topic}-r") else {here: Commit(2, "range")})
+        settings = kafka.settings(topic, group=f"{topic}-r")
+        return KafkaSource(settings, client_id="r", environment={}, ranges=ranges)
+
+    first = replay()
+    first_ids = started(first).topic_ids
+    assert all(first_ids.values())
+    first.close()
+    without_ids()
+    second = replay()
+    try:
+        assert started(second).topic_ids == first_ids
+    finally:
+        second.close()
 
 
 def test_gaps_of_aborted_transactions_neither_stall_the_commit_nor_leave_lag(kafka, member):

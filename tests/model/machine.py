@@ -76,6 +76,11 @@ class JobMachine(RuleBasedStateMachine):
         if slot not in self.world.processes:
             self.world.start(slot, MemoryTable(identity="another store"))
 
+    @precondition(lambda self: not self.world.is_all_named)
+    @rule()
+    def the_store_is_named_before_long(self) -> None:
+        self.world.name_the_store()
+
     @rule(slot=SLOTS)
     def a_process_is_killed(self, slot: int) -> None:
         if slot in self.world.processes:

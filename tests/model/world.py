@@ -30,6 +30,9 @@ GROWING = (
 )
 """The counts that never fall."""
 
+SOME_TURNS = 20
+"""Turns in which a process commits several times; one commit in ten fails."""
+
 LAST_EVENTS = 10**6
 """Numbers of events that no rule writes."""
 
@@ -95,6 +98,22 @@ class World:
             (commit := self.group.committed.get(partition)) is not None and decode_store_id(commit.metadata)
             for partition in self.group.logs
         )
+
+    def name_the_store(self) -> None:
+        """Let the processes run. A commit names the store of the group where it remembers something, also behind a head that is stuck."""
+        self.run(SOME_TURNS, step_ms=50)
+        remembered = [
+            (process, offsets)
+            for process in self.processes.values()
+            for offsets in process.runner.offsets.owned.values()
+            if (books := offsets.session_books()).reported + books.duplicate + books.dead_lettered
+        ]
+        self.run(SOME_TURNS, step_ms=50)
+        for process, offsets in remembered:
+            if not offsets.closed and not process.is_busy and self.group.owned[offsets.partition] == process.name:
+                commit = self.group.committed.get(offsets.partition)
+                assert commit is not None, f"{offsets.partition} has no commit"
+                assert decode_store_id(commit.metadata) == self.table.identity, f"{offsets.partition} has no name"
 
     def kill(self, slot: int) -> None:
         """End a process at once. What it has written is on its way all the same."""

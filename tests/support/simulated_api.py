@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
 from pipeline.contracts.retry import Backoff
-from pipeline.contracts.values import Claim, Commit, Delivered, Outcome, Partition, Unsent
+from pipeline.contracts.values import Claim, Commit, Delivered, Outcome, Partition, Retry, Unsent
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.hold import Hold
 from pipeline.job.in_flight import PendingMessage, PendingRecord
+from pipeline.job.judgements import Judgement
 from pipeline.job.offsets import PartitionOffsets
 from pipeline.report.verdict import judge
 from schemas.log import RawRecord
@@ -40,16 +41,18 @@ ANSWERS = {
     "unknown": UNKNOWN,
     "unknown status": answered(403),
     "parameter": answered(400, "InvalidParameter"),
+    "too large": answered(413),
 }
 
 
 class Outage(NamedTuple):
-    """A time in which every call of some operations fails in the same way."""
+    """A time in which calls of some operations fail in the same way: all, or a share of them by chance."""
 
     begin_ms: int
     end_ms: int
     kinds: tuple[Kind, ...] = tuple(Kind)
     answer: Outcome = UNKNOWN
+    share: float = 1.0
 
 
 class Call(NamedTuple):
@@ -72,7 +75,9 @@ class World:
     most_in_flight: int = 20_000
     hold_ms: int = HOLD_MS
     seed: int = 1
-    dead_letters: frozenset[int] = frozenset()  # numbers whose record has a dead letter from earlier
+    judgements: Mapping[int, Judgement] = field(
+        default_factory=dict
+    )  # of an earlier run, by number; the code is that of `refusal`
     now_ms: int = 0
     calls: list[Call] = field(default_factory=list)
     delivered: dict[int, int] = field(default_factory=dict)  # number -> time
@@ -89,10 +94,17 @@ class World:
         backoff = Backoff(200, 30_000, self.chance.random)
         batchers = [Batcher(kind, 100, 1 << 20, 1_000) for kind in Kind]
         self.dispatch = Dispatch(batchers, self, backoff, hold_ms=self.hold_ms)
-        self.dispatch.remembered = lambda messages: [int(each.body) in self.dead_letters for each in messages]
+        self.dispatch.find_judgements = self._find_judgements
         self.offsets = PartitionOffsets(Partition("log", 0), Commit(0, ""))
         self.waiting = list(reversed(self.arrivals))
         self.in_flight = 0
+
+    def _find_judgements(self, messages: Sequence[PendingMessage], code: str) -> None:
+        for each in messages:
+            if each.judgement_code != code:
+                is_known = isinstance(self.refusal, Retry) and code == self.refusal.code
+                each.judgement = self.judgements.get(int(each.body), Judgement.NONE) if is_known else Judgement.NONE
+                each.judgement_code = code
 
     # --- the senders, as Dispatch knows them
 
@@ -119,7 +131,8 @@ class World:
 
     def outcome(self, at_ms: int, kind: Kind, numbers: tuple[int, ...]) -> Outcome:
         for outage in self.outages:
-            if outage.begin_ms <= at_ms < outage.end_ms and kind in outage.kinds:
+            is_on = outage.begin_ms <= at_ms < outage.end_ms and kind in outage.kinds
+            if is_on and (outage.share >= 1 or self.chance.random() < outage.share):
                 return outage.answer
         return self.refusal if self.bad.intersection(numbers) else Delivered()
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.dedup.lmdb_store.bounded_wait import is_done_within
+from pipeline.dedup.lmdb_store.bounded_wait import HolderWait
 from pipeline.dedup.lmdb_store.ownership import why_refused
 from pipeline.errors import StoreUnavailable
 
@@ -24,9 +23,6 @@ _UNKNOWN_BOOT = "unknown"
 
 LAYOUT = 3
 """The version of the tables of one boot. Tables of an older version count as those of a former boot: this version reads the journals of all."""
-
-OPENING_S = 60.0
-"""How long a process waits while another one opens the store. After a crash of the machine, the first one reads the journals."""
 
 OPEN_FLAGS = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 """How the store's own files are opened: never through a symbolic link, which could lead to another file of this user."""
@@ -61,19 +57,17 @@ class StoreFolder:
         self.recent = self.path / f"boot-{boot}-{LAYOUT}"
 
     @contextmanager
-    def opening(self, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    def opening(self, wait: HolderWait) -> Iterator[None]:
         """Lock the store against other processes that open it. The lock also ends with the process.
 
+        `wait` waits for another process that opens it. After a crash of the machine the first one reads the journals.
+
         Raises:
-            StoreUnavailable: another process has opened the store for longer than a minute.
+            StoreUnavailable: another process has opened the store for longer than this one waits. It may pass.
         """
         lock = os.open(self.path / "opening.lock", OPEN_FLAGS, 0o600)
         try:
-            if not is_done_within(lambda: _is_locked(lock), OPENING_S, sleep):
-                raise StoreUnavailable(
-                    f"{_opener(lock)} has been opening the dedup store in {self.path} for {OPENING_S:g} s: it is stopped, or its disk does not "
-                    "answer; let it go on (kill -CONT, or thaw its container), or kill it: the store stays intact"
-                )
+            wait.until(lambda: _is_locked(lock), lambda: self._reason(lock))
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
             for each in (self.confirmed, self.recent):
@@ -82,6 +76,12 @@ class StoreFolder:
             yield
         finally:
             os.close(lock)
+
+    def _reason(self, lock: int) -> str:
+        return (
+            f"{_opener(lock)} opens the dedup store in {self.path}, and has not done so yet: it is stopped, or its disk does not "
+            "answer; let it go on (kill -CONT, or thaw its container), or kill it: the store stays intact"
+        )
 
     def require_room(self, size: int) -> None:
         """Check that the disk has `size` bytes left: the kernel kills a process that writes to a mapped file without room.

@@ -22,12 +22,14 @@ from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import recent_tables
+from pipeline.dedup.lmdb_store.bounded_wait import HolderWait
 from pipeline.dedup.lmdb_store.faults import store_errors
 from pipeline.dedup.lmdb_store.mover import RoundMover
 from pipeline.dedup.lmdb_store.rates import LmdbRates
 from pipeline.dedup.lmdb_store.recent_entries import RecentEntries
 from pipeline.dedup.lmdb_store.recent_tables import Round
 from pipeline.dedup.lmdb_store.store_files import StoreFiles
+from pipeline.errors import StoreUnavailable
 
 SWEPT_AT_ONCE = 2_000
 
@@ -36,9 +38,17 @@ class LmdbStore:
     """A `DedupStore` in a folder of a local disk. A process may open it once, and must not use it after a fork."""
 
     def __init__(
-        self, folder: Path, owner: str, *, keep_ms: int, lease_ms: int, max_bytes: int, clocks: Clocks
+        self,
+        folder: Path,
+        owner: str,
+        *,
+        keep_ms: int,
+        lease_ms: int,
+        max_bytes: int,
+        clocks: Clocks,
+        wait: HolderWait | None = None,
     ) -> None:
-        """Open the store, or create it. Waits while another process opens it.
+        """Open the store, or create it. `wait` waits while another process opens it or writes to it, now and later.
 
         Raises:
             StoreUnavailable: the folder cannot be created, read or written, is open in this process, or is not a dedup store.
@@ -51,7 +61,7 @@ class LmdbStore:
         self._is_open = True
         with store_errors(self._path, "opened"):
             files = self._files = StoreFiles(
-                folder, self._owner, keep_ms=keep_ms, patience_ms=lease_ms, max_bytes=max_bytes, clocks=clocks
+                folder, self._owner, keep_ms=keep_ms, wait=wait or HolderWait(), max_bytes=max_bytes, clocks=clocks
             )
             self._recent, self._tables = files.recent, files.tables
             self._durable, self._confirmed = files.durable, files.confirmed
@@ -158,13 +168,16 @@ class LmdbStore:
         return LmdbRates(self._recent, self._tables.rates, self._path, self._clock.now_ms)
 
     def close(self) -> None:
-        """End the lease, which releases all claims of this owner, and close."""
+        """End the lease, which releases all claims of this owner, and close. If another process keeps the store locked, the lease ends by itself."""
         if not self._is_open:
             return
         with store_errors(self._path, "written"):
             try:
                 with self._recent.writing() as changing:
                     self._tables.end_lease(changing, self._owner)
+            except StoreUnavailable as error:
+                if not error.may_pass:
+                    raise
             finally:
                 self._close_files()
 

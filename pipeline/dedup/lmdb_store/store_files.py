@@ -11,6 +11,7 @@ from pipeline.contracts.values import StoreIdentity
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.lmdb_store import confirmed as confirmed_table
 from pipeline.dedup.lmdb_store import recent_tables
+from pipeline.dedup.lmdb_store.bounded_wait import HolderWait
 from pipeline.dedup.lmdb_store.confirmed import ConfirmedTable
 from pipeline.dedup.lmdb_store.environment import (
     FixedEnvironment,
@@ -38,7 +39,7 @@ class StoreFiles:
     """The files of one store, which this process has open until `close`."""
 
     def __init__(
-        self, path: Path, owner: bytes, *, keep_ms: int, patience_ms: int, max_bytes: int, clocks: Clocks
+        self, path: Path, owner: bytes, *, keep_ms: int, wait: HolderWait, max_bytes: int, clocks: Clocks
     ) -> None:
         """Open the store, or create it. Waits while another process opens it.
 
@@ -56,8 +57,8 @@ class StoreFiles:
         self.journal = Journal(self.journals, owner)
         with ExitStack() as closed_on_error:
             closed_on_error.callback(self.close)
-            self._locks = locks = WriteLocks(self._folder.path, patience_ms)
-            with self._folder.opening():
+            self._locks = locks = WriteLocks(self._folder.path, wait)
+            with self._folder.opening(wait):
                 is_new = not (self._folder.recent / "data.mdb").exists()
                 self._folder.require_room(OPENING_BYTES + RECENT_BYTES * is_new)
                 refuse_if_in_use(self._folder)

@@ -13,15 +13,13 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
-from pipeline.dedup.lmdb_store.bounded_wait import is_done_within
+from pipeline.dedup.lmdb_store.bounded_wait import HolderWait
 from pipeline.dedup.lmdb_store.folder import OPEN_FLAGS
-from pipeline.errors import StoreUnavailable
 
 _RECORD_LOCK = struct.Struct("hhqqi")  # `struct flock`: type, whence, start, length, process
 
@@ -36,28 +34,26 @@ class Guarded(IntEnum):
 class WriteLocks:
     """The locks of one store. A process must have their file open once only: closing it ends the locks."""
 
-    def __init__(self, store: Path, patience_ms: int, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Open the file of the locks in the folder of the store, or create it. A process waits for a lock for `patience_ms`.
+    def __init__(self, store: Path, wait: HolderWait) -> None:
+        """Open the file of the locks in the folder of the store, or create it. `wait` waits for a lock that another process holds.
 
         Raises:
             OSError: the file cannot be opened.
         """
         self._store = store
-        self._patience_s = patience_ms / 1000
-        self._sleep = sleep
-        self._has_given_up = False
+        self._wait = wait
         self._file = os.open(store / "write.lock", OPEN_FLAGS, 0o600)
 
     @contextmanager
     def held(self, guarded: Guarded) -> Iterator[None]:
-        """Hold a lock. After a wait that was too long, the next attempts do not wait until one succeeds: a job that ends asks several times.
+        """Hold a lock.
 
         Raises:
-            StoreUnavailable: another process has held the lock for longer than this one waits.
+            StoreUnavailable: another process has held the lock for longer than this one waits. It may pass.
         """
         if not self._is_taken(guarded):
-            self._wait(guarded)
-        self._has_given_up = False
+            self._wait.until(lambda: self._is_taken(guarded), lambda: self._reason(guarded))
+        self._wait.has_given_up = False
         try:
             yield
         finally:
@@ -74,13 +70,9 @@ class WriteLocks:
             return False
         return True
 
-    def _wait(self, guarded: Guarded) -> None:
-        patience_s = 0.0 if self._has_given_up else self._patience_s
-        if is_done_within(lambda: self._is_taken(guarded), patience_s, self._sleep):
-            return
-        self._has_given_up = True
-        raise StoreUnavailable(
-            f"{self._holder(guarded)} keeps the dedup store in {self._store} locked, and has not gone on for {self._patience_s:g} s: it is stopped, "
+    def _reason(self, guarded: Guarded) -> str:
+        return (
+            f"{self._holder(guarded)} keeps the dedup store in {self._store} locked, and does not go on: it is stopped, "
             "or its disk does not answer; let it go on (kill -CONT, or thaw its container), or kill it: the store stays intact"
         )
 

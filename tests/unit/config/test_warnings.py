@@ -14,7 +14,8 @@ from tests.support.good_files import GOOD_SOURCE
     [
         ("store: redis, url: redis://localhost:6379/0", False),
         ("store: redis, url: redis://localhost:6379/0, give_up_after: 10m", True),
-        ("store: lmdb, give_up_after: 10m", False),  # it waits for no server
+        ("store: lmdb, give_up_after: 10m", True),  # it waits for a process that keeps the store locked
+        ("store: memory, give_up_after: 10m", False),
     ],
 )
 def test_a_wait_for_the_server_that_is_longer_than_the_group_waits_is_said(tmp_path, dedup, is_said):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from contextlib import contextmanager
 
 import pytest
 
 from pipeline.contracts.values import ClaimResult
 from pipeline.dedup.clocks import machine_clocks
-from pipeline.dedup.lmdb_store import folder as store_folder
-from pipeline.dedup.lmdb_store.bounded_wait import is_done_within
+from pipeline.dedup.lmdb_store.bounded_wait import HolderWait, is_done_within
 from pipeline.dedup.lmdb_store.folder import StoreFolder
 from pipeline.dedup.lmdb_store.store import LmdbStore
 from pipeline.dedup.lmdb_store.write_lock import Guarded, WriteLocks
@@ -23,7 +23,10 @@ PATIENCE_MS = 300
 
 
 def opened(folder, owner, patience_ms=PATIENCE_MS):
-    return LmdbStore(folder, owner, keep_ms=10**9, lease_ms=patience_ms, max_bytes=1 << 26, clocks=machine_clocks())
+    wait = HolderWait(patience_ms)
+    return LmdbStore(
+        folder, owner, keep_ms=10**9, lease_ms=5_000, max_bytes=1 << 26, clocks=machine_clocks(), wait=wait
+    )
 
 
 def stop_while_writing(folder, guarded, pipe):
@@ -41,7 +44,7 @@ def stop_while_writing(folder, guarded, pipe):
 
 def stop_while_opening(folder, pipe):
     """Stand still while the store is being opened, until SIGCONT."""
-    with StoreFolder(folder).opening():
+    with StoreFolder(folder).opening(HolderWait()):
         pipe.send(os.getpid())
         os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -86,8 +89,11 @@ def test_a_process_that_is_stopped_while_it_writes_is_named_and_when_it_goes_on_
                 store.sweep,
             ]
             for ask in asked:
-                with pytest.raises(StoreUnavailable, match=rf"process {pid} keeps the dedup store .*kill -CONT"):
+                with pytest.raises(
+                    StoreUnavailable, match=rf"process {pid} keeps the dedup store .*kill -CONT"
+                ) as raised:
                     ask()
+                assert raised.value.may_pass
             assert served, "no signal was served while the store waited"
             assert store.look_up([claim(1)]) == [ClaimResult.GRANTED]  # reading waits for nobody
         assert store.claim([claim(1)]) == [ClaimResult.GRANTED]
@@ -110,14 +116,14 @@ def test_a_process_that_is_stopped_while_it_moves_entries_holds_no_claim(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_process_that_is_stopped_while_it_opens_the_store_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_folder, "OPENING_S", PATIENCE_MS / 1_000)
+def test_a_process_that_is_stopped_while_it_opens_the_store_is_named(tmp_path):
     opened(tmp_path, "a").close()
     with (
         stopped(stop_while_opening, tmp_path) as pid,
-        pytest.raises(StoreUnavailable, match=f"process {pid} has been opening the dedup store"),
+        pytest.raises(StoreUnavailable, match=f"process {pid} opens the dedup store .*kill -CONT") as raised,
     ):
         opened(tmp_path, "b")
+    assert raised.value.may_pass
     opened(tmp_path, "b").close()
 
 
@@ -126,11 +132,16 @@ def test_after_one_wait_that_was_too_long_the_next_ones_are_short_until_the_lock
     """A job that ends asks the store several times: the waits must not add up."""
     opened(tmp_path, "a").close()
     slept = []
-    locks = WriteLocks(tmp_path, 60_000, slept.append)
+
+    def wait(_reason, pause_ms):
+        slept.append(pause_ms / 1000)
+        return True
+
+    locks = WriteLocks(tmp_path, HolderWait(60_000, wait, slept.append))
     try:
         with stopped(stop_while_writing, tmp_path, Guarded.RECENT):
             for _ in range(3):
-                with pytest.raises(StoreUnavailable, match="for 60 s"), locks.held(Guarded.RECENT):
+                with pytest.raises(StoreUnavailable, match="does not go on"), locks.held(Guarded.RECENT):
                     pass
             assert 60 <= sum(slept) <= 60.1
         with locks.held(Guarded.RECENT), locks.held(Guarded.DURABLE):
@@ -141,6 +152,54 @@ def test_after_one_wait_that_was_too_long_the_next_ones_are_short_until_the_lock
         assert 120 <= sum(slept) <= 120.1
     finally:
         locks.close()
+
+
+@pytest.mark.slow
+def test_the_job_is_asked_whether_it_waits_and_told_for_what(tmp_path):
+    """Before the mend only `dedup.lease` was waited for, nothing was shown, and a stop did not end the waiting."""
+    opened(tmp_path, "a").close()
+    reasons = []
+
+    def wait(reason, _pause_ms):
+        reasons.append(reason)
+        return len(reasons) < 3
+
+    locks = WriteLocks(tmp_path, HolderWait(60_000, wait, lambda _: None))
+    try:
+        with stopped(stop_while_writing, tmp_path, Guarded.RECENT) as pid, pytest.raises(StoreUnavailable):  # noqa: SIM117
+            with locks.held(Guarded.RECENT):
+                pass
+        assert len(reasons) == 3
+        assert all(each.startswith(f"process {pid} keeps the dedup store") for each in reasons)
+        assert all(each.endswith("; trying for 60 s") for each in reasons)
+    finally:
+        locks.close()
+
+
+@pytest.mark.slow
+def test_a_wait_ends_when_the_process_goes_on(tmp_path, caplog):
+    opened(tmp_path, "a").close()
+    with stopped(stop_while_writing, tmp_path, Guarded.RECENT) as pid:
+
+        def wait(_reason, _pause_ms):
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.01)
+            return True
+
+        locks = WriteLocks(tmp_path, HolderWait(10**9, wait))
+        with locks.held(Guarded.RECENT):
+            pass
+        locks.close()
+    assert [each.getMessage().split(",")[0] for each in caplog.records][-1] == "the dedup store can be written again"
+
+
+@pytest.mark.slow
+def test_a_store_that_another_process_keeps_locked_is_closed_without_an_error(tmp_path):
+    """Its lease ends by itself. A job that has remembered everything ends with exit code 0."""
+    store = opened(tmp_path, "a")
+    with stopped(stop_while_writing, tmp_path, Guarded.RECENT):
+        store.close()
+    opened(tmp_path, "a").close()
 
 
 def test_a_bounded_wait_tries_again_before_it_gives_up():

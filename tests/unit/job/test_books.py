@@ -37,7 +37,7 @@ def test_what_is_written_into_a_commit_is_read_back(tally, lost, store_id):
     metadata = encode_books(tally, lost, store_id=store_id)
     assert len(metadata) < 1_000  # the broker takes 4,096 bytes, and the source adds some of its own
     assert decode_books(metadata) == (tally, lost, None)
-    assert decode_store_id(metadata) == (store_id if tally.remembered else "")
+    assert decode_store_id(metadata) == store_id
 
 
 def test_the_rows_of_earlier_versions_are_added_up():

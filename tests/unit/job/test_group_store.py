@@ -10,9 +10,18 @@ from hypothesis import strategies as st
 
 from pipeline.contracts.values import Commit, Partition, StoreIdentity
 from pipeline.errors import StoreUnavailable
-from pipeline.job.books import FILTERED, MessageResult, RecordOutcome, RecordResult, Tally, encode_books
+from pipeline.job.books import (
+    FILTERED,
+    MessageResult,
+    RecordOutcome,
+    RecordResult,
+    Tally,
+    decode_store_id,
+    encode_books,
+)
 from pipeline.job.group_store import GroupStore
 from pipeline.job.offsets import Offsets
+from schemas.log import RawRecord
 
 HERE = StoreIdentity("a" * 16, "in /var/lib/log2mq/shop")
 IN_MEMORY = StoreIdentity("memory-" + "b" * 16, "in the memory of this process")
@@ -20,7 +29,10 @@ REPORTED = RecordResult(RecordOutcome.REPORTED, ((MessageResult.EVENT_REPORTED, 
 
 
 def commit(store_id, result=REPORTED, records=3):
-    return Commit(records, encode_books(Tally.of([result] * records), 0, store_id=store_id))
+    """Return the commit after some records, as a job with this store makes it. Of filtered records a store remembers nothing."""
+    return Commit(
+        records, encode_books(Tally.of([result] * records), 0, store_id="" if result is FILTERED else store_id)
+    )
 
 
 def commits(*each):
@@ -99,3 +111,25 @@ def test_accepting_the_store_that_the_group_has_says_nothing(caplog):
     GroupStore(HERE, is_new=True).check_assigned(commits(commit(HERE.id)))
     GroupStore(HERE, is_new=True).check_replayed(commits(commit(HERE.id), commit("")))
     assert caplog.text == ""
+
+
+def behind_the_head(store_id):
+    """Return a commit whose next record is not finished, and later ones were finished with this store."""
+    return Commit(0, encode_books(Tally(), 0, store_id=store_id))
+
+
+def test_work_behind_the_head_is_refused_to_another_store_too():
+    with pytest.raises(StoreUnavailable, match=r"records behind the committed offsets of 1 partitions were finished"):
+        GroupStore(HERE).check_assigned(commits(behind_the_head("c" * 16)))
+
+
+def test_a_new_store_names_itself_at_once_and_keeps_its_name_while_only_filtered_records_follow():
+    owned = Offsets(GroupStore(HERE, is_new=True))
+    owned.assign(commits(behind_the_head("c" * 16)))
+    assert owned.committable() == commits(behind_the_head(HERE.id))
+    owned.committed(owned.committable())
+    assert owned.committable() == {}
+    (offsets,) = owned.owned.values()
+    offsets.begin([RawRecord("log", 0, 0, -1, None, b"")])
+    offsets.end(0, FILTERED)
+    assert decode_store_id(owned.committable()[Partition("log", 0)].metadata) == HERE.id

@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.values import Commit, Partition, StoreIdentity
-from pipeline.job.books import FILTERED, REFUSED, Books, MessageResult, RecordOutcome, RecordResult, Tally, decode_books
+from pipeline.job.books import (
+    FILTERED,
+    REFUSED,
+    Books,
+    MessageResult,
+    RecordOutcome,
+    RecordResult,
+    Tally,
+    decode_books,
+    decode_store_id,
+    encode_books,
+)
 from pipeline.job.group_store import GroupStore
 from pipeline.job.offsets import Offsets, PartitionOffsets
 from schemas.log import RawRecord
@@ -76,6 +87,43 @@ def test_lifetime_books_count_exactly_what_lies_below_the_commit(history, data):
         if offset >= commit.offset:
             successor.end(offset, ending)
     assert successor.lifetime_books() == Books.of(Tally.of(ending for _, ending in ends))
+
+
+@given(histories(), st.sampled_from(["", "a" * 16]))
+def test_a_commit_names_the_store_once_it_remembers_something_below_or_behind_the_head(history, named):
+    start, offsets, position, ends = history
+    owned = Offsets(ANY_STORE)
+    owned.assign({HERE: Commit(start, encode_books(Tally(), 0, store_id=named))})
+    tracker = owned.owned[HERE]
+    tracker.begin(records(offsets))
+    tracker.position = position
+    committed, is_remembered = Commit(start, ""), bool(named)
+    for offset, ending in ends:
+        tracker.end(offset, ending)
+        is_remembered = is_remembered or ending is not FILTERED
+        if commits := owned.committable():
+            assert decode_store_id(commits[HERE].metadata) == ("a" * 16 if is_remembered else "")
+            assert commits[HERE].offset >= committed.offset  # it never goes back
+            assert commits[HERE].offset == tracker.committable().offset  # nor past the head
+            owned.committed(commits)
+            committed = commits[HERE]
+        assert owned.committable() == {}  # one commit is enough
+        assert decode_store_id(tracker.committable().metadata) == ("a" * 16 if is_remembered else "")
+
+
+def test_a_message_of_a_record_that_is_not_finished_names_the_store():
+    """The head has two messages. One was reported, the other one is held."""
+    owned = Offsets(ANY_STORE)
+    owned.assign({HERE: Commit(7, "")})
+    head = owned.owned[HERE]
+    head.begin(records([7]))
+    head.message_results[MessageResult.EVENT_REFUSED] += 1
+    assert owned.committable() == {}  # a store remembers nothing of it before its dead letter
+    head.message_results[MessageResult.USER_REPORTED] += 1
+    (commit,) = owned.committable().values()
+    assert (commit.offset, decode_store_id(commit.metadata)) == (7, "a" * 16)
+    owned.committed({HERE: commit})
+    assert owned.committable() == {}
 
 
 def test_what_is_finished_is_committed_although_the_sources_position_was_not_noted():

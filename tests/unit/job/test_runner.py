@@ -46,7 +46,7 @@ from pipeline.errors import (
     TooManyDeadLetters,
 )
 from pipeline.job.batch import Batcher
-from pipeline.job.books import Books, decode_books
+from pipeline.job.books import Books, decode_books, decode_store_id
 from pipeline.job.converter import Converter, Identity
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow_limits import FlowLimits
@@ -319,6 +319,7 @@ class World:
         self.dead = []
         self.runners = {}
         self.numbers = count(1)
+        self.mapping = MAPPING
 
     def begin(self, slot, *, threads=3):
         """Start a process in a slot, whatever became of the last one."""
@@ -339,7 +340,7 @@ class World:
             Member(self.group, name, self.chance),
             Converter(
                 self._now_and_then(build_decoder("json", {}, DecodeLimits())),
-                compile_mapping(MappingSettings(**MAPPING)),
+                compile_mapping(MappingSettings(**self.mapping)),
                 Identity("org-1"),
                 users_once=self.users_once,
             ),
@@ -366,6 +367,7 @@ class World:
         there = copy(self)
         there.runners = {}
         there.group = Group([])
+        there.group.topic_ids = self.group.topic_ids
         for (partition, records), (start, end) in zip(self.group.records.items(), bounds, strict=True):
             there.group.records[partition] = records[:end]
             there.group.committed[partition] = Commit(min(start, end), "")
@@ -932,6 +934,145 @@ def test_a_replay_writes_no_dead_letter_again_and_reports_what_was_mended():
     assert len(world.api.taken) == 5
 
 
+UNKNOWN = Retry("ES0999", "unknown", outage=False, limit=2, exhausted=Exhausted.ISOLATE_OR_HALT)
+HOLD_MS = 900_000
+
+
+def _with_dead_letters_of_each_stage():
+    """Return a world in which events became dead letters: by the API with a contrast (1 and 4), and without `no`, which it never saw (2 and 5)."""
+    note = {1: {"note": "poison"}, 2: {"no": None}, 4: {"note": "poison"}, 5: {"no": None}}
+    log = [value(number, **{"spare": f"n{number}"} | note.get(number, {})) for number in range(200)]
+    world = World([log, []], _Even())
+    world.answer_ms = lambda: 20
+    world.api.refusal = UNKNOWN
+    first = _run_the_rest(world, world.begin(0))
+    assert (first.reported, first.dead_lettered) == (196, 4)
+    return world
+
+
+def test_an_outage_ends_no_record_of_a_replay_that_was_mended_since_its_dead_letter():
+    """Its dead letter says nothing of what is sent now: another code, another stage, other bytes."""
+    world = _with_dead_letters_of_each_stage()
+    (events,) = MAPPING["events"]
+    mended = world.replay([(0, 200), (0, 0)])
+    mended.mapping = MAPPING | {"events": [events | {"out_biz_id": "$.spare", "attributes": {}}]}
+    answer, world.api.answer = world.api.answer, lambda *_: UNKNOWN
+    runner = mended.begin(0)
+    mended.rebalance(0)
+    begun_ms = world.clock.now_ms
+    while world.clock.now_ms - begun_ms < HOLD_MS // 2:
+        runner.turn()
+    world.api.answer = answer
+    while not mended.group.is_done():
+        runner.turn()
+    total = runner.status().total
+    assert (total.reported, total.dead_lettered, len(world.dead)) == (4, 0, 4)
+
+
+def test_a_replay_of_what_was_refused_by_contrast_needs_no_other_contrast():
+    world = _with_dead_letters_of_each_stage()
+    for _ in range(2):
+        again = world.replay([(0, 200), (0, 0)])
+        begun_ms = world.clock.now_ms
+        total = _run_the_rest(again, again.begin(0))
+        assert (total.reported, total.dead_lettered, len(world.dead)) == (0, 4, 4)
+        assert world.clock.now_ms - begun_ms < HOLD_MS // 10
+
+
+def test_a_refusal_that_is_judged_in_a_replay_is_known_to_the_next_replay():
+    """The dead letter is that of another stage, and is not written again."""
+    world = _with_dead_letters_of_each_stage()
+    (events,) = MAPPING["events"]
+    world.mapping = MAPPING | {"events": [events | {"out_biz_id": "$.spare", "attributes": {"note": "$.ts"}}]}
+    answer, late = world.api.answer, {"n2", "n5"}
+
+    def refuse_late(kind, messages):
+        numbers = {json.loads(each)["extendAttributes"]["outBizId"] for each in messages}
+        return UNKNOWN if numbers & late else answer(kind, messages)
+
+    world.api.answer = refuse_late
+    world.group.records[Partition("log", 1)] = [
+        RawRecord("log", 1, offset, 0, None, value(200 + offset, spare=f"n{200 + offset}")) for offset in range(200)
+    ]
+    again = world.replay([(0, 200), (0, 200)])
+    total = _run_the_rest(again, again.begin(0))
+    assert (total.reported, total.dead_lettered, len(world.dead)) == (202, 2, 4)
+    third = world.replay([(0, 200), (0, 200)])
+    begun_ms = world.clock.now_ms
+    total = _run_the_rest(third, third.begin(0))
+    assert (total.reported, total.dead_lettered, len(world.dead)) == (0, 2, 4)
+    assert world.clock.now_ms - begun_ms < HOLD_MS // 10
+
+
+@given(
+    log=st.lists(RECORDS, min_size=1, max_size=40), seed=st.integers(0, 2**32), share=st.sampled_from([0.0, 0.1, 0.3])
+)
+def test_dead_letters_that_are_known_do_not_stop_a_replay(log, seed, share):
+    chance = Random(seed)
+    world = World([log], chance)
+    _report_and_replay(_started(world), chance, 0.0, is_replayed=False)
+    again = world.replay([(0, len(log))])
+    again.limit = lambda: DeadLetterLimit(share, 2)
+    total = _run_the_rest(again, again.begin(0))
+    bad = sum(any(map(is_bad, entries(each))) for each in log)
+    assert (total.dead_lettered, len(world.dead)) == (bad, bad)
+
+
+def test_refusals_that_come_after_an_outage_count_where_their_records_were_read():
+    """Five of thirty records are refused, and nothing is read between the refusals. Of ten records in a row, two at most are dead letters."""
+    log = [value(number, note="poison") if number % 6 == 0 else value(number) for number in range(30)]
+    world = World([log], _Even())
+    world.limit = lambda: DeadLetterLimit(0.3, 10)
+    answer, world.api.answer = world.api.answer, lambda *_: Retry("ServiceUnavailable", "away")
+    runner = world.begin(0)
+    world.rebalance(0)
+    for _ in range(200):
+        runner.turn()
+    assert runner.status().total.read == len(log)
+    world.api.answer = answer
+    for _ in range(2_000):
+        if world.group.is_done():
+            break
+        runner.turn()
+    assert (world.group.is_done(), len(world.dead), runner.status().total.reported) == (True, 5, 25)
+
+
+def test_a_dead_letter_whose_claim_lapsed_while_it_waited_for_the_topic_counts_once():
+    world = World([[b"{broken"] * 3], _Even())
+    world.limit = lambda: DeadLetterLimit(0.3, 10)
+    runner = world.begin(0)
+    world.rebalance(0)
+    letters = runner.parts.dead_letters
+    letters.durable = list  # the topic is away
+    letters.forget = lambda _: [letters.waiting.pop()[0] for _ in list(letters.waiting)]
+    for _ in range(30):
+        runner.turn()
+    assert len(letters.waiting) == 3
+    world.clock.now_ms += 2 * LEASE_MS
+    for _ in range(30):
+        runner.turn()
+    assert len(letters.waiting) == 3
+    del letters.durable
+    _run_the_rest(world, runner)
+    assert len(world.dead) == 3
+
+
+def test_the_dead_letter_that_is_one_too_many_is_not_written_and_those_before_it_are():
+    world = World([[b"{broken"] * 10], _Even())
+    world.limit = lambda: DeadLetterLimit(0.3, 10)
+    runner = world.begin(0)
+    world.rebalance(0)
+    with pytest.raises(TooManyDeadLetters, match="4 of 10 records"):
+        runner.run()
+    assert [record.offset for record, _ in world.dead] == [0, 1, 2]
+    assert world.group.committed[Partition("log", 0)].offset == 3
+    assert runner.status().total.dead_lettered == 3
+    world.limit = lambda: DeadLetterLimit(1.0, 10)
+    runner.parts.store.close()
+    _run_the_rest(world, world.begin(0))
+    assert [record.offset for record, _ in world.dead] == list(range(10))
+
+
 @examples(times=0.5)
 @given(
     logs=st.lists(st.lists(RECORDS, max_size=40), min_size=1, max_size=3),
@@ -1009,6 +1150,29 @@ def test_a_stuck_head_pauses_its_partition():
             break
         runner.turn()
     assert world.group.is_done()
+    assert set(world.api.taken.values()) == {1}
+
+
+def test_the_store_is_named_once_while_the_first_head_is_stuck_and_another_store_is_refused():
+    world = World([[value(number) for number in range(30)]], _Even())
+    answers_ms = iter([3_600_000])
+    world.answer_ms = lambda: next(answers_ms, 20)
+    runner = world.begin(0)
+    world.rebalance(0)
+    source, made = runner.parts.source, []
+    commit = source.commit
+    source.commit = lambda offsets: made.append(offsets) or commit(offsets)
+    for _ in range(600):
+        runner.turn()
+    assert 10 < len(world.table.confirmed) < 30
+    (committed,) = world.group.committed.values()
+    assert (committed.offset, decode_store_id(committed.metadata)) == (0, world.table.identity)
+    assert made == [world.group.committed]
+    world.table = MemoryTable(identity="an empty volume")
+    other = world.begin(0)
+    world.rebalance(0)
+    with pytest.raises(StoreUnavailable, match="records behind the committed offsets"):
+        other.run()
     assert set(world.api.taken.values()) == {1}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka import errors
+from kafka.producer.record_accumulator import RecordAccumulator
 
 from pipeline.contracts.values import Partition
 from pipeline.errors import DeadLetterUnavailable
@@ -89,7 +91,7 @@ class Topic:
         self.producer, self.clock = Producer(), Clock()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(kafka_dead_letters, "time", self.clock)
-        self.patch.setattr(kafka_dead_letters, "open_producer", lambda *_, **__: self.producer)
+        self.patch.setattr(kafka_dead_letters, "open_producer", self._open)
         self.patch.setattr(
             kafka_dead_letters,
             "close_producer",
@@ -102,6 +104,10 @@ class Topic:
 
     def __exit__(self, *_):
         self.patch.undo()
+
+    def _open(self, *_, **chosen):
+        self.chosen = chosen
+        return self.producer
 
     def send(self, *offsets, **more):
         for each in offsets:
@@ -122,7 +128,7 @@ def test_each_is_written_once_and_in_order_whenever_the_topic_is_there(seed, cou
             if left and chance.random() < 0.5:
                 topic.send(left.pop(0))
             while producer.sent and chance.random() < 0.5:
-                producer.answer(errors.KafkaTimeoutError() if chance.random() < trouble else None)
+                producer.answer(errors.NotLeaderForPartitionError() if chance.random() < trouble else None)
             durable += topic.later()
         written = [int(value) for value, _ in producer.written]
         assert sorted(written) == sorted(durable) == list(range(count))
@@ -152,6 +158,32 @@ def test_a_topic_that_stays_away_is_given_up(topic):
     assert topic.later(59) == []
     with pytest.raises(DeadLetterUnavailable, match="the dead-letter topic dead has taken no record for 60 s"):
         topic.later(2)
+
+
+def test_a_dead_letter_that_the_producer_gave_up_is_not_sent_again(topic):
+    """It may be written. Before, it was sent as a new record, and a topic that had stood still for two minutes had it twice."""
+    topic.send(1, 2)
+    topic.producer.answer(
+        errors.KafkaTimeoutError("Expiring 1 record(s) for dead-0: 120000 ms has passed since batch creation")
+    )
+    topic.producer.answer()
+    assert topic.later() == [2]
+    for _ in range(2):
+        with pytest.raises(DeadLetterUnavailable, match="has taken one of the records for 60 s") as raised:
+            topic.later()
+        assert raised.value.may_pass
+    assert topic.producer.sent == []
+
+
+@pytest.mark.parametrize("give_up_after", ["1s", "60s", "5m", "7d"])
+def test_the_producer_goes_on_for_longer_than_the_job_waits(give_up_after, monkeypatch):
+    """Then the job gives up first, and the producer, whose sequence numbers the brokers know, is the only one who sends a batch again."""
+    settings = KafkaSettings(bootstrap_servers="127.0.0.1:1", topics=("log",), give_up_after=give_up_after)
+    monkeypatch.setattr(sys.modules[__name__], "SETTINGS", settings)
+    with Topic() as topic:
+        chosen = topic.chosen
+        RecordAccumulator(**chosen)  # which checks how its limits go together
+        assert chosen["delivery_timeout_ms"] >= settings.give_up_after + chosen["request_timeout_ms"]
 
 
 def test_what_else_was_acknowledged_is_returned_before_a_refusal_is_raised(topic):

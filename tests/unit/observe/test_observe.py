@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 from dataclasses import replace
 
 import pytest
@@ -166,9 +167,11 @@ def test_plain_lines_come_now_and_then_with_the_books(caplog):
 @pytest.fixture
 def logs_as_before():
     """Restore the logging of the process after the test."""
+    hook = threading.excepthook
     loggers = [logging.getLogger(name) for name in (None, "log2mq", *QUIET)]
     levels, handlers = [each.level for each in loggers], logging.getLogger().handlers[:]
     yield
+    threading.excepthook = hook
     logging.getLogger().handlers[:] = handlers
     for each, level in zip(loggers, levels, strict=True):
         each.setLevel(level)
@@ -190,6 +193,16 @@ def test_log_lines_stand_above_the_live_line(capsys, logs_as_before):
     assert "read 6 " in drawn[line.end() :]
     logging.getLogger("log2mq.kafka").warning("and below it when it has gone")
     assert "and below it" in capsys.readouterr().err
+
+
+def test_a_thread_that_ends_by_an_error_logs_its_class_only(capsys, logs_as_before):
+    """Before the mend Python printed the error's text with its traceback."""
+    set_up_logging("text", "info")
+    broken = threading.Thread(target={}.pop, args=("13812345678",), name="sender-1")
+    broken.start()
+    broken.join()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ERROR log2mq: the thread sender-1 ended by a fault in log2mq itself (KeyError)." in line
 
 
 def test_the_snapshots_of_several_processes_add_up():

@@ -43,6 +43,7 @@ INTERNAL = ("retry", False, False, 8, Exhausted.ISOLATE_OR_RETRY)
 NONCE = ("retry", False, True, 3, Exhausted.HALT)
 CLOCK = ("retry", True, False, 2, Exhausted.HALT)
 EXPIRED = ("retry", True, False, 5, Exhausted.HALT)
+TOO_LARGE = ("retry", False, False, 2, Exhausted.HALVE_OR_HALT)
 CONTENT = UNKNOWN = ("retry", False, False, 2, Exhausted.ISOLATE_OR_HALT)
 
 # Code, status it was seen with, outcome: every code of the reference's section 4.2, and what it leaves open.
@@ -94,12 +95,12 @@ CODES = [
     ("InvalidEventCode", 400, CONTENT),
     ("ContentMD5NotMatched", 400, CONTENT),
     ("ContentLengthDoesNotMatch", 400, CONTENT),
-    ("RequestEntityTooLarge", 413, "refused"),
-    ("RequestBodyTooLarge", 400, "refused"),
+    ("RequestEntityTooLarge", 413, TOO_LARGE),
+    ("RequestBodyTooLarge", 400, TOO_LARGE),
     ("SomethingNobodyKnows", 400, UNKNOWN),
     ("SomethingNobodyKnows", 404, UNKNOWN),
     ("SomethingNobodyKnows", 500, FOR_EVER),
-    ("SomethingNobodyKnows", 413, "refused"),
+    ("SomethingNobodyKnows", 413, TOO_LARGE),
 ]
 
 
@@ -130,7 +131,7 @@ def test_a_code_decides_whatever_the_status(code):
         (403, UNKNOWN),
         (404, UNKNOWN),
         (408, FOR_EVER),
-        (413, "refused"),
+        (413, TOO_LARGE),
         (429, THROTTLED),
         (500, FOR_EVER),
         (502, IN_DOUBT),

@@ -64,11 +64,15 @@ class Worker:
 
 @dataclass
 class Passing:
-    """A scripted worker: slots below `count` end `times` times with an error that may pass, and then without one. The others end after them."""
+    """A scripted worker: slots below `count` end `times` times with an error that may pass, and then without one. The others end after them.
+
+    Each life of the former finishes so many records.
+    """
 
     folder: Path
     times: int
     count: int = 1
+    finishes: int = 6
 
     def __call__(self, slot, pipe):
         pipe.send(WorkerMessage(status()))
@@ -81,7 +85,7 @@ class Passing:
             return
         lives = len(list(self.folder.glob(f"life-{slot}-*")))
         (self.folder / f"life-{slot}-{lives}").touch()
-        pipe.send(WorkerMessage(status(read=10, reported=6, in_flight=4)))
+        pipe.send(WorkerMessage(status(read=10, reported=self.finishes, in_flight=10 - self.finishes)))
         if lives < self.times:
             pipe.send(WorkerMessage(None, SourceUnavailable.exit_code, "no broker answers", may_pass=True))
             sys.exit(SourceUnavailable.exit_code)
@@ -184,9 +188,26 @@ def test_an_error_at_a_stop_is_told_although_it_may_pass():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_error_of_every_worker_is_the_error_of_all(tmp_path, count):
-    error, notes, _ = supervise(Passing(tmp_path, times=100, count=count), count, RestartPolicy(first_s=60))
+    """None of them finishes anything."""
+    worker = Passing(tmp_path, times=100, count=count, finishes=0)
+    error, notes, _ = supervise(worker, count, RestartPolicy(first_s=60))
     assert (error.exit_code, str(error)) == (3, "no broker answers")
     assert sum("starting it again" in note for note in notes) == count - 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_error_that_passes_ends_no_worker_for_good_while_records_are_finished(tmp_path, count):
+    """Before the mend all halted at the last worker's first error, with `--workers 1` at its first."""
+    error, notes, statuses = supervise(Passing(tmp_path, times=2, count=count), count)
+    assert error is None
+    assert sum("starting it again" in note for note in notes) == 2 * count
+    assert merge(statuses).total.reported == 3 * 6 * count
+
+
+def test_what_fails_for_ever_ends_with_its_code_although_records_are_finished(tmp_path):
+    error, notes, _ = supervise(Passing(tmp_path, times=100), 1)
+    assert (error.exit_code, str(error)) == (3, "no broker answers")
+    assert sum("starting it again" in note for note in notes) == QUICK.most_deaths
 
 
 def test_the_dead_leave_one_status_behind(tmp_path):
