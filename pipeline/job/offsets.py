@@ -117,11 +117,15 @@ class PartitionOffsets:
             unfinished.popleft()
             add(following)
 
-    def lose(self, count: int, resumed_at: int) -> None:
-        """Note offsets that retention removed before they were read."""
+    def lose(self, first: int, last: int, resumed_at: int) -> None:
+        """Note that the offsets `first` to `last` are gone before they were read; see `LostToRetention`."""
+        count = max(0, last - first + 1)
         self._session.lost += count
         self._lifetime_lost += count
         self.position = max(self.position, resumed_at)
+        if count and resumed_at == first and last + 1 == self.until:
+            self.until = first
+            self.committed = min(self.committed, first - 1)  # so the next commit is due: it tells the new end
 
     @property
     def in_flight(self) -> int:
@@ -204,7 +208,7 @@ class Offsets:
     def lose(self, partition: Partition, first: int, last: int, resumed_at: int) -> None:
         """Note that the offsets `first` to `last` of a partition are lost, and that reading goes on at `resumed_at`."""
         if (offsets := self.owned.get(partition)) is not None:
-            offsets.lose(max(0, last - first + 1), resumed_at)
+            offsets.lose(first, last, resumed_at)
 
     def advance(self, positions: Mapping[Partition, int]) -> None:
         """Note the positions of the source, which pass gaps too."""

@@ -21,6 +21,7 @@ from pipeline.kafka_io.broker_liveness import BrokerLiveness
 from pipeline.kafka_io.client import NO_DEADLINE
 from pipeline.kafka_io.malformed_headers import read_malformed_header_names
 from pipeline.kafka_io.partition_starts import PartitionStarts
+from pipeline.kafka_io.range_ends import RangeEnds
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.source_client import SourceClient
@@ -58,6 +59,7 @@ class KafkaSource:
         self._liveness = BrokerLiveness(self._client)
         self._stalls = StallRecovery(self._client, self._liveness, stall_times)
         self._starts = PartitionStarts(self._client, self._liveness)
+        self._range_ends = RangeEnds(self._client)
         self._has_rebuilt_for_corrupt = False
         self._positions_due_s = 0.0
 
@@ -70,7 +72,8 @@ class KafkaSource:
         truncated = self._starts.apply_truncations()
         fresh.update(*[each.start for each in truncated if isinstance(each, Assigned)])
         records = self._owned_records(found, fresh)
-        return Polled([*events, *noticed, *truncated], records, self._positions(records, of_all=is_due))
+        cut = self._range_ends.cut() if is_due else []
+        return Polled([*events, *noticed, *truncated, *cut], records, self._positions(records, of_all=is_due))
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:
         """Commit, and return whether the brokers took it; see `interfaces.Source`."""

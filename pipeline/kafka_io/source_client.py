@@ -70,7 +70,7 @@ class SourceClient:
         self._static_id = static_id if ranges is None else None
         self._environment = environment
         self._deadline = deadline
-        self._ends: dict[Partition, int] = {}
+        self.ends: dict[Partition, int] = {}  # as the brokers told them last
         self._consumer, self.rebalances = connect_with_retries(settings, self._connect)
         if ranges is not None:
             self.rebalances.noted.append(Rebalance(OwnershipChange.GAINED, frozenset(ranges.bounds)))
@@ -107,7 +107,7 @@ class SourceClient:
 
     def newest(self, partition: Partition) -> int:
         """Return the end of a partition from the last fetch or the last `learn_ends`. Asks no broker."""
-        return max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
+        return max(self._consumer.highwater(TopicPartition(*partition)) or 0, self.ends.get(partition, 0))
 
     def topic_id(self, topic: str) -> str:
         """Return the broker's ID of a topic; see `known_topics.topic_id`."""
@@ -115,7 +115,7 @@ class SourceClient:
 
     def start_offsets(self) -> StartOffsets:
         """Return a `StartOffsets` over the current consumer."""
-        return StartOffsets(self._consumer, self.settings, self.known_topics, self.epochs, self._ends)
+        return StartOffsets(self._consumer, self.settings, self.known_topics, self.epochs, self.ends)
 
     @property
     def leaving(self) -> frozenset[Partition]:
@@ -147,7 +147,7 @@ class SourceClient:
         A paused partition is not fetched, so only this keeps its lag up to date in a long outage.
         """
         ends = end_offsets_of_leaders(self._consumer, partitions, ASK_LIMIT_MS)
-        self._ends.update(ends)
+        self.ends.update(ends)
         return ends
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:

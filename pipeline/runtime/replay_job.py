@@ -37,6 +37,7 @@ class ReplayJob(Job):
         self.hooks = hooks
         self._replay_range = replay_range
         self._range_source: KafkaSource | None = None
+        self._ranges = FixedRanges(replay_range.bounds)
         hooks.has_ended = self._has_ended
 
     def check_store(self, group_store: GroupStore) -> None:
@@ -50,11 +51,12 @@ class ReplayJob(Job):
     def open_source(self) -> Source:
         """Return a source over the range, which does not join the group of the running job."""
         kafka = self._file.kafka.model_copy(update={"group": self._replay_range.group})
+        self._ranges = FixedRanges(self._replay_range.bounds, self.first_commits())
         self._range_source = KafkaSource(
             kafka,
             client_id=self._name,
             environment=self._environment,
-            ranges=FixedRanges(self._replay_range.bounds, self.first_commits()),
+            ranges=self._ranges,
             deadline=self.deadline,
         )
         return self._range_source
@@ -77,7 +79,7 @@ class ReplayJob(Job):
         owned = self.runner.offsets.owned
         return sum(
             max(0, until - (owned[each].committed if each in owned else start))
-            for each, (start, until) in self._replay_range.bounds.items()
+            for each, (start, until) in self._ranges.bounds.items()
         )
 
     def _has_ended(self) -> bool:
