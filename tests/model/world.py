@@ -184,14 +184,19 @@ class World:
 
     def note_status(self, name: str, status: Status) -> None:
         """Note a status. It balances, and none of its counts is lower than before."""
-        before = self.shown.get(name)
-        for partition, books in status.books.items():
+        for books in status.books.values():
             books.check()
-            if before is not None and (earlier := before.books.get(partition)) is not None:
+        self._no_count_falls(name, status)
+        self.shown[name] = status
+
+    def _no_count_falls(self, name: str, status: Status) -> None:
+        if (before := self.shown.get(name)) is None:
+            return
+        for partition, books in status.books.items():
+            if (earlier := before.books.get(partition)) is not None:
                 for column in GROWING:
                     now, then = getattr(books, column), getattr(earlier, column)
                     assert now >= then, f"{column} of {partition} in {name} fell from {then} to {now}"
-        self.shown[name] = status
 
     def _what_is_committed_is_shown(self) -> None:
         """Whatever died, the statuses of all processes count each committed record at least once."""

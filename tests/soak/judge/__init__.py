@@ -27,6 +27,7 @@ def judge(evidence: Evidence) -> Judgement:
     excuses = Excuses(facts)
     judge_twice(facts, judgement, excuses)
     judge_identities(facts, judgement, excuses)
+    judgement.figures["answers of which the process is not known"] = excuses.unknown
     for reason, count in sorted(excuses.reasons.items()):
         judgement.figures[reason] = count
     for part in (

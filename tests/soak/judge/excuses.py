@@ -35,6 +35,8 @@ class Excuses:
         self._evidence = facts.evidence
         self._store_faults = [each for each in facts.evidence.faults if NATURES[each.kind].place is Place.STORE]
         self.reasons: Counter[str] = Counter()
+        self.unknown = sum(each.passed_ms is not None and each.client is None for each in self._evidence.accepted)
+        """Answers that arrived at a process that the proxy could not tell. Any interrupted process may have been it."""
         self.in_flight: dict[Interruption, set[str]] = defaultdict(set)
 
     def is_excused(self, before: AcceptedBatch, again: AcceptedBatch, records: Iterable[LoggedLine]) -> bool:
