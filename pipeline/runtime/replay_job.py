@@ -10,6 +10,7 @@ from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
 from pipeline.dedup import open_dry_run
 from pipeline.job.group_store import GroupStore
 from pipeline.job.replay_range import ReplayRange
+from pipeline.kafka_io.bounded_fetch import ReadBounds
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.runtime.build import Hooks, Job
@@ -58,6 +59,7 @@ class ReplayJob(Job):
             environment=self._environment,
             ranges=self._ranges,
             deadline=self.deadline,
+            bounds=ReadBounds.of(self._file.limits.record, self._file.limits.in_flight),
         )
         return self._range_source
 
@@ -150,7 +152,7 @@ class _NoCommits:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.poll = lambda timeout_ms, _committable: source.poll(timeout_ms, {})
+        self.poll = lambda timeout_ms, _committable, most_bytes: source.poll(timeout_ms, {}, most_bytes)
         self.seek, self.pauses = source.seek, source.pauses
         self.release, self.lag, self.close = source.release, source.lag, source.close
 

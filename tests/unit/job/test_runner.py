@@ -129,7 +129,7 @@ class Member:
         """Whether the next round is: an older version may be in the group for a time."""
         return self.chance.random() > 0.5
 
-    def poll(self, _timeout_ms, committable):
+    def poll(self, _timeout_ms, committable, most_bytes):
         group, events = self.group, []
         gone = frozenset(each for each in self.positions if group.meant[each] != self.name)
         for each in gone:
