@@ -10,7 +10,7 @@ from pipeline.contracts.interfaces import DeadLetters, DedupStore
 from pipeline.contracts.message_order import record_origin
 from pipeline.contracts.values import Claim, Partition
 from pipeline.dead_letters.limit import DeadLetterLimit
-from pipeline.errors import DeadLetterUnavailable, TooManyDeadLetters
+from pipeline.errors import DeadLetterUnavailable, StoreUnavailable, TooManyDeadLetters
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.in_flight import PendingRecord
 from pipeline.job.judgements import claims_of
