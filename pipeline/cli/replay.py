@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from pipeline.cli.options import (
 from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
+from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import ReplayInterrupted
 from pipeline.job.replay_range import (
     FROM_NAMES,
@@ -29,6 +31,7 @@ from pipeline.job.replay_range import (
     replay_group,
 )
 from pipeline.kafka_io.admin import KafkaAdmin
+from pipeline.kafka_io.client import connect_with_retries
 from pipeline.observe.log_lines import set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary
@@ -88,13 +91,17 @@ def replay(  # noqa: PLR0913 - one parameter an option
         bound_of("--from", from_text, now, FROM_NAMES),
         bound_of("--to", to_text, now, TO_NAMES),
     )
-    with KafkaAdmin(source.kafka, os.environ) as topics:
-        existing = topics.partitions()
-        live = topics.committed(source.kafka.group, existing)
-        partitions = chosen_partitions(partitions_text, existing)
-        group = replay_group(source.kafka.group, from_text, to_text, partitions)
-        committed = {} if dry_run else topics.committed(group)
-        replay_range = plan(group, from_bound, to_bound, partitions, topics, committed)
+
+    def planned(_limit_ms: int) -> tuple[ReplayRange, Mapping[Partition, Commit]]:
+        with KafkaAdmin(source.kafka, os.environ) as topics:
+            existing = topics.partitions()
+            partitions = chosen_partitions(partitions_text, existing)
+            group = replay_group(source.kafka.group, from_text, to_text, partitions)
+            committed = {} if dry_run else topics.committed(group)
+            replay_range = plan(group, from_bound, to_bound, partitions, topics, committed)
+            return replay_range, topics.committed(source.kafka.group, existing)
+
+    replay_range, live = connect_with_retries(source.kafka, planned)
     for partition, (start, until) in sorted(replay_range.gone.items()):
         say(
             f"log2mq: warning: {partition.topic}:{partition.partition} has no offsets {start:,} to {until - 1:,} any more (retention): "

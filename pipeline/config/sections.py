@@ -104,7 +104,8 @@ class LimitSettings(BaseModel):
         ByteSize,
         Field(
             ge=1 << 20,
-            description="The size of all unfinished records and their messages, each message counted with 1 KiB more, at which all partitions are paused.",
+            description="The size of all unfinished records and their messages, each message counted with 1 KiB more, at which all partitions are paused. "
+            "A batch that Kafka's clients compressed and that can only be unpacked as a whole may come to as many bytes, or to 32 MiB if that is more.",
         ),
     ] = 32 << 20
     depth: Annotated[

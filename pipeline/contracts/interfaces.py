@@ -170,9 +170,10 @@ class SenderPool(Protocol):
 class Source(Protocol):
     """Reads one source's records and commits its offsets. Blocks only in `poll` (up to its time limit), `commit` and `close`."""
 
-    def poll(self, timeout_ms: int, committable: Mapping[Partition, Commit]) -> Polled:
+    def poll(self, timeout_ms: int, committable: Mapping[Partition, Commit], most_bytes: int) -> Polled:
         """Return the records that arrived and the events of the partitions, such as a rebalance.
 
+        No record follows after `most_bytes` of records, unpacked; the last one may be larger. What is left is returned by later calls.
         `committable` holds the offsets that may be committed now: when partitions are revoked during this call, the source commits their
         offsets before it gives them up. Raises `SourceUnavailable` when the brokers do not answer for longer than `kafka.give_up_after`, or
         for an error that waiting cannot end.

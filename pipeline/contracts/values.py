@@ -182,7 +182,10 @@ class Leaving(NamedTuple):
 
 
 class LostToRetention(NamedTuple):
-    """Kafka's retention deleted the offsets `first` to `last` (inclusive) of a partition before they were read. Reading continues at `resumed_at`."""
+    """The offsets `first` to `last` (inclusive) of a partition are gone: most often Kafka's retention deleted them before they were read.
+
+    Reading continues at `resumed_at`. Where that is `first`, the end of a replay's range is gone, and nothing comes behind it.
+    """
 
     partition: Partition
     first: int

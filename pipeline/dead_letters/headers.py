@@ -32,6 +32,12 @@ class DeadLetterHeader(StrEnum):
     TRACE_ID = "log2mq-trace-id"
 
 
+CUT_HEADER = "log2mq-value-cut"
+"""A header of a dead letter without its whole value, which was too large to be read, or for the topic: the number of bytes that the value had."""
+
+UNKNOWN_SIZE = b"unknown"
+"""The value of `CUT_HEADER` where nobody knows the size."""
+
 _TIME = re.compile(rb"-1|[0-9]{1,18}")
 
 

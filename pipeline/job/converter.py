@@ -12,7 +12,7 @@ from pipeline.catalogue.message_check import MessageCheck
 from pipeline.contracts.interfaces import Decoder
 from pipeline.contracts.message_order import at_position, order_of, place_number, record_origin
 from pipeline.contracts.values import Claim, Partition, Pending
-from pipeline.dead_letters.headers import first_written_ms
+from pipeline.dead_letters.headers import CUT_HEADER, UNKNOWN_SIZE, first_written_ms
 from pipeline.job.in_flight import PendingMessage
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -158,7 +158,7 @@ class Converter:
         """Decode a record's value, unless it has none or is too large. A list holds several entries, in their order."""
         value = record.value
         if value is None:
-            return self._without_value
+            return self._cut_refusal(record) or self._without_value
         if len(value) > self._most_record_bytes:
             return Refusal(
                 Stage.READ,
@@ -174,6 +174,18 @@ class Converter:
                 for place, each in enumerate(decoded)
             ]
         return decoded if isinstance(decoded, (Skipped, Refusal, Pending)) else LogEntry(decoded, record)
+
+    def _cut_refusal(self, record: Record) -> Refusal | None:
+        """Return the refusal of a record whose value was too large to be read, and None for one that was written without a value."""
+        size = next((size for name, size in record.headers or () if name == CUT_HEADER), None)
+        if size is None:
+            return None
+        reason = (
+            "its batch can only be unpacked as a whole, and comes to more bytes than limits.in_flight allows"
+            if size == UNKNOWN_SIZE
+            else f"the record is larger than limits.record allows ({self._most_record_bytes} bytes), and too large to be read"
+        )
+        return Refusal(Stage.READ, ReasonCode.RECORD_TOO_LARGE, reason)
 
     @property
     def warnings(self) -> Mapping[tuple[str, str], int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 
 from pipeline.contracts.interfaces import DeadLetters, DedupStore
 from pipeline.contracts.message_order import record_origin
 from pipeline.contracts.values import Claim, Partition
 from pipeline.dead_letters.limit import DeadLetterLimit
-from pipeline.errors import DeadLetterUnavailable, TooManyDeadLetters
+from pipeline.errors import DeadLetterUnavailable, StoreUnavailable, TooManyDeadLetters
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.in_flight import PendingRecord
 from pipeline.job.judgements import claims_of
@@ -122,7 +123,9 @@ class DeadLettering:
                 try:
                     self._limit.dead(letter.record.read_in)
                 except TooManyDeadLetters:
-                    self._withdrawn += len(granted) - place  # the job ends, and their claims with it
+                    self._withdrawn += len(granted) - place
+                    with suppress(StoreUnavailable):  # else their claims end with the lease
+                        self._claims.release(granted[place:])
                     raise
             refusal = letter.record.refusal
             assert refusal is not None  # noqa: S101 - only refused records are added

@@ -17,6 +17,9 @@ from transforms.base import Kind
 RECORD_OVERHEAD_BYTES = 1024
 """What each message, or the dead letter, of an unfinished record costs beside the record's value, so that many small ones are bounded too."""
 
+HEADER_OVERHEAD_BYTES = 128
+"""What each header of an unfinished record costs beside its name and value."""
+
 
 class PendingMessage:
     """One message on its way: its JSON object as bytes, and the claim under which it is reported.
@@ -102,6 +105,12 @@ _REFUSED: Mapping[Kind, MessageEnd] = {
 }
 
 
+def _key_and_headers_bytes(raw: Record) -> int:
+    """Return what the key and the headers of a record cost."""
+    sizes = [HEADER_OVERHEAD_BYTES + len(name) + len(content or b"") for name, content in raw.headers or ()]
+    return len(raw.key or b"") + sum(sizes)
+
+
 class InFlight:
     """Opens records, closes their messages, and ends a record when its last message has ended or its dead letter is durable."""
 
@@ -124,6 +133,8 @@ class InFlight:
             self._end(raw.offset, offsets, FILTERED)
             return messages
         weight = len(raw.value or b"") + RECORD_OVERHEAD_BYTES * (len(messages) or 1)
+        if raw.headers or raw.key:
+            weight += _key_and_headers_bytes(raw)
         weight += sum([len(message.body) for message in messages])
         offsets.unfinished_bytes += weight
         record = PendingRecord(raw, offsets, weight, read_in)

@@ -46,6 +46,14 @@ class Intake:
         self._clock = clock
         self._most_bytes = most_bytes
 
+    @property
+    def poll_bytes(self) -> int:
+        """The most bytes of records that the next poll may return.
+
+        A record counts here with its value, and in flight with its messages, too: as a rule at most twice its value. So what is read is also kept.
+        """
+        return max(0, self._most_bytes - self._offsets.unfinished_bytes) // 2
+
     def read(self, polled: Polled) -> Iterator[Sequence[PendingMessage]]:
         """Yield the messages to be claimed, of `RECORDS_AT_ONCE` records at a time. The caller does other work between two of them.
 

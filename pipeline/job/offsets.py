@@ -8,32 +8,10 @@ from types import MappingProxyType
 
 from pipeline.contracts.message_order import place_number
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.books import Books, MessageResult, RecordResult, Tally, decode_books, decode_store_id, encode_books
+from pipeline.job.books import Books, RecordResult, decode_books, decode_store_id, encode_books
 from pipeline.job.group_store import GroupStore
+from pipeline.job.session_counts import SessionCounts
 from schemas.log import Record
-
-
-class SessionCounts:
-    """What this process has done of one partition since it started, over all epochs. Owned by `Offsets`; the epochs count in it."""
-
-    __slots__ = ("lost", "read", "returned", "tally")
-
-    def __init__(self) -> None:
-        self.tally = Tally()
-        self.read = 0
-        self.returned = 0
-        self.lost = 0
-
-    @property
-    def is_remembered(self) -> bool:
-        """Whether the dedup store remembers something of it: a message that was reported or known, or a dead letter."""
-        messages = self.tally.messages
-        refused = messages[MessageResult.EVENT_REFUSED] + messages[MessageResult.USER_REFUSED]
-        return self.tally.remembered > 0 or sum(messages) > refused
-
-    def books(self, in_flight: int) -> Books:
-        """Return the books, with the records that are in flight now."""
-        return Books.of(self.tally, read=self.read, in_flight=in_flight, returned=self.returned, lost=self.lost)
 
 
 class PartitionOffsets:
@@ -117,11 +95,15 @@ class PartitionOffsets:
             unfinished.popleft()
             add(following)
 
-    def lose(self, count: int, resumed_at: int) -> None:
-        """Note offsets that retention removed before they were read."""
+    def lose(self, first: int, last: int, resumed_at: int) -> None:
+        """Note that the offsets `first` to `last` are gone before they were read; see `LostToRetention`."""
+        count = max(0, last - first + 1)
         self._session.lost += count
         self._lifetime_lost += count
         self.position = max(self.position, resumed_at)
+        if count and resumed_at == first and last + 1 == self.until:
+            self.until = first
+            self.committed = min(self.committed, first - 1)  # so the next commit is due: it tells the new end
 
     @property
     def in_flight(self) -> int:
@@ -204,7 +186,7 @@ class Offsets:
     def lose(self, partition: Partition, first: int, last: int, resumed_at: int) -> None:
         """Note that the offsets `first` to `last` of a partition are lost, and that reading goes on at `resumed_at`."""
         if (offsets := self.owned.get(partition)) is not None:
-            offsets.lose(max(0, last - first + 1), resumed_at)
+            offsets.lose(first, last, resumed_at)
 
     def advance(self, positions: Mapping[Partition, int]) -> None:
         """Note the positions of the source, which pass gaps too."""

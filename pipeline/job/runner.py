@@ -130,7 +130,7 @@ class Runner:
 
     def turn(self) -> None:
         """Go once around the loop."""
-        polled = self._source.poll(self._poll_timeout_ms(), self._commits.durable)
+        polled = self._source.poll(self._poll_timeout_ms(), self._commits.durable, self._intake.poll_bytes)
         now_ms = self._clock()
         self._follow(polled.events, now_ms)
         for messages in self._intake.read(polled):

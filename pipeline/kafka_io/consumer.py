@@ -15,6 +15,7 @@ from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.assignors import CooperativeSticky, RoundRobin
+from pipeline.kafka_io.bounded_fetch import ReadBounds
 from pipeline.kafka_io.client import NO_DEADLINE, client_settings, open_client, unavailable
 from pipeline.kafka_io.group_coordinator import GroupCoordinator
 from pipeline.kafka_io.settings import KafkaSettings
@@ -118,6 +119,7 @@ def open_consumer(
     limit_ms: int,
     *,
     static_id: str | None = None,
+    bounds: ReadBounds = ReadBounds(),  # noqa: B008 - a frozen value
     deadline: Deadline = NO_DEADLINE,
 ) -> KafkaConsumer:
     """Return a connected consumer, after a check that the topics exist. `static_id` makes it a static member of its group (KIP-345).
@@ -151,7 +153,7 @@ def open_consumer(
     except errors.KafkaError as error:
         raise unavailable(settings, error, "connecting") from None
     GroupCoordinator.take_over(consumer)
-    TruncationFetcher.take_over(consumer)
+    TruncationFetcher.take_over(consumer, bounds)
     try:
         _require_topics(consumer, settings)
     except errors.KafkaError as error:

@@ -14,6 +14,7 @@ from kafka import errors
 
 from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.values import Partition
+from pipeline.dead_letters.headers import CUT_HEADER
 from pipeline.errors import DeadLetterUnavailable, SourceUnavailable
 from pipeline.kafka_io.client import NO_DEADLINE, connect_with_retries
 from pipeline.kafka_io.dead_letter_topic import LOG_AFTER_S, wait_for_topic
@@ -32,9 +33,6 @@ LINGER_MS = 5
 
 SEND_AGAIN_S = 0.1
 MOST_AT_ONCE = 500
-CUT_HEADER = "log2mq-value-cut"
-"""A header of a dead letter whose value was truncated to fit the topic: the number of bytes that the value had."""
-
 CUTS = (1 << 20) - 4_096, 64 << 10, 0
 """The sizes to which a value that is too large is truncated, in order. The default limit of a broker is 1 MiB for the whole record."""
 

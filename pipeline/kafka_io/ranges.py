@@ -23,6 +23,10 @@ class FixedRanges:
         self.bounds = dict(bounds)
         self.first_commits = first_commits
 
+    def cut(self, partition: Partition, until: int) -> None:
+        """End the range of a partition earlier: its log has nothing from `until` on any more."""
+        self.bounds[partition] = (self.bounds[partition][0], until)
+
     def within(self, records: Mapping[Partition, Sequence[Record]]) -> dict[Partition, Sequence[Record]]:
         """Return the records within the range of their partition."""
         return {

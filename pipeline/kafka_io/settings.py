@@ -132,7 +132,7 @@ class KafkaSettings(BaseModel):
     on_lost_offsets: Annotated[
         Literal["halt", "continue"],
         Field(
-            description="What happens when retention has removed the committed offsets, or the topic was deleted and created again: "
+            description="What happens when retention has removed the committed offsets, the topic was truncated, or it was deleted and created again: "
             "`halt` and name the range, or `continue` and count it."
         ),
     ] = "halt"

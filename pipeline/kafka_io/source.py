@@ -17,15 +17,18 @@ from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.pauses import Pauses
 from pipeline.contracts.values import Assigned, Commit, Partition, Polled, SourceEvent
 from pipeline.errors import SourceUnavailable
+from pipeline.kafka_io.bounded_fetch import DEFAULT_BATCH_BYTES, ReadBounds
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
 from pipeline.kafka_io.client import NO_DEADLINE
 from pipeline.kafka_io.malformed_headers import read_malformed_header_names
 from pipeline.kafka_io.partition_starts import PartitionStarts
+from pipeline.kafka_io.range_ends import RangeEnds
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.source_client import SourceClient
 from pipeline.kafka_io.stall_recovery import StallRecovery
 from pipeline.kafka_io.stall_watch import StallTimes
+from pipeline.kafka_io.unpacking import UnpackedTooLarge
 from schemas.log import Record
 
 POSITIONS_EVERY_S = 0.2
@@ -44,6 +47,7 @@ class KafkaSource:
         static_id: str | None = None,
         stall_times: StallTimes = StallTimes(),  # noqa: B008 - a frozen value
         deadline: Deadline = NO_DEADLINE,
+        bounds: ReadBounds = ReadBounds(),  # noqa: B008 - a frozen value
     ) -> None:
         """Connect. With `ranges` only these are read, and the group only keeps their commits.
 
@@ -54,23 +58,27 @@ class KafkaSource:
             SourceUnavailable: no broker answers for `kafka.give_up_after`, the login is refused, or a topic does not exist.
         """
         self._ranges = ranges
-        self._client = SourceClient(settings, client_id, environment, ranges, static_id, deadline)
+        self._client = SourceClient(settings, client_id, environment, ranges, static_id, deadline, bounds)
         self._liveness = BrokerLiveness(self._client)
         self._stalls = StallRecovery(self._client, self._liveness, stall_times)
         self._starts = PartitionStarts(self._client, self._liveness)
+        self._range_ends = RangeEnds(self._client)
         self._has_rebuilt_for_corrupt = False
         self._positions_due_s = 0.0
 
-    def poll(self, timeout_ms: int, committable: Mapping[Partition, Commit]) -> Polled:
+    def poll(
+        self, timeout_ms: int, committable: Mapping[Partition, Commit], most_bytes: int = DEFAULT_BATCH_BYTES
+    ) -> Polled:
         """Return what arrived; see `interfaces.Source`."""
         self._client.rebalances.committable = dict(committable)
-        found, noticed = self._fetch(timeout_ms)
+        found, noticed = self._fetch(timeout_ms, most_bytes)
         is_due = time.monotonic() >= self._positions_due_s
         events, fresh = self._starts.apply_rebalances(look_for_recreated=is_due)
         truncated = self._starts.apply_truncations()
         fresh.update(*[each.start for each in truncated if isinstance(each, Assigned)])
         records = self._owned_records(found, fresh)
-        return Polled([*events, *noticed, *truncated], records, self._positions(records, of_all=is_due))
+        cut = self._range_ends.cut() if is_due else []
+        return Polled([*events, *noticed, *truncated, *cut], records, self._positions(records, of_all=is_due))
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:
         """Commit, and return whether the brokers took it; see `interfaces.Source`."""
@@ -110,14 +118,18 @@ class KafkaSource:
 
     # --- the steps of a poll ---------------------------------------------------------------------------------------------------
 
-    def _fetch(self, timeout_ms: int) -> tuple[Mapping[Any, Sequence[Record]], Sequence[SourceEvent]]:
+    def _fetch(self, timeout_ms: int, most_bytes: int) -> tuple[Mapping[Any, Sequence[Record]], Sequence[SourceEvent]]:
         """Poll the client once, and return its records and the events of lost offsets and stalls."""
         try:
-            found = self._client.poll(timeout_ms)
+            found = self._client.poll(timeout_ms, most_bytes)
         except errors.NoOffsetForPartitionError:
             return {}, []  # a partition that has no commit yet: `apply_rebalances` finds its start
         except errors.OffsetOutOfRangeError as error:
             return {}, self._starts.apply_out_of_range(Partition(*each) for each in error.args[0])
+        except UnpackedTooLarge:
+            raise self._unreadable(
+                "a message set of an old format comes to more bytes than limits.in_flight allows"
+            ) from None
         except errors.CorruptRecordError as error:
             self._rebuild_for_corrupt(error)
             return {}, []
@@ -125,7 +137,7 @@ class KafkaSource:
             self._liveness.wait_out(error)
             return {}, []
         self._liveness.note_poll(with_records=bool(found))
-        return found, self._stalls.note_poll(sum(map(len, found.values())))
+        return found, self._stalls.note_poll()
 
     def _rebuild_for_corrupt(self, error: errors.CorruptRecordError) -> None:
         """Make a new client after a record that kafka-python cannot read: the next `poll` of the old one would never return.
@@ -138,16 +150,19 @@ class KafkaSource:
         """
         settings = self._client.settings
         if self._has_rebuilt_for_corrupt:
-            positions = [
-                f"{each.topic}:{each.partition}:{self._client.position(each)}" for each in sorted(self._client.owned)
-            ]
-            raise SourceUnavailable(
-                f"a record cannot be read ({str(error)[:200]}); the partitions stand at {', '.join(positions)}. To pass over it, set the "
-                f"offset of the group {settings.group} behind it (kafka-consumer-groups.sh --reset-offsets)"
-            ) from None
+            raise self._unreadable(str(error)[:200]) from None
         self._has_rebuilt_for_corrupt = True
         read_malformed_header_names()
         self._client.rebuild(settings.connect_timeout)
+
+    def _unreadable(self, reason: str) -> SourceUnavailable:
+        """Return the error for a record that cannot be read."""
+        client = self._client
+        positions = [f"{each.topic}:{each.partition}:{client.position(each)}" for each in sorted(client.owned)]
+        return SourceUnavailable(
+            f"a record cannot be read ({reason}); the partitions stand at {', '.join(positions)}. To pass over it, set the "
+            f"offset of the group {client.settings.group} behind it (kafka-consumer-groups.sh --reset-offsets)"
+        )
 
     def _owned_records(
         self, found: Mapping[Any, Sequence[Record]], fresh: set[Partition]

@@ -11,16 +11,10 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
 from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.pauses import PauseReason, Pauses
 from pipeline.contracts.values import Commit, Partition
+from pipeline.kafka_io.bounded_fetch import ReadBounds
 from pipeline.kafka_io.client import LASTING_ERRORS, NO_DEADLINE, connect_with_retries, unavailable
 from pipeline.kafka_io.commit_metadata import encode_commits
-from pipeline.kafka_io.consumer import (
-    OwnershipChange,
-    Rebalance,
-    Rebalances,
-    discard,
-    known_position,
-    open_consumer,
-)
+from pipeline.kafka_io.consumer import OwnershipChange, Rebalance, Rebalances, discard, known_position, open_consumer
 from pipeline.kafka_io.known_topics import KnownTopic, topic_id
 from pipeline.kafka_io.leader_epochs import LeaderEpochs
 from pipeline.kafka_io.offset_lookup import end_offsets, end_offsets_of_leaders
@@ -52,6 +46,7 @@ class SourceClient:
         ranges: FixedRanges | None,
         static_id: str | None = None,
         deadline: Deadline = NO_DEADLINE,
+        bounds: ReadBounds = ReadBounds(),  # noqa: B008 - a frozen value
     ) -> None:
         """Connect. With `ranges` only these are read, and the group only keeps their commits. `static_id` makes this a static member of the group.
 
@@ -70,13 +65,14 @@ class SourceClient:
         self._static_id = static_id if ranges is None else None
         self._environment = environment
         self._deadline = deadline
-        self._ends: dict[Partition, int] = {}
+        self._bounds = bounds
+        self.ends: dict[Partition, int] = {}  # as the brokers told them last
         self._consumer, self.rebalances = connect_with_retries(settings, self._connect)
         if ranges is not None:
             self.rebalances.noted.append(Rebalance(OwnershipChange.GAINED, frozenset(ranges.bounds)))
 
-    def poll(self, timeout_ms: int) -> Mapping[Any, Sequence[Record]]:
-        """Return the next records by kafka-python's `TopicPartition`.
+    def poll(self, timeout_ms: int, most_bytes: int) -> Mapping[Any, Sequence[Record]]:
+        """Return the next records by kafka-python's `TopicPartition`: none after `most_bytes`.
 
         Raises:
             kafka.errors.KafkaError: see `KafkaConsumer.poll`.
@@ -85,6 +81,7 @@ class SourceClient:
         self.pauses.replace(PauseReason.RANGE_READ, self.read_ranges())
         apply_pauses(self._consumer, self.pauses.paused())
         take_up_parked(self._consumer)
+        self._consumer._fetcher.most_bytes = most_bytes  # noqa: SLF001 - see `BoundedFetcher`
         found: Mapping[Any, Sequence[Record]] = self._consumer.poll(
             timeout_ms=timeout_ms, max_records=self.settings.max_poll_records
         )
@@ -92,6 +89,11 @@ class SourceClient:
             if (position := state.position) is not None:
                 self.epochs.note(Partition(*key), found.get(key, ()), position.offset, position.leader_epoch)
         return found
+
+    @property
+    def is_poll_full(self) -> bool:
+        """Whether the last `poll` returned as much as it may."""
+        return bool(self._consumer._fetcher.is_full)  # noqa: SLF001 - see `BoundedFetcher`
 
     def position(self, partition: Partition) -> int | None:
         """Return the offset that is read next, or None where there is none. Asks no broker."""
@@ -107,7 +109,7 @@ class SourceClient:
 
     def newest(self, partition: Partition) -> int:
         """Return the end of a partition from the last fetch or the last `learn_ends`. Asks no broker."""
-        return max(self._consumer.highwater(TopicPartition(*partition)) or 0, self._ends.get(partition, 0))
+        return max(self._consumer.highwater(TopicPartition(*partition)) or 0, self.ends.get(partition, 0))
 
     def topic_id(self, topic: str) -> str:
         """Return the broker's ID of a topic; see `known_topics.topic_id`."""
@@ -115,7 +117,7 @@ class SourceClient:
 
     def start_offsets(self) -> StartOffsets:
         """Return a `StartOffsets` over the current consumer."""
-        return StartOffsets(self._consumer, self.settings, self.known_topics, self.epochs, self._ends)
+        return StartOffsets(self._consumer, self.settings, self.known_topics, self.epochs, self.ends)
 
     @property
     def leaving(self) -> frozenset[Partition]:
@@ -147,7 +149,7 @@ class SourceClient:
         A paused partition is not fetched, so only this keeps its lag up to date in a long outage.
         """
         ends = end_offsets_of_leaders(self._consumer, partitions, ASK_LIMIT_MS)
-        self._ends.update(ends)
+        self.ends.update(ends)
         return ends
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:
@@ -225,6 +227,7 @@ class SourceClient:
             self._client_id,
             self._deadline.limit_ms(limit_ms),
             static_id=self._static_id,
+            bounds=self._bounds,
             deadline=self._deadline,
         )
         rebalances = Rebalances(consumer, self._encode)

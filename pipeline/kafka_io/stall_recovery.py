@@ -24,10 +24,10 @@ class StallRecovery:
         self._liveness = liveness
         self._watch = StallWatch(time.monotonic(), times)
 
-    def note_poll(self, count: int) -> list[Stalled]:
-        """Note a poll that returned `count` records, and return an event for each partition that stood still and was sought."""
+    def note_poll(self) -> list[Stalled]:
+        """Note a poll, and return an event for each partition that stood still and was sought."""
         now_s = time.monotonic()
-        if not self._watch.look_due(now_s, is_full=count >= self._client.settings.max_poll_records):
+        if not self._watch.look_due(now_s, is_full=self._client.is_poll_full):
             return []
         if self._liveness.is_outage:
             self._watch.forget(now_s)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from kafka import KafkaConsumer, errors
 
+from pipeline.kafka_io.bounded_fetch import BoundedFetcher, ReadBounds
 from pipeline.kafka_io.client import open_client, unavailable
 from pipeline.kafka_io.settings import KafkaSettings
 
@@ -32,6 +33,7 @@ class UngroupedConsumer:
                 isolation_level=settings.isolation_level,
                 **options,
             )
+        BoundedFetcher.take_over(self._consumer, ReadBounds())
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,8 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.consumer.fetcher import Fetcher
+
+from pipeline.kafka_io.bounded_fetch import BoundedFetcher, ReadBounds
 
 ASK_AGAIN_S = 0.2
 """The time after which the broker is asked again about a truncated position, until somebody seeks."""
@@ -21,7 +22,7 @@ class Truncation(NamedTuple):
     kept_until: int | None
 
 
-class TruncationFetcher(Fetcher):  # type: ignore[misc]  # kafka-python ships no types
+class TruncationFetcher(BoundedFetcher):
     """The fetcher of one consumer. `take_over` makes it of kafka-python's own.
 
     kafka-python 3.0.12 takes a truncated position for good as soon as it has found the truncation, and reads on from it. It raises the truncation
@@ -33,9 +34,9 @@ class TruncationFetcher(Fetcher):  # type: ignore[misc]  # kafka-python ships no
     _subscriptions: Any
 
     @classmethod
-    def take_over(cls, consumer: KafkaConsumer) -> None:
+    def take_over(cls, consumer: KafkaConsumer, bounds: ReadBounds) -> None:
         """Make the fetcher of a new consumer one of this class."""
-        consumer._fetcher.__class__ = cls  # noqa: SLF001 - kafka-python has no other way to choose it
+        super().take_over(consumer, bounds)
         consumer._fetcher._truncations = deque()  # noqa: SLF001
 
     def take_truncations(self) -> list[Truncation]:

@@ -123,7 +123,7 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
             "failed calls by code: " + ", ".join(f"{code} x{count:,}" for code, count in sorted(attempts.codes.items()))
         )
     if total.lost_to_retention:
-        lines.append(f"lost to retention before they were read: {total.lost_to_retention:,} offsets")
+        lines.append(f"gone before they were read (retention, or a truncation): {total.lost_to_retention:,} offsets")
     if status.stalls:
         lines.append(f"partitions that stood still and were read again: {status.stalls:,} times, see the log")
     lines += _warning_lines(status.warnings)

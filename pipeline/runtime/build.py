@@ -31,6 +31,7 @@ from pipeline.job.group_store import GroupStore
 from pipeline.job.parts import Parts
 from pipeline.job.runner import Runner
 from pipeline.job.status import Status
+from pipeline.kafka_io.bounded_fetch import ReadBounds
 from pipeline.kafka_io.dead_letters import KafkaDeadLetters
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.report.client import ReporterClient
@@ -169,6 +170,7 @@ class Job:
             environment=self._environment,
             static_id=self._static_id,
             deadline=self.deadline,
+            bounds=ReadBounds.of(self._file.limits.record, self._file.limits.in_flight),
         )
 
     def open_dead_letters(self) -> DeadLetters:

@@ -10,6 +10,7 @@ from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
 from pipeline.dedup import open_dry_run
 from pipeline.job.group_store import GroupStore
 from pipeline.job.replay_range import ReplayRange
+from pipeline.kafka_io.bounded_fetch import ReadBounds
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
 from pipeline.runtime.build import Hooks, Job
@@ -37,6 +38,7 @@ class ReplayJob(Job):
         self.hooks = hooks
         self._replay_range = replay_range
         self._range_source: KafkaSource | None = None
+        self._ranges = FixedRanges(replay_range.bounds)
         hooks.has_ended = self._has_ended
 
     def check_store(self, group_store: GroupStore) -> None:
@@ -50,12 +52,14 @@ class ReplayJob(Job):
     def open_source(self) -> Source:
         """Return a source over the range, which does not join the group of the running job."""
         kafka = self._file.kafka.model_copy(update={"group": self._replay_range.group})
+        self._ranges = FixedRanges(self._replay_range.bounds, self.first_commits())
         self._range_source = KafkaSource(
             kafka,
             client_id=self._name,
             environment=self._environment,
-            ranges=FixedRanges(self._replay_range.bounds, self.first_commits()),
+            ranges=self._ranges,
             deadline=self.deadline,
+            bounds=ReadBounds.of(self._file.limits.record, self._file.limits.in_flight),
         )
         return self._range_source
 
@@ -77,7 +81,7 @@ class ReplayJob(Job):
         owned = self.runner.offsets.owned
         return sum(
             max(0, until - (owned[each].committed if each in owned else start))
-            for each, (start, until) in self._replay_range.bounds.items()
+            for each, (start, until) in self._ranges.bounds.items()
         )
 
     def _has_ended(self) -> bool:
@@ -148,7 +152,7 @@ class _NoCommits:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.poll = lambda timeout_ms, _committable: source.poll(timeout_ms, {})
+        self.poll = lambda timeout_ms, _committable, most_bytes: source.poll(timeout_ms, {}, most_bytes)
         self.seek, self.pauses = source.seek, source.pauses
         self.release, self.lag, self.close = source.release, source.lag, source.close
 

@@ -167,4 +167,4 @@ def test_what_retention_removed_halts_with_its_range_or_is_counted(source, kafka
     assert (status.total.lost_to_retention, status.total.read, status.total.reported) == (5, 5, 5)
     console = Console(file=io.StringIO(), width=100)
     console.print(summary(made.name, status))
-    assert "lost to retention before they were read: 5 offsets" in console.file.getvalue()
+    assert "gone before they were read (retention, or a truncation): 5 offsets" in console.file.getvalue()

@@ -135,6 +135,32 @@ def test_a_truncation_is_told_whatever_the_partition_was_doing(tmp_path, monkeyp
         source.close()
 
 
+@pytest.mark.parametrize("position", [KEPT - 5, KEPT, KEPT + 5], ids=["before the cut", "at the cut", "behind the cut"])
+def test_a_range_whose_log_was_cut_short_ends_there(tmp_path, position):
+    """Before the mend it had no end: a truncation is found only by who has read what is gone, and the end of the range stayed."""
+    with log(tmp_path, 1) as made:
+        (here,) = made.partitions
+        ranges, halted = FixedRanges({here: (0, READ)}), FixedRanges({here: (0, READ)})
+        source = made.open(ranges, on_lost_offsets="continue")
+        reading = Reading(source)
+        reading.poll_until(lambda: reading.has_read(here, READ - 1))
+        source.seek(here, position)
+        made.truncate(grows=False)
+        assert not source.ended()
+        reading.events.clear()
+        reading.poll_until(source.ended)
+        assert LostToRetention(here, KEPT, READ - 1, KEPT) in reading.events
+        assert source.lag() == {here: 0}
+        assert ranges.bounds == {here: (0, KEPT)}
+        source.close()
+        halting = made.open(halted)
+        with pytest.raises(
+            SourceUnavailable, match=f"{made.topic}:0 ends at {KEPT}, before the end of the range {READ}"
+        ):
+            Reading(halting).poll_until(halting.ended)
+        halting.close()
+
+
 @pytest.mark.parametrize("is_short", [False, True], ids=["the log is longer than before", "the log is shorter"])
 def test_a_truncation_while_no_job_ran_is_found_by_the_commit(tmp_path, is_short):
     with log(tmp_path, 1) as made:

@@ -283,6 +283,24 @@ def test_a_worker_that_starts_while_brokers_are_away_waits_for_them(source, kafk
     assert made.events() == {("pay_order", f"n{number}"): 1 for number in range(1000)}
 
 
+def test_a_replay_that_starts_while_brokers_are_away_waits_for_them(kafka, stand_in, tmp_path, run):
+    """`kafka` only says whether there is one to be had."""
+    with EmbeddedBroker() as broker:
+        own = TestKafka(broker.bootstrap_servers)
+        made = Source(
+            own, stand_in, tmp_path, own.topic(), RULES, kafka={"connect_timeout": "1s", "give_up_after": "5m"}
+        )
+        own.topic(name=made.dead)
+        own.write(made.topic, [paid(number) for number in range(100)])
+        broker.stop_process()
+        command = run(made, "--from", "earliest", "--to", "now", verb="replay")
+        wait_for(lambda: "connecting: no broker answers; see" in command.text, "the first attempt")
+        assert "trying for 300 s" in command.text
+        broker.start()
+        assert command.process.wait(timeout=120) == 0
+    assert len(made.events()) == 100
+
+
 def test_brokers_that_stay_away_from_a_worker_that_starts_end_the_job(source, run):
     made = source(kafka={"bootstrap_servers": "127.0.0.1:1", "connect_timeout": "1s", "give_up_after": "3s"})
     command = run(made, "--workers", "2")

@@ -51,7 +51,7 @@ class Member:
         self.pauses = Pauses()
         self.error: Exception | None = None  # what the next poll raises
 
-    def poll(self, _timeout_ms: int, committable: Mapping[Partition, Commit]) -> Polled:
+    def poll(self, _timeout_ms: int, committable: Mapping[Partition, Commit], _most_bytes: int) -> Polled:
         """Return rebalances, and some records of partitions that are not paused."""
         if self.error is not None:
             raise self.error

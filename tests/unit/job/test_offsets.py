@@ -169,7 +169,34 @@ def test_the_end_of_a_replay_survives_in_the_commit():
 
 def test_offsets_lost_to_retention_are_counted_and_passed():
     tracker = PartitionOffsets(HERE, Commit(5, ""))
-    tracker.lose(20, resumed_at=25)
+    tracker.lose(5, 24, resumed_at=25)
     assert tracker.committable().offset == 25
     assert tracker.session_books().lost_to_retention == 20
     assert PartitionOffsets(HERE, tracker.committable()).lifetime_books().lost_to_retention == 20
+
+
+def test_a_range_that_ends_earlier_says_so_in_its_next_commit():
+    """Before the mend the same command went on with a range that has no records, instead of a new one."""
+    offsets = Offsets(ANY_STORE)
+    offsets.assign({HERE: Commit(0, encode_books(Tally(), 0, 10))})
+    own = offsets.owned[HERE]
+    own.begin(records(range(6)))
+    for offset in range(6):
+        own.end(offset, FILTERED)
+    offsets.committed(offsets.committable())
+    assert not offsets.committable()
+    offsets.lose(HERE, 6, 9, 6)
+    (commit,) = offsets.committable().values()
+    assert commit.offset == 6
+    assert decode_books(commit.metadata)[1:] == (4, 6)
+    offsets.committed({HERE: commit})
+    assert not offsets.committable()
+    assert offsets.books()[HERE].lost_to_retention == 4
+
+
+def test_a_range_whose_middle_is_lost_keeps_its_end():
+    offsets = Offsets(ANY_STORE)
+    offsets.assign({HERE: Commit(0, encode_books(Tally(), 0, 10))})
+    offsets.lose(HERE, 2, 5, 6)
+    (commit,) = offsets.committable().values()
+    assert (commit.offset, decode_books(commit.metadata)[1:]) == (6, (4, 10))
