@@ -305,6 +305,7 @@ def check_only(promise, monkeypatch):
             monkeypatch.setattr(World, name, lambda *_: None)
 
 
+STORE = "_only_the_store_of_the_group_is_worked_with", r"owns partitions with another store"
 NAMED = "_only_the_store_of_the_group_is_worked_with", r"has no (name|commit)"
 PASSED_BY = "_nothing_is_passed_by", r"\d+ was committed: "
 TWICE = "_nothing_is_taken_twice", r"was taken \d+ times"
@@ -332,7 +333,7 @@ STOPS = partial(play_many, play_stops, range(2_000))
         (return_while_batches_are_out, TWICE, STOPS),
         (do_not_look_whether_the_lease_has_lapsed, TWICE, STANDS),
         (send_after_the_end_of_the_lease, TWICE, STANDS),
-        (take_any_store, TWICE, search),
+        (take_any_store, STORE, search),
         (name_the_store_by_what_lies_below_the_head, NAMED, search),
         (forget_answers_when_the_disk_is_full, TWICE, search),
         (let_an_older_version_follow_a_newer_one, BACK, search),
