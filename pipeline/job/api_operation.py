@@ -58,7 +58,7 @@ class ApiOperation:
             return None
         if not self.flow.is_resting:
             if (batch := self.queue.next(now_ms)) is None and len(self._contrast) and not self.flow.sending:
-                self.flow.rest(now_ms, self._least_rest_ms)  # nothing under way can give a contrast
+                self.flow.rest(0, now_ms, self._least_rest_ms)  # nothing under way can give a contrast
             return batch
         if not self.flow.may_probe(now_ms):
             # A few messages that are refused alone hold up no other message.
@@ -83,7 +83,7 @@ class ApiOperation:
 
     def unsent(self, batch: Batch, *, again: bool) -> None:
         """Note that a batch was not sent after all. With `again` it is sent before new ones, if it has messages left."""
-        self.flow.unsent()
+        self.flow.unsent(batch.call)
         self._keep(batch, again=again)
 
     def accepted(self, batch: Batch, took_ms: int | None, now_ms: int) -> None:
@@ -97,7 +97,7 @@ class ApiOperation:
         """Decide what becomes of a batch that was refused. A batch that is held stays here, and the operation rests."""
         decision = self._contrast.refused(batch, retry, now_ms)
         if decision is Decision.HOLD:
-            self._rest(retry, now_ms)
+            self._rest(batch, retry, now_ms)
         else:
             self.flow.answers()
         if decision is Decision.DOUBT:
@@ -113,11 +113,11 @@ class ApiOperation:
         if isinstance(outcome, Refused):
             self.flow.answers()
         elif outcome.exhausted is not Exhausted.HALT:
-            self._rest(outcome, now_ms)
+            self._rest(batch, outcome, now_ms)
         elif outcome.throttled:
             self.flow.throttled(batch.call, outcome, now_ms)
         elif outcome.outage:
-            self.flow.failed(outcome, now_ms)
+            self.flow.failed(batch.call, outcome, now_ms)
         else:
             self.flow.answers()
 
@@ -151,8 +151,8 @@ class ApiOperation:
         else:
             self.queue.add_again([batch])
 
-    def _rest(self, retry: Retry, now_ms: int) -> None:
-        self.flow.rest(now_ms, max(self._least_rest_ms, retry.after_ms or 0))
+    def _rest(self, batch: Batch, retry: Retry, now_ms: int) -> None:
+        self.flow.rest(batch.call, now_ms, max(self._least_rest_ms, retry.after_ms or 0))
 
     @property
     def _least_rest_ms(self) -> int:

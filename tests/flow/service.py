@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, Protocol
 
-from pipeline.contracts.values import Delivered, Outcome
+from pipeline.contracts.values import Delivered, Outcome, Retry
 from pipeline.report.verdict import judge
 from transforms.base import Kind
+
+NEVER_MS = 10**9
 
 THROTTLED_MS = 5
 """How long the gateway takes to throttle a call."""
@@ -77,6 +79,10 @@ class ByChance:
         return not self.begin_ms <= now_ms < self.end_ms or self.chance.random() >= self.share
 
 
+HANGS, CUT = 0, -1
+"""What an outage may do with a call instead of answering it with a status: no answer ever, or the connection is cut after the call was sent."""
+
+
 class Outage(NamedTuple):
     """A time in which every call of some operations fails."""
 
@@ -84,6 +90,14 @@ class Outage(NamedTuple):
     end_ms: int
     status: int = 503
     kinds: tuple[Kind, ...] = tuple(Kind)
+
+    def outcome(self) -> tuple[Outcome, int]:
+        """Return the outcome of a call, and the time that it takes, in ms."""
+        if self.status == HANGS:
+            return Delivered(), NEVER_MS
+        if self.status == CUT:
+            return Retry("ReadError", "the connection was cut", in_doubt=True), THROTTLED_MS
+        return judge(self.status, {}, b""), THROTTLED_MS
 
 
 @dataclass
@@ -104,7 +118,7 @@ class Service:
         """Return the outcome of a call that arrives now, and the time that it takes, in ms."""
         for outage in self.outages:
             if outage.begin_ms <= now_ms < outage.end_ms and kind in outage.kinds:
-                return judge(outage.status, {}, b""), THROTTLED_MS
+                return outage.outcome()
         if (quota := self.quotas.get(kind)) is not None and not quota.admits(now_ms):
             return judge(400, self.hint(now_ms), b'{"Code": "Throttling.User"}'), THROTTLED_MS
         serving_ms = self.serving_ms(self.chance, kind, count, now_ms)

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import StoreUnavailable
 from pipeline.job.flow.state import Slowed
 from tests.flow.picture import drawn
-from tests.flow.service import Bucket, ByChance, Outage, Service, Window
+from tests.flow.service import CUT, HANGS, Bucket, ByChance, Outage, Service, Window
 from tests.flow.world import World
 from tests.support.paths import ROOT
 from transforms.base import Kind
@@ -241,6 +241,17 @@ def test_after_an_outage_of_an_hour_it_is_at_full_rate_in_under_10_s(workers, se
     world = World(service, workers=workers).run(end_s + 20)
     assert world.used(end_s + 9, end_s + 20) >= 0.95 * world.used(2, 10)
     assert sum(second.failed[EVENT] for second in world.seconds) < workers * 3_600 / 2
+
+
+@pytest.mark.parametrize("phase_s", [0, 3, 6, 9, 12])
+@pytest.mark.parametrize("status", [HANGS, CUT])
+def test_after_an_outage_with_lost_answers_it_is_at_full_rate_in_under_10_s_whenever_it_ends(status, phase_s):
+    workers, end_s = 2, 40 + phase_s
+    service = Service(outages=(Outage(10_000, end_s * 1_000 + 137 * phase_s, status),), chance=Random(phase_s))
+    world = World(service, workers=workers).run(end_s + 16)
+    assert world.used(end_s + 9, end_s + 16) >= 0.95 * world.used(2, 10)
+    lost = sum(second.failed[EVENT] for second in world.seconds)
+    assert lost <= workers * (16 + 10 + (end_s - 10) / 2.5)  # all senders, the short back-offs, and then one at a time
 
 
 def test_an_outage_behind_a_limit_ends_at_the_limit():

@@ -96,7 +96,7 @@ class FlowControl:
     def sent(self, call: int, messages: int, now_ms: int) -> None:
         """Note that a call is sent. The caller numbers the calls in the order in which they are sent."""
         self.sending += 1
-        self._breaker.sent()
+        self._breaker.sent(call, now_ms)
         self._concurrency.sent(call, self.sending)
         self._rate.sent(call, now_ms)
         self._limits.sent(messages)
@@ -105,9 +105,9 @@ class FlowControl:
         """Note that the answer to a call arrived."""
         self.sending -= 1
 
-    def unsent(self) -> None:
+    def unsent(self, call: int) -> None:
         """Note that a call was not begun after all."""
-        self._breaker.unsent()
+        self._breaker.unsent(call)
 
     def accepted(self, call: int, messages: int, took_ms: int | None, now_ms: int) -> None:
         """Note that the API accepted a call."""
@@ -125,21 +125,23 @@ class FlowControl:
         if self.is_away:
             self.answers()
         else:
-            self._breaker.unsent()  # it tells nothing of the content that was refused before
+            self._breaker.unsent(call)  # it tells nothing of the content that was refused before
         self._rate.throttled(call, retry.code, retry.after_ms, now_ms)
 
-    def failed(self, retry: Retry, now_ms: int) -> None:
+    def failed(self, call: int, retry: Retry, now_ms: int) -> None:
         """Note that the API is away, or that an answer was lost."""
+        if self._breaker.is_overtaken(call):
+            return
         if not self.is_resting:
             self._concurrency.interrupted(is_load=retry.in_doubt)
-        self._breaker.failed(now_ms, retry.after_ms)
+        self._breaker.failed(call, now_ms, retry.after_ms, is_outage=True)
         self._code = retry.code
         self.is_away = True
 
-    def rest(self, now_ms: int, least_ms: int) -> None:
-        """Let the operation rest because content is refused, at least so long."""
+    def rest(self, call: int, now_ms: int, least_ms: int) -> None:
+        """Let the operation rest because content is refused, at least so long. `call` was refused last."""
         self.is_away = False
-        self._breaker.failed(now_ms, least_ms)
+        self._breaker.failed(call, now_ms, least_ms, is_outage=False)
 
     # --- what a person sees ----------------------------------------------------------------------------------------------------
 

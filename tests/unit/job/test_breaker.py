@@ -7,70 +7,115 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pipeline.contracts.retry import MOST_HINT_MS, Backoff
-from pipeline.job.flow.breaker import Breaker
+from pipeline.job.flow.breaker import MOST_PROBES, Breaker
+
+LONGEST_MS = 30_000
 
 
 @pytest.fixture
 def breaker():
-    return Breaker(Backoff(200, 30_000, lambda: 0.0))
+    return Breaker(Backoff(200, LONGEST_MS, lambda: 0.0))
 
 
 def test_while_the_destination_is_up_everything_is_sent(breaker):
-    for _ in range(3):
+    for call in range(1, 4):
         assert breaker.may_send(0)
-        breaker.sent()
+        breaker.sent(call, 0)
     assert breaker.next_ms() is None
 
 
 def test_after_an_outage_it_rests_and_then_lets_one_probe_through(breaker):
-    breaker.sent()
-    breaker.failed(1_000, None)
+    breaker.sent(1, 0)
+    breaker.failed(1, 1_000, None, is_outage=True)
     assert breaker.next_ms() == 1_100
     assert not breaker.may_send(1_099)
     assert breaker.may_send(1_100)
-    breaker.sent()
+    breaker.sent(2, 1_100)
     assert not breaker.may_send(5_000)
 
 
-def test_a_probe_that_fails_makes_it_rest_longer(breaker):
-    breaker.failed(0, None)
-    breaker.sent()
-    breaker.failed(150, None)
+def test_a_probe_that_hangs_does_not_keep_the_next_one_from_being_sent_after_the_longest_back_off(breaker):
+    breaker.failed(1, 0, None, is_outage=True)
+    for probe in range(MOST_PROBES):
+        at_ms = 100 + probe * LONGEST_MS
+        assert not breaker.may_send(at_ms - 1)
+        assert breaker.may_send(at_ms)
+        breaker.sent(2 + probe, at_ms)
+    assert not breaker.may_send(10**9)
+    breaker.failed(2, 10**9, None, is_outage=True)
+    assert breaker.may_send(10**9)
+    breaker.failed(1 + MOST_PROBES, 10**9, 5_000, is_outage=True)
+    assert breaker.next_ms() == 10**9 + 5_000
+
+
+def test_a_probe_that_was_overtaken_says_nothing(breaker):
+    breaker.failed(1, 0, None, is_outage=True)
+    breaker.sent(5, 100)
+    breaker.sent(7, 40_000)
+    assert not breaker.is_overtaken(5)
+    breaker.succeeded()
+    assert [breaker.is_overtaken(call) for call in (4, 5, 7, 8)] == [False, True, True, False]
+    breaker.failed(8, 1_000, None, is_outage=True)
+    assert not breaker.is_overtaken(5)
+
+
+def test_while_content_is_refused_the_next_probe_waits_for_the_answer(breaker):
+    breaker.failed(1, 0, None, is_outage=False)
+    assert breaker.may_send(100)
+    breaker.sent(2, 100)
+    assert not breaker.may_send(10**9)
+    breaker.failed(2, 150, None, is_outage=False)
     assert breaker.next_ms() == 350
-    assert not breaker.may_send(349)
-    assert breaker.may_send(350)
+
+
+def test_a_probe_that_fails_makes_it_rest_longer(breaker):
+    breaker.failed(1, 0, None, is_outage=True)
+    breaker.sent(2, 150)
+    breaker.failed(2, 160, None, is_outage=True)
+    assert breaker.next_ms() == 360
+    assert not breaker.may_send(359)
+    assert breaker.may_send(360)
+
+
+def test_a_batch_that_was_not_sent_after_all_is_no_probe(breaker):
+    breaker.failed(1, 0, None, is_outage=True)
+    breaker.sent(2, 150)
+    breaker.unsent(2)
+    assert breaker.may_send(150)
 
 
 def test_a_success_closes_it_and_forgets_the_failures(breaker):
-    breaker.failed(0, None)
-    breaker.sent()
-    breaker.failed(100, None)
+    breaker.failed(1, 0, None, is_outage=True)
+    breaker.sent(2, 100)
+    breaker.failed(2, 100, None, is_outage=True)
     breaker.succeeded()
     assert breaker.may_send(101)
     assert breaker.next_ms() is None
-    breaker.failed(200, None)
+    breaker.failed(3, 200, None, is_outage=True)
     assert breaker.next_ms() == 300
 
 
 def test_outages_of_batches_sent_before_do_not_lengthen_the_rest_but_their_hints_do(breaker):
-    for _ in range(8):
-        breaker.failed(0, None)
+    for call in range(8):
+        breaker.failed(call, 0, None, is_outage=True)
     assert breaker.next_ms() == 100
-    breaker.failed(50, 5_000)
+    breaker.failed(8, 50, 5_000, is_outage=True)
     assert breaker.next_ms() == 5_050
-    breaker.failed(60, 10**9)
+    breaker.failed(9, 60, 10**9, is_outage=True)
     assert breaker.next_ms() == 60 + MOST_HINT_MS
 
 
 class BreakerModel(RuleBasedStateMachine):
-    """An owner that sends only when the breaker lets it, and reports every outcome to the breaker."""
+    """An owner that sends only when the breaker lets it, and reports every outcome to the breaker, in any order and as late as it likes."""
 
     def __init__(self):
         super().__init__()
         self.breaker = Breaker(Backoff(200, 3_000, lambda: 0.5))
         self.now = 0
-        self.out = 0
-        self.sent_while_open = 0
+        self.newest = 0
+        self.out = []
+        self.probes = []  # without an answer
+        self.probed_ms = None
 
     @rule(ms=st.integers(0, 4_000))
     def time_passes(self, ms):
@@ -79,38 +124,50 @@ class BreakerModel(RuleBasedStateMachine):
     @precondition(lambda self: self.breaker.may_send(self.now))
     @rule()
     def send(self):
-        if self.breaker.next_ms() is not None:
-            assert self.now >= self.breaker.next_ms()
-            self.sent_while_open += 1
-        self.breaker.sent()
-        self.out += 1
+        self.newest += 1
+        if (next_ms := self.breaker.next_ms()) is not None:
+            assert self.now >= next_ms
+            if self.probes:
+                assert self.now >= self.probed_ms + 3_000
+            self.probes.append(self.newest)
+            self.probed_ms = self.now
+        self.breaker.sent(self.newest, self.now)
+        self.out.append(self.newest)
 
     @precondition(lambda self: self.out)
-    @rule(hint=st.none() | st.integers(0, 2_000_000))
-    def fail(self, hint):
-        self.out -= 1
-        self.sent_while_open = 0
-        self.breaker.failed(self.now, hint)
-        assert not self.breaker.may_send(self.now) or self.breaker.next_ms() == self.now
+    @rule(hint=st.none() | st.integers(0, 2_000_000), given_data=st.data())
+    def fail(self, hint, given_data):
+        call = self._answered(given_data)
+        if self.breaker.is_overtaken(call):
+            assert self.breaker.next_ms() is None
+            return
+        self.breaker.failed(call, self.now, hint, is_outage=True)
+        assert self.breaker.next_ms() is not None
         if hint:
             assert self.breaker.next_ms() >= self.now + min(hint, MOST_HINT_MS)
 
     @precondition(lambda self: self.out)
-    @rule()
-    def succeed(self):
-        self.out -= 1
-        self.sent_while_open = 0
+    @rule(given_data=st.data())
+    def succeed(self, given_data):
+        self._answered(given_data)
+        self.probes = []
         self.breaker.succeeded()
         assert self.breaker.may_send(self.now)
 
     @invariant()
-    def at_most_one_probe_at_a_time(self):
-        assert self.sent_while_open <= 1
+    def at_most_so_many_probes_are_without_an_answer(self):
+        assert len(self.probes) <= MOST_PROBES
 
     @invariant()
     def it_never_rests_for_ever(self):
         if not self.out:
             assert self.breaker.may_send(self.now + max(3_000, MOST_HINT_MS))
+
+    def _answered(self, given_data):
+        call = given_data.draw(st.sampled_from(self.out))
+        self.out.remove(call)
+        self.probes = [each for each in self.probes if each != call]
+        return call
 
 
 TestBreakerModel = BreakerModel.TestCase

@@ -170,7 +170,7 @@ def test_a_throttled_call_begins_no_outage_and_ends_one():
     flow.answered()
     flow.throttled(1, THROTTLED, 0)
     assert not flow.is_resting
-    flow.failed(AWAY, 10)
+    flow.failed(1, AWAY, 10)
     assert flow.is_resting
     flow.throttled(2, THROTTLED, 500)
     assert not flow.is_resting
@@ -184,7 +184,7 @@ def test_after_an_outage_few_calls_are_under_way_at_first_and_half_as_many_after
             flow.sending = 16
             flow.accepted(call, 10, 50, call)
         assert flow.state(200).limit == 16
-        flow.failed(failure, 200)
+        flow.failed(199, failure, 200)
         assert flow.state(200).why is Slowed.AWAY
         flow.sending = 0
         assert flow.may_send(400)
@@ -208,7 +208,7 @@ def test_an_operation_alone_may_use_all_senders_and_otherwise_leaves_a_quarter()
 
 def test_the_time_in_which_batches_wait_is_counted_by_reason():
     flow = control()
-    flow.failed(AWAY, 1_000)
+    flow.failed(1, AWAY, 1_000)
     flow.look(1_000, is_waiting=True)
     flow.look(4_000, is_waiting=True)
     flow.answers()
