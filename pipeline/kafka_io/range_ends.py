@@ -58,7 +58,7 @@ class RangeEnds:
         ranges, settings = self._client.ranges, self._client.settings
         assert ranges is not None  # noqa: S101 - `cut` has looked
         until = ranges.bounds[partition][1]
-        message = f"{partition.topic}:{partition.partition} ends at {end}, before the end of the range {until}: it was truncated (an unclean leader election)"
+        message = f"{partition.topic}:{partition.partition} ends at {end}, before the end of the range {until}: it was truncated, or deleted and created again"
         if settings.on_lost_offsets == "halt":
             raise SourceUnavailable(
                 f"{message}; set kafka.on_lost_offsets to continue to end the range there and count the loss"

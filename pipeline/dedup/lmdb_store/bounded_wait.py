@@ -59,6 +59,10 @@ class HolderWait:
         self.has_given_up = False
         """Whether the last wait was too long, and nothing has been done since."""
 
+    def end(self) -> None:
+        """Wait for no process longer than `SOON_S` from now on: the store is about to be closed."""
+        self._give_up_after_ms = min(self._give_up_after_ms, int(SOON_S * 1000))
+
     def until(self, attempt: Callable[[], bool], reason: Callable[[], str]) -> None:
         """Repeat an attempt until it returns True. Only the time asleep counts, as in `is_done_within`.
 
@@ -79,8 +83,9 @@ class HolderWait:
 
     def _is_done_late(self, attempt: Callable[[], bool], reason: str) -> bool:
         text = f"{reason}; trying for {self._give_up_after_ms // 1000} s"
-        _log.warning("%s", text)
         waited_ms = int(SOON_S * 1000)
+        if waited_ms < self._give_up_after_ms:
+            _log.warning("%s", text)
         while waited_ms < self._give_up_after_ms and self._wait(text, PAUSE_MS):
             waited_ms += PAUSE_MS
             if attempt():

@@ -59,9 +59,10 @@ class LmdbStore:
         self._lease_ms = lease_ms
         self._round = 0  # the current round at the last `claim`
         self._is_open = True
+        self._wait = wait or HolderWait()
         with store_errors(self._path, "opened"):
             files = self._files = StoreFiles(
-                folder, self._owner, keep_ms=keep_ms, wait=wait or HolderWait(), max_bytes=max_bytes, clocks=clocks
+                folder, self._owner, keep_ms=keep_ms, wait=self._wait, max_bytes=max_bytes, clocks=clocks
             )
             self._recent, self._tables = files.recent, files.tables
             self._durable, self._confirmed = files.durable, files.confirmed
@@ -171,6 +172,7 @@ class LmdbStore:
         """End the lease, which releases all claims of this owner, and close. If another process keeps the store locked, the lease ends by itself."""
         if not self._is_open:
             return
+        self._wait.end()
         with store_errors(self._path, "written"):
             try:
                 with self._recent.writing() as changing:

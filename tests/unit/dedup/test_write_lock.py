@@ -195,8 +195,8 @@ def test_a_wait_ends_when_the_process_goes_on(tmp_path, caplog):
 
 @pytest.mark.slow
 def test_a_store_that_another_process_keeps_locked_is_closed_without_an_error(tmp_path):
-    """Its lease ends by itself. A job that has remembered everything ends with exit code 0."""
-    store = opened(tmp_path, "a")
+    """Its lease ends by itself. A job that has remembered everything ends with exit code 0, and in time."""
+    store = opened(tmp_path, "a", patience_ms=10**9)
     with stopped(stop_while_writing, tmp_path, Guarded.RECENT):
         store.close()
     opened(tmp_path, "a").close()
