@@ -8,6 +8,7 @@ AWS clients). So the rate stays near the limit of the API for most of the time, 
 from __future__ import annotations
 
 from collections import deque
+from math import log
 
 from pipeline.contracts.retry import MOST_HINT_MS
 
@@ -23,7 +24,7 @@ LONG_MS = 1_000
 were throttled, it begins with eight times as much."""
 
 DOUBLES_MS = 500
-DOUBLES_CALLS = 2
+DOUBLES_CALLS = 4
 """The time in which the rate doubles after the first throttled call: one second tells little about the limit of the API. It is longer where fewer calls
 than these are sent in it."""
 
@@ -35,7 +36,10 @@ CALM_CALLS = 8
 """After so many accepted calls in a row, a rate of less than half of what the API took before it throttled at all doubles again: the throttling may
 have passed. Each time that this is throttled again, the next try comes after twice as many, at most `MOST_CALM_CALLS`."""
 
-MOST_CALM_CALLS = 512
+MOST_CALM_CALLS = 128
+
+SMALL = 10.0
+"""A rate below so many calls a second is tried again like one below half of the usual: growing from it takes minutes."""
 
 FORGET_FACTOR = 10
 FORGET_FIRST_FACTOR = 1_000
@@ -62,7 +66,9 @@ class CallRate:
         self._is_first = True  # only one rate was throttled so far
         self._usual = 0.0  # what was accepted in a second before calls were throttled
         self._calm_calls = CALM_CALLS  # after which the usual rate is tried
-        self._is_trying = False
+        self._tried_from: tuple[float, float] | None = (
+            None  # the rate and `_throttled_at` before the usual rate was tried
+        )
         self._after_call = 0  # the last call that was sent before the rate was lowered
         self._lowered_ms = 0
         self._throttling_ms = 0  # when it was lowered first since a call was accepted
@@ -84,8 +90,7 @@ class CallRate:
             return None if throttled_at is None else self._base
         age_ms = now_ms - self._grows_from_ms
         if self._is_first:
-            doubles_ms = max(DOUBLES_MS, DOUBLES_CALLS * _SECOND_MS / self._base)
-            rate = self._base * float(2 ** min(age_ms / doubles_ms, FORGET_FACTOR))
+            rate = _doubled(self._base, age_ms)
         else:
             grows_ms = max(GROWS_MS, GROWS_CALLS * _SECOND_MS / throttled_at)
             depth = (1 - LOWER) * throttled_at
@@ -148,13 +153,17 @@ class CallRate:
             self._base = rate * HALF
         else:
             before, measured = self._throttled_at or rate, min(rate, self._measured(now_ms))
-            if self._is_first:  # the rate was growing so fast that the last second tells little again
+            if (
+                self._is_first and self._tried_from is None
+            ):  # the rate was growing so fast that the last second tells little again
                 measured = (measured + rate) / 2
             self._throttled_at = max(self._floor, before * HALF, measured)
             self._base = min(self._throttled_at * LOWER, rate * HALF if self._accepted < FEW_CALLS else rate)
             self._is_first = False
-        if self._is_trying:
-            self._calm_calls, self._is_trying = min(2 * self._calm_calls, MOST_CALM_CALLS), False
+        if self._tried_from is not None:
+            base, throttled_at = self._tried_from
+            self._base, self._throttled_at = max(base, self._base), max(throttled_at, self._throttled_at or 0.0)
+            self._calm_calls, self._tried_from = min(2 * self._calm_calls, MOST_CALM_CALLS), None
         if rate is None or self._accepted:
             self._throttling_ms, self._lowered = now_ms, 0
         self._lowered += 1
@@ -167,10 +176,12 @@ class CallRate:
     def _try_usual(self, now_ms: int) -> None:
         """Let the rate double from now on, if it is far below the usual one, and nothing was throttled for a while."""
         rate = self.per_second(now_ms)
-        if self._is_first or rate is None or self._accepted < self._calm_calls or rate >= self._usual * HALF:
+        throttled_at = self._throttled_at
+        if self._is_first or rate is None or throttled_at is None or self._accepted < self._calm_calls:
             return
-        self._base, self._grows_from_ms = rate, now_ms
-        self._is_first = self._is_trying = True
+        if rate < max(self._usual * HALF, SMALL):
+            self._tried_from = min(rate, throttled_at), throttled_at
+            self._base, self._grows_from_ms, self._is_first = rate, now_ms, True
 
     def _measured(self, now_ms: int) -> float:
         """Return the calls in a second that were not throttled: in the last second, or since the rate was lowered, if that is more.
@@ -181,6 +192,19 @@ class CallRate:
         _forget_old(self._throttled_ms, now_ms)
         since_ms = max(_SECOND_MS, now_ms - self._lowered_ms)
         return max(1, len(self._sent_ms) - len(self._throttled_ms), self._accepted * _SECOND_MS / since_ms)
+
+
+def _doubled(base: float, age_ms: int) -> float:
+    """Return the rate that a rate has come to if it doubled all the time, as `DOUBLES_MS` and `DOUBLES_CALLS` say."""
+    small = DOUBLES_CALLS * _SECOND_MS / DOUBLES_MS  # below it the calls decide
+    if base < small:
+        # It doubles in DOUBLES_CALLS / rate seconds, which become fewer: 1/rate falls evenly.
+        evenly = log(2) / (DOUBLES_CALLS * _SECOND_MS)
+        small_after_ms = (1 / base - 1 / small) / evenly
+        if age_ms < small_after_ms:
+            return 1 / (1 / base - age_ms * evenly)
+        base, age_ms = small, int(age_ms - small_after_ms)
+    return base * float(2 ** min(age_ms / DOUBLES_MS, FORGET_FACTOR))
 
 
 def _forget_old(times_ms: deque[int], now_ms: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,42 @@ def throttled_rate(calls, every_ms=10):
     rate.sent(calls + 1, now_ms)
     rate.throttled(calls + 1, "Throttling", None, now_ms)
     return rate, now_ms
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("demand", [1.5, 2, 3, 5, 8, 20])
+def test_few_calls_a_second_are_sent_as_fast_as_they_come_half_a_minute_after_a_throttling(demand, seed):
+    """Seven seconds in which 70 % of the calls are throttled by chance. At this rate growing would take minutes."""
+    rate, chance, due_ms = CallRate(5_000), Random(seed), 0.0
+    for now_ms in range(0, 60_000, 5):
+        if now_ms >= due_ms and rate.allows(now_ms):
+            rate.sent(now_ms + 1, now_ms)
+            due_ms = max(due_ms, now_ms - 1_000) + 1_000 / demand
+            if 20_000 <= now_ms < 27_000 and chance.random() < 0.7:
+                rate.throttled(now_ms + 1, "Throttling", 500, now_ms)
+            else:
+                rate.accepted(now_ms + 1, now_ms)
+    found = rate.per_second(60_000)
+    assert found is None or found >= demand
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 20, 100])
+def test_a_lasting_limit_of_few_calls_a_second_is_used_with_few_calls_throttled(limit):
+    rate, tokens, accepted, throttled = CallRate(5_000), 1.0, 0, 0
+    for call in range(1, 360_000):
+        now_ms = call // 3 * 5
+        tokens = min(max(1, limit * 0.1), tokens + limit * 0.005 / 3)
+        if rate.allows(now_ms):
+            rate.sent(call, now_ms)
+            if tokens >= 1:
+                tokens -= 1
+                accepted += 1
+                rate.accepted(call, now_ms)
+            else:
+                throttled += 1
+                rate.throttled(call, "Throttling", None, now_ms)
+    assert accepted >= 0.9 * limit * 600
+    assert throttled <= 0.02 * (accepted + throttled)
 
 
 def test_nothing_is_limited_until_a_call_is_throttled():
