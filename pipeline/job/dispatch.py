@@ -18,7 +18,7 @@ from pipeline.job.flow.control import FlowControl, RateLimits
 from pipeline.job.flow.state import FlowState
 from pipeline.job.hold import Hold, HoldLog, named
 from pipeline.job.in_flight import PendingMessage
-from pipeline.job.judgements import Judgement
+from pipeline.job.judgements import Judged, Judgement
 from pipeline.job.operations import Operations
 from transforms.base import Kind
 
@@ -238,7 +238,7 @@ class Dispatch:
 def _condemned(batch: Batch, retry: Retry, judgement: Judgement, reason: str) -> tuple[PendingMessage, Refused]:
     """Note the judgement about the only message of a batch, and return the refusal."""
     (message,) = batch.messages
-    message.judgement, message.judgement_code = judgement, retry.code
+    message.judged = Judged(judgement, retry.code)
     return message, Refused(retry.code, reason, retry.request_id, retry.trace_id)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipeline.contracts.values import Claim, ClaimResult, Refused
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.job.books import FILTERED, REFUSED, MessageResult, RecordOutcome, RecordResult
-from pipeline.job.judgements import Judgement
+from pipeline.job.judgements import Judged, Judgement
 from pipeline.job.offsets import PartitionOffsets
 from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal, Stage
@@ -27,7 +27,7 @@ class PendingMessage:
     The converter makes it; `InFlight.open` sets `record`.
     """
 
-    __slots__ = ("body", "claim", "in_doubt", "judgement", "judgement_code", "kind", "record")
+    __slots__ = ("body", "claim", "in_doubt", "judged", "kind", "record")
     record: PendingRecord
 
     def __init__(self, kind: Kind, body: bytes, claim: Claim) -> None:
@@ -35,8 +35,12 @@ class PendingMessage:
         self.body = body
         self.claim = claim
         self.in_doubt = False  # the answer of a call with it was lost: it may have been reported
-        self.judgement = Judgement.NONE  # after a refusal: that of an earlier run, or of this one
-        self.judgement_code = ""  # the code of the refusals for which `judgement` holds
+        self.judged: Judged | None = None  # after a refusal: by an earlier run, or by this one
+
+    @property
+    def judgement(self) -> Judgement:
+        """What is known of the cause of its refusals."""
+        return Judgement.NONE if self.judged is None else self.judged.judgement
 
     @property
     def is_stale(self) -> bool:

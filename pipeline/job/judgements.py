@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.contracts.interfaces import DedupStore
 from pipeline.contracts.message_order import record_origin
@@ -29,21 +29,27 @@ class Judgement(Enum):
     """Others were accepted between its refusals: its content is at fault."""
 
 
-def judgement_claim(message: PendingMessage, code: str, judgement: Judgement) -> Claim:
+class Judged(NamedTuple):
+    """A judgement about a message that was refused with a code."""
+
+    judgement: Judgement
+    code: str
+
+
+def judgement_claim(message: PendingMessage, judged: Judged) -> Claim:
     """Return the claim that stands for a judgement in the dedup store. It is never claimed, only confirmed.
 
     It is that of these bytes of this record, refused with this code: what a person mended since has no judgement.
     """
     place, offset = message.record.offsets.place, message.record.raw.offset
-    text = repr(("judgement", judgement.name, message.kind.value, code, place, offset))
-    return Claim(
-        blake2b(text.encode() + message.body, digest_size=16).digest(), _NO_DIGEST, record_origin(place, offset)
-    )
+    text = repr(("judgement", judged.judgement.name, message.kind.value, judged.code, place, offset))
+    key = blake2b(text.encode() + message.body, digest_size=16).digest()
+    return Claim(key, _NO_DIGEST, record_origin(place, offset))
 
 
 def claims_of(refused: Iterable[PendingMessage]) -> list[Claim]:
-    """Return the claims of the judgements of refused messages."""
-    return [judgement_claim(each, each.judgement_code, each.judgement) for each in refused]
+    """Return the claims of the judgements about refused messages."""
+    return [judgement_claim(each, each.judged) for each in refused if each.judged is not None]
 
 
 def find_judgements(store: DedupStore, messages: Sequence[PendingMessage], code: str) -> None:
@@ -51,20 +57,16 @@ def find_judgements(store: DedupStore, messages: Sequence[PendingMessage], code:
 
     A store that does not answer knows none: the next verb raises it again; here it would cost the answers that were just collected.
     """
-    asked = [message for message in messages if message.judgement_code != code]
+    asked = [message for message in messages if message.judged is None or message.judged.code != code]
     if not asked:
         return
-    judgements = (Judgement.CONTRAST, Judgement.HELD)
+    possible = (Judged(Judgement.CONTRAST, code), Judged(Judgement.HELD, code))
     try:
-        results = store.look_up(
-            [judgement_claim(message, code, judgement) for message in asked for judgement in judgements]
-        )
+        results = store.look_up([judgement_claim(message, judged) for message in asked for judged in possible])
     except StoreUnavailable:
         for message in asked:
-            message.judgement, message.judgement_code = Judgement.NONE, ""
+            message.judged = None
         return
     for place, message in enumerate(asked):
-        found = [
-            judgement for judgement, result in zip(judgements, results[2 * place :], strict=False) if result in _KNOWN
-        ]
-        message.judgement, message.judgement_code = found[0] if found else Judgement.NONE, code
+        found = [judged for judged, result in zip(possible, results[2 * place :], strict=False) if result in _KNOWN]
+        message.judged = found[0] if found else Judged(Judgement.NONE, code)

@@ -15,13 +15,14 @@ from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.hold import Hold
 from pipeline.job.in_flight import PendingMessage, PendingRecord
-from pipeline.job.judgements import Judgement
+from pipeline.job.judgements import Judged, Judgement
 from pipeline.job.offsets import PartitionOffsets
 from pipeline.report.verdict import judge
 from schemas.log import RawRecord
 from transforms.base import Kind
 
 HOLD_MS = 900_000
+_NONE = Judgement.NONE
 TICK_MS = 100
 """How often the owner thread looks at its clock while nothing happens."""
 
@@ -101,10 +102,9 @@ class World:
 
     def _find_judgements(self, messages: Sequence[PendingMessage], code: str) -> None:
         for each in messages:
-            if each.judgement_code != code:
+            if each.judged is None or each.judged.code != code:
                 is_known = isinstance(self.refusal, Retry) and code == self.refusal.code
-                each.judgement = self.judgements.get(int(each.body), Judgement.NONE) if is_known else Judgement.NONE
-                each.judgement_code = code
+                each.judged = Judged(self.judgements.get(int(each.body), _NONE) if is_known else _NONE, code)
 
     # --- the senders, as Dispatch knows them
 
