@@ -13,6 +13,7 @@ from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.source import KafkaSource
 from tests.support.jobs import command, wait_for
+from tests.support.run_command import commands
 
 
 def paid(number):
@@ -60,6 +61,27 @@ def test_a_store_that_does_not_know_the_groups_work_stops_the_job(worked, kafka,
     assert set(worked.events().values()) == {1}
     assert len(worked.events()) == 50
     assert names(worked) == before
+
+
+@pytest.mark.parametrize("verb", [("run",), ("replay", "--from", "0", "--to", "now")], ids=["run", "replay"])
+def test_another_home_of_the_state_is_another_store(source, kafka, verb, tmp_path, monkeypatch):
+    """The file names no folder, and the variable names another place than before."""
+    made = source(partitions=1)
+    del made.sections["dedup"]
+    kafka.write(made.topic, [paid(number) for number in range(20)])
+    kafka.topic(name=made.dead)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    with commands() as start:
+        running = start(made)
+        ends = kafka.ends(made.topic)
+        wait_for(lambda: made.is_committed(ends), "the commit")
+        assert running.stop() == 0
+    assert (tmp_path / "home" / "log2mq" / made.load().source).is_dir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+    code, said = command(*verb[:1], made.path, *verb[1:])
+    assert code == 5, said
+    assert f"in {tmp_path / 'other'}" in said
+    assert set(made.events().values()) == {1}
 
 
 def test_new_store_makes_it_the_store_of_the_group_and_the_former_one_is_refused(worked, kafka):
