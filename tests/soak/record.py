@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -54,8 +53,9 @@ class Record:
 
     def interrupt(self, pid: int, number: signal.Signals, process: str) -> None:
         """Send a process that reports SIGKILL or SIGSTOP, and note it."""
+        at_ms = now_ms()  # before the signal: the supervisor may tell of it at once
         os.kill(pid, number)
-        self.interruptions.append(Interruption(time.time_ns() // 1_000_000, number.name, process, pid))
+        self.interruptions.append(Interruption(at_ms, number.name, process, pid))
         self.tell(f"{number.name} to {process} ({pid})")
 
     def note_exit(self, ended: CommandExit) -> None:

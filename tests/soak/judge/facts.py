@@ -99,19 +99,23 @@ class Facts:
         return max(moments)
 
     def _told_ms(self, customer: str, number: int) -> float:
-        """When these identities, or later ones of the customer, were accepted for the first time.
+        """When these identities, or later ones of the customer, were accepted for the first time, or needed no acceptance any more.
 
         An acceptance counts from the moment at which the log told these identities, or told them before without others in between. Nothing is to be
-        told where the identities that were accepted last are these already.
+        told any more where the identities that were accepted last are those that the log tells: these, or later ones.
         """
         versions = self.versions[customer]
         place = next(place for place, each in enumerate(versions) if each.line.number == number)
         enough = {each.line.identities for each in versions[place:]}
+        accepted = [(digest, batch.accepted_ms) for digest, batch in self.users.get(customer, ())]
+        needless_ms = NEVER
+        for later in versions[place:]:
+            before = [digest for digest, at_ms in accepted if at_ms < later.at_ms]
+            if before and before[-1] == later.line.identities:
+                needless_ms = later.at_ms
+                break
         while place and versions[place - 1].line.identities == versions[place].line.identities:
             place -= 1
         since_ms = versions[place].at_ms
-        accepted = [(digest, batch.accepted_ms) for digest, batch in self.users.get(customer, ())]
-        before = [digest for digest, at_ms in accepted if at_ms < since_ms]
-        if before and before[-1] == versions[place].line.identities:
-            return since_ms
-        return min((at_ms for digest, at_ms in accepted if digest in enough and at_ms >= since_ms), default=NEVER)
+        told_ms = min((at_ms for digest, at_ms in accepted if digest in enough and at_ms >= since_ms), default=NEVER)
+        return min(needless_ms, told_ms)
