@@ -134,10 +134,12 @@ def test_identities_that_came_back_must_be_told_again():
 def test_identities_that_the_log_took_back_before_they_were_told_need_not_be_told():
     """The log tells v1, v2 and v1 again in another partition, which is read first: Quick Audience has v1, and v2 never counts."""
     for customer, versions in Facts(GOOD).versions.items():
-        if any(each.line.kind is not LineKind.USER for each in versions):
-            continue
         told = [each.line.identities for each in versions]
-        places = [place for place in range(1, len(told) - 1) if told[place - 1] == told[place + 1] != told[place]]
+        places = [
+            place
+            for place in range(1, len(told) - 1)
+            if told[place - 1] == told[place + 1] != told[place] and versions[place].line.kind is LineKind.USER
+        ]
         if places:
             left_out, back = versions[places[0]], versions[places[0] + 1]
             accepted = [
@@ -148,7 +150,7 @@ def test_identities_that_the_log_took_back_before_they_were_told_need_not_be_tol
                 or each.accepted_ms < left_out.at_ms
             ]
             facts = Facts(replace(GOOD, accepted=accepted))
-            assert facts.finished_ms[left_out.line.number] == facts.finished_ms[back.line.number] == back.at_ms
+            assert facts.finished_ms[left_out.line.number] == back.at_ms
             return
     raise AssertionError
 
