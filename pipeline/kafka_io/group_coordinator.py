@@ -16,6 +16,9 @@ from pipeline.kafka_io.assignors import CooperativeSticky
 JOIN_LOOK_S = 0.1
 """The longest time between two looks at a join that is under way."""
 
+POLL_LOOK_S = 0.05
+"""The shortest time until the next look at what the group asks for."""
+
 STATIC_SINCE = (2, 3)
 """The first version of Kafka that knows static members (KIP-345)."""
 
@@ -87,8 +90,12 @@ class GroupCoordinator(ConsumerCoordinator):  # type: ignore[misc]  # kafka-pyth
         return True
 
     def time_to_next_poll(self) -> float:
-        """Return the seconds until `poll` should be called again."""
-        return JOIN_LOOK_S if self.rejoining else super().time_to_next_poll()
+        """Return the seconds until `poll` should be called again.
+
+        kafka-python returns 0 while the answer to a heartbeat is overdue. So its `poll` went round thousands of times a second while a broker
+        stood still, and each time it added a callback to the fetch that was under way: some MiB a second. Its own thread sends the heartbeats.
+        """
+        return JOIN_LOOK_S if self.rejoining else max(POLL_LOOK_S, super().time_to_next_poll())
 
     def begin_poll(self) -> None:
         """Let the next `poll` join again where that is needed.

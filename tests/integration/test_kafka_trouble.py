@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition, errors
+from kafka.consumer.fetcher import Fetcher
 
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.admin import KafkaAdmin
+from pipeline.kafka_io.group_coordinator import POLL_LOOK_S
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
-from tests.support.kafka import places
+from tests.support.kafka import TestKafka, places
 
 
 def values(word, count):
@@ -50,6 +54,27 @@ def poll_until(source, condition, limit_s=120, seen=None):
         if condition(events, records):
             return events, records
     raise AssertionError(f"not so within {limit_s} s: {events}, {len(records)} records")
+
+
+def test_a_broker_that_stands_still_costs_neither_processor_time_nor_memory(kafka, monkeypatch):
+    """`kafka` only says whether there is one to be had."""
+    rounds = []
+    fetch = Fetcher.fetch_records
+    monkeypatch.setattr(Fetcher, "fetch_records", lambda *given, **named: rounds.append(1) or fetch(*given, **named))
+    with EmbeddedBroker() as broker:
+        own = TestKafka(broker.bootstrap_servers)
+        source = open_source(own, own.topic(2))
+        poll_until(source, lambda events, _: any(isinstance(each, Assigned) for each in events))
+        os.kill(broker.pid, signal.SIGSTOP)
+        try:
+            until, polls = time.monotonic() + 6, 0
+            while time.monotonic() < until:
+                source.poll(100, {})
+                polls += 1
+        finally:
+            os.kill(broker.pid, signal.SIGCONT)
+        source.close()
+    assert len(rounds) <= 2 * (6 / POLL_LOOK_S + polls)
 
 
 def make_anew(kafka, topic):
