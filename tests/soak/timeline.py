@@ -34,7 +34,9 @@ def curves(evidence: Evidence) -> Curves:
     for snapshot in evidence.snapshots:
         second = (snapshot.at_ms - evidence.began_ms) // 1000
         if 0 <= second < seconds:
-            lag[second] = float(sum(snapshot.ends.values()) - sum(snapshot.offsets.values()))
+            # The ends were asked for before the commits, and not of a partition whose broker was away.
+            behind = (end - snapshot.offsets.get(partition, 0) for partition, end in snapshot.ends.items())
+            lag[second] = float(sum(max(0, each) for each in behind))
     in_flight: list[float | None] = [None] * seconds
     latest: dict[str, int] = {}
     for printed in evidence.printed:
