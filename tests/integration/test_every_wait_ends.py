@@ -128,7 +128,8 @@ def test_a_broker_that_stands_still_at_the_start_does_not_hold_a_signal(own, pau
 
 @pytest.mark.parametrize("verb", ["replay", "tap"])
 def test_a_broker_that_stands_still_ends_a_command_that_asks(own, paused, run, verb):
-    made = own(kafka={"connect_timeout": "1s"})
+    """A replay is a job, and waits for `give_up_after`; `tap` waits for one attempt."""
+    made = own(kafka={"connect_timeout": "1s", "give_up_after": "3s" if verb == "replay" else "5m"})
     made.save()
     paused()
     command = run(made, "--from", "earliest", *(["--to", "now"] if verb == "replay" else []), verb=verb)

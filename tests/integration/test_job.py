@@ -177,7 +177,8 @@ def test_too_many_dead_letters_stop_the_job(source, kafka):
 def test_a_body_over_the_gateways_limit_is_split(source, kafka, stand_in):
     object.__setattr__(stand_in.settings, "most_body_bytes", 4_000)
     made = source()
-    kafka.write(made.topic, [paid(number) for number in range(64)] + [paid(64, note="x" * 6_000)])
+    # The messages behind the one that is too large alone give the contrast.
+    kafka.write(made.topic, [paid(number, **({"note": "x" * 6_000} if number == 10 else {})) for number in range(65)])
     total = made.run_to_end().total
     assert (total.reported, total.dead_lettered) == (64, 1)
     assert dict(kafka.read(made.dead)[0].headers)["log2mq-reason"] == b"API_REFUSED"
