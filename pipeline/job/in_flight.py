@@ -137,9 +137,10 @@ class InFlight:
             self._end(raw.offset, offsets, FILTERED)
             return messages
         weight = len(raw.value or b"") + RECORD_OVERHEAD_BYTES * (len(messages) or 1)
+        for message in messages:
+            weight += len(message.body)
         if raw.headers or raw.key:
             weight += _key_and_headers_bytes(raw)
-        weight += sum([len(message.body) for message in messages])
         offsets.unfinished_bytes += weight
         record = PendingRecord(raw, offsets, weight, read_in)
         record.refusal = refusal
