@@ -16,6 +16,8 @@ from transforms.base import Kind
 MINUTE_MS = 60_000
 EVENTS, USERS = (Kind.EVENT,), (Kind.USER,)
 JUDGED_BY_CONTRAST = ["unknown", "unknown status", "parameter"]
+EACH_OF_THEM = [JUDGED_BY_CONTRAST[0], *(pytest.param(each, marks=pytest.mark.slow) for each in JUDGED_BY_CONTRAST[1:])]
+"""They have one outcome, so `make quick` plays one of them."""
 
 
 def total_calls(world):
@@ -25,7 +27,7 @@ def total_calls(world):
 # --- poison among good content --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", JUDGED_BY_CONTRAST)
+@pytest.mark.parametrize("answer", EACH_OF_THEM)
 @pytest.mark.parametrize("place", [0, 1, 49, 50, 51, 98, 99])
 @pytest.mark.parametrize("every_ms", [0.5, 5, 40], ids=["busy", "steady", "slow"])
 def test_one_poison_message_costs_at_most_16_extra_calls(every_ms, place, answer):
@@ -59,7 +61,7 @@ def test_poison_1_in_10_000_in_both_operations_is_found_within_seconds():
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
-@pytest.mark.parametrize("answer", JUDGED_BY_CONTRAST)
+@pytest.mark.parametrize("answer", EACH_OF_THEM)
 def test_much_bad_content_is_told_from_the_good(share, answer):
     count = 3_000
     bad = frozenset(number for number in range(count) if (number * 7919) % 1000 < share * 1000)
@@ -86,7 +88,7 @@ def test_a_batch_of_bad_messages_only_is_condemned_when_good_ones_follow(count):
 # --- nothing but poison ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", JUDGED_BY_CONTRAST)
+@pytest.mark.parametrize("answer", EACH_OF_THEM)
 @pytest.mark.parametrize("count", [4, 100, 5_000])
 def test_a_topic_of_poison_only_is_held_and_then_halts_with_no_dead_letter(count, answer):
     world = World(steady(count, 5, EVENTS), frozenset(range(count)), refusal=ANSWERS[answer]).run()
@@ -378,7 +380,7 @@ def test_no_good_message_is_ever_condemned_by_an_outage(outages, at_once, bad, r
 
 
 @pytest.mark.slow  # some hours, simulated
-@pytest.mark.parametrize("answer", JUDGED_BY_CONTRAST)
+@pytest.mark.parametrize("answer", EACH_OF_THEM)
 def test_an_outage_longer_than_the_hold_halts_and_condemns_nothing(answer):
     world = World(steady(20_000, 5), outages=(Outage(30_000, 24 * 60 * MINUTE_MS, EVENTS, ANSWERS[answer]),)).run()
     assert not world.refused
