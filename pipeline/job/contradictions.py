@@ -27,9 +27,8 @@ class Contradictions:
         self._by_code: dict[str, int] = {}  # the time of the last one
         self._in_a_row = 0  # refusals since the last acceptance
         self._outage_call = 0  # the number of calls at the end of the last outage of all calls
-        self._roots: deque[tuple[Batch, int]] = deque(
-            maxlen=2
-        )  # the last two batches that were refused first, and when
+        # The last two batches that were refused for the first time, and when.
+        self._roots: deque[tuple[Batch, int]] = deque(maxlen=2)
 
     def refused(self, batch: Batch, calls: int, now_ms: int) -> None:
         """Note that a batch was refused. `calls` is the number of calls so far."""

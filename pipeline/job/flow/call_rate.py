@@ -33,13 +33,13 @@ GROWS_CALLS = 100
 """The time in which the rate reaches the rate of the last throttled call again. It is longer where fewer calls than these are sent in it."""
 
 CALM_CALLS = 8
-"""After so many accepted calls in a row, a rate of less than half of what the API took before it throttled at all doubles again: the throttling may
-have passed. Each time that this is throttled again, the next try comes after twice as many, at most `MOST_CALM_CALLS`."""
+"""After so many accepted calls in a row, a rate of less than half of what the API took before it throttled at all, or below `SMALL`, doubles again:
+the throttling may have passed. Each time that this is throttled again, the next try comes after twice as many, at most `MOST_CALM_CALLS`."""
 
 MOST_CALM_CALLS = 128
 
 SMALL = 10.0
-"""A rate below so many calls a second is tried again like one below half of the usual: growing from it takes minutes."""
+"""In calls a second. From a rate below it the cubic curve takes minutes."""
 
 FORGET_FACTOR = 10
 FORGET_FIRST_FACTOR = 1_000
@@ -66,9 +66,8 @@ class CallRate:
         self._is_first = True  # only one rate was throttled so far
         self._usual = 0.0  # what was accepted in a second before calls were throttled
         self._calm_calls = CALM_CALLS  # after which the usual rate is tried
-        self._tried_from: tuple[float, float] | None = (
-            None  # the rate and `_throttled_at` before the usual rate was tried
-        )
+        # While a higher rate is tried: the rate and `_throttled_at` before.
+        self._tried_from: tuple[float, float] | None = None
         self._after_call = 0  # the last call that was sent before the rate was lowered
         self._lowered_ms = 0
         self._throttling_ms = 0  # when it was lowered first since a call was accepted
@@ -153,9 +152,8 @@ class CallRate:
             self._base = rate * HALF
         else:
             before, measured = self._throttled_at or rate, min(rate, self._measured(now_ms))
-            if (
-                self._is_first and self._tried_from is None
-            ):  # the rate was growing so fast that the last second tells little again
+            if self._is_first and self._tried_from is None:
+                # The rate was growing so fast that the last second tells little again.
                 measured = (measured + rate) / 2
             self._throttled_at = max(self._floor, before * HALF, measured)
             self._base = min(self._throttled_at * LOWER, rate * HALF if self._accepted < FEW_CALLS else rate)
@@ -174,7 +172,7 @@ class CallRate:
         self._tokens, self._at_ms = (0.0 if after_ms is None else 1.0), now_ms
 
     def _try_usual(self, now_ms: int) -> None:
-        """Let the rate double from now on, if it is far below the usual one, and nothing was throttled for a while."""
+        """Let the rate double from now on, if it is small or far below the usual one, and nothing was throttled for a while."""
         rate = self.per_second(now_ms)
         throttled_at = self._throttled_at
         if self._is_first or rate is None or throttled_at is None or self._accepted < self._calm_calls:
