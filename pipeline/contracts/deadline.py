@@ -42,6 +42,8 @@ class Deadline:
         self._grace_ms = 0
         self._began_ms: int | None = None
         self._step_ends_ms: int | None = None
+        self.while_waiting: Callable[[], None] = lambda: None
+        """Called several times a second by a wait of the loop's own thread that may be long: the loop keeps its lease meanwhile."""
         self.exit_code = EXIT_INTERRUPTED
         """The exit code of a process that does not end in time: that of the error which ended the job, if there is one."""
 

@@ -92,6 +92,7 @@ class Runner:
         self._heads = HeadWatch()
         self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._end_epochs, limits.grace_ms // 2)
         self._lease = Lease(parts.store, limits.lease_ms, clock())
+        self._deadline.while_waiting = lambda: self._lease.keep(clock())
         self._sweep, self._report = Interval(SWEEP_EVERY_MS), Interval(STATUS_EVERY_MS)
 
     def stop(self) -> None:
@@ -123,6 +124,7 @@ class Runner:
                 self._commits.commit()
         finally:
             self._deadline.enter(EndStep.CLOSE)
+            self._deadline.while_waiting = lambda: None  # nothing is sent or confirmed any more
             self._source.close()
             self._on_status(self.status().ended())
         self._errors.raise_if_any(but_store_away=self._is_stopping and not self._deliveries.are_unconfirmed)
@@ -153,7 +155,8 @@ class Runner:
 
     def _keep_lease(self, now_ms: int) -> None:
         """Renew the lease in time. If it lapsed, claim everything again that was not sent: another process may have claimed it."""
-        if self._lease.keep(now_ms):
+        self._lease.keep(now_ms)
+        if self._lease.take_lapse():
             self._claims.renew(self._dispatch.withdraw())
             self._dead_lettering.renew()
 

@@ -30,19 +30,24 @@ class Lease:
         """
         self._store = store
         self._length_ms = length_ms
+        self._has_lapsed = False
         self._renew(now_ms)
 
-    def keep(self, now_ms: int) -> bool:
-        """Renew the lease if it is time. Return whether it had lapsed, as after a long pause of the process: another may hold the claims now.
+    def keep(self, now_ms: int) -> None:
+        """Renew the lease if it is time.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
         age_ms = now_ms - self._renewed_ms
-        if age_ms < self._length_ms // 4:
-            return False
-        self._renew(now_ms)
-        return age_ms >= self._length_ms
+        if age_ms >= self._length_ms // 4:
+            self._has_lapsed = self._has_lapsed or age_ms >= self._length_ms
+            self._renew(now_ms)
+
+    def take_lapse(self) -> bool:
+        """Return whether it lapsed since the last call, as after a long pause of the process: another may hold the claims now."""
+        has_lapsed, self._has_lapsed = self._has_lapsed, False
+        return has_lapsed
 
     @property
     def send_until_ms(self) -> int:

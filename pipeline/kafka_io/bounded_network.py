@@ -20,7 +20,7 @@ STOP_LIMIT_MS = 1_000
 """The longest wait for the end of the IO thread."""
 
 LOOK_S = 0.1
-"""The time between two looks at the deadline of the job, which a signal may begin at any time."""
+"""The time between two looks at the deadline of the job, which a signal may begin at any time. Meanwhile the job keeps its lease."""
 
 
 class BoundedNetwork(NetworkSelector):  # type: ignore[misc]  # kafka-python ships no types
@@ -74,5 +74,6 @@ class BoundedNetwork(NetworkSelector):  # type: ignore[misc]  # kafka-python shi
     def _wait(self, ended: threading.Event) -> None:
         until_ms = monotonic_ms() + CALL_LIMIT_MS
         while not ended.wait(LOOK_S):
+            self._deadline.while_waiting()
             if monotonic_ms() >= until_ms or self._deadline.step_is_over:
                 raise errors.KafkaTimeoutError("a call has not ended in time")

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import contextmanager
 
 import pytest
 from kafka import KafkaAdminClient
@@ -183,6 +184,40 @@ def write_for_a_while(folder, seconds):
     with store._recent.writing():
         time.sleep(seconds)
     store.close()
+
+
+@contextmanager
+def opened(folder):
+    """Open a job's dedup store, as another process of the host does."""
+    store = LmdbStore(folder, "watcher", keep_ms=10**9, lease_ms=60_000, max_bytes=16 << 30, clocks=machine_clocks())
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def others_that_hold_claims(store):
+    """Return the owners whose lease has not ended, but this one."""
+    with store._recent.reading() as reading:
+        return store._tables.living(reading, store._clock.now_ms()) - {store._owner}
+
+
+def test_a_job_keeps_its_claims_while_its_broker_stands_still(own, paused, run):
+    """A commit waits up to 5 s for the broker. Before the mend the lease ended meanwhile: another process sent what was under way here."""
+    made = own(dedup={"lease": "2s"}, report={"senders": 1})
+    made.stand_in.set_faults({"name": "slow", "do": "delay", "latency": "500ms"})
+    made.kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(3_000)])
+    command = run(made)
+    wait_for(lambda: len(made.events()) >= 300, "the first events")
+    with opened(made.folder / "dedup") as store:
+        (job,) = others_that_hold_claims(store)
+        paused()
+        until_s = time.monotonic() + 8
+        while time.monotonic() < until_s:
+            assert others_that_hold_claims(store) == {job}
+            time.sleep(0.05)
+    assert len(made.events()) < 3_000, "nothing was under way any more"
+    assert ends(command, signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["alone", "workers"])

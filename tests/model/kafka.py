@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 
 from pipeline.contracts.pauses import PauseReason, Pauses
@@ -20,6 +20,7 @@ class Group:
         self.committed: dict[Partition, Commit] = {}
         self.meant: dict[Partition, str] = dict.fromkeys(self.logs, "")  # who is to own a partition
         self.owned: dict[Partition, str] = dict.fromkeys(self.logs, "")  # who may commit it
+        self.is_slow = False  # some answers take longer than a lease
 
     def commit(self, member: str, offsets: Mapping[Partition, Commit]) -> bool:
         """Take a member's commit, if it owns all these partitions."""
@@ -43,10 +44,11 @@ class Group:
 class Member:
     """One member of the group, as the job's `Source`. Poll, commit and close are the protocol's; the group decides."""
 
-    def __init__(self, group: Group, name: str, chance: Random) -> None:
+    def __init__(self, group: Group, name: str, chance: Random, wait: Callable[[], None]) -> None:
         self._group = group
         self._name = name
         self._chance = chance
+        self._wait = wait  # for an answer that takes long
         self._positions: dict[Partition, int] = {}
         self.pauses = Pauses()
         self.error: Exception | None = None  # what the next poll raises
@@ -77,6 +79,8 @@ class Member:
             if name == self._name and not group.owned[partition]
         }
         if fresh:
+            self._wait_if_slow()
+            fresh = {each: commit for each, commit in fresh.items() if not group.owned[each]}
             for partition, commit in fresh.items():
                 group.owned[partition] = self._name
                 self._positions[partition] = commit.offset
@@ -96,6 +100,7 @@ class Member:
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:
         """Commit, unless the partition is another's, or the coordinator is away."""
+        self._wait_if_slow()
         return self._chance.random() < 0.9 and self._group.commit(self._name, offsets)
 
     def seek(self, partition: Partition, offset: int) -> None:
@@ -105,6 +110,10 @@ class Member:
     def release(self, partitions: Collection[Partition]) -> None:
         """Let go of partitions that are finished."""
         self._let_go(partitions)
+
+    def _wait_if_slow(self) -> None:
+        if self._group.is_slow and self._chance.random() < 0.3:
+            self._wait()
 
     def _let_go(self, partitions: Collection[Partition]) -> None:
         self.pauses.forget(partitions)

@@ -115,6 +115,10 @@ class JobMachine(RuleBasedStateMachine):
     def the_dead_letter_topic_comes_or_goes(self, *, is_away: bool) -> None:
         self.world.dead.is_away = is_away
 
+    @rule(is_slow=st.booleans())
+    def the_brokers_are_slow_or_not(self, *, is_slow: bool) -> None:
+        self.world.group.is_slow = is_slow
+
     @rule(is_full=st.booleans())
     def the_disk_is_full_or_has_room(self, *, is_full: bool) -> None:
         self.world.is_disk_full = is_full

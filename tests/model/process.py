@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.interfaces import Decoded
 from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import Claim, ClaimResult, Outcome, Pending, Unsent
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from tests.model.world import World
 
 LEASE_MS = 3_000
+WAIT_MS = 5_000
+"""How long a slow answer of the brokers takes."""
+LOOK_MS = 100
+"""The time between two looks of a process that waits for the brokers."""
 KEEP_MS = 10**9
 HOLD_MS = 600_000
 """How long a refusal without a contrast is held: longer than any outage of the model."""
@@ -154,11 +159,13 @@ class Process:
         self.name = name
         self.is_busy = False  # it stands still, or waits in its end: its loop does not go around
         self.is_ending = False
+        self.is_waiting = False  # for the brokers
         self.points_to_go = 0  # pause points until it stands still; 0 for never
         self.senders = Senders(self)
         self.store = ModelStore(table, name, KEEP_MS, LEASE_MS, StoreClock(world.clocks, world.anchor_ms).now_ms)
         self.store.process = self
-        self.member = Member(world.group, name, world.chance)
+        self.member = Member(world.group, name, world.chance, self.wait_for_brokers)
+        self.deadline = Deadline(self.clock)
         self.writer = DeadLetterWriter(world.dead, world.chance)
         backoff = Backoff(20, 200, world.chance.random)
         self.runner = Runner(
@@ -175,6 +182,7 @@ class Process:
                 ),
                 self.writer,
                 DeadLetterLimit(world.stop_above, 20),
+                self.deadline,
             ),
             FlowLimits(400, 60_000, ready_batches=4, commit_records=30, commit_every_ms=100, lease_ms=LEASE_MS),
             self.clock,
@@ -205,6 +213,19 @@ class Process:
             self.points_to_go -= 1
             if not self.points_to_go:
                 self.world.stand_still(self)
+
+    def wait_for_brokers(self) -> None:
+        """Wait for an answer, as the thread of a loop waits for it: it looks several times a second what else is to be done. The others run.
+
+        Not while another process stands still or ends here: that one would not come to look after its own lease.
+        """
+        if any(each.is_busy and not each.is_waiting for each in self.world.processes.values() if each is not self):
+            return
+        was_busy, self.is_busy, self.is_waiting = self.is_busy, True, True
+        for _ in range(WAIT_MS // LOOK_MS):
+            self.world.run(but=self, step_ms=LOOK_MS)
+            self.deadline.while_waiting()
+        self.is_busy, self.is_waiting = was_busy, False
 
     def turn(self) -> None:
         """Go once around the loop. An error ends the process as it ends a job."""

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from pipeline.contracts.deadline import EndStep
+from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.dedup.lmdb_store.store_clock import StoreClock
 from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
@@ -97,6 +97,23 @@ def play_stands(seed):
     world.finish()
 
 
+def play_waits(seed):
+    """Let answers of the brokers take longer than a lease, while two processes read events that are in several partitions."""
+    chance = Random(seed)
+    world = World(seed, chance.choice([2, 3]), refuses_with_unknown=False, stop_above=1.0)
+    world.group.is_slow = True
+    world.start(0)
+    world.start(1)
+    for _ in range(15):
+        for _ in range(chance.randint(0, 25)):
+            world.append(event(chance.randrange(300)))
+        if chance.random() < 0.2:
+            world.rebalance()
+        world.run(chance.randint(1, 6), step_ms=chance.choice([0, 50]))
+        world.judge()
+    world.finish()
+
+
 def play_stops(seed):
     """Let processes be stopped, and start again, at any point of their loop, while there is much to send."""
     chance = Random(seed)
@@ -121,6 +138,12 @@ def play_stops(seed):
 @given(st.integers(0, 2**32))
 def test_nothing_is_twice_or_lost_wherever_processes_stand_still(seed):
     play_stands(seed)
+
+
+@examples(times=1)
+@given(st.integers(0, 2**32))
+def test_nothing_is_twice_or_lost_while_the_brokers_are_slow(seed):
+    play_waits(seed)
 
 
 @examples(times=1)
@@ -218,8 +241,12 @@ def return_while_batches_are_out(patch):
 
 def do_not_look_whether_the_lease_has_lapsed(patch):
     """Renew the lease, and send what was claimed under the one before, though it has lapsed meanwhile. No call begins after the end of a lease."""
-    keep = Lease.keep
-    patch.setattr(Lease, "keep", lambda self, now_ms: bool(keep(self, now_ms)) and False)
+    patch.setattr(Lease, "take_lapse", lambda _: False)
+
+
+def let_the_lease_lapse_while_brokers_are_slow(patch):
+    """Do nothing else while the loop waits for an answer of the brokers."""
+    patch.setattr(Deadline, "while_waiting", property(lambda _: lambda: None, lambda *_: None), raising=False)
 
 
 def send_after_the_end_of_the_lease(patch):
@@ -319,6 +346,7 @@ CLAIMS = "_no_claim_is_left", r"claims are left"
 
 STANDS = partial(play_many, play_stands, range(2_000))
 STOPS = partial(play_many, play_stops, range(2_000))
+WAITS = partial(play_many, play_waits, range(2_000))
 
 
 @pytest.mark.parametrize(
@@ -329,10 +357,11 @@ STOPS = partial(play_many, play_stops, range(2_000))
         (do_not_seek_back, PASSED_BY, search),
         (forget_to_release, CLAIMS, search),
         (do_not_fence, BOOKS, search),
-        # These three need one short moment in a hundred: whatever else happens hides it.
+        # These four need one short moment in a hundred: whatever else happens hides it.
         (return_while_batches_are_out, TWICE, STOPS),
         (do_not_look_whether_the_lease_has_lapsed, TWICE, STANDS),
         (send_after_the_end_of_the_lease, TWICE, STANDS),
+        (let_the_lease_lapse_while_brokers_are_slow, TWICE, WAITS),
         (take_any_store, STORE, search),
         (name_the_store_by_what_lies_below_the_head, NAMED, search),
         (forget_answers_when_the_disk_is_full, TWICE, search),

@@ -153,7 +153,11 @@ class World:
         """Let each process go around its loop, unless it stands still or waits in its end. `step_ms` pass between two turns."""
         for _ in range(turns):
             for process in list(self.processes.values()):
-                if process is not but and not process.is_busy and process in self.processes.values():
+                if process is but or process not in self.processes.values():
+                    continue
+                if process.is_waiting:
+                    process.deadline.while_waiting()
+                elif not process.is_busy:
                     process.turn()
             self.now_ms += step_ms
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.pauses import Pauses
 from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import (
@@ -52,6 +53,7 @@ from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.parts import Parts
 from pipeline.job.runner import Runner
+from pipeline.job.timing import Lease
 from schemas.log import RawRecord
 from tests.support.examples import examples
 from transforms.base import Kind
@@ -348,6 +350,7 @@ class World:
             dispatch,
             DeadLetters(self.dead, self.chance),
             self.limit(),
+            Deadline(self.clock),
         )
         runner = Runner(
             parts,
@@ -1295,6 +1298,32 @@ def test_a_lease_that_ended_while_the_job_waited_for_brokers_is_taken_anew(monke
     world.begin(0)
     (until_ms,) = world.table.leases.values()
     assert until_ms > world.clock.now_ms + LEASE_MS // 2
+
+
+def test_claims_are_kept_while_the_job_waits_for_brokers():
+    """A wait for Kafka looks several times a second; see `bounded_network`."""
+    world, runner = _with_answers_under_way(answer_ms=10 * LEASE_MS)
+    poll = runner.parts.source.poll
+
+    def wait_and_poll(*given):
+        for _ in range(40):
+            world.clock.now_ms += LEASE_MS // 8
+            assert max(world.table.leases.values()) > world.clock.now_ms
+            runner.parts.deadline.while_waiting()
+        return poll(*given)
+
+    runner.parts.source.poll = wait_and_poll
+    runner.turn()
+    assert runner.parts.dispatch.sending  # no call was given up
+
+
+def test_a_lapse_of_the_lease_is_told_once_also_where_a_wait_has_renewed_it():
+    lease = Lease(MemoryStore(MemoryTable(), "process-1", 10**9, LEASE_MS, lambda: 0), LEASE_MS, 0)
+    lease.keep(LEASE_MS)
+    lease.keep(LEASE_MS + LEASE_MS // 2)
+    assert [lease.take_lapse(), lease.take_lapse()] == [True, False]
+    lease.keep(2 * LEASE_MS)
+    assert not lease.take_lapse()
 
 
 def test_a_record_that_cannot_be_read_yet_holds_its_partition_and_no_other():

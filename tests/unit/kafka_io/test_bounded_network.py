@@ -8,6 +8,7 @@ import pytest
 from kafka import errors
 
 from pipeline.contracts.deadline import Deadline, EndStep
+from pipeline.errors import StoreUnavailable
 from pipeline.kafka_io import bounded_network
 from pipeline.kafka_io.bounded_network import BoundedNetwork
 
@@ -48,6 +49,34 @@ def test_a_call_ends_at_the_deadline_while_the_io_thread_stands_still(network, g
         made.run(gate.wait)
     made.close()  # does not wait either
     assert not gate.is_set()
+
+
+def test_a_call_that_waits_lets_the_job_keep_its_lease_in_its_own_thread(network, gate):
+    deadline, looks = Deadline(), []
+
+    def look():
+        looks.append(threading.current_thread())
+        if len(looks) == 3:
+            gate.set()
+
+    deadline.while_waiting = look
+    made = network(deadline)
+    made.run(gate.wait)
+    made.close()
+    assert looks == [threading.current_thread()] * 3
+
+
+def test_a_call_that_waits_raises_what_the_keeping_of_the_lease_raises(network, gate):
+    def fail():
+        raise StoreUnavailable("no room")
+
+    deadline = Deadline()
+    deadline.while_waiting = fail
+    made = network(deadline)
+    with pytest.raises(StoreUnavailable):
+        made.run(gate.wait)
+    gate.set()
+    made.close()
 
 
 def test_a_call_has_a_limit_without_a_deadline(network, gate, monkeypatch):
