@@ -136,7 +136,12 @@ class Supervisor:
         if slot.is_empty or life != slot.life:
             return False  # it has told its end already
         if message is None:
-            self._start_again(slot, slot.end(is_last=False), None)
+            ended = slot.end(is_last=False)
+            if self._is_stopping and ended.is_killed:
+                self._failure = self._failure or WorkerFailed(
+                    f"worker {slot.number} {ended} before it had finished; its unfinished records are redelivered"
+                )
+            self._start_again(slot, str(ended), None)
             return True
         if message.line:
             self._on_line(message.line)

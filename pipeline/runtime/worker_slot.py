@@ -24,6 +24,22 @@ GONE_LIMIT_S = 2.0
 """The longest wait for a process that has closed its pipe. Then it is killed."""
 
 
+class WorkerEnd(NamedTuple):
+    """How a process ended that did not tell its end. `code` is negative for a signal."""
+
+    code: int
+
+    def __str__(self) -> str:
+        return (
+            f"was killed by {signal.Signals(-self.code).name}" if self.code < 0 else f"left with exit code {self.code}"
+        )
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether a signal killed it that asks for no orderly end. SIGTERM does so only to a process that still starts."""
+        return self.code < 0 and self.code != -signal.SIGTERM
+
+
 class FromWorker(NamedTuple):
     """A message, and where it is from: the slot, and the number of its process there. None: the process has closed its pipe."""
 
@@ -83,7 +99,7 @@ class WorkerSlot:
         total = status.total
         self.restarts.reported(now_s, total.read - total.in_flight - total.returned)
 
-    def end(self, *, is_last: bool) -> str:
+    def end(self, *, is_last: bool) -> WorkerEnd:
         """Note that the process has ended, and return how. Its counts stay. Unless it `is_last`, its records in flight are read again."""
         assert self._process is not None and self._pipe is not None  # noqa: S101, PT018 - its pipe was read
         self._process.join(GONE_LIMIT_S)
@@ -95,7 +111,7 @@ class WorkerSlot:
         if self._status is not None and not is_last:
             self._former = merge([*self.statuses[:-1], self._status.former()])
             self._status = None
-        return f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"left with exit code {code}"
+        return WorkerEnd(code or 0)
 
     def terminate(self) -> None:
         """Ask the process to finish and end."""

@@ -186,6 +186,26 @@ def test_an_error_at_a_stop_is_told_although_it_may_pass():
     assert raised.value.exit_code == 3
 
 
+def die_when_asked(_slot, pipe):
+    """A worker that somebody kills while it finishes what is in flight."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(os.getpid(), signal.SIGKILL))
+    pipe.send(WorkerMessage(status(read=2, reported=1, in_flight=1)))
+    signal.pause()
+
+
+def test_a_worker_that_is_killed_during_a_stop_is_told():
+    """Before the mend the exit code was 0."""
+
+    def stop_when_it_runs(statuses):
+        if statuses:
+            supervisor.stop()
+
+    supervisor = Supervisor(die_when_asked, 1, stop_when_it_runs, lambda _: None, QUICK)
+    with pytest.raises(WorkerFailed, match="worker 0 was killed by SIGKILL before it had finished") as raised:
+        supervisor.run()
+    assert raised.value.exit_code == 8
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_error_of_every_worker_is_the_error_of_all(tmp_path, count):
     """None of them finishes anything."""
