@@ -64,11 +64,11 @@ class Tally:
         self.outcomes = [0] * len(RecordOutcome)
         self.messages = [0] * len(MessageResult)
 
-    def add(self, result: RecordResult) -> None:
-        """Add one record."""
-        self.outcomes[result.outcome] += 1
+    def add(self, result: RecordResult, records: int = 1) -> None:
+        """Add records that ended in the same way."""
+        self.outcomes[result.outcome] += records
         for kind, count in result.messages:
-            self.messages[kind] += count
+            self.messages[kind] += count * records
 
     @property
     def remembered(self) -> int:

@@ -8,7 +8,7 @@ from pipeline.job.claims import ClaimQueue
 from pipeline.job.commits import Commits
 from pipeline.job.dead_lettering import DeadLettering
 from pipeline.job.dispatch import Answers
-from pipeline.job.in_flight import REPORTED, InFlight, PendingMessage
+from pipeline.job.in_flight import InFlight, PendingMessage
 
 _log = logging.getLogger("log2mq.job")
 
@@ -66,9 +66,6 @@ class Deliveries:
             self._commits.confirmed()
         self._claims.release([*(message for message, _ in answers.refused), *answers.dropped])
         self._claims.renew(answers.withdrawn)
-        close, add = self._in_flight.close, self._claims.add
-        for message in delivered:
-            if released := close(message, REPORTED[message.kind]):
-                add(released)
+        self._claims.add(self._in_flight.close_reported(delivered))
         for message, refused in answers.refused:
-            add(self._in_flight.refuse(message, refused))
+            self._claims.add(self._in_flight.refuse(message, refused))

@@ -181,6 +181,28 @@ class InFlight:
             return released
         return ()
 
+    def close_reported(self, messages: Sequence[PendingMessage]) -> list[PendingMessage]:
+        """Close messages that were reported. Return the events that waited for them.
+
+        The records with one message, which are most, are ended together.
+        """
+        released: list[PendingMessage] = []
+        alone: dict[tuple[PartitionOffsets, Kind], list[PendingRecord]] = {}
+        records: list[PendingRecord] = []
+        offsets, kind = None, None
+        for message in messages:
+            record = message.record
+            if record.counts is not None:
+                released += self.close(message, REPORTED[message.kind])
+                continue
+            if record.offsets is not offsets or message.kind is not kind:
+                offsets, kind = record.offsets, message.kind
+                records = alone.setdefault((offsets, kind), [])
+            records.append(record)
+        for (offsets, kind), records in alone.items():
+            self._close_alone(offsets, records, REPORTED[kind])
+        return released
+
     def refuse(self, message: PendingMessage, refused: Refused) -> Sequence[PendingMessage]:
         """Close a message that the API refuses for good. Return the events that waited for it."""
         record = message.record
@@ -196,6 +218,14 @@ class InFlight:
         """End a record whose dead letter is durable and remembered."""
         record.offsets.unfinished_bytes -= record.weight
         self._end(record.raw.offset, record.offsets, record.result() if record.counts else REFUSED)
+
+    def _close_alone(self, offsets: PartitionOffsets, records: Sequence[PendingRecord], end: MessageEnd) -> None:
+        """Close the only messages of records of one partition."""
+        offsets.message_results[end.result] += len(records)
+        offsets.unfinished_bytes -= sum([record.weight for record in records])
+        if not offsets.closed:
+            offsets.end_all([record.raw.offset for record in records], end.alone)
+            self.finished += len(records)
 
     def _end(self, offset: int, offsets: PartitionOffsets, result: RecordResult) -> None:
         if not offsets.closed:

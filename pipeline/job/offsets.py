@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from pipeline.contracts.message_order import place_number
 from pipeline.contracts.values import Commit, Partition
-from pipeline.job.books import Books, RecordResult, decode_books, decode_store_id, encode_books
+from pipeline.job.books import FILTERED, Books, RecordResult, decode_books, decode_store_id, encode_books
 from pipeline.job.group_store import GroupStore
 from pipeline.job.session_counts import SessionCounts
 from schemas.log import Record
@@ -89,11 +89,28 @@ class PartitionOffsets:
             self._ended[offset] = result
             return
         unfinished.popleft()
-        add, ended = self._lifetime.add, self._ended
-        add(result)
-        while ended and unfinished and (following := ended.pop(unfinished[0], None)) is not None:
+        self._lifetime.add(result)
+        if self._ended:
+            self._pass_ended()
+
+    def end_all(self, offsets: Iterable[int], result: RecordResult) -> None:
+        """Note that records are finished in the same way; see `end`."""
+        ended = dict.fromkeys(offsets, result)
+        self._session.tally.outcomes[result.outcome] += len(ended)
+        self._ended.update(ended)
+        self._pass_ended()
+
+    def _pass_ended(self) -> None:
+        """Move the head past the records that have ended. Those that ended in the same way are counted together."""
+        unfinished, ended = self._unfinished, self._ended
+        last, count = FILTERED, 0
+        while ended and unfinished and (result := ended.pop(unfinished[0], None)) is not None:
             unfinished.popleft()
-            add(following)
+            if result is not last:
+                self._lifetime.add(last, count)
+                last, count = result, 0
+            count += 1
+        self._lifetime.add(last, count)
 
     def lose(self, first: int, last: int, resumed_at: int) -> None:
         """Note that the offsets `first` to `last` are gone before they were read; see `LostToRetention`."""

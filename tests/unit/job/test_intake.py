@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from pipeline.job.converter import Converted
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.group_store import GroupStore
 from pipeline.job.in_flight import REPORTED, InFlight, PendingMessage
-from pipeline.job.intake import Intake
+from pipeline.job.intake import CONVERT_MS, MOST_UNTIMED, Intake
 from pipeline.job.offsets import Offsets
 from schemas.log import RawRecord
 from tests.support.examples import examples
@@ -72,3 +73,42 @@ def test_nothing_that_was_polled_is_handed_back_while_messages_are_as_large_as_t
             break
     assert offsets.committable()[HERE].offset == len(sizes)
     assert log.sought == 0
+
+
+def read_all(convert_slowly, clock):
+    """Read one poll of 240 small records, and return the source."""
+    log = Log([RawRecord("log", 0, offset, -1, None, b"x") for offset in range(240)])
+    offsets = Offsets(GroupStore(StoreIdentity("s", "here"), is_new=False))
+    offsets.assign({HERE: Commit(0, "")})
+    in_flight = InFlight(lambda _: None, DeadLetterLimit(1.0, 1_000))
+    backpressure = Backpressure(log.pauses, offsets, FlowLimits(in_flight_bytes=100 * MOST))
+    intake = Intake(log, convert_slowly, offsets, in_flight, backpressure, clock, 100 * MOST)
+    list(intake.read(Polled([], {HERE: log.records}, {HERE: 240})))
+    return log
+
+
+@pytest.mark.parametrize(("fast", "late"), [(0, 1), (1, 3), (200, MOST_UNTIMED)])
+def test_slow_records_are_noticed_one_by_one_and_the_first_of_them_within_a_few(fast, late):
+    now_ms, converted = 0, 0
+
+    def convert_slowly(record, _place=None):
+        nonlocal now_ms, converted
+        now_ms += CONVERT_MS if converted >= fast else 0
+        converted += 1
+        return convert(record)
+
+    log = read_all(convert_slowly, lambda: now_ms)
+    assert fast < converted <= fast + late
+    assert (log.position, log.sought) == (converted, 1)
+
+
+def test_while_records_are_slow_the_clock_is_looked_at_for_each():
+    now_ms = 0
+
+    def convert_slowly(record, _place=None):
+        nonlocal now_ms
+        now_ms += 30
+        return convert(record)
+
+    read_all(convert_slowly, lambda: now_ms)
+    assert CONVERT_MS <= now_ms < CONVERT_MS + 30

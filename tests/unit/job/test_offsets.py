@@ -46,6 +46,25 @@ def histories(draw):
 
 
 @given(histories(), st.integers(1, 7))
+def test_records_that_end_together_leave_what_they_leave_one_after_the_other(history, together):
+    start, offsets, position, ends = history
+    one_by_one, at_once = PartitionOffsets(HERE, Commit(start, "")), PartitionOffsets(HERE, Commit(start, ""))
+    for tracker in (one_by_one, at_once):
+        tracker.begin(records(offsets))
+        tracker.position = position
+    for first in range(0, len(ends), together):
+        by_ending = {}
+        for offset, ending in ends[first : first + together]:
+            one_by_one.end(offset, ending)
+            by_ending.setdefault(ending, []).append(offset)
+        for ending, ended in by_ending.items():
+            at_once.end_all(ended, ending)
+        assert at_once.committable() == one_by_one.committable()
+        assert at_once.in_flight == one_by_one.in_flight
+        assert at_once.session_books() == one_by_one.session_books()
+
+
+@given(histories(), st.integers(1, 7))
 def test_commits_stay_at_the_lowest_unfinished_offset(history, chunk):
     start, offsets, position, ends = history
     tracker = PartitionOffsets(HERE, Commit(start, ""))
