@@ -109,14 +109,16 @@ class ReporterClient:
     def _exchange(self, request: SignedRequest) -> tuple[int, Mapping[str, str], bytes]:
         """Send a request, and return the status, the headers with lower-case names, and the body."""
         url, extensions = self._address(request)
-        sent = httpx.Request(request.method, url, headers=request.headers, content=request.body, extensions=extensions)
+        # With `content` httpx would look through all headers again.
+        headers = {**request.headers, "content-length": str(len(request.body))} if request.body else request.headers
+        stream = httpx.ByteStream(request.body)
+        sent = httpx.Request(request.method, url, headers=headers, stream=stream, extensions=extensions)
         response = self._transport.handle_request(sent)
         try:
             body = read_within(response, MOST_ANSWER_BYTES + 2 * len(request.body))
         finally:
             response.close()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return response.status_code, headers, body
+        return response.status_code, {name.lower(): value for name, value in response.headers.items()}, body
 
     def _address(self, request: SignedRequest) -> tuple[httpx.URL | str, dict[str, Any]]:
         """Return the URL and the extensions of a request. A proxy needs the whole URL.
