@@ -86,7 +86,7 @@ class ConfirmedTable:
         cursor, ended = transaction.cursor(self._confirmed), end_of(now_ms)
         if not most.entries or not cursor.set_range(start):
             return [], b""
-        expired = [key for key, value in islice(cursor.iternext(), most.entries) if value <= ended]
+        expired = [cursor.key() for value in islice(cursor.iternext(keys=False), most.entries) if value <= ended]
         if len(expired) > most.expired:
             return expired[: most.expired], expired[most.expired]
         last = cursor.key()  # empty behind the last entry of the table
