@@ -20,7 +20,8 @@ class Breaker:
         self._failures = 0
         self._open_until_ms: int | None = None
         self._is_outage = False
-        self._probes: dict[int, int] = {}  # without an answer: when each call was sent
+        self._probes: set[int] = set()  # the calls without an answer
+        self._probed_ms = 0  # when the last probe was sent
         self._overtaken = range(0)  # the probes of an outage that ended when one of them was accepted
 
     def may_send(self, now_ms: int) -> bool:
@@ -29,14 +30,15 @@ class Breaker:
             return True
         if now_ms < self._open_until_ms or not self._probes:
             return now_ms >= self._open_until_ms
-        has_waited = now_ms >= self._probes[max(self._probes)] + self._backoff.most_ms
+        has_waited = now_ms >= self._probed_ms + self._backoff.most_ms
         return self._is_outage and has_waited and len(self._probes) < MOST_PROBES
 
     def sent(self, call: int, now_ms: int) -> None:
         """Record that a batch is sent. While the breaker is open, this batch is a probe, also if it is sent before its time."""
         if self._open_until_ms is None:
             return
-        self._probes[call] = now_ms
+        self._probes.add(call)
+        self._probed_ms = now_ms
         if self._is_outage:
             self._overtaken = range(self._overtaken.start or call, call + 1)
 
@@ -78,6 +80,6 @@ class Breaker:
     def _forget(self, call: int) -> None:
         """Take a probe for answered. While content is refused there is one probe, and the first answer decides."""
         if self._is_outage:
-            self._probes.pop(call, None)
+            self._probes.discard(call)
         else:
             self._probes.clear()

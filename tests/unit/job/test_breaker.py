@@ -48,6 +48,16 @@ def test_a_probe_that_hangs_does_not_keep_the_next_one_from_being_sent_after_the
     assert breaker.next_ms() == 10**9 + 5_000
 
 
+def test_a_probe_that_fails_while_another_one_hangs_does_not_let_the_next_one_through_at_once(breaker):
+    """Before the mend one probe followed the other without a rest, until the one that hung had ended."""
+    breaker.failed(1, 0, None, is_outage=True)
+    breaker.sent(2, 100)
+    breaker.sent(3, 100 + LONGEST_MS)
+    breaker.failed(3, 200 + LONGEST_MS, None, is_outage=True)
+    assert not breaker.may_send(99 + 2 * LONGEST_MS)
+    assert breaker.may_send(100 + 2 * LONGEST_MS)
+
+
 def test_a_probe_that_was_overtaken_says_nothing(breaker):
     breaker.failed(1, 0, None, is_outage=True)
     breaker.sent(5, 100)
