@@ -17,6 +17,9 @@ from pipeline.job.send_queue import SendQueue
 FIRST_LONE_MS = 5_000
 """The shortest wait before a message that was refused alone is tried again without a contrast: it is more often bad than not."""
 
+FAILS_ALONE = 3
+"""A batch that has failed so often, while a later one was accepted, waits by itself: it may be the cause, and must not hold the others."""
+
 
 class ApiOperation:
     """Its batches on their way: gathered, queued, sent, held back by its flow, or refused and without a contrast.
@@ -32,6 +35,7 @@ class ApiOperation:
         self._backoff = backoff
         self._contrast = Contrast(batcher.kind, hold_ms, attempts)
         self._probes = 0
+        self._accepted_call = 0  # the newest one that was accepted
 
     @property
     def waiting(self) -> int:
@@ -65,11 +69,11 @@ class ApiOperation:
             return None if self._is_outage else self.queue.next(now_ms)
         if (part := self.queue.next_part()) is not None:
             return part
-        # Every other probe is a batch that has not been refused: it may be accepted while all content that was refused is bad.
+        # Every other probe is a batch that has not failed: it may be accepted while all content that failed is bad.
         self._probes += 1
         if self._probes % 2:
             return self.queue.next(now_ms) or self._probe()
-        return self._probe() or self.queue.next(now_ms)
+        return self._probe() or self.queue.next_new() or self.queue.next(now_ms)
 
     def sent(self, batch: Batch, now_ms: int) -> None:
         """Note that a batch is sent as the call `batch.call`."""
@@ -78,7 +82,7 @@ class ApiOperation:
 
     def answered(self, batch: Batch) -> None:
         """Note that the answer to a batch arrived."""
-        self.flow.answered()
+        self.flow.answered(batch.call)
         self.queue.answered(batch)
 
     def unsent(self, batch: Batch, *, again: bool) -> None:
@@ -89,6 +93,7 @@ class ApiOperation:
     def accepted(self, batch: Batch, took_ms: int | None, now_ms: int) -> None:
         """Note that the API accepted a batch. What was refused before has a contrast now."""
         self.flow.accepted(batch.call, len(batch.messages), took_ms, now_ms)
+        self._accepted_call = max(self._accepted_call, batch.call)
         released = self._contrast.accepted(batch, now_ms)
         self.queue.add_again(released.again)
         self.queue.add_parts(released.parts)
@@ -125,7 +130,7 @@ class ApiOperation:
         """Send a batch again: after the outage, as soon as the flow allows it, or after a back-off of its own."""
         if retry.throttled:
             self._keep(batch, again=True)
-        elif retry.outage:
+        elif retry.outage and not (batch.failures >= FAILS_ALONE and self._accepted_call > batch.first_call):
             self.queue.add_again([batch])
         else:
             self.queue.rest(batch, now_ms + self._backoff.delay_ms(batch.failures, retry.after_ms))

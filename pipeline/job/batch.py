@@ -45,6 +45,13 @@ class Batch:
             self.code, self.strikes, self.alone = "", 0, 0
         return stale
 
+    def take_doubt(self) -> int:
+        """Return the number of messages that the next call sends once more, because an answer was lost. Of a new batch it may be some: their lease had lapsed."""
+        if not self.first_call and self.root is None:
+            return sum([message.in_doubt for message in self.messages])
+        in_doubt, self.in_doubt = self.in_doubt, False
+        return len(self.messages) if in_doubt else 0
+
     def halves(self) -> list[Batch]:
         """Split the batch in two, to find the message that the API refuses."""
         first, second = halves = self.pieces((len(self.messages) + 1) // 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -80,6 +80,8 @@ class Converter:
         self._decode = decoder
         self.transform = transform
         self.check = check
+        self.between_entries: Callable[[], None] = lambda: None
+        """Called between two entries of a record: the loop keeps its lease meanwhile, and its claims."""
         self._most_record_bytes = most_record_bytes
         self._most_message_bytes = most_message_bytes
         self._without_value: Skipped | Refusal = Skipped("no value") if without_value == "filter" else _NO_VALUE
@@ -118,6 +120,7 @@ class Converter:
         refused: list[tuple[int, Refusal]] = []
         filtered = _NO_ENTRY
         for number, entry in enumerate(entries):
+            self.between_entries()
             answer = entry if isinstance(entry, Refusal) else self._convert(entry, place)
             if isinstance(answer, Refusal):
                 refused.append((number, answer))

@@ -151,9 +151,7 @@ class Dispatch:
         return self._operations.drop_stale()
 
     def _send(self, operation: ApiOperation, batch: Batch, now_ms: int, until_ms: int) -> None:
-        if batch.in_doubt:
-            self.attempts.resent_in_doubt += len(batch.messages)
-            batch.in_doubt = False
+        self.attempts.resent_in_doubt += batch.take_doubt()
         self.attempts.calls += 1
         batch.lease = self._lease
         batch.call = self.attempts.calls

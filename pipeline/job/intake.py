@@ -23,12 +23,6 @@ claims expire with their lease.
 RECORDS_AT_ONCE = 250
 """Records converted between two looks at the senders: enough to keep them busy, and few enough to stay in the processor's cache."""
 
-MOST_UNTIMED = 3
-"""The records that are converted between two looks at the clock: a look costs a part of a record. After a slow record there is one for each."""
-
-FAST_MS = 2
-"""The longest time that so many records take where none of them is slow."""
-
 
 class Intake:
     """Converts and opens records in the order of their partition."""
@@ -93,14 +87,8 @@ class Intake:
         claimed: list[PendingMessage] = []
         room = max(0, self._most_bytes - self._offsets.unfinished_bytes)
         full_at = offsets.unfinished_bytes + room
-        look_at, looked_ms = 0, None
         for count, record in enumerate(records):
-            if count == look_at:
-                if (now_ms := clock()) >= until_ms:
-                    return claimed, count, None
-                is_fast = looked_ms is not None and now_ms - looked_ms <= FAST_MS
-                look_at, looked_ms = count + (MOST_UNTIMED if is_fast else 1), now_ms
-            if offsets.unfinished_bytes > full_at:
+            if clock() >= until_ms or offsets.unfinished_bytes > full_at:
                 return claimed, count, None
             messages, refusal, _, pending = convert(record, place)
             if pending is not None:

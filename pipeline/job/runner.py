@@ -92,7 +92,7 @@ class Runner:
         self._heads = HeadWatch()
         self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._end_epochs, limits.grace_ms // 2)
         self._lease = Lease(parts.store, limits.lease_ms, clock())
-        self._deadline.while_waiting = lambda: self._lease.keep(clock())
+        self._deadline.while_waiting = parts.convert.between_entries = lambda: self._lease.keep(clock())
         self._sweep, self._report = Interval(SWEEP_EVERY_MS), Interval(STATUS_EVERY_MS)
 
     def stop(self) -> None:
@@ -119,12 +119,12 @@ class Runner:
                     self._work()
             finally:
                 self._last_answers.finish(self._grace_ms, self._keep_lease, self._clock)
+                self._deadline.while_waiting = lambda: None  # nothing is sent or confirmed any more
             self._deadline.enter(EndStep.COMMIT)
             with self._errors.kept():
                 self._commits.commit()
         finally:
             self._deadline.enter(EndStep.CLOSE)
-            self._deadline.while_waiting = lambda: None  # nothing is sent or confirmed any more
             self._source.close()
             self._on_status(self.status().ended())
         self._errors.raise_if_any(but_store_away=self._is_stopping and not self._deliveries.are_unconfirmed)
@@ -138,7 +138,7 @@ class Runner:
         for messages in self._intake.read(polled):
             self._claims.add(messages)
             self._advance(self._clock())
-        self._advance(now_ms)
+        self._advance(self._clock())
         self._hand_over.release_finished(now_ms)
         self._commits.commit_if_due(self._in_flight.finished, now_ms)
         self._adjust_backpressure(now_ms)

@@ -65,6 +65,10 @@ class SendQueue:
         if self._resting and (entry := min(self._resting))[0] <= now_ms:
             self._resting.remove(entry)
             return entry[2]
+        return self.next_new()
+
+    def next_new(self) -> Batch | None:
+        """Take out the first batch that was never sent."""
         return self._new.popleft() if self._new else None
 
     def next_part(self) -> Batch | None:

@@ -126,6 +126,9 @@ class Supervisor:
         for _ in range(self._inbox.qsize()):
             has_changed |= self._apply(self._inbox.get())
         now_s = time.monotonic()
+        for slot in self._slots:
+            if slot.is_gone(now_s):
+                has_changed |= self._apply(FromWorker(slot, slot.life, None))
         if has_changed and now_s - self._shown_s >= LOOK_S:
             self._shown_s = now_s
             self._on_status(self.statuses)
@@ -137,7 +140,7 @@ class Supervisor:
             return False  # it has told its end already
         if message is None:
             ended = slot.end(is_last=False)
-            if self._is_stopping and ended.is_killed:
+            if self._is_stopping and ended.is_early:
                 self._failure = self._failure or WorkerFailed(
                     f"worker {slot.number} {ended} before it had finished; its unfinished records are redelivered"
                 )

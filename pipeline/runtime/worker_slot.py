@@ -30,14 +30,15 @@ class WorkerEnd(NamedTuple):
     code: int
 
     def __str__(self) -> str:
-        return (
-            f"was killed by {signal.Signals(-self.code).name}" if self.code < 0 else f"left with exit code {self.code}"
-        )
+        if self.code >= 0:
+            return f"left with exit code {self.code}"
+        has_name = -self.code in set(signal.Signals)  # most real-time signals have none
+        return f"was killed by {signal.Signals(-self.code).name if has_name else f'signal {-self.code}'}"
 
     @property
-    def is_killed(self) -> bool:
-        """Whether a signal killed it that asks for no orderly end. SIGTERM does so only to a process that still starts."""
-        return self.code < 0 and self.code != -signal.SIGTERM
+    def is_early(self) -> bool:
+        """Whether it ended before it had finished. SIGTERM ends so only a process that still starts."""
+        return self.code not in {0, -signal.SIGTERM}
 
 
 class FromWorker(NamedTuple):
@@ -65,12 +66,21 @@ class WorkerSlot:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._status: Status | None = None
+        self._dead_since_s: float | None = None
         self._former: Status | None = None  # the sum of the final statuses of earlier processes
 
     @property
     def pid(self) -> int | None:
         """The process ID of the worker, while it is alive."""
         return self._process.pid if self._process is not None and self._process.is_alive() else None
+
+    def is_gone(self, now_s: float) -> bool:
+        """Whether the process has been dead for a while although its pipe is open: a child process of a plug-in holds the pipe."""
+        if self._process is None or self._process.is_alive():
+            self._dead_since_s = None
+        elif self._dead_since_s is None:
+            self._dead_since_s = now_s
+        return self._dead_since_s is not None and now_s - self._dead_since_s >= GONE_LIMIT_S
 
     @property
     def is_empty(self) -> bool:

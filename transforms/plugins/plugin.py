@@ -6,6 +6,7 @@ into any number of `EventMessage` and `CustomerMessage`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,9 @@ MOST_MESSAGES = 10_000
 
 MOST_MS = 500
 """The time limit for one entry, in ms, where the source file sets none."""
+
+MOST_RECORD_MS = 15_000
+"""The time limit for all entries of one record together, in ms: a group evicts a member that does not poll for long."""
 
 _TRIES = 2
 """An entry that took too long is converted once more before it is refused, since the machine may have been busy."""
@@ -59,14 +63,23 @@ class Plugin:
         self._most_ms = most_ms
         self._limit = TimeLimit(most_ms / 1000)
         self._skipped = Skipped(f"plug-in {name}")
+        self._last: LogEntry | None = None  # the entry before
+        self._record_until_s = 0.0  # by when the entries of its record must be converted
 
     def __call__(self, entry: LogEntry) -> Sequence[Message] | Skipped | Refusal:
         """Convert one entry. The plug-in gets a copy of the entry, so that it cannot change the entry itself.
 
         The copy costs about 1 us for every ten values of the entry, the time limit 1 us. Each message is checked against its model, which
-        costs 5 to 10 us. The time is limited only in the process's main thread.
+        costs 5 to 10 us. The time of an entry is limited only in the process's main thread.
         """
-        place = entry.record
+        place, last, self._last = entry.record, self._last, entry
+        if last is None or place is not last.record or entry.place <= last.place:
+            self._record_until_s = time.monotonic() + MOST_RECORD_MS / 1000
+        elif time.monotonic() > self._record_until_s:
+            return self._refuse(
+                ReasonCode.PLUGIN_TOO_SLOW,
+                f"took longer than {MOST_RECORD_MS} ms for the entries of one record, and did not get this one",
+            )
         for _ in range(_TRIES):
             # The headers of a record from Kafka are a list, which the plug-in could change.
             record = RawRecord(place.topic, place.partition, place.offset, place.timestamp, place.key, place.value, tuple(place.headers))  # fmt: skip

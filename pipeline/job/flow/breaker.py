@@ -22,7 +22,6 @@ class Breaker:
         self._is_outage = False
         self._probes: set[int] = set()  # the calls without an answer
         self._probed_ms = 0  # when the last probe was sent
-        self._overtaken = range(0)  # the probes of an outage that ended when one of them was accepted
 
     def may_send(self, now_ms: int) -> bool:
         """Whether a batch may be sent now."""
@@ -39,33 +38,27 @@ class Breaker:
             return
         self._probes.add(call)
         self._probed_ms = now_ms
-        if self._is_outage:
-            self._overtaken = range(self._overtaken.start or call, call + 1)
 
     def unsent(self, call: int) -> None:
         """Record that a batch was not sent after all, or that its answer tells nothing. If it was to be the probe, another batch may be."""
         self._forget(call)
 
     def failed(self, call: int, now_ms: int, after_ms: int | None, *, is_outage: bool) -> None:
-        """Record that a batch failed in an outage, or because content is refused. One that `is_overtaken` must not be recorded.
+        """Record that a batch failed in an outage, or because content is refused.
 
         A failure of a batch that was sent before the breaker opened, or before the last probe, does not lengthen the back-off.
         """
         is_probe = call in self._probes
         was_outage, self._is_outage = self._is_outage, is_outage
         self._forget(call)
-        if self._open_until_ms is None:
-            self._overtaken = range(0)
-        elif (was_outage and self._probes) if is_probe else (now_ms < self._open_until_ms and not self._probes):
+        if self._open_until_ms is not None and (
+            (was_outage and self._probes) if is_probe else (now_ms < self._open_until_ms or self._probes)
+        ):
             self._failures += is_probe
             self._open_until_ms = max(self._open_until_ms, now_ms + min(after_ms or 0, MOST_HINT_MS))
             return
         self._failures += 1
         self._open_until_ms = now_ms + self._backoff.delay_ms(self._failures, after_ms)
-
-    def is_overtaken(self, call: int) -> bool:
-        """Whether a failed call tells nothing of the present: it was a probe of an outage that has ended since."""
-        return self._open_until_ms is None and call in self._overtaken
 
     def succeeded(self) -> None:
         """Record that the destination answers."""

@@ -169,7 +169,7 @@ class CallRate:
         self.lowest = self._base if self.lowest is None else min(self.lowest, self._base)
         self._after_call, self._lowered_ms, self._accepted = self._newest, now_ms, 0
         self._grows_from_ms = None
-        self._tokens, self._at_ms = (0.0 if after_ms is None else 1.0), now_ms
+        self._tokens, self._at_ms = min(1.0, (after_ms or 0) / _SECOND_MS), now_ms
 
     def _try_usual(self, now_ms: int) -> None:
         """Let the rate double from now on, if it is small or far below the usual one, and nothing was throttled for a while."""

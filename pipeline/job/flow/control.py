@@ -64,7 +64,14 @@ class FlowControl:
         self._held_by: Slowed | None = None
         self._share = bounds.most
         self.is_away = False  # the last failure was one of the destination, not a refusal
-        self.sending = 0
+        self._under_way: set[int] = set()  # the calls that have no answer
+        self._newest = 0  # the last call
+        self._fresh_from = 0  # the first call after the last outage
+
+    @property
+    def sending(self) -> int:
+        """The number of calls under way."""
+        return len(self._under_way)
 
     # --- may a call begin ------------------------------------------------------------------------------------------------------
 
@@ -74,9 +81,9 @@ class FlowControl:
 
     def may_send(self, now_ms: int) -> bool:
         """Whether a call may begin, outages apart. Ask only when a batch waits: it may ask the dedup store."""
-        # A probe does not wait for the calls that were under way when the outage began: they may hang.
-        limit = self._share if self.is_away else min(self._concurrency.limit, self._share)
-        return self.sending < limit and self._rate.allows(now_ms) and self._limits.allow(now_ms)
+        # Calls that began before the end of an outage may hang: neither a probe nor what is sent after the outage waits for them.
+        is_free = self.is_away or self._fresh < self._concurrency.limit
+        return is_free and self.sending < self._share and self._rate.allows(now_ms) and self._limits.allow(now_ms)
 
     @property
     def is_resting(self) -> bool:
@@ -95,15 +102,16 @@ class FlowControl:
 
     def sent(self, call: int, messages: int, now_ms: int) -> None:
         """Note that a call is sent. The caller numbers the calls in the order in which they are sent."""
-        self.sending += 1
+        self._newest = call
+        self._under_way.add(call)
         self._breaker.sent(call, now_ms)
         self._concurrency.sent(call, self.sending)
         self._rate.sent(call, now_ms)
         self._limits.sent(messages)
 
-    def answered(self) -> None:
+    def answered(self, call: int) -> None:
         """Note that the answer to a call arrived."""
-        self.sending -= 1
+        self._under_way.discard(call)
 
     def unsent(self, call: int) -> None:
         """Note that a call was not begun after all."""
@@ -118,6 +126,8 @@ class FlowControl:
     def answers(self) -> None:
         """Note that the API answers: an outage is over."""
         self._breaker.succeeded()
+        if self.is_away:
+            self._fresh_from = self._newest + 1
         self.is_away = False
 
     def throttled(self, call: int, retry: Retry, now_ms: int) -> None:
@@ -130,8 +140,8 @@ class FlowControl:
 
     def failed(self, call: int, retry: Retry, now_ms: int) -> None:
         """Note that the API is away, or that an answer was lost."""
-        if self._breaker.is_overtaken(call):
-            return
+        if call < self._fresh_from and not self.is_resting:
+            return  # it began in an outage that is over, or before it
         if not self.is_resting:
             self._concurrency.interrupted(is_load=retry.in_doubt)
         self._breaker.failed(call, now_ms, retry.after_ms, is_outage=True)
@@ -178,6 +188,11 @@ class FlowControl:
             lowest_rate=self._rate.lowest,
         )
 
+    @property
+    def _fresh(self) -> int:
+        """The number of calls under way that began after the last outage."""
+        return sum([call >= self._fresh_from for call in self._under_way]) if self._fresh_from else len(self._under_way)
+
     def _why(self, now_ms: int) -> Slowed | None:
         """Return why the next batch must wait."""
         if self.next_probe_ms() is not None:
@@ -188,7 +203,7 @@ class FlowControl:
             return Slowed.LIMIT
         if not self._rate.allows(now_ms):
             return Slowed.THROTTLED
-        if self._concurrency.limit < self._share and self.sending >= self._concurrency.limit:
+        if self._concurrency.limit < self._share and self._fresh >= self._concurrency.limit:
             if self._concurrency.is_starting:
                 return Slowed.RECOVERING
             return Slowed.LOSS if self._concurrency.is_after_loss else Slowed.LATENCY

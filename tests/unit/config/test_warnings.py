@@ -26,7 +26,9 @@ def test_a_wait_for_the_server_that_is_longer_than_the_group_waits_is_said(tmp_p
     assert all("shop.yaml:16: dedup.give_up_after: is 10m" in each for each in said)
 
 
-@pytest.mark.parametrize(("timeout", "lease", "is_said"), [("500ms", "15s", False), ("8s", "15s", True)])
+@pytest.mark.parametrize(
+    ("timeout", "lease", "is_said"), [("500ms", "15s", False), ("4s", "15s", True), ("500ms", "2s", True)]
+)
 def test_a_plug_in_that_may_take_as_long_as_the_lease_is_said(tmp_path, timeout, lease, is_said):
     path = tmp_path / "shop.yaml"
     before, _, after = GOOD_SOURCE.partition("events:\n")
@@ -36,4 +38,4 @@ def test_a_plug_in_that_may_take_as_long_as_the_lease_is_said(tmp_path, timeout,
     (tmp_path / "shop.py").write_text("def shop(options):\n    return lambda _: []\n")
     said = [each for each in warnings(load_source(path, {})) if "dedup.lease" in each]
     assert bool(said) is is_said
-    assert all("shop.yaml:4: transform.timeout: is 8s" in each for each in said)
+    assert all("shop.yaml:4: transform.timeout: is " in each for each in said)

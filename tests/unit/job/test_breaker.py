@@ -58,15 +58,14 @@ def test_a_probe_that_fails_while_another_one_hangs_does_not_let_the_next_one_th
     assert breaker.may_send(100 + 2 * LONGEST_MS)
 
 
-def test_a_probe_that_was_overtaken_says_nothing(breaker):
+def test_a_failure_of_a_call_from_before_the_outage_does_not_delay_the_next_probe(breaker):
     breaker.failed(1, 0, None, is_outage=True)
-    breaker.sent(5, 100)
-    breaker.sent(7, 40_000)
-    assert not breaker.is_overtaken(5)
-    breaker.succeeded()
-    assert [breaker.is_overtaken(call) for call in (4, 5, 7, 8)] == [False, True, True, False]
-    breaker.failed(8, 1_000, None, is_outage=True)
-    assert not breaker.is_overtaken(5)
+    breaker.sent(12, 100)
+    for call in range(2, 12):
+        breaker.failed(call, call * 1_000, None, is_outage=True)
+    assert breaker.may_send(100 + LONGEST_MS)
+    breaker.failed(13, 100 + LONGEST_MS, 5_000, is_outage=True)  # but a hint counts
+    assert breaker.next_ms() == 5_100 + LONGEST_MS
 
 
 def test_while_content_is_refused_the_next_probe_waits_for_the_answer(breaker):
@@ -126,6 +125,7 @@ class BreakerModel(RuleBasedStateMachine):
         self.out = []
         self.probes = []  # without an answer
         self.probed_ms = None
+        self.probed = set()
 
     @rule(ms=st.integers(0, 4_000))
     def time_passes(self, ms):
@@ -140,6 +140,7 @@ class BreakerModel(RuleBasedStateMachine):
             if self.probes:
                 assert self.now >= self.probed_ms + 3_000
             self.probes.append(self.newest)
+            self.probed.add(self.newest)
             self.probed_ms = self.now
         self.breaker.sent(self.newest, self.now)
         self.out.append(self.newest)
@@ -148,11 +149,11 @@ class BreakerModel(RuleBasedStateMachine):
     @rule(hint=st.none() | st.integers(0, 2_000_000), given_data=st.data())
     def fail(self, hint, given_data):
         call = self._answered(given_data)
-        if self.breaker.is_overtaken(call):
-            assert self.breaker.next_ms() is None
-            return
+        before_ms, is_probe = self.breaker.next_ms(), call in self.probed
         self.breaker.failed(call, self.now, hint, is_outage=True)
         assert self.breaker.next_ms() is not None
+        if before_ms is not None and self.probes and not is_probe:
+            assert self.breaker.next_ms() == max(before_ms, self.now + min(hint or 0, MOST_HINT_MS))
         if hint:
             assert self.breaker.next_ms() >= self.now + min(hint, MOST_HINT_MS)
 

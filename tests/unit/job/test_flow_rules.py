@@ -204,7 +204,7 @@ def control(**bounds):
 def test_a_throttled_call_begins_no_outage_and_ends_one():
     flow = control()
     flow.sent(1, 10, 0)
-    flow.answered()
+    flow.answered(1)
     flow.throttled(1, THROTTLED, 0)
     assert not flow.is_resting
     flow.failed(1, AWAY, 10)
@@ -218,22 +218,27 @@ def test_after_an_outage_few_calls_are_under_way_at_first_and_half_as_many_after
         flow = control()
         for call in range(1, 200):
             flow.sent(call, 10, call)
-            flow.sending = 16
+            if call > 15:
+                flow.answered(call - 15)
             flow.accepted(call, 10, 50, call)
         assert flow.state(200).limit == 16
         flow.failed(199, failure, 200)
         assert flow.state(200).why is Slowed.AWAY
-        flow.sending = 0
+        for call in range(185, 200):
+            flow.answered(call)
         assert flow.may_send(400)
+        flow.sent(200, 10, 400)
         flow.accepted(200, 10, 50, 400)
         assert flow.state(400).limit <= 2
         for call in range(201, 220):
             flow.sent(call, 10, call)
-            flow.sending = flow.state(call).limit
             flow.accepted(call, 10, None, 400 + call)
+            while flow.sending >= flow.state(call).limit:
+                flow.answered(call - flow.sending + 1)
         state = flow.state(1_000)
         assert state.limit == goal
-        flow.sending = goal
+        for call in range(220, 220 + goal):
+            flow.sent(call, 10, 999)
         flow.look(1_000, is_waiting=True)
         assert flow.state(1_000).why is (Slowed.LOSS if failure is LOST else None)
 

@@ -14,7 +14,7 @@ from pipeline.job.converter import Converted
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.group_store import GroupStore
 from pipeline.job.in_flight import REPORTED, InFlight, PendingMessage
-from pipeline.job.intake import CONVERT_MS, MOST_UNTIMED, Intake
+from pipeline.job.intake import CONVERT_MS, Intake
 from pipeline.job.offsets import Offsets
 from schemas.log import RawRecord
 from tests.support.examples import examples
@@ -87,8 +87,8 @@ def read_all(convert_slowly, clock):
     return log
 
 
-@pytest.mark.parametrize(("fast", "late"), [(0, 1), (1, 3), (200, MOST_UNTIMED)])
-def test_slow_records_are_noticed_one_by_one_and_the_first_of_them_within_a_few(fast, late):
+@pytest.mark.parametrize("fast", [0, 1, 200])
+def test_a_slow_record_is_noticed_before_the_next_one(fast):
     now_ms, converted = 0, 0
 
     def convert_slowly(record, _place=None):
@@ -98,7 +98,7 @@ def test_slow_records_are_noticed_one_by_one_and_the_first_of_them_within_a_few(
         return convert(record)
 
     log = read_all(convert_slowly, lambda: now_ms)
-    assert fast < converted <= fast + late
+    assert converted == fast + 1
     assert (log.position, log.sought) == (converted, 1)
 
 

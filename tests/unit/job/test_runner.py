@@ -56,7 +56,7 @@ from pipeline.job.runner import Runner
 from pipeline.job.timing import Lease
 from schemas.log import RawRecord
 from tests.support.examples import examples
-from transforms.base import Kind
+from transforms.base import Kind, Skipped
 from transforms.mapping import compile_mapping
 from transforms.mapping.models import MappingSettings
 
@@ -141,6 +141,8 @@ class Member:
             events.append(Leaving(gone))
         elif gone or (self.leaving and self.chance.random() < 0.1):  # in an eager round, or evicted
             for each in gone | self.leaving:
+                if group.owned[each] != self.name:
+                    continue  # the group evicted it
                 if each in committable and self.chance.random() < 0.7:  # else the commit on the way out failed
                     group.committed[each] = committable[each]
                 group.owned[each] = ""
@@ -1315,6 +1317,23 @@ def test_claims_are_kept_while_the_job_waits_for_brokers():
     runner.parts.source.poll = wait_and_poll
     runner.turn()
     assert runner.parts.dispatch.sending  # no call was given up
+
+
+def test_claims_are_kept_while_the_entries_of_a_record_are_converted():
+    world, runner = _with_answers_under_way(answer_ms=10 * LEASE_MS)
+    convert, decode = runner.parts.convert, build_decoder("json", {}, DecodeLimits())
+
+    def convert_slowly(entry):
+        world.clock.now_ms += LEASE_MS // 8
+        assert max(world.table.leases.values()) > world.clock.now_ms
+        return Skipped("slow")
+
+    convert.transform, convert._decode = convert_slowly, lambda raw: decode(b"[%s]" % b",".join([raw] * 40))
+    partition = next(iter(runner.offsets.owned))
+    world.group.records[partition].append(world.group.records[partition][-1]._replace(offset=12))
+    while runner.offsets.owned[partition].position < 13:
+        runner.turn()
+    assert runner.parts.dispatch.sending
 
 
 def test_a_lapse_of_the_lease_is_told_once_also_where_a_wait_has_renewed_it():

@@ -89,6 +89,28 @@ def test_a_stop_does_not_wait_for_a_store_that_has_nothing_to_remember(place):
         assert world.clock.now_ms - stopped_ms < 1_000
 
 
+def test_the_last_commit_needs_no_store(place):
+    """The store goes away together with the job, and the last commit waits for the brokers for longer than a lease is renewed."""
+    world, runner, switch = place
+    source, commit = runner.parts.source, runner.parts.source.commit
+    source.commit = lambda _: False  # a rebalance
+    while runner.status().total.reported < 30:
+        runner.turn()
+    for _ in range(40):
+        runner.turn()
+
+    def wait_and_commit(offsets):
+        world.clock.now_ms += 2_000
+        runner.parts.deadline.while_waiting()
+        return commit(offsets)
+
+    source.commit = wait_and_commit
+    switch.back_ms = world.clock.now_ms + 10 * GRACE_MS
+    runner.stop()
+    runner.run()
+    assert world.group.is_done()
+
+
 def test_a_stop_while_the_store_is_away_does_not_hide_another_error(place):
     world, runner, switch = place
     with nothing_twice(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from kafka import errors
@@ -64,6 +65,22 @@ def test_a_call_that_waits_lets_the_job_keep_its_lease_in_its_own_thread(network
     made.run(gate.wait)
     made.close()
     assert looks == [threading.current_thread()] * 3
+
+
+def test_a_call_that_ended_while_the_lease_was_renewed_is_not_late(network, gate, monkeypatch):
+    """Before the mend a commit that the brokers had taken counted as refused."""
+    monkeypatch.setattr(bounded_network, "CALL_LIMIT_MS", 300)
+    began_s = time.monotonic()
+
+    def renew_slowly():
+        gate.set()
+        time.sleep(max(0.0, began_s + 0.4 - time.monotonic()))
+
+    deadline = Deadline()
+    deadline.while_waiting = renew_slowly
+    made = network(deadline)
+    assert made.run(gate.wait) is True
+    made.close()
 
 
 def test_a_call_that_waits_raises_what_the_keeping_of_the_lease_raises(network, gate):

@@ -21,6 +21,7 @@ from pipeline.observe.summary import merge
 from pipeline.runtime.restart_policy import RestartPolicy
 from pipeline.runtime.supervisor import Supervisor
 from pipeline.runtime.supervisor_pipe import WorkerMessage
+from pipeline.runtime.worker_slot import WorkerEnd
 
 pytestmark = pytest.mark.slow  # each worker is a process
 
@@ -186,22 +187,35 @@ def test_an_error_at_a_stop_is_told_although_it_may_pass():
     assert raised.value.exit_code == 3
 
 
-def die_when_asked(_slot, pipe):
-    """A worker that somebody kills while it finishes what is in flight."""
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(os.getpid(), signal.SIGKILL))
-    pipe.send(WorkerMessage(status(read=2, reported=1, in_flight=1)))
-    signal.pause()
+@dataclass
+class Interrupted:
+    """A worker that ends early while it finishes what is in flight: somebody kills it, or its own guard ends it."""
+
+    code: int
+
+    def __call__(self, _slot, pipe):
+        signal.signal(signal.SIGTERM, lambda _number, _frame: self.end())
+        pipe.send(WorkerMessage(status(read=2, reported=1, in_flight=1)))
+        signal.pause()
+
+    def end(self):
+        if self.code < 0:
+            os.kill(os.getpid(), -self.code)
+        os._exit(self.code)
 
 
-def test_a_worker_that_is_killed_during_a_stop_is_told():
+@pytest.mark.parametrize(
+    ("code", "said"), [(-signal.SIGKILL, "was killed by SIGKILL"), (130, "left with exit code 130")]
+)
+def test_a_worker_that_ends_early_during_a_stop_is_told(code, said):
     """Before the mend the exit code was 0."""
 
     def stop_when_it_runs(statuses):
         if statuses:
             supervisor.stop()
 
-    supervisor = Supervisor(die_when_asked, 1, stop_when_it_runs, lambda _: None, QUICK)
-    with pytest.raises(WorkerFailed, match="worker 0 was killed by SIGKILL before it had finished") as raised:
+    supervisor = Supervisor(Interrupted(code), 1, stop_when_it_runs, lambda _: None, QUICK)
+    with pytest.raises(WorkerFailed, match=f"worker 0 {said} before it had finished") as raised:
         supervisor.run()
     assert raised.value.exit_code == 8
 
@@ -228,6 +242,37 @@ def test_what_fails_for_ever_ends_with_its_code_although_records_are_finished(tm
     error, notes, _ = supervise(Passing(tmp_path, times=100), 1)
     assert (error.exit_code, str(error)) == (3, "no broker answers")
     assert sum("starting it again" in note for note in notes) == QUICK.most_deaths
+
+
+@dataclass
+class Parent:
+    """A worker whose plug-in has started a process; somebody kills the worker, and not the process. Its second life ends in order."""
+
+    folder: Path
+
+    def __call__(self, _slot, pipe):
+        mark = self.folder / "child"
+        if mark.exists():
+            pipe.send(WorkerMessage(None, 0))
+            return
+        if not (child := os.fork()):
+            time.sleep(60)
+            os._exit(0)
+        mark.write_text(str(child))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_dead_worker_is_noticed_although_a_process_that_it_started_lives(tmp_path):
+    """Before the mend it was noticed when that process ended."""
+    error, notes, _ = supervise(Parent(tmp_path), 1)
+    child = int((tmp_path / "child").read_text())
+    os.kill(child, signal.SIGKILL)  # fails where the process has ended by itself
+    assert error is None
+    assert "worker 0 was killed by SIGKILL; starting it again in 0 s" in notes
+
+
+def test_a_signal_without_a_name_is_an_end_like_others():
+    assert str(WorkerEnd(-signal.SIGRTMIN - 1)) == f"was killed by signal {signal.SIGRTMIN + 1}"
 
 
 def test_the_dead_leave_one_status_behind(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import warnings
 from itertools import repeat
 
@@ -12,9 +13,11 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config.sections import LimitSettings
 from schemas.customer import CustomerId, CustomerMessage
 from schemas.event import EventMessage
-from schemas.refusal import ReasonCode
+from schemas.log import LogEntry
+from schemas.refusal import ReasonCode, Refusal
 from transforms.base import Kind, Skipped
 from transforms.fault import MappingFaults
+from transforms.plugins import plugin
 from transforms.plugins.faults import PluginNotFound
 from transforms.plugins.plugin import MOST_MESSAGES, Plugin, load_plugin
 from transforms.testing import check_transform, entry
@@ -100,6 +103,26 @@ def test_a_record_nested_as_deep_as_a_setting_allows_is_no_crash(wrap):
 @pytest.mark.parametrize("nothing", [None, [], (), iter(())])
 def test_nothing_is_filtered(nothing):
     assert Plugin("mine", lambda _: nothing, UNLIMITED_MS)(entry({})) == Skipped("plug-in mine")
+
+
+def test_the_entries_of_one_record_have_a_time_limit_together(monkeypatch):
+    """Before the mend a record of some hundred slow entries took longer than a group waits: it was read again for ever."""
+    monkeypatch.setattr(plugin, "MOST_RECORD_MS", 40)
+    calls = []
+
+    def convert(given):
+        calls.append(given.place)
+        time.sleep(0.03)
+        return [EVENT]
+
+    mine = Plugin("mine", convert, UNLIMITED_MS)
+    record = entry({}).record
+    answers = [mine(LogEntry({}, record, place)) for place in range(20)]
+    assert len(calls) < 5
+    assert [each.code for each in answers[5:]] == [ReasonCode.PLUGIN_TOO_SLOW] * 15
+    assert answers[-1].reason.startswith("plug-in mine took longer than 40 ms for the entries of one record")
+    assert not isinstance(mine(entry({}, offset=2)), Refusal)  # the next record
+    assert not isinstance(mine(LogEntry({}, record, 0)), Refusal)  # the same record, from its beginning
 
 
 def test_users_come_first_and_the_job_s_own_keys_are_left_to_it():
