@@ -351,6 +351,23 @@ def test_a_doubled_dead_letter_is_told():
         assert [each for each in found if each is not Bar.STORE_LOSS] == bars
 
 
+@pytest.mark.parametrize(
+    ("after_ms", "signal", "bars"),
+    [
+        (-1, "SIGKILL", []),  # the time of the kill is noted before it
+        (400, "SIGKILL", []),
+        (900, "SIGKILL", [Bar.DEAD_LETTERS_ONCE]),
+        (-400, "SIGKILL", [Bar.DEAD_LETTERS_ONCE]),
+        (100, "SIGSTOP", [Bar.DEAD_LETTERS_ONCE]),
+    ],
+)
+def test_a_dead_letter_that_was_in_flight_at_a_kill_may_be_written_again(after_ms, signal, bars):
+    letter = GOOD.dead_letters[2]
+    letters = [*GOOD.dead_letters, replace(letter, at_ms=letter.at_ms + 6_000)]
+    killed = Interruption(letter.at_ms + after_ms, signal, "a worker", PID)
+    assert missed(dead_letters=letters, interruptions=[killed]) == bars
+
+
 @pytest.mark.parametrize("place", [first(LineKind.EVENT).place, (0, 1_000_000)], ids=["good record", "no record"])
 def test_a_dead_letter_that_is_not_poison_is_told(place):
     assert missed(dead_letters=[*GOOD.dead_letters, DeadLetter(*place, BEGAN_MS, "API_REFUSED")]) == [Bar.DEAD_LETTERS]
