@@ -17,7 +17,7 @@ from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.commits import Commits
 from pipeline.job.group_store import GroupStore
-from pipeline.job.in_flight import InFlight, PendingMessage
+from pipeline.job.in_flight import REPORTED, InFlight, PendingMessage
 from pipeline.job.intake import Intake
 from pipeline.job.last_answers import LastAnswers
 from pipeline.job.offsets import Offsets, PartitionOffsets
@@ -192,8 +192,18 @@ def forget_to_release(patch):
     patch.setattr(ClaimQueue, "release", lambda self, messages: self._finish(messages))
 
 
+def close_one_by_one(patch):
+    """Close reported messages as all others are closed, so that a mistake put into that is one for them, too."""
+
+    def close_reported(self, messages):
+        return [each for message in messages for each in self.close(message, REPORTED[message.kind])]
+
+    patch.setattr(InFlight, "close_reported", close_reported)
+
+
 def do_not_fence(patch):
     """Let an outcome of an earlier epoch move the offsets of the present one."""
+    close_one_by_one(patch)
     assign, end = Offsets.assign, InFlight._end
     latest, successors = {}, {}
 
@@ -303,6 +313,7 @@ def count_late_answers_nowhere(patch):
         return close(self, message, end)
 
     patch.setattr(InFlight, "close", close_unless_stale)
+    close_one_by_one(patch)
 
 
 JUDGED = (
