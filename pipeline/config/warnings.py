@@ -39,7 +39,7 @@ def _notes(source: SourceFile) -> list[Note]:
             f"({format_duration(source.kafka.max_poll_interval)}), after which the group evicts a job that waits for the store"
         )
         notes.append(Note(("dedup", "give_up_after"), text))
-    if source.transform is not None and 2 * source.transform.timeout >= source.dedup.lease // 2:
+    if source.transform is not None and source.transform.timeout >= source.dedup.lease // 4:
         text = (
             f"is {format_duration(source.transform.timeout)}: the job waits twice as long for a plug-in, and after dedup.lease "
             f"({format_duration(source.dedup.lease)}) another process may report what this one reports; expected less than a quarter of it"

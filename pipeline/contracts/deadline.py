@@ -33,7 +33,7 @@ def monotonic_ms() -> int:
 class Deadline:
     """Bounds every wait of a job that ends. The loop begins the end and its steps; whatever waits asks `limit_ms`.
 
-    While the job does not end, each wait has its own limit only. Any thread may ask, and a signal handler may begin the end.
+    While the job does not end, each wait has its own limit only, and a long one calls `while_waiting`. Any thread may ask, and a signal handler may begin the end.
     """
 
     def __init__(self, clock: Callable[[], int] = monotonic_ms) -> None:
@@ -43,7 +43,7 @@ class Deadline:
         self._began_ms: int | None = None
         self._step_ends_ms: int | None = None
         self.while_waiting: Callable[[], None] = lambda: None
-        """Called several times a second by a wait of the loop's own thread that may be long: the loop keeps its lease meanwhile."""
+        """Called several times a second by a long wait of the loop's own thread, and of no other. The loop keeps its lease so."""
         self.exit_code = EXIT_INTERRUPTED
         """The exit code of a process that does not end in time: that of the error which ended the job, if there is one."""
 

@@ -19,7 +19,7 @@ def read_within(response: httpx.Response, most_bytes: int) -> bytes:
     """
     body = bytearray()
     assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - for the types
-    for chunk in response.stream:  # `iter_raw` gives the same, and costs more than to receive it
+    for chunk in response.stream:  # `iter_raw` gives the same chunks at a higher cost
         body += chunk
         if len(body) > most_bytes:
             return b""

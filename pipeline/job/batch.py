@@ -46,7 +46,10 @@ class Batch:
         return stale
 
     def take_doubt(self) -> int:
-        """Return the number of messages that the next call sends once more, because an answer was lost. Of a new batch it may be some: their lease had lapsed."""
+        """Return how many messages the next call sends once more because an answer was lost.
+
+        Such messages may be in a new batch: they were claimed anew after their lease had lapsed.
+        """
         if not self.first_call and self.root is None:
             return sum([message.in_doubt for message in self.messages])
         in_doubt, self.in_doubt = self.in_doubt, False

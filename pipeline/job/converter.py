@@ -81,7 +81,7 @@ class Converter:
         self.transform = transform
         self.check = check
         self.between_entries: Callable[[], None] = lambda: None
-        """Called between two entries of a record: the loop keeps its lease meanwhile, and its claims."""
+        """Called before each entry of a record that has several: they may take long, and the loop keeps its lease so."""
         self._most_record_bytes = most_record_bytes
         self._most_message_bytes = most_message_bytes
         self._without_value: Skipped | Refusal = Skipped("no value") if without_value == "filter" else _NO_VALUE

@@ -21,11 +21,11 @@ WorkerTarget = Callable[[int, Connection], None]
 """The function of a worker process. Its arguments are the slot and the pipe to the supervisor. It must be picklable, since the process is spawned."""
 
 GONE_LIMIT_S = 2.0
-"""The longest wait for a process that has closed its pipe. Then it is killed."""
+"""The longest wait for the end of a process that has closed its pipe; then it is killed. And for the end of the pipe of a process that is dead."""
 
 
 class WorkerEnd(NamedTuple):
-    """How a process ended that did not tell its end. `code` is negative for a signal."""
+    """How a process ended. `code` is its exit code, or the negative number of the signal that killed it."""
 
     code: int
 
@@ -37,7 +37,7 @@ class WorkerEnd(NamedTuple):
 
     @property
     def is_early(self) -> bool:
-        """Whether it ended before it had finished. SIGTERM ends so only a process that still starts."""
+        """Whether a process that did not tell its end had not finished. Only a process that has not begun yet is killed by SIGTERM."""
         return self.code not in {0, -signal.SIGTERM}
 
 
@@ -75,7 +75,7 @@ class WorkerSlot:
         return self._process.pid if self._process is not None and self._process.is_alive() else None
 
     def is_gone(self, now_s: float) -> bool:
-        """Whether the process has been dead for a while although its pipe is open: a child process of a plug-in holds the pipe."""
+        """Whether the process has been dead for `GONE_LIMIT_S` and its pipe is still open: a process that a plug-in started holds it."""
         if self._process is None or self._process.is_alive():
             self._dead_since_s = None
         elif self._dead_since_s is None:
@@ -117,7 +117,7 @@ class WorkerSlot:
         self._process.join(GONE_LIMIT_S)
         code = self._process.exitcode
         self._pipe.close()
-        self._process = self._pipe = None
+        self._process = self._pipe = self._dead_since_s = None
         if self._status is not None and not is_last:
             self._former = merge([*self.statuses[:-1], self._status.former()])
             self._status = None

@@ -215,9 +215,9 @@ class Process:
                 self.world.stand_still(self)
 
     def wait_for_brokers(self) -> None:
-        """Wait for an answer, as the thread of a loop waits for it: it looks several times a second what else is to be done. The others run.
+        """Wait for an answer as the thread of a loop does, which keeps its lease meanwhile. The other processes run.
 
-        Not while another process stands still or ends here: that one would not come to look after its own lease.
+        There is no wait while another process stands still or ends: that one could not keep its own lease meanwhile.
         """
         if any(each.is_busy and not each.is_waiting for each in self.world.processes.values() if each is not self):
             return

@@ -141,7 +141,7 @@ class FlowControl:
     def failed(self, call: int, retry: Retry, now_ms: int) -> None:
         """Note that the API is away, or that an answer was lost."""
         if call < self._fresh_from and not self.is_resting:
-            return  # it began in an outage that is over, or before it
+            return  # it began before the end of the last outage: it tells nothing of the present
         if not self.is_resting:
             self._concurrency.interrupted(is_load=retry.in_doubt)
         self._breaker.failed(call, now_ms, retry.after_ms, is_outage=True)
@@ -191,7 +191,7 @@ class FlowControl:
     @property
     def _fresh(self) -> int:
         """The number of calls under way that began after the last outage."""
-        return sum([call >= self._fresh_from for call in self._under_way]) if self._fresh_from else len(self._under_way)
+        return sum([call >= self._fresh_from for call in self._under_way])
 
     def _why(self, now_ms: int) -> Slowed | None:
         """Return why the next batch must wait."""

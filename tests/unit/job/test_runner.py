@@ -1302,6 +1302,23 @@ def test_a_lease_that_ended_while_the_job_waited_for_brokers_is_taken_anew(monke
     assert until_ms > world.clock.now_ms + LEASE_MS // 2
 
 
+def test_the_clock_of_the_calls_never_goes_back():
+    """Before the mend the last look of a turn had the time before reading: what is limited by time was allowed twice."""
+    world = World([[value(number) for number in range(100)]], _Even())
+    runner = world.begin(0)
+    world.rebalance(0)
+    send, times = runner.parts.dispatch.send, []
+
+    def note_and_send(now_ms, *given, **named):
+        times.append(now_ms)
+        send(now_ms, *given, **named)
+
+    runner.parts.dispatch.send = note_and_send
+    for _ in range(100):
+        runner.turn()
+    assert times == sorted(times)
+
+
 def test_claims_are_kept_while_the_job_waits_for_brokers():
     """A wait for Kafka looks several times a second; see `bounded_network`."""
     world, runner = _with_answers_under_way(answer_ms=10 * LEASE_MS)

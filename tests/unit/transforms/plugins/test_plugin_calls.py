@@ -6,6 +6,7 @@ import asyncio
 import time
 import warnings
 from itertools import repeat
+from types import SimpleNamespace
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -120,9 +121,22 @@ def test_the_entries_of_one_record_have_a_time_limit_together(monkeypatch):
     answers = [mine(LogEntry({}, record, place)) for place in range(20)]
     assert len(calls) < 5
     assert [each.code for each in answers[5:]] == [ReasonCode.PLUGIN_TOO_SLOW] * 15
-    assert answers[-1].reason.startswith("plug-in mine took longer than 40 ms for the entries of one record")
+    assert answers[-1].reason.startswith("plug-in mine took longer than 40 ms for the entries before this one")
     assert not isinstance(mine(entry({}, offset=2)), Refusal)  # the next record
     assert not isinstance(mine(LogEntry({}, record, 0)), Refusal)  # the same record, from its beginning
+
+
+def test_a_process_that_stands_still_within_a_record_refuses_none_of_its_entries(monkeypatch):
+    """Before the mend the time in which the process stood still counted: good entries became dead letters."""
+    now_s = [0.0]
+    monkeypatch.setattr(plugin, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+
+    def convert(given):
+        now_s[0] += 3_600 if given.place in {2, 5} else 0.001
+        return [EVENT]
+
+    mine, record = Plugin("mine", convert, 500), entry({}).record
+    assert not any(isinstance(mine(LogEntry({}, record, place)), Refusal) for place in range(1_000))
 
 
 def test_users_come_first_and_the_job_s_own_keys_are_left_to_it():
