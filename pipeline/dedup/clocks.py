@@ -28,9 +28,10 @@ def machine_clocks() -> Clocks:
     offset is taken away. Where a system has no clock that counts suspended time, the other monotonic clock is taken.
     """
     offset_ns = namespace_offset_ns(_namespace_offsets())
+    read_ns, boot_clock = time.clock_gettime_ns, _BOOT_CLOCK  # looked up once: the loop asks at each record
     return Clocks(
         wall=lambda: time.time_ns() // 1_000_000,
-        boot=lambda: (time.clock_gettime_ns(_BOOT_CLOCK) - offset_ns) // 1_000_000,
+        boot=lambda: (read_ns(boot_clock) - offset_ns) // 1_000_000,
     )
 
 

@@ -8,7 +8,7 @@ known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -40,24 +40,18 @@ class ClaimAnswers(NamedTuple):
     advanced: Mapping[bytes, bytes]
 
 
-def ordered_keys(claims: Sequence[Claim]) -> list[bytes]:
-    """Return the keys of the claims that have an order, sorted. `confirmed_entries` needs their entries."""
-    return sorted({key for key, _, _, order in claims if order})
-
-
 def confirmed_entries(
-    claims: Sequence[Claim], until_ms: int, confirmed: Mapping[bytes, bytes], now_ms: int
+    claims: Sequence[Claim], until_ms: int, entries_of: Callable[[Sequence[bytes]], Mapping[bytes, bytes]], now_ms: int
 ) -> dict[bytes, bytes]:
     """Return the confirmed entries to be written, by key, with the expiry `until_ms`. Of claims with the same key the last or newest one counts.
 
-    `confirmed` holds the entries of the claims with an order: an entry of a newer version stays as it is.
+    `entries_of` is asked for the entries of sorted keys, those of the claims with an order: an entry of a newer version stays as it is.
     """
     until = until_ms.to_bytes(8)
     entries = {key: until + digest + origin for key, digest, origin, order in claims if not order}
-    if len(entries) < len(claims):
-        for key, digest, origin, order in claims:
-            if not order:
-                continue
+    if len(entries) < len(claims) and (ordered := [claim for claim in claims if claim.order]):
+        confirmed = entries_of(sorted({claim.key for claim in ordered}))
+        for key, digest, origin, order in ordered:
             before = _order_of(entries.get(key) or confirmed.get(key, NEVER), now_ms)
             if not is_older(order, before):
                 entries[key] = until + digest + origin + succeeding(order, before)

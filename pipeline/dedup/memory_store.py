@@ -79,7 +79,7 @@ class MemoryStore:
     def confirm(self, claims: Sequence[Claim]) -> None:
         """Mark the messages as reported."""
         confirmed, now_ms = self._table.confirmed, self._clock()
-        for key, value in confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms).items():
+        for key, value in confirmed_entries(claims, now_ms + self._keep_ms, lambda _: confirmed, now_ms).items():
             confirmed.pop(key, None)  # so that the new entry stands at the end
             confirmed[key] = value
         self.release(claims)

@@ -25,12 +25,13 @@ class Operations:
 
     def add(self, messages: Iterable[PendingMessage], now_ms: int) -> None:
         """Gather messages into batches."""
-        operations, seen = self._by_kind, self._seen
+        kind, operation = None, self._order[0]
         for message in messages:
-            kind = message.kind
-            operation = operations[kind]
-            if kind not in seen:
-                self._see(kind)
+            if message.kind is not kind:
+                kind = message.kind
+                operation = self._by_kind[kind]
+                if kind not in self._seen:
+                    self._see(kind)
             if (full := operation.batcher.add(message, now_ms)) is not None:
                 operation.queue.add(full)
 

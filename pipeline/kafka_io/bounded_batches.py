@@ -27,6 +27,13 @@ MOST_HEADERS = 10_000
 MOST_KEY_BYTES = 64 << 10
 """The largest key that is kept of a record that is too large."""
 
+_MAGIC = 2
+_MAGIC_AT = 16
+"""The format of batches since Kafka 0.11, and the place of its number."""
+
+_OF_EACH_RECORD = ("base_offset", "first_timestamp", "is_control_batch", "max_timestamp", "timestamp_type")
+"""The properties of a batch that kafka-python asks for at each of its records."""
+
 _VARINT_BYTES = 10
 _LENGTH = struct.Struct(">i")
 
@@ -46,17 +53,24 @@ class BoundedBatches:
             CorruptRecordError: the bytes are damaged.
         """
         packed = self._records._next_slice  # noqa: SLF001 - kafka-python has no way to choose the class of a batch
+        if packed is not None and len(packed) > _MAGIC_AT and packed[_MAGIC_AT] == _MAGIC:
+            if len(packed) < DefaultRecordBatch.HEADER_STRUCT.size:
+                raise errors.CorruptRecordError("a batch is shorter than its header")
+            self._records._cache_next()  # noqa: SLF001 - as its `next_batch` does
+            return _Batch(packed, self._most_record_bytes, self._most_bytes)
         batch = self._records.next_batch()
-        if batch is None or not batch.compression_type:
-            return batch
-        if isinstance(batch, LegacyRecordBatch):
+        if isinstance(batch, LegacyRecordBatch) and batch.compression_type:
             return _LegacyBatch(packed, batch.magic, self._most_bytes)
-        return _Batch(packed, self._most_record_bytes, self._most_bytes)
+        return batch
 
 
 class _Batch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python ships no types
-    """A compressed batch. `_buffer` holds the piece of it that is unpacked, and `_pos` is the place of the next record in this piece."""
+    """A batch. Of a compressed one `_buffer` holds the piece that is unpacked, and `_pos` is the place of the next record in this piece.
 
+    kafka-python computes what the header tells anew for each record, some of it twice. Here it is computed once.
+    """
+
+    __slots__ = ("_most_bytes", "_most_record_bytes", "_passed", "_stream", *_OF_EACH_RECORD)
     _buffer: bytearray
     _pos: int
     _passed: int  # the bytes of the batch before `_buffer`
@@ -65,9 +79,13 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python ships no
     def __init__(self, packed: memoryview, most_record_bytes: int, most_bytes: int) -> None:
         super().__init__(packed)
         self._most_record_bytes, self._most_bytes, self._passed = most_record_bytes, most_bytes, 0
+        for name in _OF_EACH_RECORD:
+            setattr(self, name, getattr(DefaultRecordBatch, name).__get__(self))
 
     def __iter__(self) -> Iterator[Any]:
-        """Return the records. Of one that is too large only its place, its key and the size of its value are known."""
+        """Return the records. Of a compressed one that is too large only its place, its key and the size of its value are known."""
+        if not self.compression_type:
+            return super().__iter__()  # type: ignore[no-any-return]
         self._assert_has_codec(self.compression_type)
         packed = memoryview(self._buffer)[self._pos :]
         self._buffer, self._pos, self._decompressed = bytearray(), 0, True

@@ -120,9 +120,9 @@ class RoundMover:
                 return 0
             entries, is_last = runs.next_range(state.moved_to, SLICE)
             ended = end_of(time.store_ms)
-            self._confirmed.put(changing, [entry for entry in entries if entry[1] > ended])
             # An older entry of an expired key must not come to light again, where `dedup.keep` was longer when it was confirmed.
             expired = [key for key, value in entries if value <= ended]
+            self._confirmed.put(changing, [each for each in entries if each[1] > ended] if expired else entries)
             self._confirmed.delete(changing, expired)
             look = Look(LOOKED_PER_MOVED * len(entries), FOUND_PER_MOVED * len(entries))
             found, following = self._confirmed.expired(changing, self._swept_to(), time.store_ms, look)

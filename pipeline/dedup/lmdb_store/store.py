@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.contracts.interfaces import RateTable
 from pipeline.contracts.values import Claim, ClaimResult
 from pipeline.dedup.clocks import Clocks
-from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, ordered_keys, owner_number, resolve_claims
+from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import recent_tables
 from pipeline.dedup.lmdb_store.bounded_wait import HolderWait
 from pipeline.dedup.lmdb_store.faults import store_errors
@@ -115,7 +115,8 @@ class LmdbStore:
         """Return the results that `claim` would return now, and change nothing."""
         keys, now_ms = sorted({claim.key for claim in claims}), self._clock.now_ms()
         with store_errors(self._path, "read"), self._recent.reading() as reading:
-            confirmed = self._known(reading, self._tables.round(reading), keys)
+            self._entries.catch_up(reading, self._tables.round(reading))
+            confirmed = self._known(keys)
             return resolve_claims(claims, *self._tables.held(reading, keys, now_ms), confirmed, now_ms).results
 
     def confirm(self, claims: Sequence[Claim]) -> None:
@@ -125,12 +126,12 @@ class LmdbStore:
         """
         if not claims:
             return
-        ordered, now_ms = ordered_keys(claims), self._clock.now_ms()
+        now_ms = self._clock.now_ms()
         with store_errors(self._path, "written"):
             with self._recent.writing() as changing:
                 state = self._tables.round(changing)
-                confirmed = self._known(changing, state, ordered)
-                entries = confirmed_entries(claims, now_ms + self._keep_ms, confirmed, now_ms)
+                self._entries.catch_up(changing, state)
+                entries = confirmed_entries(claims, now_ms + self._keep_ms, self._known, now_ms)
                 part = self._append(changing, state, entries)
                 self._tables.release(changing, [claim.key for claim in claims], self._owner)
             self._appended(part, entries)
@@ -189,11 +190,11 @@ class LmdbStore:
         with self._durable.reading() as reading:
             return self._confirmed.get(reading, keys)
 
-    def _known(self, transaction: Any, state: Round, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the entries of the sorted keys. The durable table is read last: what is in neither round of the transaction is there."""
-        self._entries.catch_up(transaction, state)
-        if not keys:
-            return {}
+    def _known(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the entries of sorted keys, once the recent entries are up to date for a transaction that is open.
+
+        The durable table is read last: what is in neither round of the transaction is there.
+        """
         return self._durable_entries(keys) | self._entries.get(keys)
 
     def _append(self, changing: Any, state: Round, entries: Mapping[bytes, bytes]) -> int:
@@ -232,7 +233,8 @@ class LmdbStore:
         """Delete claims of ended owners, except those that leave a confirmed version in doubt: they stay until their key is claimed again."""
         with self._recent.reading() as reading:
             ended, orphans = self._tables.orphans(reading, now_ms, SWEPT_AT_ONCE)
-            known = self._known(reading, self._tables.round(reading), orphans)
+            self._entries.catch_up(reading, self._tables.round(reading))
+            known = self._known(orphans)
         orphans = [key for key in orphans if not is_ordered(known.get(key, NEVER))]
         if ended or orphans:
             with self._recent.writing() as changing:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka import codec, errors
-from kafka.record.default_records import DefaultRecordBatchBuilder
+from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from kafka.record.legacy_records import LegacyRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
+from kafka.record.util import calc_crc32c
 
 from pipeline.dead_letters.headers import CUT_HEADER, UNKNOWN_SIZE
 from pipeline.kafka_io import bounded_batches
@@ -61,8 +62,28 @@ def read(packed, most_record_bytes=LIMIT, most_bytes=4 * LIMIT):
         yield from batch
 
 
+def marked(packed, base_offset, marks):
+    """Return a batch with another first offset, and with marks of the format: the time of the broker (8), a transaction (16), a control batch (32)."""
+    header = DefaultRecordBatch.HEADER_STRUCT
+    _, length, epoch, magic, _, attributes, *_ = header.unpack_from(packed)
+    after_crc = struct.pack(">h", attributes | marks) + packed[DefaultRecordBatch.ATTRIBUTES_OFFSET + 2 :]
+    return struct.pack(">qiibI", base_offset, length, epoch, magic, calc_crc32c(memoryview(after_crc))) + after_crc
+
+
 def shown(records):
-    return [(each.offset, each.timestamp, each.key, each.value, each.headers, each.size_in_bytes) for each in records]
+    return [
+        (
+            each.__class__,
+            each.offset,
+            each.timestamp,
+            each.timestamp_type,
+            each.key,
+            each.value,
+            each.headers,
+            each.size_in_bytes,
+        )
+        for each in records
+    ]
 
 
 def whole(packed):
@@ -82,14 +103,20 @@ RECORDS = st.lists(
 PACKS = {ZSTD: [None, zstd_in_a_stream, zstd_in_one_segment], SNAPPY: [None, snappy_in_one_block]}
 
 
-@given(RECORDS, st.sampled_from(CODECS), st.data())
+@given(RECORDS, st.sampled_from([0, *CODECS]), st.integers(0, 1 << 62), st.sampled_from([0, 8, 16, 24]), st.data())
 @examples(times=0.3)
-def test_what_is_read_is_what_kafka_python_reads(records, number, given_data):
+def test_what_is_read_is_what_kafka_python_reads(records, number, base_offset, marks, given_data):
     packed = batch_of(records, number, given_data.draw(st.sampled_from(PACKS.get(number, [None]))))
+    packed = marked(packed, base_offset, marks)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("PIECE_BYTES", "WHOLE_BYTES"):
             patch.setattr(bounded_batches, name, given_data.draw(st.sampled_from([1, 7, 100, PIECE_BYTES, MIB])))
         assert shown(read(packed)) == whole(packed)
+
+
+def test_a_mark_of_a_transaction_is_read_as_kafka_python_reads_it():
+    packed = marked(batch_of([(struct.pack(">hh", 0, 1), struct.pack(">hi", 0, 0), [])], 0), 7, 48)
+    assert shown(read(packed)) == whole(packed)
 
 
 @pytest.mark.parametrize("number", [0, *CODECS])
@@ -172,6 +199,13 @@ def test_damaged_bytes_are_corrupt_records_and_nothing_else(number, given_data):
     batches = BoundedBatches(MemoryRecords(bytes(packed)), LIMIT, LIMIT)
     with suppress(errors.CorruptRecordError):
         list(batches.next_batch())
+
+
+@pytest.mark.parametrize("size", [17, 26, 40, 60])
+def test_a_batch_that_is_shorter_than_its_header_is_corrupt(size):
+    short = struct.pack(">qi", 0, size - 12) + batch_of([(None, b"1", [])], 0)[12:size]
+    with pytest.raises(errors.CorruptRecordError):
+        list(read(short))
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
