@@ -109,10 +109,12 @@ class Supervisor:
     def _start_due(self) -> None:
         now_s = time.monotonic()
         for slot in self._slots:
-            if slot.is_done or not slot.is_empty or now_s < slot.restarts.due_s:
+            if slot.is_done or not slot.is_empty:
                 continue
-            if self._is_stopping:
+            if self._is_stopping:  # also one that is to be started again only later
                 slot.is_done = True
+                continue
+            if now_s < slot.restarts.due_s:
                 continue
             slot.start(self._context, self._target, self._inbox)
             self._on_note(f"worker {slot.number} runs as process {slot.pid}")

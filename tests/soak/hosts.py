@@ -93,7 +93,7 @@ class Host:
             if time.monotonic() >= self._start_again_s:
                 self.start()
         elif not self.command.is_alive and not self._is_stopping:
-            self._note_end(was_asked=False)
+            self._note_end()
 
     def stop(self) -> Iterator[float]:
         """Stop the command with SIGTERM, with a second one if it takes too long, and with SIGKILL in the end. Yields waits in seconds."""
@@ -102,7 +102,7 @@ class Host:
             self._start_again_s = float("inf")
             return
         self._is_stopping = True
-        began_s = time.monotonic()
+        began_ms = now_ms()
         self._record.tell(f"SIGTERM to {command.name}")
         command.send_signal(signal.SIGTERM)
         for limit_s, number in ((GRACE_S + SPARE_S, signal.SIGTERM), (SECOND_SIGNAL_S, signal.SIGKILL)):
@@ -124,7 +124,7 @@ class Host:
                 self._record.kills.append(CommandKill(now_ms(), command.name))
         while command.is_alive:
             yield LOOK_S
-        self._note_end(was_asked=True, waited_s=time.monotonic() - began_s)
+        self._note_end(asked_ms=began_ms)
         self._start_again_s = float("inf")
         self._is_stopping = False
 
@@ -149,7 +149,7 @@ class Host:
                 )
         self._record.kills.append(CommandKill(now_ms(), command))
 
-    def _note_end(self, *, was_asked: bool, waited_s: float = 0.0) -> None:
+    def _note_end(self, asked_ms: int | None = None) -> None:
         command = self.command
         assert command is not None
         command.finish()
@@ -161,7 +161,10 @@ class Host:
             NEW_STORE in each.text for each in command.warnings
         )
         if not self._is_expected_dead:
-            self._record.note_exit(CommandExit(now_ms(), command.name, code, was_asked, waited_s, command.last_line))
+            waited_s = 0.0 if asked_ms is None else (command.ended_ms - asked_ms) / 1000
+            self._record.note_exit(
+                CommandExit(command.ended_ms, command.name, code, asked_ms is not None, waited_s, command.last_line)
+            )
         self.command = None
         self._start_again_s = time.monotonic() + AGAIN_S
 

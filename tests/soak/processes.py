@@ -30,13 +30,18 @@ def now_ms() -> int:
 
 
 class Command:
-    """A running command. A thread reads what it prints, into a file with times, and keeps the books and warnings in it."""
+    """A running command. A thread reads what it prints, into a file with times, and keeps the books and warnings in it.
+
+    Another thread notes when it ends: whoever asks may be busy meanwhile, such as with the start of a broker.
+    """
 
     def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.printed: list[PrintedBooks] = []
         self.warnings: list[LoggedWarning] = []
         self.last_line = ""
+        self.ended_ms = 0
+        """When its own process ended, in Unix ms; 0 while it runs."""
         self._rows: dict[str, dict[str, int]] = {}
         self._in_summary = False
         self._log = log
@@ -51,6 +56,8 @@ class Command:
         )
         self._reader = threading.Thread(target=self._read, name=f"reads-{name}", daemon=True)
         self._reader.start()
+        self._watcher = threading.Thread(target=self._watch, name=f"watches-{name}", daemon=True)
+        self._watcher.start()
 
     @property
     def pid(self) -> int:
@@ -88,10 +95,15 @@ class Command:
     def finish(self) -> None:
         """Read to the end of what an ended command printed, and keep its closing summary."""
         self.process.wait(10)
+        self._watcher.join()
         self._reader.join(1)  # longer only where workers outlive a supervisor that was killed
         row = self._rows.get("all") or next(iter(self._rows.values()), None)
         if row is not None:
             self.printed.append(PrintedBooks(now_ms(), self.name, row, is_closing=True))
+
+    def _watch(self) -> None:
+        self.process.wait()
+        self.ended_ms = now_ms()
 
     def _read(self) -> None:
         assert self.process.stdout is not None

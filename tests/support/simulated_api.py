@@ -24,7 +24,14 @@ from transforms.base import Kind
 HOLD_MS = 900_000
 _NONE = Judgement.NONE
 TICK_MS = 100
-"""How often the owner thread looks at its clock while nothing happens."""
+"""How often the owner thread looks at its clock while a call is under way, and where one was a short time ago."""
+
+POLL_MS = 10
+"""The least time between two polls: the messages that arrive meanwhile come together."""
+
+MOST_TICK_MS = 1_000
+QUIET_PER_TICK = 10
+"""In a long rest the owner looks less often than the job does: a rest ends a tenth later at most."""
 
 
 def answered(status: int, code: str = "") -> Outcome:
@@ -99,6 +106,7 @@ class World:
         self.offsets = PartitionOffsets(Partition("log", 0), Commit(0, ""))
         self.waiting = list(reversed(self.arrivals))
         self.in_flight = 0
+        self.busy_ms = 0  # when a call was under way, or a message arrived, last
 
     def _find_judgements(self, messages: Sequence[PendingMessage], code: str) -> None:
         for each in messages:
@@ -166,15 +174,18 @@ class World:
             self.in_flight += 1
         self.dispatch.add(added, self.now_ms)
         self.dispatch.send(self.now_ms, self.now_ms + 30_000)
+        if added or self.under_way:
+            self.busy_ms = self.now_ms
         if (hold := self.dispatch.holds()) and (not self.holds or self.holds[-1][1] != hold):
             self.holds.append((self.now_ms, hold))
 
     def _next_ms(self) -> int:
-        times = [self.now_ms + TICK_MS]
+        quiet_ms = 0 if self.under_way else self.now_ms - self.busy_ms
+        times = [self.now_ms + max(TICK_MS, min(MOST_TICK_MS, quiet_ms // QUIET_PER_TICK))]
         if self.under_way:
             times.append(self.under_way[0][0])
         if self.waiting and self.in_flight < self.most_in_flight:
-            times.append(max(self.now_ms + 1, self.waiting[-1][0]))
+            times.append(max(self.now_ms + POLL_MS, self.waiting[-1][0]))
         if self.dispatch.is_idle and self.waiting:
             return max(self.now_ms + 1, self.waiting[-1][0])
         return min(times)

@@ -38,7 +38,7 @@ def replay(world: World, fault: PlannedFault) -> Iterator[float]:
     world.record.warnings += command.warnings
     world.record.note_exit(
         CommandExit(
-            now_ms(),
+            command.ended_ms,
             name,
             command.process.returncode,
             was_asked=is_late,

@@ -287,6 +287,7 @@ def test_what_names_no_schema_that_can_be_used_is_refused(serving):
     assert decode(b"{}    ").code is ReasonCode.NOT_AVRO
 
 
+@pytest.mark.slow
 def test_a_person_waits_only_so_long(serving):
     decode = decoder(serving)
     serving.__exit__(None, None, None)
@@ -372,6 +373,7 @@ def test_check_says_a_schema_file_that_is_missing_or_none_with_file_line_and_key
 # --- the stand-in ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_confluents_own_client_gets_along_with_the_stand_in(serving):
     from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient, SchemaRegistryError
     from confluent_kafka.schema_registry.avro import AvroSerializer

@@ -123,6 +123,7 @@ def move_elsewhere(folder, more, boot_ms):
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [0, 10], ids=["within a round", "over rounds"])
 def test_what_another_process_moves_while_a_claim_is_looked_up_is_not_missed(
     opened, machine, tmp_path, monkeypatch, more
@@ -430,7 +431,7 @@ def test_what_was_synced_survives_a_crash_of_the_machine_and_claims_do_not(opene
     assert len(list((tmp_path / "after").glob("boot-*"))) == 1
 
 
-@pytest.mark.parametrize("sweeps", range(5))
+@pytest.mark.parametrize("sweeps", [0, 2, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 3, 4))])
 def test_what_was_synced_survives_a_crash_at_any_step_of_its_way_to_the_durable_table(
     opened, machine, tmp_path, sweeps
 ):
@@ -474,7 +475,7 @@ def test_the_newest_version_survives_a_crash_of_the_machine(opened, machine, tmp
     assert set(after.claim(claims_of(range(100), digest=5))) == {REDELIVERED}
 
 
-@pytest.mark.parametrize("sweeps", range(4))
+@pytest.mark.parametrize("sweeps", [0, 2, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 3))])
 def test_orders_survive_a_crash_of_the_machine_at_any_step(opened, machine, tmp_path, sweeps):
     store = opened(tmp_path / "store")
     store.confirm(claims_of(range(9_000)) + claims_of(range(10_000, 19_000), 1, told(5)))

@@ -84,7 +84,7 @@ class Run:
         )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", SampleKind)
 def test_the_example_mapping_comes_to_the_books_that_were_intended(kind, seed):
     sample = generate(kind, 5_000, seed)

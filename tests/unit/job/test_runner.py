@@ -597,6 +597,7 @@ def test_the_last_identities_told_are_the_last_taken_and_none_goes_back(
         _check_never_back(log, world.api.identities)
 
 
+@examples(times=0.5)
 @given(told=TOLD, seed=st.integers(0, 2**32))
 def test_versions_in_doubt_after_a_kill_are_sent_again_in_their_order(told, seed):
     chance = Random(seed)
@@ -978,6 +979,7 @@ def _with_dead_letters_of_each_stage():
     return world
 
 
+@pytest.mark.slow
 def test_an_outage_ends_no_record_of_a_replay_that_was_mended_since_its_dead_letter():
     """Its dead letter says nothing of what is sent now: another code, another stage, other bytes."""
     world = _with_dead_letters_of_each_stage()

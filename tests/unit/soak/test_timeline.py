@@ -90,6 +90,15 @@ def test_the_source_file_of_the_soak_is_right_and_a_command_is_read_to_its_end(t
         assert command.process.returncode == 0, (tmp_path / "check.log").read_text()
 
 
+@pytest.mark.slow
+def test_a_command_ended_when_it_ended_and_not_when_somebody_looks(tmp_path):
+    command = Command("host-a-1", ["--version"], dict(os.environ), tmp_path / "log")
+    command.process.wait()
+    time.sleep(2)
+    command.finish()
+    assert command.ended_ms < time.time() * 1000 - 1_000
+
+
 def test_books_are_read_from_log_lines_and_from_the_closing_summary(tmp_path):
     command = Command("host-a-1", ["--version"], dict(os.environ), tmp_path / "log")
     command._note(

@@ -120,6 +120,7 @@ def peak_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
+@pytest.mark.slow
 def test_aliases_of_one_long_text_do_not_fill_the_memory(load):
     """Four thousand aliases of half a MiB took 2 GB and 23 s."""
     before = peak_mib()
@@ -137,7 +138,7 @@ def test_a_text_may_be_named_some_times():
 @pytest.mark.parametrize(
     "text",
     [
-        "".join(f"a{place}: &a{place} {{k{place}: 1" + (f", <<: *a{place - 1}" if place else "") + "}\n" for place in range(3_000)),
+        pytest.param("".join(f"a{place}: &a{place} {{k{place}: 1" + (f", <<: *a{place - 1}" if place else "") + "}\n" for place in range(3_000)), marks=pytest.mark.slow),
         "a: &a {" + ",".join(f"k{place}: 1" for place in range(2_000)) + "}\nb: {<<: [" + ",".join(["*a"] * 2_000) + "]}\n",
         "a: &a {x: 1}\n" + "".join(f"{now}: &{now} {{<<: [{','.join([f'*{before}'] * 9)}]}}\n" for before, now in zip("abcdefghijkl", "bcdefghijklm", strict=True)),
     ],
@@ -168,6 +169,7 @@ def test_variables_do_not_multiply():
     assert found == f"found variables of more than {MOST_CHARACTERS:,} characters together"
 
 
+@pytest.mark.slow
 def test_fragments_do_not_multiply(load):
     attributes = ", ".join(f"a{number}: $.a" for number in range(2_000))
     rules = "".join(f"  - {{use: big, event_code: e{number}}}\n" for number in range(2_000))
