@@ -15,6 +15,9 @@ ASK_AGAIN_S = 1.0
 CALM_S = 5.0
 """The time without an error after which an answer ends an outage. An earlier answer may come from one broker while another broker still fails."""
 
+SELDOM_S = 2.0
+"""A failure so long after the one before may only tell of a connection that broke while this process stood still."""
+
 REBUILD_AFTER_S = 30.0
 """The time after which an outage is answered with a new client: after some outages the old client does not connect again."""
 
@@ -28,6 +31,7 @@ class Outage:
         self._asked_s = now_s
         self._failed_s = now_s - CALM_S
         self._since_s: float | None = None
+        self._last_tries_s: float | None = None  # since when it is tried beyond the limit
         self._rebuilt_s = now_s
 
     @property
@@ -45,11 +49,13 @@ class Outage:
 
     def failed(self, now_s: float) -> bool:
         """Note an error, and return whether it began an outage. The outage begins now and not at the last answer, since the process may have been suspended."""
-        self._failed_s = now_s
-        if self._since_s is not None:
-            return False
-        self._since_s = now_s
-        return True
+        is_seldom, self._failed_s = now_s - self._failed_s > SELDOM_S, now_s
+        if self._since_s is None:
+            self._since_s, self._last_tries_s = now_s, None
+            return True
+        if is_seldom and self._last_tries_s is None and now_s - self._since_s > self._give_up_after_s:
+            self._last_tries_s = now_s
+        return False
 
     def ask_due(self, now_s: float) -> bool:
         """Return whether it is time to ask the brokers. If so, the time to the next question counts from now."""
@@ -61,8 +67,14 @@ class Outage:
         return True
 
     def is_over_limit(self, now_s: float) -> bool:
-        """Return whether the outage has lasted longer than the limit."""
-        return self._since_s is not None and now_s - self._since_s > self._give_up_after_s
+        """Return whether the outage has lasted longer than the limit.
+
+        A process that stood still within the outage, such as on a machine that was suspended, tries for `CALM_S` more after it woke up: meanwhile
+        the brokers may have come back.
+        """
+        if self._since_s is None or now_s - self._since_s <= self._give_up_after_s:
+            return False
+        return self._last_tries_s is None or now_s - self._last_tries_s > CALM_S
 
     def rebuild_due(self, now_s: float) -> bool:
         """Return whether it is time for a new client. If so, the next one is due after the same time."""
