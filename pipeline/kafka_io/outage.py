@@ -16,7 +16,7 @@ CALM_S = 5.0
 """The time without an error after which an answer ends an outage. An earlier answer may come from one broker while another broker still fails."""
 
 SELDOM_S = 2.0
-"""A failure so long after the one before may only tell of a connection that broke while this process stood still."""
+"""A failure that comes so long after the one before may be of a connection that broke while this process stood still."""
 
 REBUILD_AFTER_S = 30.0
 """The time after which an outage is answered with a new client: after some outages the old client does not connect again."""
@@ -69,8 +69,8 @@ class Outage:
     def is_over_limit(self, now_s: float) -> bool:
         """Return whether the outage has lasted longer than the limit.
 
-        A process that stood still within the outage, such as on a machine that was suspended, tries for `CALM_S` more after it woke up: meanwhile
-        the brokers may have come back.
+        A process that stood still within the outage, such as on a machine that was suspended, tries for `CALM_S` more after it woke up, since the
+        brokers may have come back meanwhile. A call that hangs cannot be told from that, so it also gets `CALM_S` more, once in an outage.
         """
         if self._since_s is None or now_s - self._since_s <= self._give_up_after_s:
             return False

@@ -154,7 +154,7 @@ def test_nothing_is_twice_or_lost_wherever_processes_are_stopped(seed):
 
 
 def search(number=None):
-    """Let Hypothesis choose what happens. A number begins elsewhere, where a rare mistake is found early: it is found from everywhere."""
+    """Let Hypothesis choose what happens. `number` says where the search begins: from some places a rare mistake is found sooner."""
     machine = JobMachine if number is None else hypothesis.seed(number)(type("SeededMachine", (JobMachine,), {}))
     run_state_machine_as_test(machine, settings=SEARCH)
 

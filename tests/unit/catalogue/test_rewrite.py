@@ -132,7 +132,7 @@ def test_what_is_added_is_added_and_nothing_lost(old, chance, name):
         EventProperty(id=f"{name} 1", name=name, type="text"),
         EventProperty(id=f"{name} 2", name=name, type="numeric"),
     ]
-    for place, event in chance.sample(list(enumerate(old.events)), min(2, len(old.events))):
+    for place, event in enumerate(old.events):
         text = after(made, old, edits.with_event_edited(old, event.code, new_properties=own))
         keeps_all(made, text, ("events", place, "properties"))
         added = EventDefinition(code=f"{name} new", name=name, channel=event.channel, properties=own)

@@ -187,7 +187,6 @@ def test_a_message_refused_alone_is_tried_until_another_is_accepted():
     assert run.refused == {199: "ES0999"}
 
 
-@examples(times=0.5)
 @given(
     bad=st.sets(st.integers(0, 2_999), max_size=4),
     outages=st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 15_000)), max_size=3),

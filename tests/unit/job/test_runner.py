@@ -597,7 +597,6 @@ def test_the_last_identities_told_are_the_last_taken_and_none_goes_back(
         _check_never_back(log, world.api.identities)
 
 
-@examples(times=0.5)
 @given(told=TOLD, seed=st.integers(0, 2**32))
 def test_versions_in_doubt_after_a_kill_are_sent_again_in_their_order(told, seed):
     chance = Random(seed)

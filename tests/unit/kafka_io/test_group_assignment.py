@@ -40,7 +40,7 @@ def is_balanced(members, assigned):
 
 
 @given(groups(), topics)
-@examples(times=2)
+@examples(times=5)
 def test_each_partition_has_one_member_that_reads_its_topic_and_none_has_two_too_many(members, partitions):
     assigned = balanced(members, partitions)
     assert sorted(each for of_one in assigned.values() for each in of_one) == sorted(readable(members, partitions))
@@ -49,7 +49,7 @@ def test_each_partition_has_one_member_that_reads_its_topic_and_none_has_two_too
 
 
 @given(groups(), topics)
-@examples(times=2)
+@examples(times=5)
 def test_nobody_gets_what_another_holds(members, partitions):
     latest = {}
     for member in members:

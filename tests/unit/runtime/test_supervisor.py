@@ -26,7 +26,8 @@ from pipeline.runtime.worker_slot import WorkerEnd
 pytestmark = pytest.mark.slow  # each worker is a process
 
 QUICK = RestartPolicy(first_s=0.01, most_s=0.02, most_deaths=2)
-LATER = RestartPolicy(first_s=60, most_s=60)
+LATER = RestartPolicy(first_s=3_600, most_s=3_600)
+"""Whoever waits for such a worker is stopped by the time limit of each test."""
 
 
 def status(**columns):
@@ -225,9 +226,7 @@ def test_a_stop_does_not_wait_for_a_worker_that_is_started_again_later(tmp_path)
     supervisor = Supervisor(
         Passing(tmp_path, times=100), 2, lambda _: None, lambda note: "again" in note and supervisor.stop(), LATER
     )
-    began_s = time.monotonic()
     supervisor.run()
-    assert time.monotonic() - began_s < LATER.most_s / 2
     assert not supervisor.pids
 
 
@@ -235,11 +234,7 @@ def test_a_stop_does_not_wait_for_a_worker_that_is_started_again_later(tmp_path)
 def test_an_error_of_every_worker_is_the_error_of_all(tmp_path, count):
     """None of them finishes anything."""
     worker = Passing(tmp_path, times=100, count=count, finishes=0)
-    began_s = time.monotonic()
     error, notes, _ = supervise(worker, count, LATER)
-    assert (
-        time.monotonic() - began_s < LATER.most_s / 2
-    )  # the end does not wait for those that were to be started again
     assert (error.exit_code, str(error)) == (3, "no broker answers")
     assert sum("starting it again" in note for note in notes) == count - 1
 
