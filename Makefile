@@ -7,7 +7,7 @@ DEMO_STAMP := $(VENV)/.installed-demo
 
 # Every package that is installed is one of the files whose hashes are written down. log2mq itself is built with what is installed then, so nothing else is fetched.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-INSTALL_PINNED := $(INSTALL) --require-hashes --requirement requirements/build.txt --requirement
+INSTALL_PINNED := $(INSTALL) --require-hashes --requirement
 INSTALL_ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable .
 PIN := UV_CUSTOM_COMPILE_COMMAND='make pins' uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
 
@@ -28,6 +28,9 @@ PROCESSES ?= $(shell echo $$((2 * $$(nproc))))
 # cog runs the code in a page's comments and writes the output below each comment: https://cog.readthedocs.io
 COG = $(BIN)/cog -P -p 'from pipeline.editor_schema.tables import *' --verbosity=1
 
+# Images often set it. Each of the thousand commands that the tests start would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo quick test coverage lint schemas pictures pins bench fuzz soak soakshort stops clean
 .DEFAULT_GOAL := help
 
@@ -39,11 +42,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(DEMO_STAMP): pyproject.toml requirements/build.txt requirements/demo.txt | $(BIN)/python
+	$(INSTALL_PINNED) requirements/build.txt
 	$(INSTALL_PINNED) requirements/demo.txt
 	$(INSTALL_ITSELF)
 	@touch $@
 
 $(STAMP): pyproject.toml requirements/build.txt requirements/dev.txt | $(BIN)/python
+	$(INSTALL_PINNED) requirements/build.txt
 	$(INSTALL_PINNED) requirements/dev.txt
 	$(INSTALL_ITSELF)
 	@touch $@ $(DEMO_STAMP)
@@ -105,4 +110,4 @@ soakshort: $(STAMP) ## Run a soak of three minutes with a fixed seed and fourtee
 	$(BIN)/python -m tests.soak --minutes 3 --seed $(SHORT_SEED) --out $(OUT)/short --faults $(SHORT_FAULTS)
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .fuzz .soak .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .cache .fuzz .soak .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from pipeline.contracts.values import Partition
 from pipeline.emulator.quick_audience.server import StandIn
 from pipeline.errors import ComponentMissing
+from tests.support.aot_cache import start_brokers_from_cache
 from tests.support.jobs import RULES, Source
 from tests.support.kafka import TestKafka
 from tests.support.shared_broker import SharedBroker, shared_broker
@@ -37,6 +38,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.stash[BROKER] = SharedBroker()
+    start_brokers_from_cache()
 
 
 def pytest_unconfigure(config):

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from kafka import KafkaProducer, errors
+from kafka.cluster import ClusterMetadata
+from kafka.future import Future
 
 from pipeline.contracts.deadline import Deadline
 from pipeline.kafka_io.client import NO_DEADLINE, client_settings, open_client, unavailable
@@ -82,7 +84,7 @@ def open_producer(
     """
     chosen = {**client_settings(settings, environment, client_id), "bootstrap_timeout_ms": limit_ms}
     try:
-        return open_client(
+        producer = open_client(
             KafkaProducer,
             deadline,
             **chosen,
@@ -95,6 +97,24 @@ def open_producer(
         )
     except errors.KafkaError as error:
         raise unavailable(settings, error, "connecting") from None
+    _request_once(producer._metadata)  # noqa: SLF001 - kafka-python has no parameter for it
+    return producer
+
+
+def _request_once(cluster: ClusterMetadata) -> None:
+    """Let a request for metadata end the wait of the producer's thread only where no earlier one waits for its answer.
+
+    In kafka-python 3.0.12 this thread requests metadata in each of its rounds while a partition has no leader, and each request ends the wait of the
+    next round: a topic that is gone costs a whole core.
+    """
+    request = cluster.request_update
+
+    def request_update() -> Future:
+        with cluster._lock:  # noqa: SLF001 - kafka-python tells nobody whether a request waits
+            waiting = cluster._future if cluster._need_update else None  # noqa: SLF001
+        return request() if waiting is None or waiting.is_done else waiting
+
+    cluster.request_update = request_update
 
 
 def close_producer(producer: KafkaProducer, limit_s: float = CLOSE_LIMIT_S, *, at_once: bool = False) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from random import Random
 
 from pipeline.contracts.interfaces import RateTable
@@ -42,7 +44,7 @@ class Second:
     accepted: Counter[Kind] = field(default_factory=Counter)
     throttled: Counter[Kind] = field(default_factory=Counter)
     failed: Counter[Kind] = field(default_factory=Counter)
-    limit: Counter[Kind] = field(default_factory=Counter)
+    limit: Counter[Kind] = field(default_factory=Counter)  # at its end
     took_ms: list[int] = field(default_factory=list)
 
 
@@ -167,8 +169,11 @@ class World:
         while self.now_ms < until_s * 1_000:
             for worker in self.each:
                 worker.turn()
-            self._note_limits()
-            self.now_ms = self._next_ms()
+            next_ms = self._next_ms()
+            if next_ms // 1_000 > self.now_ms // 1_000:
+                self._note_limits()
+            self.now_ms = next_ms
+        self._note_limits()
         return self
 
     def note(self, kind: Kind, outcome: Outcome, took_ms: int) -> None:
@@ -209,11 +214,8 @@ class World:
 
     def used(self, from_s: float, to_s: float, kind: Kind = Kind.EVENT) -> float:
         """Return the accepted calls a second."""
-        calls = sum(
-            each is kind and is_accepted and from_s * 1_000 <= at_ms < to_s * 1_000
-            for at_ms, each, is_accepted in self.calls
-        )
-        return calls / (to_s - from_s)
+        first, end = (bisect_left(self.calls, at_s * 1_000, key=itemgetter(0)) for at_s in (from_s, to_s))
+        return sum(each is kind and is_accepted for _, each, is_accepted in self.calls[first:end]) / (to_s - from_s)
 
     def throttled(self, kind: Kind = Kind.EVENT) -> float:
         """Return the share of calls that were throttled."""

@@ -23,7 +23,7 @@ def run_bench(*command):
     ("bench", "arguments", "said"),
     [
         ("mapping", ["--count", 20, "--rounds", 1], "us"),
-        ("decode_avro", [], "us"),
+        ("decode_avro", ["--count", 20, "--rounds", 1], "us"),
         ("dedup", ["--known", 2_000, "--count", 2_000, "--rounds", 1], "sweep"),
         ("startup", ["--rounds", 1], "check"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from functools import partial
@@ -332,23 +333,59 @@ def test_members_that_read_different_topics_each_read_their_own(kafka, group, le
     assert "the members of this group read different topics" in caplog.text
 
 
-def test_an_older_version_beside_newer_ones_shares_eagerly_and_then_they_cooperate(kafka, group):
+class OlderVersion:
+    """A member that knows the eager protocol alone. A thread polls it for seconds at a time: kafka-python forgets a join that outlasts a poll."""
+
+    def __init__(self, kafka, topic):
+        self._consumer = KafkaConsumer(
+            topic,
+            bootstrap_servers=kafka.servers,
+            group_id=f"{topic}-g",
+            enable_auto_commit=False,
+            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+        )
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._poll)
+        self._thread.start()
+
+    def _poll(self):
+        while not self._is_closing.is_set():
+            self._consumer.poll(5_000)
+
+    @property
+    def owned(self):
+        return {Partition(*each) for each in self._consumer.assignment()}
+
+    def close(self):
+        self._is_closing.set()
+        self._thread.join()
+        self._consumer.close()
+
+
+@pytest.fixture
+def older_version(kafka):
+    """Make a member of an older version; it is closed at the end."""
+    made = []
+
+    def join(topic):
+        made.append(OlderVersion(kafka, topic))
+        return made[-1]
+
+    yield join
+    for each in made:
+        each.close()
+
+
+def test_an_older_version_beside_newer_ones_shares_eagerly_and_then_they_cooperate(kafka, group, older_version):
     """The rolling upgrade of KIP-429: both protocols are offered, and the group takes the one that all members offer."""
     topic = kafka.topic(6)
-    older = KafkaConsumer(
-        topic,
-        bootstrap_servers=kafka.servers,
-        group_id=f"{topic}-g",
-        enable_auto_commit=False,
-        partition_assignment_strategy=(RoundRobinPartitionAssignor,),
-    )
+    older = older_version(topic)
     first = group(topic)
-    poll_until([first], lambda: older.poll(20) or len(older.assignment()) == 3 == len(first.owned), "a share for each")
+    poll_until([first], lambda: len(older.owned) == 3 == len(first.owned), "a share for each")
     second = group(topic)
 
     def is_shared():
-        older.poll(20)
-        return len(older.assignment()) == len(first.owned) == len(second.owned) == 2
+        return len(older.owned) == len(first.owned) == len(second.owned) == 2
 
     poll_until([first, second], is_shared, "a share for each of three")
     assert not first.owned & second.owned
@@ -361,25 +398,18 @@ def test_an_older_version_beside_newer_ones_shares_eagerly_and_then_they_coopera
     assert [type(event) for event in first.events[events:]] == [Leaving]
 
 
-def test_an_older_version_that_comes_back_brings_the_eager_protocol_back(kafka, group):
+def test_an_older_version_that_comes_back_brings_the_eager_protocol_back(kafka, group, older_version):
     topic = kafka.topic(6)
     first, second = group(topic), group(topic)
     share([first, second], topic, 6)
-    older = KafkaConsumer(
-        topic,
-        bootstrap_servers=kafka.servers,
-        group_id=f"{topic}-g",
-        enable_auto_commit=False,
-        partition_assignment_strategy=(RoundRobinPartitionAssignor,),
-    )
+    older = older_version(topic)
 
     def is_shared():
-        older.poll(20)
-        return len(older.assignment()) == len(first.owned) == len(second.owned) == 2
+        return len(older.owned) == len(first.owned) == len(second.owned) == 2
 
     poll_until([first, second], is_shared, "a share for each of three")
     assert not first.owned & second.owned
-    assert not (first.owned | second.owned) & {Partition(*each) for each in older.assignment()}
+    assert not (first.owned | second.owned) & older.owned
     older.close()
     share([first, second], topic, 6)
 

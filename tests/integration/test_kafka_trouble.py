@@ -9,15 +9,23 @@ import time
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition, errors
 from kafka.consumer.fetcher import Fetcher
+from kafka.producer.sender import Sender
 
 from pipeline.contracts.values import Assigned, Commit, LostToRetention, Partition
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.admin import KafkaAdmin
+from pipeline.kafka_io.dead_letters import KafkaDeadLetters
 from pipeline.kafka_io.group_coordinator import POLL_LOOK_S
 from pipeline.kafka_io.ranges import FixedRanges
 from pipeline.kafka_io.source import KafkaSource
+from schemas.log import RawRecord
+from schemas.refusal import ReasonCode, Refusal, Stage
+from tests.support.jobs import wait_for
 from tests.support.kafka import TestKafka, places
+
+GONE_S = 3
+REFUSAL = Refusal(Stage.DECODE, ReasonCode.NOT_JSON, "no JSON")
 
 
 def values(word, count):
@@ -75,6 +83,28 @@ def test_a_broker_that_stands_still_costs_neither_processor_time_nor_memory(kafk
             os.kill(broker.pid, signal.SIGCONT)
         source.close()
     assert len(rounds) <= 2 * (6 / POLL_LOOK_S + polls)
+
+
+def test_a_dead_letter_topic_that_is_gone_costs_no_processor_time(kafka, monkeypatch):
+    """The thread of the producer goes around its loop as often as it asks for the topic, not without a pause."""
+    rounds = []
+    run_once = Sender.run_once
+    monkeypatch.setattr(Sender, "run_once", lambda *given: rounds.append(1) or run_once(*given))
+    topic = kafka.topic(1)
+    letters = KafkaDeadLetters(kafka.settings("log"), topic, lambda *_: [], client_id="writer", environment={})
+    letters.send(RawRecord("log", 0, 0, 0, None, b"one"), REFUSAL)
+    wait_for(letters.durable, "the first dead letter")
+    with KafkaAdminClient(bootstrap_servers=kafka.servers) as asking:
+        asking.delete_topics([topic])
+    for offset in range(1, 6):
+        letters.send(RawRecord("log", 0, offset, 0, None, b"another"), REFUSAL)
+        time.sleep(0.5)
+    rounds.clear()
+    assert not letters.durable()
+    time.sleep(GONE_S)
+    assert not letters.durable()
+    letters.close()
+    assert 0 < len(rounds) <= GONE_S * 200
 
 
 def make_anew(kafka, topic):

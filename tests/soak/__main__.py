@@ -15,6 +15,7 @@ from pipeline.errors import EXIT_INTERRUPTED, Log2mqError
 from tests.soak.kinds import FaultKind, kinds_for
 from tests.soak.run import soak
 from tests.soak.settings import SoakSettings
+from tests.support.aot_cache import start_brokers_from_cache, write_cache
 
 EXIT_MISSED = 1
 EXIT_BROKEN = 2
@@ -26,6 +27,8 @@ def main() -> int:
     length = f"{settings.stops} stops" if settings.stops else f"{settings.seconds / 60:g} minutes"
     print(f"soak: seed {settings.seed}, {length}, files in {settings.out}", flush=True)
     try:
+        write_cache()  # a broker on its way back is away for as long as Java takes to start
+        start_brokers_from_cache()
         result = soak(settings, lambda line: print(line, flush=True))
     except KeyboardInterrupt:
         print("soak: interrupted", file=sys.stderr)

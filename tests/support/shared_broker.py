@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import threading
 from multiprocessing.connection import Client, Listener
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from pipeline.emulator.kafka_broker.broker import EmbeddedBroker
 from pipeline.errors import ComponentMissing
+from tests.support.paths import ROOT
 
 BROKER_SETTINGS = {"log.retention.check.interval.ms": "500", "log.cleaner.backoff.ms": "500"}
 
@@ -16,7 +19,7 @@ BROKER_SETTINGS = {"log.retention.check.interval.ms": "500", "log.cleaner.backof
 class SharedBroker:
     """Belongs to the process that runs the tests, or that controls the workers of pytest-xdist.
 
-    Its thread starts the broker at the first question and tells every questioner the address. A process dies with the thread that
+    Its thread starts the broker at the first question and tells every questioner the address. Beside it, the cache of `aot_cache` is written. A process dies with the thread that
     started it (see `EmbeddedBroker`), so the broker ends with this process, however that ends.
     """
 
@@ -25,6 +28,7 @@ class SharedBroker:
         self.address = str(Path(self._folder.name) / "broker")
         self._listener = Listener(self.address, "AF_UNIX")
         self._broker: EmbeddedBroker | None = None
+        self._cache_writer: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._answer, name="shared-broker", daemon=True)
         self._thread.start()
 
@@ -44,12 +48,15 @@ class SharedBroker:
                 asked.send(self._started())
         if self._broker is not None:
             self._broker.stop()
+        if self._cache_writer is not None:
+            self._cache_writer.wait()
 
     def _started(self) -> tuple[str, str]:
         """Return the bootstrap servers, or why there are none."""
         if self._broker is None:
             try:
                 self._broker = EmbeddedBroker(settings=BROKER_SETTINGS).start()
+                self._cache_writer = subprocess.Popen([sys.executable, "-m", "tests.support.aot_cache"], cwd=ROOT)
             except ComponentMissing as missing:
                 return "", str(missing)
         return self._broker.bootstrap_servers, ""

@@ -25,6 +25,8 @@ from pipeline.errors import ComponentMissing
 START_LIMIT_S = 90.0
 STOP_LIMIT_S = 20.0
 READY = "Kafka Server started"
+JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
+"""What makes Java start fast."""
 CLUSTER_ID = "bG9nMm1xLWVtYmVkZGVkLQ"  # 16 bytes in URL-safe Base64
 
 # Runs the command in its arguments. The kernel kills the command when the parent process dies in any way (prctl(2), PR_SET_PDEATHSIG = 1).
@@ -54,8 +56,12 @@ class EmbeddedBroker:
         settings: Mapping[str, str] | None = None,
         sasl_users: Mapping[str, str] | None = None,
         tls: TlsFiles | None = None,
+        java_options: Sequence[str] = (),
     ) -> None:
-        """`settings` override the broker's properties. `sasl_users` (name to password) and `tls` open further listeners, see `address`."""
+        """`settings` override the broker's properties. `sasl_users` (name to password) and `tls` open further listeners, see `address`.
+
+        `java_options` are further options of the broker's Java.
+        """
         self._cache = cache or default_cache()
         self._given = data
         self._data: Path | None = None
@@ -65,6 +71,7 @@ class EmbeddedBroker:
         self._settings = dict(settings or {})
         self._sasl_users = dict(sasl_users or {})
         self._tls = tls
+        self._java_options = java_options
         self._protocols = further_protocols(self._sasl_users, tls)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -114,6 +121,7 @@ class EmbeddedBroker:
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._write_properties(_free_port())
         options = [
+            *JAVA_OPTIONS,
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-cp",
@@ -121,8 +129,7 @@ class EmbeddedBroker:
         ]
         if not (self._folder / "data" / "meta.properties").exists():
             self._format(java, options, properties)
-        jvm = [f"-Xmx{self._heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
-        command = [str(java), *jvm, *options, "kafka.Kafka", str(properties)]
+        command = [str(java), f"-Xmx{self._heap}m", *self._java_options, *options, "kafka.Kafka", str(properties)]
         with self.log_file.open("ab") as log:
             log_start = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - the script above, and the Java that was found
