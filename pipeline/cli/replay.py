@@ -125,7 +125,7 @@ def run_replay(job: ReplayJob, source: SourceFile, console: Console, *, live: bo
     shown = Progress(console, live=live, remaining=job.remaining)
     with closing_summary(f"{source.source} replay", shown, would=dry_run):
         job.hooks.on_status = shown.show
-        with StopSignals(job.stop, job.deadline), job:
+        with StopSignals(job.stop, job.deadline, begin=job.begin_end), job:
             status = job.runner.run()
     if status.stopping and (left := job.unfinished()):
         goes_on = "a dry run begins at the start again" if dry_run else "the same command goes on from there"

@@ -68,7 +68,7 @@ def run(
 def run_alone(source: SourceFile, on_status: Callable[[Status], None], *, new_store: bool) -> None:
     """Run the job in this process."""
     job = Job(source, os.environ, Hooks(on_status=on_status), static_id=source.kafka.instance_id, new_store=new_store)
-    with StopSignals(job.stop, job.deadline), job:
+    with StopSignals(job.stop, job.deadline, begin=job.begin_end), job:
         job.runner.run()
 
 
@@ -87,5 +87,5 @@ def run_workers(worker_main: WorkerMain, count: int, source: SourceFile, on_stat
     supervisor = Supervisor(
         worker_main, count, show, note, policy, grace_ms=source.stop.grace, on_line=STANDARD_ERROR.write
     )
-    with StopSignals(supervisor.stop, supervisor.deadline, leave=supervisor.kill):
+    with StopSignals(supervisor.stop, supervisor.deadline, begin=supervisor.stop, leave=supervisor.kill):
         supervisor.run()

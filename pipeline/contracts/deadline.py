@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -33,7 +34,8 @@ def monotonic_ms() -> int:
 class Deadline:
     """Bounds every wait of a job that ends. The loop begins the end and its steps; whatever waits asks `limit_ms`.
 
-    While the job does not end, each wait has its own limit only, and a long one calls `while_waiting`. Any thread may ask, and a signal handler may begin the end.
+    While the job does not end, each wait has its own limit only, and a long one calls `while_waiting`. Any thread may ask, and any thread or signal handler
+    may begin the end.
     """
 
     def __init__(self, clock: Callable[[], int] = monotonic_ms) -> None:
@@ -41,6 +43,7 @@ class Deadline:
         self._clock = clock
         self._grace_ms = 0
         self._began_ms: int | None = None
+        self._beginning = threading.RLock()  # a signal handler may interrupt the thread that holds it
         self._step_ends_ms: int | None = None
         self.while_waiting: Callable[[], None] = lambda: None
         """Called several times a second by a long wait of the loop's own thread, and of no other. The loop keeps its lease so."""
@@ -49,10 +52,11 @@ class Deadline:
 
     def begin(self, grace_ms: int, step: EndStep) -> None:
         """Begin the end of the job with this step. A later call begins nothing anew: the time counts from the first one."""
-        if self._began_ms is None:
-            self._grace_ms = grace_ms
-            self._began_ms = self._clock()
-            self.enter(step)
+        with self._beginning:
+            if self._began_ms is None:
+                self._grace_ms = grace_ms
+                self._began_ms = self._clock()
+                self.enter(step)
 
     def enter(self, step: EndStep) -> None:
         """Go on to another step. Its time is over at the same moment, whenever it begins."""

@@ -131,11 +131,22 @@ class RateTable(Protocol):
         ...
 
 
+def never_late() -> bool:
+    """Say that it is not too late, whenever it is."""
+    return False
+
+
 class Reporter(Protocol):
     """Sends one batch to one of the two APIs. Blocks up to its time limits. Raises nothing for a failure of the network or of the server."""
 
-    def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:
-        """Report the messages in one signed request, with a new nonce and timestamp each time. Each message is one JSON object, as bytes."""
+    def report(
+        self, kind: Kind, messages: Sequence[bytes], is_late: Callable[[], bool] = never_late
+    ) -> Outcome | Unsent:
+        """Report the messages in one signed request, with a new nonce and timestamp each time. Each message is one JSON object, as bytes.
+
+        `is_late` is asked before each write. Where it is, nothing more is written, and the outcome is `Unsent`: the server does not have
+        the whole request.
+        """
         ...
 
     def close(self) -> None:
@@ -154,7 +165,7 @@ class SenderPool(Protocol):
     def submit(self, batch: object, kind: Kind, messages: Sequence[bytes], deadline_ms: int) -> None:
         """Hand the messages of a batch to an idle thread. `collect` returns the outcome with `batch`.
 
-        A thread that comes to it at `deadline_ms` or later does not call, and the outcome is `Unsent`.
+        At `deadline_ms` or later its thread writes nothing more, and the outcome is `Unsent`.
         """
         ...
 
@@ -214,6 +225,11 @@ class DeadLetters(Protocol):
         """The name of the topic."""
         ...
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether dead letters were begun that may still become durable: neither refused nor given up."""
+        ...
+
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write the dead letter of a record, and return at once."""
         ...
@@ -221,7 +237,7 @@ class DeadLetters(Protocol):
     def durable(self) -> list[Record]:
         """Return the records whose dead letters became durable since the last call.
 
-        Raises `DeadLetterUnavailable` when the topic refuses for good, or takes nothing for longer than `kafka.give_up_after`.
+        Raises `DeadLetterUnavailable` when the topic refuses one for good, or takes nothing for longer than `kafka.give_up_after`. Then call it again.
         """
         ...
 

@@ -128,7 +128,7 @@ class Halt(NamedTuple):
 
 
 class Unsent(NamedTuple):
-    """The call was not begun before its deadline: the claims of its messages may soon be another process's, or are already."""
+    """The call was not written before its deadline: the claims of its messages may soon be another process's, or are already."""
 
 
 Outcome = Delivered | Retry | Refused | Halt

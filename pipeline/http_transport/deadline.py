@@ -19,11 +19,17 @@ WRITE_BYTES = 64 << 10
 """The most bytes that are written under one time limit of the socket."""
 
 
+class LateCall(Exception):
+    """The caller said before a write that it is too late: the server does not have the whole request."""
+
+
 class DeadlineTransport(httpx.HTTPTransport):
     """A call takes the request's `connect` timeout for its connection, if it needs a new one, and then the `read` timeout for all the rest.
 
     The rest is the request, the headers and the body. Only the look-up of the host's name has no limit here. Several threads may call it at
     once; each call is made and read by one thread.
+
+    A request may have an extension `is_late`, a function that is asked before each write.
     """
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic, **options: Any) -> None:
@@ -33,9 +39,14 @@ class DeadlineTransport(httpx.HTTPTransport):
         self._pool._network_backend = self._network  # noqa: SLF001
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and return the response when its headers have arrived. Its body must arrive by the same deadline."""
+        """Send a request, and return the response when its headers have arrived. Its body must arrive by the same deadline.
+
+        Raises:
+            LateCall: the request's `is_late` said so before a write.
+            httpx.HTTPError: the call failed.
+        """
         timeouts = request.extensions["timeout"]
-        self._network.begin(timeouts["connect"], timeouts["read"])
+        self._network.begin(timeouts["connect"], timeouts["read"], request.extensions.get("is_late", _never))
         return super().handle_request(request)
 
 
@@ -46,6 +57,7 @@ class _Call(threading.local):
     end_by_s = 0.0
     last_s = 0.0  # the latest `end_by_s` that new connections may lead to
     read_s = 0.0
+    is_late: Callable[[], bool]
 
 
 class _DeadlineNetwork(httpcore.NetworkBackend):
@@ -56,13 +68,14 @@ class _DeadlineNetwork(httpcore.NetworkBackend):
         self._inner = inner
         self._call = _Call()
 
-    def begin(self, connect_s: float, read_s: float) -> None:
+    def begin(self, connect_s: float, read_s: float, is_late: Callable[[], bool]) -> None:
         """Begin a call of this thread."""
         now_s, call = self._monotonic(), self._call
         call.connect_by_s = now_s + connect_s
         call.end_by_s = now_s + read_s
         call.last_s = now_s + connect_s + read_s
         call.read_s = read_s
+        call.is_late = is_late
 
     def connected(self) -> None:
         """Note that a connection is open: what was left of the time for it is not added to the rest of the call."""
@@ -83,6 +96,11 @@ class _DeadlineNetwork(httpcore.NetworkBackend):
             httpcore.TimeoutException: none; an error of the type `none_left`.
         """
         return self._left(self._call.end_by_s, none_left)
+
+    def require_in_time(self) -> None:
+        """Raise `LateCall` if the caller of this thread's call says that it is too late."""
+        if self._call.is_late():
+            raise LateCall
 
     def connect_tcp(
         self,
@@ -126,6 +144,7 @@ class _DeadlineStream(httpcore.NetworkStream):
         """Write all bytes."""
         for begin in range(0, len(buffer), WRITE_BYTES):
             part = buffer if len(buffer) <= WRITE_BYTES else buffer[begin : begin + WRITE_BYTES]
+            self._network.require_in_time()
             self._inner.write(part, self._network.left_s(httpcore.WriteTimeout))
 
     def close(self) -> None:
@@ -146,6 +165,10 @@ class _DeadlineStream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks for, such as whether the connection has something to read."""
         return self._inner.get_extra_info(info)
+
+
+def _never() -> bool:
+    return False
 
 
 def _addresses(host: str, port: int) -> list[str]:

@@ -10,7 +10,7 @@ from pipeline.contracts.interfaces import DeadLetters, DedupStore
 from pipeline.contracts.message_order import record_origin
 from pipeline.contracts.values import Claim, Partition
 from pipeline.dead_letters.limit import DeadLetterLimit
-from pipeline.errors import DeadLetterUnavailable, StoreUnavailable, TooManyDeadLetters
+from pipeline.errors import StoreUnavailable, TooManyDeadLetters
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.in_flight import PendingRecord
 from pipeline.job.judgements import claims_of
@@ -51,7 +51,6 @@ class DeadLettering:
         self._durable: list[PendingDeadLetter] = []  # not confirmed yet
         self._judgements: list[Claim] = []  # of records whose dead letter is there; not confirmed yet
         self._is_ending = False
-        self._has_failed = False
         self._withdrawn = 0  # by the end of the job
 
     @property
@@ -67,7 +66,7 @@ class DeadLettering:
     @property
     def is_writing(self) -> bool:
         """Whether dead letters are being written that may still become durable."""
-        return bool(self._written) and not self._has_failed
+        return bool(self._written) and self._writer.is_writing
 
     @property
     def unwritten(self) -> int:
@@ -133,12 +132,7 @@ class DeadLettering:
             self._writer.send(letter.record.raw, refusal)
 
     def _confirm(self) -> list[PendingRecord]:
-        try:
-            durable = self._writer.durable()
-        except DeadLetterUnavailable:
-            self._has_failed = True
-            raise
-        letters = [self._written.pop(id(raw)) for raw in durable]
+        letters = [self._written.pop(id(raw)) for raw in self._writer.durable()]
         self._durable += letters
         self._judgements += [claim for letter in letters for claim in claims_of(letter.record.refused)]
         if self._judgements:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 
 from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.errors import DestinationHalt
@@ -40,9 +41,9 @@ class LastAnswers:
         """Wait for the answers, confirm what was accepted, and log what stays unknown.
 
         Without a stop before it, the end of the job begins here, and may take `grace_ms`. `keep_lease` keeps the claims meanwhile. A dedup
-        store that does not answer is waited for, too, where something is to be confirmed.
+        store that does not answer is waited for, too, where something is to be confirmed. A fault of log2mq itself is raised at the end.
         """
-        deadline, kept = self._deadline, self._errors.kept
+        deadline, kept, faults = self._deadline, self._errors.kept, _Faults()
         deadline.begin(grace_ms, EndStep.ANSWERS)
         deadline.enter(EndStep.ANSWERS)
         deadline.exit_code = self._errors.exit_code or deadline.exit_code
@@ -52,7 +53,7 @@ class LastAnswers:
             now_ms = clock()
             with kept():
                 keep_lease(now_ms)
-            with kept():
+            with faults, kept():
                 self._deliveries.apply(self._dispatch.collect(now_ms))
             with kept():
                 self._deliveries.end_dead_lettered(now_ms)
@@ -65,3 +66,26 @@ class LastAnswers:
             if self._dispatch.halt:
                 raise DestinationHalt(self._dispatch.halt)
         self._deliveries.log_repeats(self._dispatch.sending)
+        faults.raise_if_any()
+
+
+class _Faults:
+    """A context manager that keeps the first fault of a sender thread: the other answers are waited for all the same."""
+
+    def __init__(self) -> None:
+        self._first: Exception | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, Exception):
+            self._first = self._first or error
+            return True
+        return False
+
+    def raise_if_any(self) -> None:
+        """Raise the first fault that was kept."""
+        if self._first is not None:
+            raise self._first

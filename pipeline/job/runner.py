@@ -91,7 +91,7 @@ class Runner:
         )
         self._heads = HeadWatch()
         self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._end_epochs, limits.grace_ms // 2)
-        self._lease = Lease(parts.store, limits.lease_ms, clock())
+        self._lease = Lease(parts.store, limits.lease_ms, clock)
         self._deadline.while_waiting = parts.convert.between_entries = lambda: self._lease.keep(clock())
         self._sweep, self._report = Interval(SWEEP_EVERY_MS), Interval(STATUS_EVERY_MS)
 

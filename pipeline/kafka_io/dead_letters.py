@@ -82,6 +82,7 @@ class KafkaDeadLetters:
         self._is_logged = False
         self._refused: str | None = None
         self._has_expired = False
+        self._has_given_up = False
         self._outcomes: SimpleQueue[tuple[_Letter, Exception | None]] = SimpleQueue()
         self._producer = connect_with_retries(
             settings,
@@ -103,6 +104,11 @@ class KafkaDeadLetters:
         except (DeadLetterUnavailable, SourceUnavailable):
             close_producer(self._producer, at_once=True)
             raise
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether dead letters were begun that may still become durable."""
+        return self._unacknowledged > 0 and not self._has_given_up
 
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write the dead letter of a record. Returns at once."""
@@ -183,6 +189,7 @@ class KafkaDeadLetters:
         """Log once that no dead letter is acknowledged, and give up after `kafka.give_up_after`."""
         waited_s, limit_s = time.monotonic() - self._progress_s, self._settings.give_up_after / 1000
         if waited_s > limit_s:
+            self._has_given_up = True
             raise self._gave_up("no record")
         if waited_s > LOG_AFTER_S and not self._is_logged:
             self._is_logged = True

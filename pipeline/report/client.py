@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
-from pipeline.contracts.values import Delivered, Halt, Outcome, Refused, Retry
-from pipeline.http_transport.deadline import DeadlineTransport
+from pipeline.contracts.interfaces import never_late
+from pipeline.contracts.values import Delivered, Halt, Outcome, Refused, Retry, Unsent
+from pipeline.http_transport.deadline import DeadlineTransport, LateCall
 from pipeline.http_transport.transport import read_within, trusted
 from pipeline.report.credentials import Credentials, CredentialsSource
 from pipeline.report.error_codes import Verdict, verdict_of
@@ -69,12 +70,16 @@ class ReporterClient:
             proxy=None if settings.proxy is None else _proxy(settings.proxy, context),
         )
 
-    def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:
+    def report(
+        self, kind: Kind, messages: Sequence[bytes], is_late: Callable[[], bool] = never_late
+    ) -> Outcome | Unsent:
         """Report the messages with one call, and return its outcome."""
         credentials = self._credentials.current()
         request = self._signer(kind, messages, credentials)
         try:
-            answer = self._exchange(request)
+            answer = self._exchange(request, is_late)
+        except LateCall:
+            return Unsent()
         except httpx.HTTPError as error:
             return _failure(error)
         return self._judge(answer, request, credentials)
@@ -84,7 +89,7 @@ class ReporterClient:
         credentials = self._credentials.current()
         request = self._signer.workspaces(credentials)
         try:
-            answer = self._exchange(request)
+            answer = self._exchange(request, never_late)
         except httpx.HTTPError as error:
             return _failure(error)
         outcome = self._judge(answer, request, credentials)
@@ -106,9 +111,10 @@ class ReporterClient:
             return Retry(outcome.code, reason, outage=False, request_id=outcome.request_id, trace_id=outcome.trace_id)
         return outcome
 
-    def _exchange(self, request: SignedRequest) -> tuple[int, Mapping[str, str], bytes]:
+    def _exchange(self, request: SignedRequest, is_late: Callable[[], bool]) -> tuple[int, Mapping[str, str], bytes]:
         """Send a request, and return the status, the headers with lower-case names, and the body."""
         url, extensions = self._address(request)
+        extensions["is_late"] = is_late
         # With `content` httpx would look through all headers again.
         headers = {**request.headers, "content-length": str(len(request.body))} if request.body else request.headers
         stream = httpx.ByteStream(request.body)
@@ -126,7 +132,7 @@ class ReporterClient:
         Without a proxy the target is passed as it was signed: parsing it in httpx would take longer than to sign it.
         """
         if self._url is None:
-            return request.url, self._extensions
+            return request.url, {**self._extensions}
         return self._url, {**self._extensions, "target": request.target.encode("ascii")}
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -80,7 +81,7 @@ class SenderThreads:
     def submit(self, batch: object, kind: Kind, messages: Sequence[bytes], deadline_ms: int) -> None:
         """Give a batch to an idle thread; `collect` returns its outcome with `batch`.
 
-        The thread looks at the clock just before it calls: at `deadline_ms` or later it does not call, and the outcome is `Unsent`.
+        The thread looks at the clock before it calls, and before each write: at `deadline_ms` or later it writes nothing more, and the outcome is `Unsent`.
 
         Raises:
             RuntimeError: no thread is idle. The caller must check `idle` first.
@@ -134,13 +135,15 @@ class SenderThreads:
         while (work := inbox.get()) is not None:
             outcome: Outcome | Unsent | None = None
             with _Caught() as caught:
-                begun_ms = self._clock()
-                is_late = begun_ms >= work.deadline_ms
-                outcome = Unsent() if is_late else reporter.report(work.kind, work.messages)
+                begun_ms, is_late = self._clock(), partial(self._is_over, work.deadline_ms)
+                outcome = Unsent() if is_late() else reporter.report(work.kind, work.messages, is_late)
                 if isinstance(outcome, Delivered):
                     outcome = outcome._replace(took_ms=self._clock() - begun_ms)
             self._done.put(_Done(work.batch, outcome if outcome is not None else _error_of(caught), inbox))
         reporter.close()
+
+    def _is_over(self, deadline_ms: int) -> bool:
+        return self._clock() >= deadline_ms
 
     @staticmethod
     def _new_reporter(make_reporter: Callable[[], Reporter], stack: ExitStack) -> Reporter:

@@ -137,14 +137,21 @@ class Job:
         assert self._runner is not None  # noqa: S101 - used only inside the `with` block
         return self._runner
 
+    def begin_end(self) -> None:
+        """Begin the deadline of a stop. Any thread may call it: the main thread may stand still where it cannot be told to stop."""
+        if self._runner is None:
+            self.deadline.begin(0, EndStep.CLOSE)
+        else:
+            self.deadline.begin(self._file.stop.grace, EndStep.FINISH)
+
     def stop(self) -> None:
         """Stop the loop, which finishes the records in flight. Safe in a signal handler.
 
         Raises:
             KeyboardInterrupt: the job still waits for Kafka, so no record is in flight.
         """
+        self.begin_end()
         if self._runner is None:
-            self.deadline.begin(0, EndStep.CLOSE)
             raise KeyboardInterrupt
         self._runner.stop()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pipeline.config.source_file import SourceFile
-from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source
+from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source, never_late
 from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
 from pipeline.dedup import open_dry_run
 from pipeline.job.group_store import GroupStore
@@ -115,7 +115,7 @@ class DryReplayJob(ReplayJob):
 class NoReporter:
     """The `Reporter` of a dry run: it sends nothing, and every batch counts as delivered."""
 
-    def report(self, kind: Kind, messages: Sequence[bytes]) -> Outcome:  # noqa: ARG002 - the contract's arguments
+    def report(self, kind: Kind, messages: Sequence[bytes], is_late: Callable[[], bool] = never_late) -> Outcome:  # noqa: ARG002 - the contract's arguments
         """Return `Delivered`."""
         return Delivered()
 
@@ -125,6 +125,8 @@ class NoReporter:
 
 class NoDeadLetters:
     """The `DeadLetters` of a dry run: they write nothing."""
+
+    is_writing = False
 
     def __init__(self, topic: str) -> None:
         self.topic = topic

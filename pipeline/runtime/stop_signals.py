@@ -39,12 +39,13 @@ class StopSignals:
         stop: Callable[[], None],
         deadline: Deadline,
         *,
+        begin: Callable[[], None] = lambda: None,
         signals: Collection[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
         leave: Callable[[], None] | None = lambda: None,
         parent: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`stop` is called in the main thread, at the first signal. It begins `deadline`.
+        """`stop` is called in the main thread, at the first signal. `begin` is called then too, on the thread: it begins `deadline`.
 
         At the second signal `leave` is called, on the thread, and the process ends with exit code 130. None leaves further signals without
         effect. `parent` is the file descriptor that is readable when the parent process has ended; the process then gets a SIGTERM.
@@ -52,6 +53,7 @@ class StopSignals:
         """
         self._stop = stop
         self._deadline = deadline
+        self._begin = begin
         self._signals = signals
         self._leave = leave
         self._watched = [] if parent is None else [parent]
@@ -108,6 +110,7 @@ class StopSignals:
         now_s = self._monotonic()
         if self._first_s is None:
             self._first_s = now_s
+            self._begin()
         elif self._leave is not None and now_s - self._first_s >= SAME_SIGNAL_S:
             self._leave()
             _exit("log2mq: ended at once; unfinished records will be redelivered", EXIT_INTERRUPTED)

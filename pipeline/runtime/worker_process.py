@@ -67,6 +67,7 @@ class WorkerMain:
                 StopSignals(
                     job.stop,
                     job.deadline,
+                    begin=job.begin_end,
                     signals=(signal.SIGTERM,),
                     leave=None,
                     parent=parent.sentinel if parent is not None else None,

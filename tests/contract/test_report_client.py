@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import secrets
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from pipeline.contracts.values import Delivered, Exhausted, Halt, Retry
+from pipeline.contracts.values import Delivered, Exhausted, Halt, Retry, Unsent
 from pipeline.emulator.quick_audience.server import StandIn
 from pipeline.emulator.quick_audience.settings import StandInSettings
 from pipeline.errors import UsageError
@@ -93,7 +94,10 @@ class Connection(socketserver.StreamRequestHandler):
             while line := self.rfile.readline().strip():
                 name, _, value = line.decode("latin-1").partition(":")
                 headers[name.lower()] = value.strip()
-            body = self.rfile.read(int(headers.get("content-length", "0")))
+            length = int(headers.get("content-length", "0"))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # a server acts on no part of a request
             seen = Seen(number, start.decode("latin-1").split(" ")[1], headers, body)
             self.server.seen.append(seen)
             if self.server.behave(self, seen) == "close":
@@ -405,6 +409,21 @@ def test_no_answer_within_the_read_timeout_is_in_doubt():
         outcome = reporter.report(Kind.EVENT, [EVENT])
         done.set()
     assert (type(outcome), outcome.code, outcome.in_doubt) == (Retry, "ReadTimeout", True)
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["new connection", "kept connection"])
+@pytest.mark.parametrize("writes", [0, 1, 2], ids=["nothing", "the headers", "a part of the body"])
+def test_a_call_that_is_late_before_a_write_is_not_made(writes, is_first):
+    """The process stood still since the call began: another one may hold its messages now, and has sent them."""
+    looks = itertools.count()
+    large = b'"' + b"a" * (1 << 20) + b'"'
+    with serving(well) as server, client(server.url) as reporter:
+        if not is_first:
+            assert isinstance(reporter.report(Kind.EVENT, [EVENT]), Delivered)
+        assert reporter.report(Kind.EVENT, [large], lambda: next(looks) >= writes) == Unsent()
+        assert next(looks) == writes + 1
+        assert isinstance(reporter.report(Kind.EVENT, [EVENT], lambda: False), Delivered)
+        assert len(server.seen) == 1 + (not is_first)
 
 
 class Ticks:

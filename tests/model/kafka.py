@@ -151,6 +151,11 @@ class DeadLetterWriter:
         self.unanswered: list[Record] = []  # written, and the yes is not here yet
         self.unconfirmed: list[Record] = []  # the yes is here, and the store has not confirmed it yet
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether a yes may still come."""
+        return bool(self._kept or self.unanswered)
+
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write."""
         self._kept.append((record, refusal))

@@ -283,6 +283,10 @@ class DeadLetters:
         self.waiting = []
         self.is_away = False
 
+    @property
+    def is_writing(self):
+        return bool(self.waiting) and not self.is_away
+
     def send(self, record, refusal):
         self.waiting.append((record, refusal))
 
@@ -861,6 +865,43 @@ def test_what_a_failing_store_did_not_take_is_said(caplog):
     assert not any(commit.offset for commit in world.group.committed.values())
 
 
+def test_a_job_that_ends_waits_for_the_other_answers_where_two_calls_have_a_fault():
+    """A fault of log2mq itself, in two sender threads at once: exit code 70, and no event of the other calls is forgotten."""
+    world, runner = _with_answers_under_way(answer_ms=500)
+    collect, faults = runner.parts.dispatch.collect, [KeyError("first"), KeyError("second")]
+    runner.parts.dispatch.collect = lambda now_ms: _raise(faults.pop(0)) if faults else collect(now_ms)
+    with pytest.raises(KeyError):
+        runner.run()
+    assert not runner.parts.dispatch.sending
+    assert len(world.table.confirmed) == 24
+
+
+def test_where_a_dead_letter_is_refused_the_others_are_remembered():
+    """The topic takes them after the refusal: whoever reads them again does not write them again."""
+    world = World([[b"{broken"] * 4], _Even())
+    runner = world.begin(0)
+    writer, looks = runner.parts.dead_letters, count()
+    refused = DeadLetterUnavailable("the topic refuses records: InvalidRecordError")
+
+    def durable():
+        look = next(looks)
+        if look > 50 and len(writer.waiting) > 1:
+            writer.written += writer.waiting[1:]
+            acknowledged, writer.waiting = writer.waiting[1:], writer.waiting[:1]
+            return [record for record, _ in acknowledged]
+        return _raise(refused) if look > 20 else []
+
+    world.rebalance(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DeadLetters, "is_writing", property(lambda self: len(self.waiting) > 1))
+        writer.durable, writer.forget = durable, lambda _: []  # the producer holds them all
+        with pytest.raises(DeadLetterUnavailable):
+            runner.run()
+    assert len(world.table.confirmed) == 3
+    _run_the_rest(world, runner)
+    assert Counter(record.offset for record, _ in world.dead) == dict.fromkeys(range(4), 1)
+
+
 def test_what_the_store_takes_at_last_is_remembered():
     world, runner = _with_answers_under_way(answer_ms=500)
     confirm, fails = runner.parts.store.confirm, [True]
@@ -1354,12 +1395,46 @@ def test_claims_are_kept_while_the_entries_of_a_record_are_converted():
     assert runner.parts.dispatch.sending
 
 
+class LateStore(MemoryStore):
+    """A store that was away, or that another process held: it renews the lease late."""
+
+    def __init__(self, clock):
+        self.clock, self.late_ms = clock, 0
+        super().__init__(MemoryTable(), "process-1", 10**9, LEASE_MS, lambda: 0)
+
+    def renew(self):
+        self.clock.now_ms += self.late_ms
+        super().renew()
+
+
+def keep_later(lease, clock, after_ms):
+    clock.now_ms += after_ms
+    lease.keep(clock.now_ms)
+
+
 def test_a_lapse_of_the_lease_is_told_once_also_where_a_wait_has_renewed_it():
-    lease = Lease(MemoryStore(MemoryTable(), "process-1", 10**9, LEASE_MS, lambda: 0), LEASE_MS, 0)
-    lease.keep(LEASE_MS)
-    lease.keep(LEASE_MS + LEASE_MS // 2)
+    clock = Clock()
+    lease = Lease(LateStore(clock), LEASE_MS, clock)
+    keep_later(lease, clock, LEASE_MS)
+    keep_later(lease, clock, LEASE_MS // 2)
     assert [lease.take_lapse(), lease.take_lapse()] == [True, False]
-    lease.keep(2 * LEASE_MS)
+    keep_later(lease, clock, LEASE_MS // 2)
+    assert not lease.take_lapse()
+
+
+@pytest.mark.parametrize("share", [0, 1, 2, 3, 4])
+def test_a_lease_that_ended_while_its_renewal_waited_has_lapsed(share):
+    clock = Clock()
+    store = LateStore(clock)
+    lease = Lease(store, LEASE_MS, clock)
+    store.late_ms = LEASE_MS * share // 4
+    keep_later(lease, clock, LEASE_MS // 4)
+    assert lease.take_lapse() == (share >= 3)
+    store.late_ms = 0
+    for _ in range(2):  # the late renewal may have counted from its begin
+        keep_later(lease, clock, LEASE_MS // 4)
+    lease.take_lapse()
+    keep_later(lease, clock, LEASE_MS // 2)
     assert not lease.take_lapse()
 
 

@@ -197,6 +197,25 @@ def test_what_else_was_acknowledged_is_returned_before_a_refusal_is_raised(topic
             topic.later()
 
 
+def test_what_is_neither_refused_nor_given_up_is_still_being_written(topic):
+    assert not topic.letters.is_writing
+    topic.send(1, 2)
+    topic.producer.answer(errors.TopicAuthorizationFailedError())
+    with pytest.raises(DeadLetterUnavailable):
+        topic.later()
+    assert topic.letters.is_writing
+    topic.producer.answer()
+    assert topic.later() == [2]
+    assert not topic.letters.is_writing
+
+
+def test_what_is_given_up_is_not_waited_for(topic):
+    topic.send(1)
+    with pytest.raises(DeadLetterUnavailable):
+        topic.later(SETTINGS.give_up_after / 1000 + 1)
+    assert not topic.letters.is_writing
+
+
 def test_a_value_that_is_too_large_is_cut_until_it_fits_and_then_refused(topic):
     topic.send(1, value=b"v" * (2 << 20))
     for _ in CUTS:

@@ -24,7 +24,7 @@ class Gated:
         self.threads = set()
         self.is_closed = threading.Event()
 
-    def report(self, kind, messages):
+    def report(self, kind, messages, _is_late):
         self.threads.add(threading.current_thread())
         if self.gate is not None:
             self.gate.wait(30)
@@ -54,9 +54,9 @@ def test_an_accepted_call_says_how_long_it_took():
     now_ms = [1_000]
 
     class Slow(Gated):
-        def report(self, kind, messages):
+        def report(self, kind, messages, is_late):
             now_ms[0] += 70
-            return super().report(kind, messages)
+            return super().report(kind, messages, is_late)
 
     senders = SenderThreads(Slow, 1, lambda: now_ms[0])
     senders.submit("a", Kind.EVENT, [b"{}"], LATER)
@@ -134,9 +134,9 @@ def test_a_fault_does_not_take_the_other_outcomes_with_it():
     for reporter in (faulty, good):
         inner = reporter.report
 
-        def after_meeting(kind, messages, inner=inner):
+        def after_meeting(*batch, inner=inner):
             meet.wait(10)  # so that each thread has one of the two batches
-            return inner(kind, messages)
+            return inner(*batch)
 
         reporter.report = after_meeting
     with senders_of(faulty, good) as senders:

@@ -83,6 +83,22 @@ def test_a_second_signal_ends_a_process_whose_standard_error_nobody_reads():
     assert done.returncode == 130
 
 
+def test_the_guard_counts_from_a_signal_that_the_main_thread_does_not_notice():
+    _, left_with, told = script("""
+def tell_later():
+    threading.Event().wait(0.3)
+    tell(signal.SIGTERM)
+    while not deadline.has_begun: pass
+    now_ms[0] = 1_000 + 3_000
+
+with StopSignals(stop, deadline, begin=lambda: deadline.begin(1_000, EndStep.FINISH)):
+    threading.Thread(target=tell_later).start()
+    hang()
+""")
+    assert left_with == 130
+    assert told == "log2mq: the end took too long; unfinished records will be redelivered\n"
+
+
 @pytest.mark.parametrize("code", [130, 6])
 def test_an_end_that_hangs_is_ended_with_the_code_of_its_reason(code):
     _, left_with, told = script(f"""
