@@ -52,6 +52,7 @@ class DeadLettering:
         self._judgements: list[Claim] = []  # of records whose dead letter is there; not confirmed yet
         self._is_ending = False
         self._withdrawn = 0  # by the end of the job
+        self._stale_bytes = 0
 
     @property
     def is_idle(self) -> bool:
@@ -67,6 +68,10 @@ class DeadLettering:
     def is_writing(self) -> bool:
         """Whether dead letters are being written that may still become durable."""
         return bool(self._written) and self._writer.is_writing
+
+    def stale_bytes(self) -> int:
+        """Return the weight of the records of revoked partitions whose dead letters are being written: they stay in memory."""
+        return self._stale_bytes
 
     @property
     def unwritten(self) -> int:
@@ -134,6 +139,7 @@ class DeadLettering:
     def _confirm(self) -> list[PendingRecord]:
         letters = [self._written.pop(id(raw)) for raw in self._writer.durable()]
         self._durable += letters
+        self._stale_bytes -= sum(letter.record.weight for letter in letters if letter.is_stale)
         self._judgements += [claim for letter in letters for claim in claims_of(letter.record.refused)]
         if self._judgements:
             self._store.confirm(self._judgements)
@@ -143,7 +149,9 @@ class DeadLettering:
         return [letter.record for letter in confirmed]
 
     def _withdraw(self, partitions: Collection[Partition]) -> list[PendingDeadLetter]:
-        return [self._written.pop(id(raw)) for raw in self._writer.forget(partitions)]
+        withdrawn = [self._written.pop(id(raw)) for raw in self._writer.forget(partitions)]
+        self._stale_bytes = sum(letter.record.weight for letter in self._written.values() if letter.is_stale)
+        return withdrawn
 
     def _partitions(self) -> set[Partition]:
         return {letter.record.offsets.partition for letter in self._written.values()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from pipeline.contracts.message_order import place_number
@@ -175,9 +175,9 @@ class PartitionOffsets:
 class Offsets:
     """All partitions that this process owns, and the books of the partitions that it owned before."""
 
-    def __init__(self, group_store: GroupStore) -> None:
+    def __init__(self, group_store: GroupStore, stale_bytes: Callable[[], int] = int) -> None:
         self.owned: dict[Partition, PartitionOffsets] = {}
-        self._group_store = group_store
+        self._group_store, self._stale_bytes = group_store, stale_bytes
         self._sessions: dict[Partition, SessionCounts] = {}
 
     def assign(self, start: Mapping[Partition, Commit], topic_ids: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -228,8 +228,8 @@ class Offsets:
 
     @property
     def unfinished_bytes(self) -> int:
-        """The weight of the records in flight, in bytes, in all partitions owned."""
-        return sum(offsets.unfinished_bytes for offsets in self.owned.values())
+        """The weight of the records in flight, in bytes, in all partitions owned, and of what is still held of earlier epochs (`stale_bytes`)."""
+        return sum(offsets.unfinished_bytes for offsets in self.owned.values()) + self._stale_bytes()
 
     def check(self) -> None:
         """Raise `BooksUnbalanced` unless the books of every partition balance."""

@@ -72,7 +72,7 @@ class Runner:
         self._is_stopping = False
         self._errors = FirstError()
         self._stalls = 0
-        self.offsets = Offsets(GroupStore(parts.store.identity, is_new=new_store))
+        self.offsets = Offsets(GroupStore(parts.store.identity, is_new=new_store), self._dead_lettering.stale_bytes)
         tell = (lambda: before_commit(self.status())) if before_commit is not None else lambda: None
         self._commits = Commits(parts.source, parts.store, self.offsets, limits, tell)
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)

@@ -66,7 +66,11 @@ def after_ms(headers: Mapping[str, str], now_s: float) -> int | None:
         if _DIGITS.fullmatch(hint):
             return min(int(hint) * 1000, MOST_AFTER_MS)
         if (until_s := _date_s(hint)) is not None:
-            return min(max(0, math.ceil((until_s - now_s) * 1000)), MOST_AFTER_MS)
+            asked_s = _date_s(
+                headers.get("date", "")
+            )  # of the clock that the server counts by; this machine's may be wrong
+            wait_s = until_s - (now_s if asked_s is None else asked_s)
+            return min(max(0, math.ceil(wait_s * 1000)), MOST_AFTER_MS)
     for name in ("x-ratelimit-user-api", "x-ratelimit-user"):
         quota = {key: int(value) for key, value in _QUOTA.findall(headers.get(name, "")[:1000])}
         if quota.get("Remain", 1) == 0 and quota.get("TimeLeft", -1) >= 0:

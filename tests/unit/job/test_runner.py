@@ -876,6 +876,31 @@ def test_a_job_that_ends_waits_for_the_other_answers_where_two_calls_have_a_faul
     assert len(world.table.confirmed) == 24
 
 
+def test_dead_letters_of_partitions_that_were_taken_away_keep_their_weight():
+    """Their producer holds them until the topic takes them: a partition that comes and goes must not fill the memory meanwhile."""
+    most_bytes = 40_000  # of the world's limits
+    world = World([[b"{%d" % number + b"x" * 990 for number in range(500)]], _Even())
+    runner = world.begin(0)
+    writer = runner.parts.dead_letters
+    writer.durable, writer.forget = list, lambda _: []  # the topic takes nothing, and the producer holds everything
+    partition = Partition("log", 0)
+    for _ in range(6):
+        world.rebalance(0)
+        for _ in range(60):
+            runner.turn()
+        held = sum(len(record.value) for record, _ in writer.waiting)
+        assert held <= most_bytes
+        world.group.meant[partition] = "another"
+        while runner.offsets.owned:
+            runner.turn()
+        world.group.committed[partition] = Commit(world.group.committed.get(partition, Commit(0, "")).offset + 50, "")
+    del writer.durable
+    for _ in range(50):
+        runner.turn()
+    assert not writer.waiting
+    assert not runner.offsets.unfinished_bytes
+
+
 def test_where_a_dead_letter_is_refused_the_others_are_remembered():
     """The topic takes them after the refusal: whoever reads them again does not write them again."""
     world = World([[b"{broken"] * 4], _Even())

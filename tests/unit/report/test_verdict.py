@@ -221,6 +221,14 @@ NOW = datetime(2026, 11, 11, 0, 0, 0, tzinfo=UTC)
         ({"retry-after": "0"}, 0),
         ({"retry-after": format_datetime(NOW.replace(second=7), usegmt=True)}, 7000),
         ({"retry-after": format_datetime(NOW.replace(year=2025), usegmt=True)}, 0),
+        (
+            {
+                "retry-after": format_datetime(NOW.replace(minute=20, second=7), usegmt=True),
+                "date": format_datetime(NOW.replace(minute=20, second=5), usegmt=True),
+            },
+            2000,
+        ),
+        ({"retry-after": format_datetime(NOW.replace(second=7), usegmt=True), "date": "now"}, 7000),
         ({"retry-after": "next week"}, None),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "999999999999"}, MOST_AFTER_MS),
@@ -293,7 +301,7 @@ def test_no_outcome_repeats_the_services_text(status, code):
         ).map(lambda document: json.dumps(document).encode()),
     ),
     headers=st.dictionaries(
-        st.sampled_from(["retry-after", "x-acs-retry-after", "x-ratelimit-user", "x-ratelimit-user-api"]),
+        st.sampled_from(["date", "retry-after", "x-acs-retry-after", "x-ratelimit-user", "x-ratelimit-user-api"]),
         st.text(max_size=40),
     ),
 )
