@@ -5,6 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections import deque
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,6 +30,8 @@ for profile, number in {"quick": 10, "default": 100, "thorough": 1_000}.items():
 CI = {"derandomize": True, "database": None, "print_blob": True}
 settings.register_profile("ci", settings.get_profile("default"), **CI)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+INTEGRATION = Path(__file__).parent / "integration"
 
 BROKER = pytest.StashKey[SharedBroker]()
 """Of the process that runs the tests, or controls those that do."""
@@ -55,6 +61,25 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "kafka" in getattr(item, "fixturenames", ()):
             item.add_marker("kafka")
+    items[:] = spread(items)
+
+
+def spread(items):
+    """Return the tests with the files that wait most of their time between the others, which compute.
+
+    Each process begins with a part of the list. So no process has most of the waiting, and the processors are busy meanwhile.
+    """
+    files = [list(of_one) for _, of_one in groupby(items, key=attrgetter("path"))]
+    waiting = deque(file for file in files if file[0].path.is_relative_to(INTEGRATION))
+    computing = [file for file in files if not file[0].path.is_relative_to(INTEGRATION)]
+    every, count, ordered = sum(map(len, computing)) / (len(waiting) + 1), 0, []
+    for file in computing:
+        ordered += file
+        count += len(file)
+        while waiting and count >= every:
+            count -= every
+            ordered += waiting.popleft()
+    return ordered + [item for file in waiting for item in file]
 
 
 def pytest_collection_finish():
