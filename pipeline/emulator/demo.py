@@ -11,29 +11,26 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from pipeline.emulator.demo_logs import COUNTS, DemoLogs
 from pipeline.emulator.demo_result import DemoResult, SourceResult
 from pipeline.emulator.kafka_broker.broker import default_cache
 from pipeline.emulator.kafka_broker.demo_kafka import DemoKafka, demo_kafka
 from pipeline.emulator.quick_audience.control import StandInControl
-from pipeline.emulator.samples.generate import POISON, ExpectedBooks, SampleKind, generate
+from pipeline.emulator.samples.generate import POISON, ExpectedBooks, SampleKind
 from pipeline.errors import Log2mqError
 from pipeline.job.books import Books, decode_books
 from pipeline.kafka_io.admin import KafkaAdmin
-from pipeline.kafka_io.producer import KafkaWriter
 
-COUNTS: Mapping[SampleKind, int] = {
-    SampleKind.SHOP_APP: 30_000,
-    SampleKind.H5_ACCESS: 15_000,
-    SampleKind.CRM_LINES: 6_000,
-}
-"""Raw records by source: 51,000 in all."""
-
-PARTITIONS = 4
 OUTAGE_S = 5.0
 STANDSTILL_S = 80.0
-"""How long the demo waits where nothing moves: longer than the brokers wait for the killed worker."""
+"""How long the demo waits where nothing moves: longer than the brokers wait for the killed worker, and than `HOLD`."""
 
-SEED = 2026
+HOLD = "30s"
+"""How long a poison event is held at most. It is held where its source reports nothing after it: too long for a demo by default (15 min)."""
+
+GOES_ON_S = 10
+"""How long the logs go on after Quick Audience is back."""
+
 KILLED = SampleKind.SHOP_APP
 """The source that runs with workers under a supervisor, one of which is killed."""
 
@@ -74,7 +71,8 @@ class Demo:
     def _on(self, kafka: DemoKafka) -> DemoResult:
         url = self._start_stand_in()
         stand_in = StandInControl(url)
-        expected = self._write_samples(kafka)
+        logs = DemoLogs(kafka)
+        self._say(f"{logs.begin():,} raw records are written: repeated, late, broken and Chinese ones among them")
         environment = {
             **os.environ,
             "KAFKA_BOOTSTRAP": kafka.bootstrap_servers,
@@ -87,10 +85,11 @@ class Demo:
         self._say(f"three jobs run, one a source (shop-app with {kafka.workers} worker processes under a supervisor)")
         result = DemoResult()
         self._stage_faults(stand_in, jobs[KILLED], result)
+        self._say(f"meanwhile the logs go on: {logs.go_on(GOES_ON_S):,} more records are written")
         self._wait_until_done(kafka, jobs)
         self._stop(jobs)
         for kind in COUNTS:
-            result.sources[kind] = self._account(kind, kafka, stand_in, expected[kind])
+            result.sources[kind] = self._account(kind, kafka, stand_in, logs.expected(kind))
         return result
 
     # --- the parts ---------------------------------------------------------------------------------------------------------------
@@ -112,24 +111,9 @@ class Demo:
         self._say(f"the stand-in for Quick Audience is up at {url}; it will refuse one poison event a source")
         return url
 
-    def _write_samples(self, kafka: DemoKafka) -> dict[SampleKind, ExpectedBooks]:
-        expected = {}
-        for kind in COUNTS:
-            kafka.create(f"{kind}-log", PARTITIONS)
-            kafka.create(f"{kind}-dead", 1)
-        with KafkaWriter(kafka.settings("none"), client_id="log2mq-demo", environment=os.environ) as writer:
-            for kind, count in COUNTS.items():
-                lines = generate(kind, count, SEED)
-                writer.write(f"{kind}-log", ((line.key, line.value) for line in lines))
-                expected[kind] = lines.books
-        self._say(
-            f"{sum(COUNTS.values()):,} raw records are written: repeated, late, broken and Chinese ones among them"
-        )
-        return expected
-
     def _start_job(self, kind: SampleKind, kafka: DemoKafka, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         workers = ["--workers", str(kafka.workers)] if kind is KILLED else []
-        source = kafka.adapt(self._examples / f"{kind}.yaml", self._folder)
+        source = kafka.adapt(self._examples / f"{kind}.yaml", self._folder, HOLD)
         return self._start(kind.value, ["run", str(source), *workers, "--no-progress"], environment)
 
     def _stage_faults(self, stand_in: StandInControl, job: subprocess.Popen[bytes], result: DemoResult) -> None:

@@ -32,20 +32,21 @@ class DemoKafka:
             bootstrap_servers=tuple(self.bootstrap_servers.split(",")), topics=topics, api_version=self.api_version
         )
 
-    def adapt(self, source: Path, folder: Path) -> Path:
-        """Return a source file that runs on this Kafka.
+    def adapt(self, source: Path, folder: Path, hold: str) -> Path:
+        """Return a copy of a source file in `folder` that runs on this Kafka, together with the files that share its stem.
 
-        It is the given file; or, where a version must be pinned, a copy in `folder`, together with the files that share its stem.
+        `hold` is its `report.unknown_hold`: how long a refused event is held where no other one is accepted.
         """
-        if self.api_version is None:
-            return source
         for beside in source.parent.glob(f"{source.stem}.*"):
             shutil.copyfile(beside, folder / beside.name)
+        added = {"report": f"unknown_hold: {hold}"}
+        if self.api_version is not None:
+            added["kafka"] = f'api_version: "{self.api_version}"'
         copy = folder / source.name
-        text = source.read_text(encoding="utf-8")
-        copy.write_text(
-            text.replace("\nkafka:\n", f'\nkafka:\n  api_version: "{self.api_version}"\n'), encoding="utf-8"
-        )
+        text = copy.read_text(encoding="utf-8")
+        for section, line in added.items():
+            text = text.replace(f"\n{section}:\n", f"\n{section}:\n  {line}\n")
+        copy.write_text(text, encoding="utf-8")
         return copy
 
 
