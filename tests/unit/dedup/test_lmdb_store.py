@@ -194,6 +194,7 @@ def fill_a_disk_of(folder, limit):
     return "", done, 0
 
 
+@pytest.mark.slow  # in a process of its own
 def test_a_full_disk_is_said_and_what_was_confirmed_is_known(tmp_path):
     message, done, known = in_a_process(fill_a_disk_of, tmp_path, 1 << 20)
     assert "cannot be written" in message
@@ -207,6 +208,7 @@ def open_on_a_disk_of(folder, limit):
     return ""
 
 
+@pytest.mark.slow  # in a process of its own
 def test_a_disk_too_full_to_open_on_is_said(tmp_path):
     assert "cannot be opened" in in_a_process(open_on_a_disk_of, tmp_path, 1 << 20)
 
@@ -230,6 +232,7 @@ def open_unprivileged(folder):
     return ""
 
 
+@pytest.mark.slow  # in a process of its own
 @pytest.mark.parametrize("made_before", [False, True], ids=["new", "existing"])
 def test_a_read_only_folder_is_refused(opened, made_before):
     folder = Path(tempfile.mkdtemp(prefix="log2mq-read-only-"))
@@ -348,6 +351,7 @@ def hold_open(pipe, folder):
     environment.close()
 
 
+@pytest.mark.slow  # in a process of its own
 def test_a_store_that_a_job_of_another_version_uses_is_left_alone(opened, tmp_path):
     opened(tmp_path).close()
     former = make_former(tmp_path)

@@ -14,7 +14,13 @@ from schemas.refusal import ReasonCode, Refusal, Stage
 from tests.support.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
-EVERY = pytest.mark.parametrize("kind", SampleKind)
+EVERY = pytest.mark.parametrize(
+    "kind",
+    [
+        SampleKind.CRM_LINES,
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (SampleKind.SHOP_APP, SampleKind.H5_ACCESS)),
+    ],
+)
 COUNT = 5_000
 AT_DECODING = {
     ReasonCode.NOT_UTF8,

@@ -16,6 +16,13 @@ from transforms.base import Kind, Skipped
 from transforms.mapping import MappingSettings, compile_mapping
 
 EXAMPLES = ROOT / "examples"
+EVERY = pytest.mark.parametrize(
+    "kind",
+    [
+        SampleKind.CRM_LINES,
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (SampleKind.SHOP_APP, SampleKind.H5_ACCESS)),
+    ],
+)
 MAPPING_KEYS = ("events", "users", "otherwise", "identities", "tables")
 
 
@@ -85,7 +92,7 @@ class Run:
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", SampleKind)
+@EVERY
 def test_the_example_mapping_comes_to_the_books_that_were_intended(kind, seed):
     sample = generate(kind, 5_000, seed)
     run = Run(kind)
@@ -94,7 +101,7 @@ def test_the_example_mapping_comes_to_the_books_that_were_intended(kind, seed):
     assert run.books() == sample.books
 
 
-@pytest.mark.parametrize("kind", SampleKind)
+@EVERY
 def test_lines_of_different_keys_may_come_in_any_order(kind):
     sample = generate(kind, 5_000, 3, SampleSettings(repeated_near=0.1, repeated_far=0.1, broken=0.1))
     run = Run(kind)
@@ -103,7 +110,7 @@ def test_lines_of_different_keys_may_come_in_any_order(kind):
     assert run.books() == sample.books
 
 
-@pytest.mark.parametrize("kind", SampleKind)
+@EVERY
 def test_every_event_has_what_its_rule_names(kind):
     """No attribute of an example is a path that its lines do not have."""
     source = YAML(typ="safe").load(EXAMPLES / f"{kind}.yaml")

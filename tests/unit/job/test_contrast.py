@@ -74,7 +74,7 @@ def test_poison_1_in_10_000_in_both_operations_is_found_within_seconds():
     assert total_calls(world) <= 400 + 16 * len(bad)
 
 
-@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("share", slow_from(2, [0.01, 0.1, 0.5]))
 @pytest.mark.parametrize("answer", EACH_OF_THEM)
 def test_much_bad_content_is_told_from_the_good(share, answer):
     count = 3_000
@@ -193,6 +193,7 @@ def test_an_outage_with_another_code_than_that_of_the_verdict_condemns_nothing(a
     assert not world.dispatch.halt
 
 
+@pytest.mark.slow
 def test_an_acceptance_in_between_begins_the_row_anew():
     arrivals = [(number * 20 * MINUTE_MS, Kind.EVENT, number) for number in range(9)]
     world = World(arrivals, frozenset({0, 1, 2, 4, 5, 6})).run()
@@ -208,6 +209,7 @@ def test_a_bad_record_of_a_quiet_topic_is_judged_as_soon_as_another_is_accepted(
     assert world.delivered[1] < 5 * MINUTE_MS + 1_500  # a held message does not hold up the others
 
 
+@pytest.mark.slow
 def test_the_other_operation_gives_no_contrast_and_is_not_held_up():
     arrivals = sorted([(0, Kind.EVENT, 0), *((at_ms, Kind.USER, 1 + at_ms) for at_ms in range(0, 20 * MINUTE_MS, 977))])
     world = World(arrivals, frozenset({0})).run()
@@ -215,6 +217,7 @@ def test_the_other_operation_gives_no_contrast_and_is_not_held_up():
     assert all(world.delivered[1 + at_ms] - at_ms < 2_000 for at_ms in range(0, 20 * MINUTE_MS, 977))
 
 
+@pytest.mark.slow
 def test_an_internal_error_of_a_lone_message_is_waited_out_without_end():
     world = World(steady(1, 1), frozenset({0}), refusal=ANSWERS["internal"]).run(until_ms=2 * 3600_000)
     assert not world.refused
@@ -243,7 +246,7 @@ def test_an_outage_condemns_nothing_and_is_over_when_it_ends(every_ms, kinds, an
 
 
 @pytest.mark.parametrize("answer", slow_from(1, ["unknown", "internal"]))
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.5])
+@pytest.mark.parametrize("share", slow_from(1, [0.3, 0.05, 0.5]))
 def test_an_outage_of_some_calls_condemns_nothing(share, answer):
     """One of two servers behind the API fails: the same content is refused, and accepted."""
     outage = Outage(5_000, 65_000, EVENTS, ANSWERS[answer], share)
@@ -254,6 +257,7 @@ def test_an_outage_of_some_calls_condemns_nothing(share, answer):
     assert world.now_ms < 160_000
 
 
+@pytest.mark.slow
 def test_a_proxy_that_takes_no_call_for_a_while_condemns_nothing():
     """Its limit for the size of a body is too low by mistake: batches are halved at once, but a message alone needs a contrast."""
     outage = Outage(10_000, 30_000, EVENTS, ANSWERS["too large"])
@@ -299,6 +303,7 @@ def test_poison_in_an_outage_of_some_calls_that_lasts_for_hours_is_condemned_aft
     assert HOLD_MS <= world.refused[5_000] - 250_000 < HOLD_MS + 2 * MINUTE_MS
 
 
+@pytest.mark.slow
 def test_the_485_condemned_records():
     """For 40 s the event API answered an unknown code to every batch while the user API worked: 485 good records were dead-lettered."""
     outage = Outage(20_000, 60_000, EVENTS)
@@ -309,7 +314,7 @@ def test_the_485_condemned_records():
 
 
 @pytest.mark.parametrize("answer", slow_from(1, ["unknown", "parameter", "internal"]))
-@pytest.mark.parametrize("kinds", [EVENTS, tuple(Kind)], ids=["events", "both"])
+@pytest.mark.parametrize("kinds", slow_from(1, [tuple(Kind), EVENTS]), ids=["both", "events"])
 def test_an_outage_while_poison_is_present(kinds, answer):
     bad = frozenset(range(41, 12_000, 997))
     outages = (Outage(10_000, 45_000, kinds, ANSWERS[answer]),)
@@ -332,7 +337,7 @@ def outage_and_503(lasts_ms, every_ms, senders, kinds, answer, seed):
     return spent(ANSWERS[answer]), spent(AWAY)
 
 
-@pytest.mark.parametrize("lasts_ms", slow_from(2, [5_000, 40_000, 14 * MINUTE_MS]))
+@pytest.mark.parametrize("lasts_ms", slow_from(1, [5_000, 40_000, 14 * MINUTE_MS]))
 @pytest.mark.parametrize("kinds", [EVENTS, tuple(Kind)], ids=["events", "both"])
 def test_an_outage_with_an_unknown_code_fails_no_more_calls_than_one_with_503(lasts_ms, kinds):
     (failed, calls), (failed_503, calls_503) = outage_and_503(lasts_ms, 5, 16, kinds, "unknown", 1)

@@ -135,7 +135,9 @@ def test_a_record_that_is_too_large_is_passed_over_and_the_others_are_read(numbe
     assert (third.offset, third.key, third.value, third.headers) == (2, None, None, [(CUT_HEADER, b"1")])
 
 
-@pytest.mark.parametrize("number", CODECS)
+@pytest.mark.parametrize(
+    "number", [LZ4, *(pytest.param(each, marks=pytest.mark.slow) for each in (GZIP, SNAPPY, ZSTD))]
+)
 def test_a_record_of_very_many_headers_is_passed_over(number):
     records = [(None, b"1", [("", None)] * MIB), (None, b"2", [])]
     first, last = read(batch_of(records, number))
@@ -153,6 +155,7 @@ def test_of_a_batch_that_only_unpacks_as_a_whole_and_is_too_large_each_record_is
     ]
 
 
+@pytest.mark.slow
 def test_a_frame_with_a_large_window_that_hides_its_size_is_read_up_to_the_bound():
     def pack(content):
         packer = codec.zstd.ZstdCompressor(level=22).compressobj()
@@ -176,7 +179,14 @@ def test_a_block_of_snappy_that_lies_about_its_size_takes_no_memory(size):
 
 
 @pytest.mark.parametrize(
-    ("number", "pack"), [(GZIP, None), (SNAPPY, None), (LZ4, None), (ZSTD, None), (ZSTD, zstd_in_a_stream)]
+    ("number", "pack"),
+    [
+        (LZ4, None),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [(GZIP, None), (SNAPPY, None), (ZSTD, None), (ZSTD, zstd_in_a_stream)]
+        ),
+    ],
 )
 def test_a_batch_of_64_mib_takes_a_piece_of_memory(number, pack):
     packed = batch_of([(b"a", b"x" * 100_000, [])] * 640, number, pack)
