@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Mapping[str, Verb]] = {
     "Run it": {
         "run": Verb("pipeline.cli.run:run", "report events until stopped"),
         "replay": Verb("pipeline.cli.replay:replay", "report a range again; only what was never reported is sent"),
+        "status": Verb("pipeline.cli.status:status", "how it stands: members, lag, books, dead letters"),
     },
     "Try it": {
         "demo": Verb("pipeline.cli.demo:demo", "the whole job, with everything it needs"),

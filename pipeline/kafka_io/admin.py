@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition, errors
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -14,6 +15,7 @@ from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.client import client_settings, open_client, unavailable
 from pipeline.kafka_io.commit_metadata import CommitMetadata
+from pipeline.kafka_io.group_members import GroupState, group_state
 from pipeline.kafka_io.offset_lookup import beginning_offsets, end_offsets, offsets_at_time
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.standalone import UngroupedConsumer
@@ -92,23 +94,30 @@ class KafkaAdmin(UngroupedConsumer):
     def committed(self, group: str, partitions: Sequence[Partition] | None = None) -> dict[Partition, Commit]:
         """Return the commits of a group, with the job's own text, for the partitions given or for all."""
         asked = None if partitions is None else [TopicPartition(*each) for each in partitions]
-        deadline_s = time.monotonic() + READ_LIMIT_MS / 1000
-        while True:
-            try:
-                answer = self._admin_client().list_group_offsets({group: asked})
-                break
-            except errors.RetriableError as error:  # a new cluster has no coordinator yet
-                if time.monotonic() > deadline_s:
-                    raise unavailable(self._settings, error, f"looking up the group {group}") from None
-                time.sleep(0.2)
-            except errors.KafkaError as error:
-                raise unavailable(self._settings, error, f"looking up the group {group}") from None
+        answer = self._ask_coordinator(group, lambda admin: admin.list_group_offsets({group: asked}))
         offsets = answer.get(group, {})
         return {
             Partition(*key): Commit(each.offset, CommitMetadata.decode(each.metadata).metadata)
             for key, each in offsets.items()
             if each.offset >= 0
         }
+
+    def group(self, group: str) -> GroupState:
+        """Return the state and the members of a group. A group that the brokers do not know has no members."""
+        return group_state(self._ask_coordinator(group, lambda admin: admin.describe_groups([group]))[group])
+
+    def _ask_coordinator(self, group: str, question: Callable[[KafkaAdminClient], dict[str, Any]]) -> dict[str, Any]:
+        """Ask about a group until its coordinator answers: a new cluster has none yet."""
+        deadline_s = time.monotonic() + READ_LIMIT_MS / 1000
+        while True:
+            try:
+                return question(self._admin_client())
+            except errors.RetriableError as error:
+                if time.monotonic() > deadline_s:
+                    raise unavailable(self._settings, error, f"looking up the group {group}") from None
+                time.sleep(0.2)
+            except errors.KafkaError as error:
+                raise unavailable(self._settings, error, f"looking up the group {group}") from None
 
     def retention_ms(self, topic: str) -> int | None:
         """Return the retention time of a topic in ms, or None for unlimited retention or if the brokers do not answer."""

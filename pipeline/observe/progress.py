@@ -92,7 +92,7 @@ class Progress:
         else:
             remaining = self._remaining()
             parts.append(
-                f"to go {remaining:,}" + (f" (about {_duration(remaining / self._rate)})" if self._rate > 0 else "")
+                f"to go {remaining:,}" + (f" (about {duration_text(remaining / self._rate)})" if self._rate > 0 else "")
             )
         if status.warnings:
             parts.append(f"warnings {sum(status.warnings.values()):,}")
@@ -107,13 +107,14 @@ class Progress:
         if status.held:
             parts.append(f"held: {status.held}")
         if status.head_age_ms >= OLD_HEAD_MS:
-            parts.append(f"the oldest record in flight is {_duration(status.head_age_ms / 1000)} old")
+            parts.append(f"the oldest record in flight is {duration_text(status.head_age_ms / 1000)} old")
         if status.stopping:
             parts.append("stopping")
         return one_line(" · ".join(parts))
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Return a time for a person: `12 s`, `3 min 5 s`, `2 h 10 min`."""
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
