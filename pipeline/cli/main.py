@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Mapping[str, Verb]] = {
         "run": Verb("pipeline.cli.run:run", "report events until stopped"),
         "replay": Verb("pipeline.cli.replay:replay", "report a range again; only what was never reported is sent"),
         "status": Verb("pipeline.cli.status:status", "how it stands: members, lag, books, dead letters"),
+        "offsets": Verb("pipeline.cli.offsets:offsets", "show the committed offsets, or set them while no job runs"),
     },
     "Try it": {
         "demo": Verb("pipeline.cli.demo:demo", "the whole job, with everything it needs"),

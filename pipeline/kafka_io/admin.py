@@ -106,7 +106,7 @@ class KafkaAdmin(UngroupedConsumer):
         """Return the state and the members of a group. A group that the brokers do not know has no members."""
         return group_state(self._ask_coordinator(group, lambda admin: admin.describe_groups([group]))[group])
 
-    def _ask_coordinator(self, group: str, question: Callable[[KafkaAdminClient], dict[str, Any]]) -> dict[str, Any]:
+    def _ask_coordinator(self, group: str, question: Callable[[KafkaAdminClient], dict[Any, Any]]) -> dict[Any, Any]:
         """Ask about a group until its coordinator answers: a new cluster has none yet."""
         deadline_s = time.monotonic() + READ_LIMIT_MS / 1000
         while True:
