@@ -10,7 +10,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from pipeline.cli.options import source_argument
+from pipeline.cli.options import partitions_option, source_argument
 from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
@@ -25,13 +25,6 @@ from pipeline.setting_types.quantity import format_duration
 
 NAMES = ("earliest", "latest")
 
-partitions_option = click.option(
-    "--partitions",
-    "partitions_text",
-    metavar="0,1|TOPIC:0",
-    help="Only these partitions. Default: all of the source's topics.",
-)
-
 
 @click.group()
 def offsets() -> None:
@@ -40,7 +33,7 @@ def offsets() -> None:
 
 @offsets.command("show")
 @source_argument
-@click.option("--at", "at_text", metavar="T", help="Show too which offset a time has, or how long ago (90m).")
+@click.option("--at", "at_text", metavar="T", help="Also show the first offset at a time, or so long ago (90m).")
 @partitions_option
 def show_offsets(source_file: Path, at_text: str | None, partitions_text: str | None) -> None:
     """Show the oldest, the committed and the end offset of each partition."""

@@ -41,6 +41,13 @@ new_store_option = click.option(
     help="Accept the dedup store although the group worked with another one. It does not know what was reported until now.",
 )
 
+partitions_option = click.option(
+    "--partitions",
+    "partitions_text",
+    metavar="0,1|TOPIC:0",
+    help="Only these partitions. Default: all of the source's topics.",
+)
+
 
 def kafka_settings(bootstrap_servers: str, topic: str, topic_option: str) -> KafkaSettings:
     """Return the settings to reach one topic of brokers that the command line names.

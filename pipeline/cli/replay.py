@@ -13,6 +13,7 @@ from pipeline.cli.options import (
     log_format_option,
     log_level_option,
     new_store_option,
+    partitions_option,
     progress_option,
     source_argument,
 )
@@ -56,12 +57,7 @@ from pipeline.runtime.stop_signals import StopSignals
     metavar="T|OFFSET|now",
     help="Where to end (exclusive); `now` is the end at the moment the replay begins.",
 )
-@click.option(
-    "--partitions",
-    "partitions_text",
-    metavar="0,1|TOPIC:0",
-    help="Only these partitions. Default: all of the source's topics.",
-)
+@partitions_option
 @click.option("--dry-run", is_flag=True, help="Send and commit nothing; print what would be sent.")
 @new_store_option
 @log_format_option

@@ -15,7 +15,7 @@ from pipeline.cli.say import say
 from pipeline.config.load import load_source
 from pipeline.contracts.deadline import Deadline
 from pipeline.observe.console import output
-from pipeline.observe.group_status import GroupObserver, GroupStatus
+from pipeline.observe.group_status import GroupObserver, GroupStatus, observe_group
 from pipeline.observe.group_view import status_view
 from pipeline.runtime.build import now_ms
 from pipeline.runtime.stop_signals import StopSignals
@@ -33,7 +33,7 @@ def status(source_file: Path, *, as_json: bool, watch: bool) -> None:
     All of it comes from the brokers, so no job need run. Nothing is changed: the command joins no group and commits nothing.
     """
     source = load_source(source_file, os.environ)
-    with GroupObserver(source.source, source.kafka, source.dead_letters.topic, os.environ, now_ms) as observer:
+    with observe_group(source.source, source.kafka, source.dead_letters.topic, os.environ, now_ms) as observer:
         if not watch:
             _print(observer.look(), as_json=as_json)
             return

@@ -12,7 +12,7 @@ import click
 
 from pipeline.authoring.tap import RateLimit, RecordFilter, Tap, TapCounts, TapStage
 from pipeline.authoring.wait import MOST_MS
-from pipeline.cli.options import source_argument
+from pipeline.cli.options import partitions_option, source_argument
 from pipeline.cli.say import say
 from pipeline.cli.tap_view import TapView
 from pipeline.config.load import load_source
@@ -56,12 +56,7 @@ from transforms.mapping.values import is_constant, names_element
     metavar="T|OFFSET|earliest",
     help="Where to begin: an offset, a time, or how long ago (90m). Default: records that arrive from now on.",
 )
-@click.option(
-    "--partitions",
-    "partitions_text",
-    metavar="0,1|TOPIC:0",
-    help="Only these partitions. Default: all of the source's topics.",
-)
+@partitions_option
 @click.option("--count", type=click.IntRange(1), help="End after so many records shown. Default: at Ctrl-C.")
 @click.option(
     "--rate", default=10, show_default=True, type=click.IntRange(0), help="Show at most so many a second; 0 shows all."

@@ -26,7 +26,7 @@ STANDSTILL_S = 80.0
 """How long the demo waits where nothing moves: longer than the brokers wait for the killed worker, and than `HOLD`."""
 
 HOLD = "30s"
-"""How long a poison event is held at most. It is held where its source reports nothing after it: too long for a demo by default (15 min)."""
+"""The `report.unknown_hold` of the demo's jobs. The default, 15 minutes, is too long for a demo."""
 
 GOES_ON_S = 10
 """How long the logs go on after Quick Audience is back."""

@@ -28,9 +28,9 @@ class GroupOffsets(KafkaAdmin):
             raise _has_members(group, f"{count:,} member" + ("s" if count > 1 else ""))
 
     def set_offsets(self, group: str, offsets: Mapping[Partition, int]) -> None:
-        """Commit these offsets for the group, all or, where the brokers refuse some, those that they take.
+        """Commit these offsets for the group. Where the brokers refuse some of them, the others are set.
 
-        A commit gets the ID that its topic has now, and no leader epoch: nobody knows that of the record before a chosen offset.
+        A commit gets the ID that its topic has now. It gets no leader epoch, because that of the record before the offset is not known.
 
         Raises:
             UsageError: a member has joined the group meanwhile.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.dead_letters.headers import DeadLetterHeader
@@ -95,41 +94,23 @@ class GroupStatus:
 
 
 class GroupObserver:
-    """Asks the brokers how a source stands, as often as wanted. A context manager over its connections."""
+    """Asks the brokers how a source stands, as often as wanted. `observe_group` makes one."""
 
     def __init__(
         self,
         source: str,
         settings: KafkaSettings,
         dead_letter_topic: str,
-        environment: Mapping[str, str],
         clock: Callable[[], int],
+        topics: KafkaAdmin,
+        times: OffsetTimes,
+        dead: KafkaAdmin,
     ) -> None:
-        """`clock` returns Unix ms."""
-        self._source, self._settings, self._environment, self._clock = source, settings, environment, clock
-        self._dead_topic = dead_letter_topic
-        self._stack = ExitStack()
+        """`clock` returns Unix ms. `dead` asks about the dead-letter topic."""
+        self._source, self._settings, self._dead_topic, self._clock = source, settings, dead_letter_topic, clock
+        self._topics, self._times, self._dead = topics, times, dead
         self._dead_end: dict[Partition, int] = {}
         self._dead_letters = DeadLetterCounts(dead_letter_topic, exists=False, looked_at=0, by_reason={})
-
-    def __enter__(self) -> Self:
-        """Connect.
-
-        Raises:
-            SourceUnavailable: no broker answers.
-        """
-        with ExitStack() as stack:
-            self._topics = stack.enter_context(KafkaAdmin(self._settings, self._environment))
-            self._times = stack.enter_context(OffsetTimes(self._settings, self._environment))
-            dead = self._settings.model_copy(update={"topics": (self._dead_topic,), "topic_pattern": None})
-            self._dead = stack.enter_context(KafkaAdmin(dead, self._environment))
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def look(self) -> GroupStatus:
         """Return how the source stands now.
@@ -175,6 +156,28 @@ class GroupObserver:
                 self._dead_topic, exists=True, looked_at=looked_at, by_reason=dict(reasons.most_common())
             )
         return self._dead_letters
+
+
+@contextmanager
+def observe_group(
+    source: str,
+    settings: KafkaSettings,
+    dead_letter_topic: str,
+    environment: Mapping[str, str],
+    clock: Callable[[], int],
+) -> Iterator[GroupObserver]:
+    """Connect for as long as the block lasts. `clock` returns Unix ms.
+
+    Raises:
+        SourceUnavailable: no broker answers.
+    """
+    dead_settings = settings.model_copy(update={"topics": (dead_letter_topic,), "topic_pattern": None})
+    with (
+        KafkaAdmin(settings, environment) as topics,
+        OffsetTimes(settings, environment) as times,
+        KafkaAdmin(dead_settings, environment) as dead,
+    ):
+        yield GroupObserver(source, settings, dead_letter_topic, clock, topics, times, dead)
 
 
 def _lifetime(commit: Commit) -> Books:

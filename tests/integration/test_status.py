@@ -14,7 +14,7 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from pipeline.contracts.values import Partition
-from pipeline.observe.group_status import GroupObserver
+from pipeline.observe.group_status import observe_group
 from pipeline.runtime.build import now_ms
 from tests.support.jobs import command
 
@@ -28,7 +28,7 @@ def paid(number, **more):
 @contextmanager
 def observer(made):
     settings = made.load()
-    with GroupObserver(settings.source, settings.kafka, settings.dead_letters.topic, os.environ, now_ms) as looking:
+    with observe_group(settings.source, settings.kafka, settings.dead_letters.topic, os.environ, now_ms) as looking:
         yield looking
 
 

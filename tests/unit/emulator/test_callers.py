@@ -18,9 +18,8 @@ def url(request):
 
 @pytest.fixture(scope="module")
 def ask():
-    with httpx.Client(
-        trust_env=False
-    ) as client:  # one for all: it loads the machine's certificates, for longer than any answer takes
+    # One client for all questions: each client loads the machine's certificates, which takes longer than any answer.
+    with httpx.Client(trust_env=False) as client:
 
         def send(url, method="GET", path="/", **headers):
             named = {name.replace("_", "-"): value for name, value in headers.items()}
