@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -17,18 +18,24 @@ from pipeline.cli.options import (
     source_argument,
 )
 from pipeline.cli.say import say
+from pipeline.config.config_hash import config_hash
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.config.warnings import warnings
+from pipeline.dedup.clocks import machine_clocks
+from pipeline.errors import UsageError
 from pipeline.job.status import Status
+from pipeline.observe.endpoint import Endpoint
+from pipeline.observe.job_view import JobView, ObservedJob, WorkerView
 from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary, merge
-from pipeline.runtime.build import Hooks, Job, new_instance_id
+from pipeline.runtime.build import Hooks, Job, new_instance_id, now_ms
 from pipeline.runtime.restart_policy import RestartPolicy
 from pipeline.runtime.stop_signals import StopSignals
 from pipeline.runtime.supervisor import Supervisor
 from pipeline.runtime.worker_process import WorkerMain
+from pipeline.setting_types.listen import ListenAddress, listen_address
 
 
 @click.command()
@@ -38,12 +45,25 @@ from pipeline.runtime.worker_process import WorkerMain
     type=click.IntRange(1, 64),
     help="The number of processes in the consumer group, under a supervisor that restarts crashed ones. Default: this process alone.",
 )
+@click.option(
+    "--listen",
+    "listen_text",
+    metavar="HOST:PORT",
+    help="Serve metrics and health checks at this address, instead of observe.listen of the file.",
+)
 @new_store_option
 @log_format_option
 @log_level_option
 @progress_option
 def run(
-    source_file: Path, workers: int | None, log_format: str, log_level: str, *, new_store: bool, progress: bool | None
+    source_file: Path,
+    workers: int | None,
+    listen_text: str | None,
+    log_format: str,
+    log_level: str,
+    *,
+    new_store: bool,
+    progress: bool | None,
 ) -> None:
     """Read SOURCE_FILE's topics and report events until stopped.
 
@@ -51,32 +71,83 @@ def run(
     """
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
+    address = _listen_address(source, listen_text)
     console = Console(stderr=True, force_terminal=progress or None)
     for warning in warnings(source):
         say(f"log2mq: warning: {warning}", err=True)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     shown = Progress(console, live=live)
-    with closing_summary(source.source, shown):
+    observed = ObservedJob(
+        JobView(
+            source.source,
+            config_hash(source),
+            merge([]),
+            begun_ms=now_ms(),
+            away_limit_ms=source.observe.away_limit,
+        )
+    )
+    with _endpoint(address, observed), closing_summary(source.source, shown):
         if workers is None:
-            run_alone(source, shown.show, new_store=new_store)
+            run_alone(source, shown.show, observed, new_store=new_store)
         else:
             instance = source.kafka.instance_id or new_instance_id()
             worker_main = WorkerMain(source_file, log_format, log_level, instance, new_store)
-            run_workers(worker_main, workers, source, shown.show)
+            run_workers(worker_main, workers, source, shown.show, observed)
 
 
-def run_alone(source: SourceFile, on_status: Callable[[Status], None], *, new_store: bool) -> None:
+def _listen_address(source: SourceFile, listen_text: str | None) -> ListenAddress | None:
+    """Return the address of the endpoint: that of the option, or else that of the file.
+
+    Raises:
+        UsageError: the option names no address, or one that other machines reach.
+    """
+    if listen_text is None:
+        return ListenAddress.read(source.observe.listen) if source.observe.listen is not None else None
+    try:
+        return listen_address(listen_text, expose=source.observe.expose)
+    except ValueError as error:
+        raise UsageError(f"--listen: found {listen_text!r}; {error}") from None
+
+
+@contextmanager
+def _endpoint(address: ListenAddress | None, observed: ObservedJob) -> Iterator[None]:
+    """Serve metrics and health checks inside the block, if there is an address."""
+    if address is None:
+        yield
+        return
+    boot_ms = machine_clocks().boot
+    with Endpoint(address, lambda: [observed.at(boot_ms(), now_ms())]) as endpoint:
+        say(f"log2mq: metrics and health at http://{endpoint.address}/metrics, /livez, /readyz, /status", err=True)
+        yield
+
+
+def run_alone(
+    source: SourceFile, on_status: Callable[[Status], None], observed: ObservedJob, *, new_store: bool
+) -> None:
     """Run the job in this process."""
-    job = Job(source, os.environ, Hooks(on_status=on_status), static_id=source.kafka.instance_id, new_store=new_store)
+
+    def show(status: Status) -> None:
+        observed.note([WorkerView(0, os.getpid(), status)], status)
+        on_status(status)
+
+    job = Job(source, os.environ, Hooks(on_status=show), static_id=source.kafka.instance_id, new_store=new_store)
     with StopSignals(job.stop, job.deadline, begin=job.begin_end), job:
         job.runner.run()
 
 
-def run_workers(worker_main: WorkerMain, count: int, source: SourceFile, on_status: Callable[[Status], None]) -> None:
+def run_workers(
+    worker_main: WorkerMain,
+    count: int,
+    source: SourceFile,
+    on_status: Callable[[Status], None],
+    observed: ObservedJob,
+) -> None:
     """Run the job in `count` processes under a supervisor."""
 
     def show(statuses: list[Status]) -> None:
-        on_status(merge(statuses))
+        status = merge(statuses)
+        observed.note(supervisor.workers, status, is_stopping=supervisor.deadline.has_begun)
+        on_status(status)
 
     def note(text: str) -> None:
         say(f"log2mq: {text}", err=True)

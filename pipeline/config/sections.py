@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from pipeline.setting_types.listen import listen_address
 from pipeline.setting_types.quantity import ByteSize, Duration, Share
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -143,6 +144,40 @@ class CommitSettings(BaseModel):
             description="The time after which offsets are committed, even if there were fewer than `records`.",
         ),
     ] = 1_000
+
+
+class ObserveSettings(BaseModel):
+    """The HTTP endpoint of a running job, for metrics and health checks."""
+
+    model_config = _STRICT
+
+    expose: Annotated[
+        bool,
+        Field(
+            description="Whether `listen` may be an address that other machines reach, as in a container. The endpoint asks for no password."
+        ),
+    ] = False
+    listen: Annotated[
+        str | None,
+        Field(
+            description="The address and port of the [endpoint](metrics.md), such as `127.0.0.1:9464`. Without it there is none.",
+            json_schema_extra={"default_text": "no endpoint"},
+        ),
+    ] = None
+    away_limit: Annotated[
+        Duration,
+        Field(
+            le=86_400_000,
+            description="How long Quick Audience may be away until `/readyz` says that the job is not ready.",
+        ),
+    ] = 300_000
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, text: str | None, checked: ValidationInfo) -> str | None:
+        if text is not None:
+            listen_address(text, expose=bool(checked.data.get("expose")))
+        return text
 
 
 class StopSettings(BaseModel):

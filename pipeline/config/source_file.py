@@ -16,6 +16,7 @@ from pipeline.config.sections import (
     DeadLetterSettings,
     FarOffSettings,
     LimitSettings,
+    ObserveSettings,
     StopSettings,
     TransformSettings,
 )
@@ -119,6 +120,7 @@ class SourceFile(BaseModel):
     limits: LimitSettings = LimitSettings()
     commit: CommitSettings = CommitSettings()
     stop: StopSettings = StopSettings()
+    observe: ObserveSettings = ObserveSettings()
 
     _path: Path = PrivateAttr(default=Path())
     _lines: Mapping[KeyPath, int] = PrivateAttr(default_factory=dict)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.contracts.pauses import Pauses
+from pipeline.contracts.rate_table import RateTable
 from pipeline.contracts.values import (
     Claim,
     ClaimResult,
@@ -18,7 +19,9 @@ from pipeline.contracts.values import (
     Partition,
     Pending,
     Polled,
+    SourceState,
     StoreIdentity,
+    StoreUsage,
     Unsent,
 )
 from schemas.log import Record
@@ -45,9 +48,7 @@ class Decoder(Protocol):
 
 StoreWait = Callable[[str, int], bool]
 """What the owner of a store does while the store does not answer: it shows the reason, waits for at most this time in ms, and returns True.
-
-It returns False, without waiting, where the store must not be waited for any more, as after a stop.
-"""
+It returns False, without waiting, where the store must not be waited for any more, as after a stop."""
 
 
 class DedupStore(Protocol):
@@ -107,27 +108,16 @@ class DedupStore(Protocol):
         """Take one bounded step of the store's upkeep, and return the number of expired keys that were deleted. Cheap enough to call four times a second."""
         ...
 
+    def usage(self) -> StoreUsage:
+        """Return how full the store is. It does not wait for a store that does not answer: then nothing is known."""
+        ...
+
     def rates(self) -> RateTable:
         """Return the table of rates that all processes of the store share. It follows the store's clock."""
         ...
 
     def close(self) -> None:
         """Release this owner's lease and close. Safe to call twice."""
-        ...
-
-
-class RateTable(Protocol):
-    """Counts what all processes that share a dedup store send in a second. May block as the store does; raises `StoreUnavailable`.
-
-    What it counts is lost with the boot of the machine, or with the server's memory; then counting begins anew.
-    """
-
-    def spend(self, bucket: bytes, units: float, per_second: float) -> float:
-        """Count units as sent, and return the time in ms until everything that was counted so far may have been sent.
-
-        `bucket` (at most 64 bytes) names what is counted. The returned time is at most some seconds longer than what 64 processes can send
-        at once, even if a clock was set back.
-        """
         ...
 
 
@@ -212,6 +202,10 @@ class Source(Protocol):
         """Return the lag of each assigned partition, as far as it is known without a call to the brokers."""
         ...
 
+    def state(self) -> SourceState:
+        """Return how the source stands with its brokers, without a call to them."""
+        ...
+
     def close(self) -> None:
         """Leave the group. Commits nothing."""
         ...
@@ -228,6 +222,11 @@ class DeadLetters(Protocol):
     @property
     def is_writing(self) -> bool:
         """Whether dead letters were begun that may still become durable: neither refused nor given up."""
+        ...
+
+    @property
+    def is_away(self) -> bool:
+        """Whether dead letters wait, and the topic has taken none for some seconds."""
         ...
 
     def send(self, record: Record, refusal: Refusal) -> None:

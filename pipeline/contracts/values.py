@@ -59,6 +59,18 @@ class StoreIdentity(NamedTuple):
         return not self.id.startswith(MEMORY_ID)
 
 
+class StoreUsage(NamedTuple):
+    """How full a dedup store is. None stands for what is not known, or has no limit.
+
+    `keys` counts the entries, expired ones included, and on a server all keys of its database. `used_bytes` is the size of the table that may
+    grow to `most_bytes`; on a server it is the memory of the whole server.
+    """
+
+    keys: int | None = None
+    used_bytes: int | None = None
+    most_bytes: int | None = None
+
+
 MEMORY_ID = "memory-"
 """How the identity of a store begins that ends with its process."""
 
@@ -79,7 +91,10 @@ class Exhausted(StrEnum):
 
 
 class Delivered(NamedTuple):
-    """The API took the whole batch. `took_ms` is the time from the request to the whole answer; None where nobody measured it."""
+    """The API took the whole batch. `took_ms`, here and in the other outcomes, is the time from the request to the whole answer, or to the failure.
+
+    It is None where nobody measured it.
+    """
 
     request_id: str = ""
     trace_id: str = ""
@@ -104,6 +119,7 @@ class Retry(NamedTuple):
     exhausted: Exhausted = Exhausted.HALT
     request_id: str = ""
     trace_id: str = ""
+    took_ms: int | None = None
 
 
 class Refused(NamedTuple):
@@ -116,6 +132,7 @@ class Refused(NamedTuple):
     reason: str
     request_id: str = ""
     trace_id: str = ""
+    took_ms: int | None = None
 
 
 class Halt(NamedTuple):
@@ -125,6 +142,7 @@ class Halt(NamedTuple):
     reason: str
     request_id: str = ""
     trace_id: str = ""
+    took_ms: int | None = None
 
 
 class Unsent(NamedTuple):
@@ -200,6 +218,13 @@ class Stalled(NamedTuple):
 
 
 SourceEvent = Assigned | Revoked | Leaving | LostToRetention | Stalled
+
+
+class SourceState(NamedTuple):
+    """How a source stands with its brokers. `is_member`: it belongs to its group, or needs none. `is_away`: the brokers do not answer."""
+
+    is_member: bool
+    is_away: bool
 
 
 class Polled(NamedTuple):

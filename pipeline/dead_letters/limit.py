@@ -25,6 +25,11 @@ class DeadLetterLimit:
         self._number = 0
         self._read = 0
 
+    def share(self) -> float:
+        """Return the share of dead letters, from 0 to 1, among the records of the last window."""
+        found = self._dead.get(self._number, 0) + self._dead.get(self._number - 1, 0)
+        return found / max(1, self._read + min(self._number, 1) * self._half)
+
     def read(self) -> int:
         """Count one record read, and return its half window."""
         if self._read == self._half:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.contracts.interfaces import DedupStore, RateTable
-from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.contracts.interfaces import DedupStore
+from pipeline.contracts.rate_table import RateTable
+from pipeline.contracts.values import Claim, ClaimResult, StoreUsage
 
 
 class DryRunStore:
@@ -68,6 +69,10 @@ class DryRunStore:
     def sweep(self) -> int:
         """Sweep the overlay only."""
         return self._overlay.sweep()
+
+    def usage(self) -> StoreUsage:
+        """Return how full the wrapped store is."""
+        return self._wrapped.usage()
 
     def rates(self) -> RateTable:
         """Return the table of the overlay: a dry run sends nothing."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pipeline.contracts.interfaces import RateTable
-from pipeline.contracts.values import MEMORY_ID, Claim, ClaimResult, StoreIdentity
+from pipeline.contracts.rate_table import RateTable
+from pipeline.contracts.values import MEMORY_ID, Claim, ClaimResult, StoreIdentity, StoreUsage
 from pipeline.dedup.entry import (
     NEVER,
     NOBODY,
@@ -125,6 +125,10 @@ class MemoryStore:
         for key in orphans:
             del table.claims[key]
         return len(expired)
+
+    def usage(self) -> StoreUsage:
+        """Return the number of entries."""
+        return StoreUsage(len(self._table.confirmed))
 
     def rates(self) -> RateTable:
         """Return the table of rates."""

@@ -14,12 +14,14 @@ from pipeline.config.table_files import TableFile
 from pipeline.decode import DECODERS, DecodeStep
 from pipeline.decode.schema_registry.settings import RegistrySettings
 from pipeline.editor_schema.json_schema import default_of, limits_of
+from pipeline.observe.metrics import METRICS
 from schemas.catalogue import Channel, EventDefinition, EventProperty, MarketingTask
 from transforms.mapping.models import EventRule
 from transforms.mapping.rule_schema import Schema
 
 __all__ = [
     "DECODERS",
+    "METRICS",
     "Channel",
     "DecodeStep",
     "EventDefinition",
@@ -31,6 +33,7 @@ __all__ = [
     "TableFile",
     "TestCases",
     "TestRecord",
+    "metric_rows",
     "rows",
     "table",
 ]
@@ -52,6 +55,16 @@ _CHARACTERS = {" ": "a space", "\t": "a tab"}
 def table(*parts: Iterator[str]) -> str:
     """Return a table of these rows, in Markdown."""
     return "\n".join([_HEAD, *(row for part in parts for row in part)])
+
+
+def metric_rows() -> str:
+    """Return a table of all metrics, in Markdown."""
+    head = "| metric | kind | labels | meaning |\n| --- | --- | --- | --- |"
+    found = [
+        f"| `{each.shown_name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels) or 'none'} | {each.help} |"
+        for each in METRICS
+    ]
+    return "\n".join([head, *found])
 
 
 def rows(

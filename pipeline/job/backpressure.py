@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pipeline.contracts.pauses import PauseReason, Pauses
 from pipeline.contracts.values import Partition
 from pipeline.job.flow_limits import FlowLimits
-from pipeline.job.offsets import Offsets, PartitionOffsets
+from pipeline.job.offsets import Offsets
+from pipeline.job.partition_offsets import PartitionOffsets
 
 
 class Backpressure:

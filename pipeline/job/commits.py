@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from pipeline.contracts.interfaces import DedupStore, Source
 from pipeline.contracts.values import Claim, Commit, Partition
+from pipeline.job.counts import Counts
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.offsets import Offsets
 from pipeline.job.timing import Interval
@@ -27,9 +28,11 @@ class Commits:
         offsets: Offsets,
         limits: FlowLimits,
         before_commit: Callable[[], None] = lambda: None,
+        counts: Counts | None = None,
     ) -> None:
-        """`before_commit` is called before anything is committed, by this process or by a rebalance."""
+        """`before_commit` is called before anything is committed, by this process or by a rebalance. `counts` counts the commits."""
         self._source = source
+        self._counts = counts or Counts()
         self._before_commit = before_commit
         self._store = store
         self._offsets = offsets
@@ -79,6 +82,7 @@ class Commits:
         self.sync()
         self._before_commit()
         is_taken = self._source.commit(commits)
+        self._counts.committed(is_taken=is_taken)
         if is_taken:
             self._offsets.committed(commits)
             self.durable = {}

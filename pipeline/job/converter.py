@@ -154,7 +154,7 @@ class Converter:
                     f"one message is {len(body)} bytes of JSON, report.batch.bytes allows {self._most_message_bytes}",
                 )
             claim = self._event_claim(wire, origin) if kind is _EVENT else self._user_claim(wire, origin, place, record)
-            messages.append(PendingMessage(kind, body, claim))
+            messages.append(PendingMessage(kind, body, claim, wire["eventCode"] if kind is _EVENT else ""))
         return messages
 
     def decode(self, record: Record) -> DecodedRecord:

@@ -94,6 +94,7 @@ class Dispatch:
             self._sending -= 1
             operation = self._operations[batch.kind]
             operation.answered(batch)
+            self.attempts.answered(batch.kind, outcome)
             self._judge(operation, batch, outcome, now_ms, answers)
         self._hold_log.note(self.holds(), now_ms)
         return answers
@@ -152,7 +153,7 @@ class Dispatch:
 
     def _send(self, operation: ApiOperation, batch: Batch, now_ms: int, until_ms: int) -> None:
         self.attempts.resent_in_doubt += batch.take_doubt()
-        self.attempts.calls += 1
+        self.attempts.sent(batch.kind, len(batch.messages))
         batch.lease = self._lease
         batch.call = self.attempts.calls
         batch.first_call = batch.first_call or batch.call
@@ -181,8 +182,6 @@ class Dispatch:
             operation.unsent(batch, again=has_claims)
             answers.withdrawn.extend(() if has_claims else batch.messages)
             return
-        self.attempts.last_failure = f"{outcome.code}: {outcome.reason}"
-        self.attempts.count_code(outcome.code)
         may_be_content = isinstance(outcome, Refused) or outcome.exhausted is not Exhausted.HALT
         if isinstance(outcome, Retry) and may_be_content and has_claims and not dropped:
             self._refuse(operation, batch, outcome, now_ms, answers)

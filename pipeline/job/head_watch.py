@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.contracts.values import Partition
-from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.partition_offsets import PartitionOffsets
 
 
 class HeadWatch:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
-from pipeline.contracts.values import Claim, ClaimResult, Refused
+from pipeline.contracts.values import Claim, Refused
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.job.books import FILTERED, REFUSED, MessageResult, RecordOutcome, RecordResult
+from pipeline.job.counts import Counts, MessageOutcome
 from pipeline.job.judgements import Judged, Judgement
-from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.message_end import REFUSED_BY_API, REPORTED, MessageEnd
+from pipeline.job.partition_offsets import PartitionOffsets
 from schemas.log import Record
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind
@@ -27,11 +28,12 @@ class PendingMessage:
     The converter makes it; `InFlight.open` sets `record`.
     """
 
-    __slots__ = ("body", "claim", "in_doubt", "judged", "kind", "record")
+    __slots__ = ("body", "claim", "event_code", "in_doubt", "judged", "kind", "record")
     record: PendingRecord
 
-    def __init__(self, kind: Kind, body: bytes, claim: Claim) -> None:
+    def __init__(self, kind: Kind, body: bytes, claim: Claim, event_code: str = "") -> None:
         self.kind = kind
+        self.event_code = event_code  # of an event
         self.body = body
         self.claim = claim
         self.in_doubt = False  # the answer of a call with it was lost: it may have been reported
@@ -81,34 +83,6 @@ class PendingRecord:
         )
 
 
-class MessageEnd(NamedTuple):
-    """How a message ended, and the record's result where it is the only message."""
-
-    result: MessageResult
-    alone: RecordResult
-
-    @classmethod
-    def of(cls, outcome: RecordOutcome, result: MessageResult) -> MessageEnd:
-        """Return the end of a message; a record without another message has this outcome."""
-        return cls(result, RecordResult(outcome, ((result, 1),)))
-
-
-REPORTED: Mapping[Kind, MessageEnd] = {
-    Kind.EVENT: MessageEnd.of(RecordOutcome.REPORTED, MessageResult.EVENT_REPORTED),
-    Kind.USER: MessageEnd.of(RecordOutcome.REPORTED, MessageResult.USER_REPORTED),
-}
-KNOWN: Mapping[tuple[ClaimResult, Kind], MessageEnd] = {
-    (ClaimResult.DUPLICATE, Kind.EVENT): MessageEnd.of(RecordOutcome.DUPLICATE, MessageResult.EVENT_DUPLICATE),
-    (ClaimResult.DUPLICATE, Kind.USER): MessageEnd.of(RecordOutcome.DUPLICATE, MessageResult.USER_DUPLICATE),
-    (ClaimResult.REDELIVERED, Kind.EVENT): MessageEnd.of(RecordOutcome.REDELIVERED, MessageResult.EVENT_REDELIVERED),
-    (ClaimResult.REDELIVERED, Kind.USER): MessageEnd.of(RecordOutcome.REDELIVERED, MessageResult.USER_DUPLICATE),
-}
-_REFUSED: Mapping[Kind, MessageEnd] = {
-    Kind.EVENT: MessageEnd.of(RecordOutcome.DEAD_LETTERED, MessageResult.EVENT_REFUSED),
-    Kind.USER: MessageEnd.of(RecordOutcome.DEAD_LETTERED, MessageResult.USER_REFUSED),
-}
-
-
 def _key_and_headers_bytes(raw: Record) -> int:
     """Return what the key and the headers of a record cost."""
     sizes = [HEADER_OVERHEAD_BYTES + len(name) + len(content or b"") for name, content in raw.headers or ()]
@@ -118,10 +92,21 @@ def _key_and_headers_bytes(raw: Record) -> int:
 class InFlight:
     """Opens records, closes their messages, and ends a record when its last message has ended or its dead letter is durable."""
 
-    def __init__(self, dead_letter: Callable[[PendingRecord], None], limit: DeadLetterLimit) -> None:
-        """`dead_letter` begins to dead-letter a refused record; `end_dead_lettered` ends the record. `limit` counts the records read."""
+    def __init__(
+        self,
+        dead_letter: Callable[[PendingRecord], None],
+        limit: DeadLetterLimit,
+        counts: Counts | None = None,
+        unix_clock: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`dead_letter` begins to dead-letter a refused record; `end_dead_lettered` ends the record. `limit` counts the records read.
+
+        `counts` counts messages and dead letters. `unix_clock` returns Unix ms: Kafka's times of records are compared with it.
+        """
         self._dead_letter = dead_letter
         self._limit = limit
+        self._counts = counts or Counts()
+        self._unix_clock = unix_clock
         self.finished = 0
         """All records finished so far."""
 
@@ -164,6 +149,8 @@ class InFlight:
         """Close a message that has ended, and end its record if it was the last one. Return the events that waited for it."""
         record = message.record
         record.offsets.message_results[end.result] += 1
+        if end.outcome is not MessageOutcome.REPORTED:  # those are counted together
+            self._counts.ended(message.kind, message.event_code, end.outcome)
         if record.counts is None:  # its only message, as in most records
             record.offsets.unfinished_bytes -= record.weight
             self._end(record.raw.offset, record.offsets, end.alone)
@@ -186,6 +173,12 @@ class InFlight:
 
         The records with one message, which are most, are ended together.
         """
+        if messages:
+            self._counts.reported(
+                [message.event_code for message in messages],
+                [message.record.raw.timestamp for message in messages],
+                self._unix_clock(),
+            )
         released: list[PendingMessage] = []
         alone: dict[tuple[PartitionOffsets, Kind], list[PendingRecord]] = {}
         records: list[PendingRecord] = []
@@ -212,11 +205,13 @@ class InFlight:
         record.counts = record.counts or [0] * len(MessageResult)
         if message.judgement is not Judgement.NONE:
             record.refused = [*record.refused, message]
-        return self.close(message, _REFUSED[message.kind])
+        return self.close(message, REFUSED_BY_API[message.kind])
 
     def end_dead_lettered(self, record: PendingRecord) -> None:
         """End a record whose dead letter is durable and remembered."""
         record.offsets.unfinished_bytes -= record.weight
+        if record.refusal is not None and not record.offsets.closed:
+            self._counts.dead_lettered(record.refusal.stage, record.refusal.code)
         self._end(record.raw.offset, record.offsets, record.result() if record.counts else REFUSED)
 
     def _close_alone(self, offsets: PartitionOffsets, records: Sequence[PendingRecord], end: MessageEnd) -> None:

@@ -10,7 +10,8 @@ from pipeline.errors import RegistryUnavailable
 from pipeline.job.backpressure import Backpressure
 from pipeline.job.converter import Converter
 from pipeline.job.in_flight import InFlight, PendingMessage
-from pipeline.job.offsets import Offsets, PartitionOffsets
+from pipeline.job.offsets import Offsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from schemas.log import Record
 
 CONVERT_MS = 1_000

@@ -23,13 +23,14 @@ from pipeline.job.first_error import FirstError
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.group_store import GroupStore
 from pipeline.job.hand_over import HandOver
-from pipeline.job.head_watch import HeadWatch
-from pipeline.job.in_flight import KNOWN, InFlight, PendingMessage
+from pipeline.job.in_flight import InFlight, PendingMessage
 from pipeline.job.intake import Intake
 from pipeline.job.judgements import find_judgements
 from pipeline.job.last_answers import LastAnswers
+from pipeline.job.message_end import KNOWN
 from pipeline.job.offsets import Offsets
 from pipeline.job.parts import Parts
+from pipeline.job.snapshot import Snapshot
 from pipeline.job.status import Status
 from pipeline.job.timing import Interval, Lease
 
@@ -64,17 +65,17 @@ class Runner:
         self._claims: ClaimQueue[PendingMessage] = ClaimQueue(parts.store)
         self._dead_lettering = DeadLettering(parts.dead_letters, parts.store, parts.dead_letter_limit)
         self._dispatch.find_judgements = partial(find_judgements, self._store)
-        self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit)
+        self._counts = parts.counts
+        self._in_flight = InFlight(self._dead_lettering.add, parts.dead_letter_limit, parts.counts, parts.unix_clock)
         self._clock = clock
         self._on_status, self._on_lost, self._has_ended = on_status, on_lost, has_ended
         self._grace_ms = limits.grace_ms
         self._deadline = parts.deadline or Deadline(clock)
         self._is_stopping = False
         self._errors = FirstError()
-        self._stalls = 0
         self.offsets = Offsets(GroupStore(parts.store.identity, is_new=new_store), self._dead_lettering.stale_bytes)
         tell = (lambda: before_commit(self.status())) if before_commit is not None else lambda: None
-        self._commits = Commits(parts.source, parts.store, self.offsets, limits, tell)
+        self._commits = Commits(parts.source, parts.store, self.offsets, limits, tell, parts.counts)
         self._deliveries = Deliveries(self._claims, self._commits, self._in_flight, self._dead_lettering)
         self._last_answers = LastAnswers(
             self._dispatch, self._deliveries, self._dead_lettering, self._commits, self._deadline, self._errors
@@ -89,7 +90,7 @@ class Runner:
             clock,
             limits.in_flight_bytes,
         )
-        self._heads = HeadWatch()
+        self._snapshot = Snapshot(parts, self.offsets, self._claims, self._backpressure)
         self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._end_epochs, limits.grace_ms // 2)
         self._lease = Lease(parts.store, limits.lease_ms, clock)
         self._deadline.while_waiting = parts.convert.between_entries = lambda: self._lease.keep(clock())
@@ -104,7 +105,7 @@ class Runner:
         """Show that the job waits for the dedup store, and return whether it may: after a stop or an error each question gets one attempt."""
         if self._is_stopping or self._errors.is_any:
             return False
-        self._on_status(replace(self.status(), held=reason))
+        self._on_status(replace(self.status(), held=reason, store_away=True))
         return True
 
     def run(self) -> Status:
@@ -165,9 +166,11 @@ class Runner:
         for event in events:
             match event:
                 case Assigned(start, topic_ids):
+                    self._counts.rebalances += bool(start)
                     self._end_epochs(start)
                     self.offsets.assign(start, topic_ids)
                 case Revoked(partitions):
+                    self._counts.rebalances += 1
                     self._end_epochs(partitions)
                 case Leaving(partitions):
                     self._hand_over.begin(partitions, now_ms)
@@ -175,7 +178,7 @@ class Runner:
                     self.offsets.lose(*event)
                     self._on_lost(event)
                 case Stalled():
-                    self._stalls += 1
+                    self._snapshot.stalls += 1
 
     def _end_epochs(self, partitions: Collection[Partition]) -> None:
         """Forget everything unsent of partitions. A batch that is being sent keeps its claims until its outcome."""
@@ -214,7 +217,7 @@ class Runner:
             self._store.sweep()
         if self._report.is_due(now_ms):
             self.offsets.check()
-            self._heads.look(self.offsets.owned.values(), now_ms)
+            self._snapshot.look(now_ms)
             self._on_status(self.status())
 
     def _work(self) -> None:
@@ -229,22 +232,4 @@ class Runner:
 
     def status(self) -> Status:
         """Return the books, the lag, and what the job waits for."""
-        now_ms = self._clock()
-        return Status(
-            at_ms=now_ms,
-            books=self.offsets.books(),
-            lifetime=self.offsets.lifetime_books(),
-            lag=self._source.lag(),
-            attempts=self._dispatch.attempts,
-            sending=self._dispatch.sending,
-            queued=self._dispatch.queued,
-            waiting_elsewhere=self._claims.waiting_elsewhere,
-            flows=self._dispatch.flows(now_ms),
-            warnings=self._convert.warnings,
-            stopping=self._is_stopping,
-            paused=self._source.pauses.counts(),
-            held=self._backpressure.waits_for,
-            stalls=self._stalls,
-            head_age_ms=self._heads.age_ms,
-            holds=self._dispatch.holds(),
-        )
+        return self._snapshot.status(self._clock(), is_stopping=self._is_stopping)

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pipeline.contracts.pauses import PauseReason
-from pipeline.contracts.values import Partition
+from pipeline.contracts.values import Partition, SourceState, StoreUsage
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.counts import Counts
 from pipeline.job.flow.state import FlowState
 from pipeline.job.hold import Hold
+
+UNKNOWN_USAGE = StoreUsage()
+NO_SOURCE = SourceState(is_member=False, is_away=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class Status:
     tells whether their content is at fault.
     `stalls` counts partitions that stood still although they had records to read.
     `head_age_ms` is how long the oldest head has been the same: the lowest unfinished offset of a partition.
+    `oldest_ms` is Kafka's time of the oldest unfinished record of each partition owned, in Unix ms, as far as it is known.
+    `unfinished_bytes` is the weight of the records in flight. `dead_share` is the share of dead letters in the window of the limit.
+    `source` says how the source stands with its brokers, `dead_letters_away` whether the dead-letter topic takes nothing,
+    and `store_away` whether the job waits for the dedup store, as `held` says. `halt` is why a person must correct something: the job ends.
     """
 
     at_ms: int
@@ -45,6 +53,15 @@ class Status:
     stalls: int = 0
     head_age_ms: int = 0
     holds: tuple[Hold, ...] = ()
+    counts: Counts = field(default_factory=Counts)
+    oldest_ms: Mapping[Partition, int] = field(default_factory=dict)
+    unfinished_bytes: int = 0
+    dead_share: float = 0.0
+    usage: StoreUsage = UNKNOWN_USAGE
+    source: SourceState = NO_SOURCE
+    dead_letters_away: bool = False
+    store_away: bool = False
+    halt: str = ""
 
     def ended(self) -> Status:
         """Return the last status of a process: its records in flight are returned."""
@@ -65,6 +82,14 @@ class Status:
             stopping=False,
             head_age_ms=0,
             holds=(),
+            oldest_ms={},
+            unfinished_bytes=0,
+            dead_share=0.0,
+            usage=UNKNOWN_USAGE,
+            source=NO_SOURCE,
+            dead_letters_away=False,
+            store_away=False,
+            halt="",
         )
 
     @property

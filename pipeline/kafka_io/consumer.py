@@ -64,6 +64,11 @@ class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka
         self._encode = encode
         self._consumer = consumer
 
+    @property
+    def is_member(self) -> bool:
+        """Whether the consumer belongs to its group now."""
+        return not self._consumer._coordinator._generation.is_lost()  # noqa: SLF001 - `generation_if_stable` is None in each rebalance
+
     def take(self) -> list[Rebalance]:
         """Return the rebalances noted since the last call."""
         noted, self.noted = self.noted, []

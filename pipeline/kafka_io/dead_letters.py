@@ -110,6 +110,11 @@ class KafkaDeadLetters:
         """Whether dead letters were begun that may still become durable."""
         return self._unacknowledged > 0 and not self._has_given_up
 
+    @property
+    def is_away(self) -> bool:
+        """Whether dead letters wait, and the topic has taken none for `LOG_AFTER_S`."""
+        return self._unacknowledged > 0 and time.monotonic() - self._progress_s > LOG_AFTER_S
+
     def send(self, record: Record, refusal: Refusal) -> None:
         """Begin to write the dead letter of a record. Returns at once."""
         if not self._unacknowledged:

@@ -15,7 +15,7 @@ from kafka import errors
 
 from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.pauses import Pauses
-from pipeline.contracts.values import Assigned, Commit, Partition, Polled, SourceEvent
+from pipeline.contracts.values import Assigned, Commit, Partition, Polled, SourceEvent, SourceState
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.bounded_fetch import DEFAULT_BATCH_BYTES, ReadBounds
 from pipeline.kafka_io.broker_liveness import BrokerLiveness
@@ -111,6 +111,10 @@ class KafkaSource:
     def ended(self) -> bool:
         """Return whether every range was read to its end."""
         return self._ranges is not None and self._client.read_ranges() >= self._ranges.bounds.keys()
+
+    def state(self) -> SourceState:
+        """Return how the source stands with its brokers."""
+        return SourceState(self._ranges is not None or self._client.rebalances.is_member, self._liveness.is_outage)
 
     def close(self) -> None:
         """Leave the group. Commits nothing."""

@@ -12,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.contracts.pauses import PauseReason
-from pipeline.contracts.values import Partition
+from pipeline.contracts.values import Partition, SourceState
 from pipeline.control_characters import one_line
 from pipeline.errors import Log2mqError
 from pipeline.job.attempts import Attempts
 from pipeline.job.books import Books
+from pipeline.job.counts import Counts
 from pipeline.job.flow.state import FlowState, merged_flow
-from pipeline.job.status import Status
+from pipeline.job.status import UNKNOWN_USAGE, Status
 from pipeline.observe.console import output
 from pipeline.observe.progress import Progress
 from transforms.base import Kind
@@ -41,7 +42,7 @@ def merge(statuses: Sequence[Status]) -> Status:
     """Return the sum of the last snapshots of several processes."""
     per_partition: dict[Partition, Books] = {}
     lifetime: dict[Partition, Books] = {}
-    attempts = Attempts()
+    attempts, counts = Attempts(), Counts()
     warnings: Counter[tuple[str, str]] = Counter()
     paused: Counter[PauseReason] = Counter()
     for status in statuses:
@@ -50,13 +51,8 @@ def merge(statuses: Sequence[Status]) -> Status:
         for partition, books in status.books.items():
             per_partition[partition] = Books.total([per_partition.get(partition, Books()), books])
         lifetime.update(status.lifetime)
-        attempts.calls += status.attempts.calls
-        attempts.retries += status.attempts.retries
-        attempts.halvings += status.attempts.halvings
-        attempts.resent_in_doubt += status.attempts.resent_in_doubt
-        attempts.last_failure = status.attempts.last_failure or attempts.last_failure
-        for code, count in status.attempts.codes.items():
-            attempts.count_code(code, count)
+        attempts.add(status.attempts)
+        counts.add(status.counts)
     return Status(
         at_ms=max((status.at_ms for status in statuses), default=0),
         books=per_partition,
@@ -72,6 +68,18 @@ def merge(statuses: Sequence[Status]) -> Status:
         head_age_ms=max((status.head_age_ms for status in statuses), default=0),
         paused=paused,
         holds=tuple(hold for status in statuses for hold in status.holds),
+        counts=counts,
+        oldest_ms={partition: time_ms for status in statuses for partition, time_ms in status.oldest_ms.items()},
+        unfinished_bytes=sum(status.unfinished_bytes for status in statuses),
+        dead_share=max((status.dead_share for status in statuses), default=0.0),
+        usage=next((status.usage for status in statuses if status.usage != UNKNOWN_USAGE), UNKNOWN_USAGE),
+        source=SourceState(
+            is_member=any(status.source.is_member for status in statuses),
+            is_away=any(status.source.is_away for status in statuses),
+        ),
+        dead_letters_away=any(status.dead_letters_away for status in statuses),
+        store_away=any(status.store_away for status in statuses),
+        halt=next((status.halt for status in statuses if status.halt), ""),
         held=next((status.held for status in statuses if status.held), ""),
         stopping=any(status.stopping for status in statuses),
     )

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pipeline.contracts.interfaces import Reporter
-from pipeline.contracts.values import Delivered, Outcome, Unsent
+from pipeline.contracts.values import Outcome, Unsent
 from transforms.base import Kind
 
 
@@ -137,7 +137,7 @@ class SenderThreads:
             with _Caught() as caught:
                 begun_ms, is_late = self._clock(), partial(self._is_over, work.deadline_ms)
                 outcome = Unsent() if is_late() else reporter.report(work.kind, work.messages, is_late)
-                if isinstance(outcome, Delivered):
+                if not isinstance(outcome, Unsent):
                     outcome = outcome._replace(took_ms=self._clock() - begun_ms)
             self._done.put(_Done(work.batch, outcome if outcome is not None else _error_of(caught), inbox))
         reporter.close()

@@ -24,6 +24,7 @@ from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.dedup import open_store
 from pipeline.dedup.clocks import machine_clocks
 from pipeline.job.batch import Batcher
+from pipeline.job.counts import Counts
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow.bounds import FlowBounds
 from pipeline.job.flow_limits import FlowLimits
@@ -31,6 +32,7 @@ from pipeline.job.group_store import GroupStore
 from pipeline.job.parts import Parts
 from pipeline.job.runner import Runner
 from pipeline.job.status import Status
+from pipeline.job.timed_store import TimedStore
 from pipeline.kafka_io.bounded_fetch import ReadBounds
 from pipeline.kafka_io.dead_letters import KafkaDeadLetters
 from pipeline.kafka_io.source import KafkaSource
@@ -210,6 +212,8 @@ class Job:
             bounds=FlowBounds(file.report.senders, file.report.flow.least_senders),
             limits=build_limits(file.report, store, self._clocks.boot),
         )
+        counts = Counts()
+        store = TimedStore(store, counts.store_ms, time.perf_counter)
         parts = Parts(
             source,
             build_converter(file, self._environment),
@@ -218,6 +222,8 @@ class Job:
             dead_letters,
             DeadLetterLimit(file.dead_letters.stop_above, file.dead_letters.window),
             self.deadline,
+            counts,
+            now_ms,
         )
         limits = FlowLimits(
             unfinished_records=file.limits.unfinished,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import blake2b
 
-from pipeline.contracts.interfaces import DedupStore, RateTable
+from pipeline.contracts.interfaces import DedupStore
+from pipeline.contracts.rate_table import RateTable
 from pipeline.job.flow.control import RateLimits
 from pipeline.job.flow.shared_limit import SharedLimit
 from pipeline.report.settings import ReportSettings

@@ -127,6 +127,7 @@ class NoDeadLetters:
     """The `DeadLetters` of a dry run: they write nothing."""
 
     is_writing = False
+    is_away = False
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
@@ -156,7 +157,7 @@ class _NoCommits:
         self._source = source
         self.poll = lambda timeout_ms, _committable, most_bytes: source.poll(timeout_ms, {}, most_bytes)
         self.seek, self.pauses = source.seek, source.pauses
-        self.release, self.lag, self.close = source.release, source.lag, source.close
+        self.release, self.lag, self.state, self.close = source.release, source.lag, source.state, source.close
 
     def commit(self, offsets: Mapping[Partition, Commit]) -> bool:  # noqa: ARG002 - the contract's argument
         """Commit nothing, and return True."""

@@ -14,6 +14,7 @@ from queue import Empty, Queue
 from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.errors import EXIT_FAULT, Log2mqError, WorkerFailed
 from pipeline.job.status import Status
+from pipeline.observe.job_view import WorkerView
 from pipeline.runtime.restart_policy import RestartPolicy, is_everyones
 from pipeline.runtime.supervisor_pipe import WorkerMessage
 from pipeline.runtime.worker_slot import FromWorker, Inbox, WorkerSlot, WorkerTarget
@@ -78,6 +79,11 @@ class Supervisor:
     def statuses(self) -> list[Status]:
         """The latest status of every worker, and the sums of those that ended."""
         return [status for slot in self._slots for status in slot.statuses]
+
+    @property
+    def workers(self) -> list[WorkerView]:
+        """What is known of each worker."""
+        return [slot.view for slot in self._slots]
 
     def run(self) -> None:
         """Run until all workers have ended. The last call of `on_status` has their final statuses.

@@ -13,6 +13,7 @@ from queue import Queue
 from typing import NamedTuple
 
 from pipeline.job.status import Status
+from pipeline.observe.job_view import WorkerView
 from pipeline.observe.summary import merge
 from pipeline.runtime.restart_policy import RestartPolicy, Restarts
 from pipeline.runtime.supervisor_pipe import WorkerMessage
@@ -91,6 +92,11 @@ class WorkerSlot:
     def statuses(self) -> list[Status]:
         """The latest status of the worker, and the sum of those before it."""
         return [status for status in (self._former, self._status) if status is not None]
+
+    @property
+    def view(self) -> WorkerView:
+        """What is known of the process that runs here."""
+        return WorkerView(self.number, self.pid, self._status, max(0, self.life - 1))
 
     def start(self, context: SpawnContext, target: WorkerTarget, inbox: Inbox) -> None:
         """Start a process."""

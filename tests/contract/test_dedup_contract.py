@@ -103,6 +103,19 @@ def test_a_confirmed_key_is_a_duplicate_for_another_record_and_reread_for_its_ow
         assert store.claim([claim(1, origin=7), claim(1, origin=8)]) == [REDELIVERED, DUPLICATE]
 
 
+def test_a_store_tells_how_full_it_is(pair):
+    a, _ = pair
+    claims = [claim(number) for number in range(500)]
+    before = a.usage()
+    a.claim(claims)
+    a.confirm(claims)
+    after = a.usage()
+    assert after.keys >= before.keys + 500
+    if after.used_bytes is not None:
+        assert after.used_bytes >= 0  # entries of a store in a folder take their room later
+        assert after.most_bytes is None or after.used_bytes < after.most_bytes
+
+
 def test_a_released_key_is_granted_to_whoever_asks_next(pair):
     a, b = pair
     a.claim([claim(1)])

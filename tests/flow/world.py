@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from random import Random
 
-from pipeline.contracts.interfaces import RateTable
+from pipeline.contracts.rate_table import RateTable
 from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import Claim, Commit, Delivered, Outcome, Partition, Retry, Unsent
 from pipeline.dedup.rates import MemoryRates
@@ -20,7 +20,7 @@ from pipeline.job.flow.bounds import FlowBounds
 from pipeline.job.flow.control import RateLimits
 from pipeline.job.flow.shared_limit import SharedLimit
 from pipeline.job.in_flight import PendingMessage, PendingRecord
-from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from schemas.log import RawRecord
 from tests.flow.service import Service
 from transforms.base import Kind

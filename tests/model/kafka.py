@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 
 from pipeline.contracts.pauses import PauseReason, Pauses
-from pipeline.contracts.values import Assigned, Commit, Leaving, Partition, Polled, Revoked, SourceEvent
+from pipeline.contracts.values import Assigned, Commit, Leaving, Partition, Polled, Revoked, SourceEvent, SourceState
 from schemas.log import RawRecord, Record
 from schemas.refusal import Refusal
 from tests.model.records import Told
@@ -126,6 +126,10 @@ class Member:
         """Return nothing: no test asks."""
         return {}
 
+    def state(self) -> SourceState:
+        """Return that all is well: no test asks."""
+        return SourceState(is_member=True, is_away=False)
+
     def close(self) -> None:
         """Leave the group."""
         self._let_go(list(self._positions))
@@ -150,6 +154,11 @@ class DeadLetterWriter:
         self._kept: list[tuple[Record, Refusal]] = []  # no producer holds these yet
         self.unanswered: list[Record] = []  # written, and the yes is not here yet
         self.unconfirmed: list[Record] = []  # the yes is here, and the store has not confirmed it yet
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the topic takes nothing."""
+        return self._topic.is_away
 
     @property
     def is_writing(self) -> bool:

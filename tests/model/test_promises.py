@@ -18,10 +18,12 @@ from pipeline.job.books import BooksUnbalanced
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.commits import Commits
 from pipeline.job.group_store import GroupStore
-from pipeline.job.in_flight import REPORTED, InFlight, PendingMessage
+from pipeline.job.in_flight import InFlight, PendingMessage
 from pipeline.job.intake import Intake
 from pipeline.job.last_answers import LastAnswers
-from pipeline.job.offsets import Offsets, PartitionOffsets
+from pipeline.job.message_end import REPORTED
+from pipeline.job.offsets import Offsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from pipeline.job.timing import Lease
 from tests.model.api import State
 from tests.model.machine import JobMachine

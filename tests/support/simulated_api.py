@@ -16,7 +16,7 @@ from pipeline.job.dispatch import Dispatch
 from pipeline.job.hold import Hold
 from pipeline.job.in_flight import PendingMessage, PendingRecord
 from pipeline.job.judgements import Judged, Judgement
-from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from pipeline.report.verdict import judge
 from schemas.log import RawRecord
 from transforms.base import Kind

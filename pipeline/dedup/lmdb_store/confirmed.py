@@ -63,6 +63,13 @@ class ConfirmedTable:
         """Return the entries of the sorted keys, also those that expired."""
         return dict(transaction.cursor(self._confirmed).getmulti(keys))
 
+    def size(self, transaction: Transaction) -> tuple[int, int]:
+        """Return the number of entries, expired ones included, and the size of their pages in bytes."""
+        found = transaction.stat(db=self._confirmed)
+        return found["entries"], (found["branch_pages"] + found["leaf_pages"] + found["overflow_pages"]) * found[
+            "psize"
+        ]
+
     def put(self, transaction: Transaction, entries: Sequence[tuple[bytes, bytes]]) -> int:
         """Write sorted entries over existing ones, and return their number."""
         if entries:

@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pipeline.contracts.interfaces import RateTable
-from pipeline.contracts.values import Claim, ClaimResult
+from pipeline.contracts.rate_table import RateTable
+from pipeline.contracts.values import Claim, ClaimResult, StoreUsage
 from pipeline.dedup.clocks import Clocks
 from pipeline.dedup.entry import NEVER, confirmed_entries, is_ordered, owner_number, resolve_claims
 from pipeline.dedup.lmdb_store import recent_tables
@@ -58,8 +58,7 @@ class LmdbStore:
         self._keep_ms = keep_ms
         self._lease_ms = lease_ms
         self._round = 0  # the current round at the last `claim`
-        self._is_open = True
-        self._wait = wait or HolderWait()
+        self._is_open, self._wait = True, wait or HolderWait()
         with store_errors(self._path, "opened"):
             files = self._files = StoreFiles(
                 folder, self._owner, keep_ms=keep_ms, wait=self._wait, max_bytes=max_bytes, clocks=clocks
@@ -164,6 +163,12 @@ class LmdbStore:
             self._mover.note_time_if_due()
             self._delete_orphans(self._clock.now_ms())
         return forgotten
+
+    def usage(self) -> StoreUsage:
+        """Return how full the durable table is. The recent entries count as keys, and take their room later."""
+        with store_errors(self._path, "read"), self._durable.reading() as reading:
+            keys, used_bytes = self._confirmed.size(reading)
+        return StoreUsage(keys + len(self._entries), used_bytes, self._files.max_bytes)
 
     def rates(self) -> RateTable:
         """Return the table of rates. Raises `StoreUnavailable`."""

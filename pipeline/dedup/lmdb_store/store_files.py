@@ -49,7 +49,8 @@ class StoreFiles:
         """
         self._path = path
         self._keep_ms = keep_ms
-        self._max_bytes = max(max_bytes // mmap.PAGESIZE, 16) * mmap.PAGESIZE
+        self.max_bytes = max(max_bytes // mmap.PAGESIZE, 16) * mmap.PAGESIZE
+        """The largest size of the durable table."""
         self._environments: list[Any] = []
         self._locks: WriteLocks | None = None
         self._folder = StoreFolder(path)
@@ -83,9 +84,9 @@ class StoreFiles:
     def _open_durable(self, locks: WriteLocks) -> None:
         with locks.held(Guarded.DURABLE):
             environment = self._open(
-                self._folder.confirmed, map_size=first_map_bytes(self._max_bytes), max_dbs=confirmed_table.DATABASES
+                self._folder.confirmed, map_size=first_map_bytes(self.max_bytes), max_dbs=confirmed_table.DATABASES
             )
-            self.durable = GrowingEnvironment(environment, locks, self._path, self._folder.confirmed, self._max_bytes)
+            self.durable = GrowingEnvironment(environment, locks, self._path, self._folder.confirmed, self.max_bytes)
             self.confirmed = ConfirmedTable(environment)
         self.durable.change(self._check_format)
 

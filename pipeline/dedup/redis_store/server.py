@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pipeline.contracts.values import StoreIdentity
+from pipeline.contracts.values import StoreIdentity, StoreUsage
 from pipeline.dedup.identity import new_identity
 from pipeline.dedup.outage import StoreAnswer, StoreOutage
 from pipeline.dedup.redis_store import scripts
@@ -96,6 +96,19 @@ class StoreServer:
     def wait_for_disk(self) -> bool:
         """Wait until the append-only file is on the server's disk, for at most `FLUSH_MS`, and return whether it is."""
         return self._ask(self._wait_for_disk)
+
+    def usage(self) -> StoreUsage:
+        """Return how full the server is; nothing while it does not answer, or where access rules deny the questions."""
+        if self._outage.is_on:
+            return StoreUsage()
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.dbsize()
+        pipeline.info("memory")
+        try:
+            keys, memory = pipeline.execute()
+        except (redis.RedisError, OSError):
+            return StoreUsage()
+        return StoreUsage(keys, memory.get("used_memory"), memory.get("maxmemory") or None)
 
     def close(self, last_key: bytes) -> None:
         """Delete a last key, if the server answers, and close the connection."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 
-from pipeline.contracts.interfaces import RateTable
-from pipeline.contracts.values import Claim, ClaimResult, StoreIdentity
+from pipeline.contracts.rate_table import RateTable
+from pipeline.contracts.values import Claim, ClaimResult, StoreIdentity, StoreUsage
 from pipeline.dedup.entry import owner_number
 from pipeline.dedup.outage import StoreOutage, do_not_wait
 from pipeline.dedup.redis_store import scripts
@@ -116,6 +116,10 @@ class RedisStore:
     def sweep(self) -> int:
         """Do nothing: the server deletes expired keys."""
         return 0
+
+    def usage(self) -> StoreUsage:
+        """Return how full the server is."""
+        return self._server.usage()
 
     def rates(self) -> RateTable:
         """Return the table of rates. It does not wait for a server that is away: each process keeps the limit alone meanwhile."""

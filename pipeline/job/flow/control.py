@@ -59,6 +59,7 @@ class FlowControl:
         self._concurrency = Concurrency(bounds.least, bounds.most)
         self._rate = CallRate(backoff.most_ms)
         self._code = ""  # of the last outage
+        self._away_since_ms = 0  # of the last outage
         self._held_ms: dict[Slowed, int] = {}
         self._looked_ms = 0
         self._held_by: Slowed | None = None
@@ -146,6 +147,8 @@ class FlowControl:
             self._concurrency.interrupted(is_load=retry.in_doubt)
         self._breaker.failed(call, now_ms, retry.after_ms, is_outage=True)
         self._code = retry.code
+        if not self.is_away:
+            self._away_since_ms = now_ms
         self.is_away = True
 
     def rest(self, call: int, now_ms: int, least_ms: int) -> None:
@@ -186,6 +189,7 @@ class FlowControl:
             held_ms=dict(self._held_ms),
             lowest=min(self._share, int(self._concurrency.lowest)),
             lowest_rate=self._rate.lowest,
+            away_since_ms=self._away_since_ms if self.is_away else None,
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from pipeline.contracts.interfaces import RateTable
+from pipeline.contracts.rate_table import RateTable
 from pipeline.errors import StoreUnavailable
 
 SLICE_MS = 20

@@ -21,12 +21,14 @@ class Slowed(StrEnum):
     RECOVERING = "few calls at first"
 
 
-_NAMES = {Kind.EVENT: "events", Kind.USER: "users"}
+OPERATIONS: Mapping[Kind, str] = {Kind.EVENT: "events", Kind.USER: "users"}
+"""The two operations of the API, as log2mq names them."""
 
 
 class FlowState(NamedTuple):
     """The flow of one operation at one moment. Times are in ms; `until_ms` is one of the clock of `Dispatch`.
 
+    `away_since_ms` is the time since which the API is away, or answers are lost; None while it answers.
     `why` is None while nothing slows the operation down. `rate` is in calls a second. `held_ms` says for how long batches had to wait in all,
     by reason. `lowest` is the lowest number of calls at the same time to which slow or lost answers have led, and `lowest_rate` the lowest rate
     to which throttled calls have led.
@@ -46,13 +48,14 @@ class FlowState(NamedTuple):
     held_ms: Mapping[Slowed, int] = {}
     lowest: int = 0
     lowest_rate: float | None = None
+    away_since_ms: int | None = None
 
     def line(self, now_ms: int) -> str:
         """Return what slows the operation down, as a sentence without a full stop; "" where nothing does."""
         if self.why is None:
             return ""
         left_s = max(0, (self.until_ms or now_ms) - now_ms) / 1000
-        name = _NAMES[self.kind]
+        name = OPERATIONS[self.kind]
         calls = f"{name}: {self.limit:,} of {self.most:,} calls at the same time"
         match self.why:
             case Slowed.AWAY:
@@ -79,7 +82,7 @@ class FlowState(NamedTuple):
             return ""
         lowest = [f"down to {self.lowest:,} of {self.most:,} calls at the same time"] if self.lowest < self.most else []
         lowest += [] if self.lowest_rate is None else [f"down to {_rate(self.lowest_rate)} calls a second"]
-        return "; ".join([f"{_NAMES[self.kind]} waited {', '.join(parts)}", *lowest])
+        return "; ".join([f"{OPERATIONS[self.kind]} waited {', '.join(parts)}", *lowest])
 
 
 def merged_flow(states: Sequence[FlowState]) -> FlowState:
@@ -97,6 +100,7 @@ def merged_flow(states: Sequence[FlowState]) -> FlowState:
         lowest=sum(state.lowest for state in states),
         lowest_rate=_sum(state.lowest_rate for state in states),
         held_ms=held_ms,
+        away_since_ms=min((state.away_since_ms for state in states if state.away_since_ms is not None), default=None),
     )
 
 

@@ -19,7 +19,7 @@ from pipeline.cli.say import say, say_lines
 from pipeline.control_characters import escaped, one_line
 from pipeline.dead_letters.headers import DeadLetterHeader, DeadLetterHeaders
 from pipeline.errors import DestinationHalt, RegistryUnavailable, UsageError
-from pipeline.job.attempts import Attempts
+from pipeline.job.attempts import AnswerClass, Attempts, CallAnswer
 from pipeline.job.books import Books
 from pipeline.job.flow.state import FlowState, Slowed
 from pipeline.job.status import Status
@@ -163,7 +163,7 @@ def test_the_closing_summary_and_the_live_line_cannot_be_forged(capsys):
     status = Status(
         0,
         {},
-        attempts=Attempts(calls=1, codes={FORGED: 1}, last_failure=FORGED),
+        attempts=Attempts(calls=1, answers={CallAnswer(Kind.EVENT, AnswerClass.AWAY, FORGED): 1}, last_failure=FORGED),
         warnings={("code", FORGED): 1},
         held=FORGED,
         flows=(FlowState(Kind.EVENT, why=Slowed.AWAY, code=FORGED, until_ms=1, held_ms={Slowed.AWAY: 5_000}),),

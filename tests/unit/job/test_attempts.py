@@ -11,7 +11,7 @@ from pipeline.job.attempts import MOST_CODES, OTHER_CODES, Attempts
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.in_flight import PendingMessage, PendingRecord
-from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from pipeline.job.status import Status
 from pipeline.observe.summary import merge
 from schemas.log import RawRecord
@@ -24,7 +24,8 @@ def test_each_call_is_counted_once_however_many_codes_there_are(processes):
     for codes in processes:
         attempts = Attempts()
         for code in codes:
-            attempts.count_code(code)
+            attempts.sent(Kind.EVENT, 1)
+            attempts.answered(Kind.EVENT, Retry(code, "invented"))
         assert sum(attempts.codes.values()) == len(codes)
         assert len(attempts.codes) <= MOST_CODES + 1
         assert (OTHER_CODES in attempts.codes) == (len(set(codes)) > MOST_CODES)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.contracts.values import Claim, Commit, Partition
 from pipeline.job.batch import Batch, Batcher
 from pipeline.job.in_flight import PendingMessage, PendingRecord
-from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from schemas.log import RawRecord
 from transforms.base import Kind
 

@@ -11,7 +11,7 @@ from pipeline.contracts.values import Claim, ClaimResult, Commit, Partition
 from pipeline.dedup.memory_store import MemoryStore, MemoryTable
 from pipeline.job.claims import ASK_AGAIN_MS, ClaimQueue
 from pipeline.job.in_flight import PendingMessage, PendingRecord
-from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from schemas.log import RawRecord
 from transforms.base import Kind
 

@@ -10,7 +10,7 @@ from pipeline.contracts.values import Claim, Commit, Delivered, Exhausted, Halt,
 from pipeline.job.batch import Batcher
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.in_flight import PendingMessage, PendingRecord
-from pipeline.job.offsets import PartitionOffsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from schemas.log import RawRecord
 from tests.support.examples import examples
 from transforms.base import Kind

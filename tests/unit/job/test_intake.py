@@ -13,8 +13,9 @@ from pipeline.job.backpressure import Backpressure
 from pipeline.job.converter import Converted
 from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.group_store import GroupStore
-from pipeline.job.in_flight import REPORTED, InFlight, PendingMessage
+from pipeline.job.in_flight import InFlight, PendingMessage
 from pipeline.job.intake import CONVERT_MS, Intake
+from pipeline.job.message_end import REPORTED
 from pipeline.job.offsets import Offsets
 from schemas.log import RawRecord
 from tests.support.examples import examples

@@ -19,7 +19,8 @@ from pipeline.job.books import (
     encode_books,
 )
 from pipeline.job.group_store import GroupStore
-from pipeline.job.offsets import Offsets, PartitionOffsets
+from pipeline.job.offsets import Offsets
+from pipeline.job.partition_offsets import PartitionOffsets
 from schemas.log import RawRecord
 
 HERE = Partition("log", 0)

@@ -32,6 +32,7 @@ from pipeline.contracts.values import (
     Refused,
     Retry,
     Revoked,
+    SourceState,
     Unsent,
 )
 from pipeline.dead_letters.limit import DeadLetterLimit
@@ -183,6 +184,9 @@ class Member:
 
     def lag(self):
         return {}
+
+    def state(self):
+        return SourceState(is_member=True, is_away=False)
 
     def close(self):
         """Nothing to let go of."""

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Partition
-from pipeline.job.attempts import Attempts
+from pipeline.job.attempts import AnswerClass, Attempts, CallAnswer
 from pipeline.job.books import Books
 from pipeline.job.flow.state import FlowState, Slowed
 from pipeline.job.hold import Hold
@@ -27,6 +27,8 @@ from pipeline.observe.summary import merge, summary
 from transforms.base import Kind
 
 ONE, TWO = Partition("log", 0), Partition("log", 1)
+
+THROTTLED = CallAnswer(Kind.EVENT, AnswerClass.THROTTLED, "Throttling")
 
 
 def status(read=0, reported=0, **more):
@@ -206,19 +208,20 @@ def test_a_thread_that_ends_by_an_error_logs_its_class_only(capsys, logs_as_befo
 
 
 def test_the_snapshots_of_several_processes_add_up():
-    one = status(read=10, reported=8, lag={ONE: 3}, attempts=Attempts(calls=2, codes={"Throttling": 1}), stalls=1)
+    one = status(read=10, reported=8, lag={ONE: 3}, attempts=Attempts(calls=2, answers={THROTTLED: 1}), stalls=1)
     one = replace(one, flows=(FlowState(Kind.EVENT, sending=3, limit=16, most=16),))
     other = Status(
         2_000,
         {ONE: Books(read=5, reported=5), TWO: Books(read=1, filtered=1)},
-        attempts=Attempts(calls=3, retries=1, codes={"Throttling": 2}),
+        attempts=Attempts(calls=3, retries=1, answers={THROTTLED: 2}),
         flows=(FlowState(Kind.EVENT, sending=2, limit=4, most=16, why=Slowed.LATENCY, slow_ms=900, usual_ms=90),),
         stalls=2,
     )
     both = merge([one, other])
     assert (both.total.read, both.total.reported, both.total.filtered, both.total.in_flight) == (16, 13, 1, 2)
     both.total.check()
-    assert both.attempts == Attempts(calls=5, retries=1, codes={"Throttling": 3})
+    assert both.attempts == Attempts(calls=5, retries=1, answers={THROTTLED: 3})
+    assert both.attempts.codes == {"Throttling": 3}
     assert (both.at_ms, both.lag) == (2_000, {ONE: 3})
     [flow] = both.flows
     assert (flow.sending, flow.limit, flow.most, flow.why) == (5, 20, 32, Slowed.LATENCY)
