@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from typing import NamedTuple
 
 import click
 
-from pipeline.cli.say import say
-from pipeline.errors import EXIT_FAULT, Log2mqError, fault_sentence
+from pipeline.cli.say import announce, say
+from pipeline.contracts.log_events import LogEvent
+from pipeline.errors import EXIT_FAULT, EXIT_INTERRUPTED, Log2mqError, fault_sentence
 
 
 class Verb(NamedTuple):
@@ -101,27 +103,24 @@ def cli() -> None:
 
 
 def run_command() -> int:
-    """Run the command and return its documented exit code (docs/exit-codes.md).
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C, while no job ran that it could stop.
-    """
+    """Run the command and return its documented exit code (docs/exit-codes.md)."""
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.Abort:
-        raise KeyboardInterrupt from None
+    except (click.Abort, KeyboardInterrupt):
+        announce(LogEvent.FATAL, "interrupted", logging.ERROR, exit_code=EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     except Log2mqError as error:
         for line in error.lines:
-            say(f"log2mq: {line}", err=True)
+            announce(LogEvent.FATAL, line, logging.ERROR, exit_code=error.exit_code, error=type(error).__name__)
         return error.exit_code
     except BrokenPipeError:
         # The reader of the output has ended (`log2mq sample | head`), so nothing more is written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the command's main is one of the few places for this
-        say(f"log2mq: {fault_sentence(error)}", err=True)
+        announce(LogEvent.FATAL, fault_sentence(error), logging.ERROR, exit_code=EXIT_FAULT, error=type(error).__name__)
         return EXIT_FAULT
     return 0

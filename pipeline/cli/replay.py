@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +18,10 @@ from pipeline.cli.options import (
     progress_option,
     source_argument,
 )
-from pipeline.cli.say import say
+from pipeline.cli.say import announce
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
+from pipeline.contracts.log_events import LogEvent
 from pipeline.contracts.values import Commit, Partition
 from pipeline.errors import ReplayInterrupted
 from pipeline.job.replay_range import (
@@ -82,6 +84,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
     """
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
+    set_up_logging(log_format, log_level, source=source.source)
     now = now_ms()
     from_bound, to_bound = (
         bound_of("--from", from_text, now, FROM_NAMES),
@@ -99,12 +102,13 @@ def replay(  # noqa: PLR0913 - one parameter an option
 
     replay_range, live = connect_with_retries(source.kafka, planned)
     for partition, (start, until) in sorted(replay_range.gone.items()):
-        say(
-            f"log2mq: warning: {partition.topic}:{partition.partition} has no offsets {start:,} to {until - 1:,} any more (retention): "
-            "their records cannot be replayed",
-            err=True,
+        text = (
+            f"warning: {partition.topic}:{partition.partition} has no offsets {start:,} to {until - 1:,} any more (retention): "
+            "their records cannot be replayed"
         )
-    say(_describe(replay_range, source), err=True)
+        place = {"topic": partition.topic, "partition": partition.partition, "offset": start}
+        announce(LogEvent.OFFSETS_LOST, text, logging.WARNING, **place, count=until - start)
+    announce(LogEvent.START, _describe(replay_range, source), group=replay_range.group, records=replay_range.records)
     console = Console(stderr=True, force_terminal=progress or None)
     is_live = console.is_terminal and log_format == "text" if progress is None else progress
     job_type = DryReplayJob if dry_run else ReplayJob
@@ -137,4 +141,4 @@ def _describe(replay_range: ReplayRange, source: SourceFile) -> str:
         if start < to
     )
     verb = "going on with" if replay_range.is_resumed else "replaying"
-    return f"log2mq: {source.source}: {verb} {replay_range.records:,} offsets ({stretches}), group {replay_range.group}"
+    return f"{source.source}: {verb} {replay_range.records:,} offsets ({stretches}), group {replay_range.group}"

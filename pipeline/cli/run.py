@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +18,12 @@ from pipeline.cli.options import (
     progress_option,
     source_argument,
 )
-from pipeline.cli.say import say
+from pipeline.cli.say import announce
 from pipeline.config.config_hash import config_hash
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.config.warnings import warnings
+from pipeline.contracts.log_events import LogEvent
 from pipeline.dedup.clocks import machine_clocks
 from pipeline.errors import UsageError
 from pipeline.job.status import Status
@@ -30,10 +32,13 @@ from pipeline.observe.job_view import JobView, ObservedJob, WorkerView
 from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging
 from pipeline.observe.progress import Progress
 from pipeline.observe.summary import closing_summary, merge
-from pipeline.runtime.build import Hooks, Job, new_instance_id, now_ms
+from pipeline.runtime.build import Hooks, Job, now_ms
+from pipeline.runtime.process_names import new_instance_id
 from pipeline.runtime.restart_policy import RestartPolicy
+from pipeline.runtime.start_log import log_start
 from pipeline.runtime.stop_signals import StopSignals
 from pipeline.runtime.supervisor import Supervisor
+from pipeline.runtime.worker_notes import log_note
 from pipeline.runtime.worker_process import WorkerMain
 from pipeline.setting_types.listen import ListenAddress, listen_address
 
@@ -71,10 +76,11 @@ def run(
     """
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
+    set_up_logging(log_format, log_level, source=source.source)
     address = _listen_address(source, listen_text)
     console = Console(stderr=True, force_terminal=progress or None)
     for warning in warnings(source):
-        say(f"log2mq: warning: {warning}", err=True)
+        announce(LogEvent.CONFIGURATION_WARNING, f"warning: {warning}", logging.WARNING)
     live = console.is_terminal and log_format == "text" if progress is None else progress
     shown = Progress(console, live=live)
     observed = ObservedJob(
@@ -86,12 +92,13 @@ def run(
             away_limit_ms=source.observe.away_limit,
         )
     )
+    log_start(source, observed.view.config_hash, workers or 1)
     with _endpoint(address, observed), closing_summary(source.source, shown):
         if workers is None:
             run_alone(source, shown.show, observed, new_store=new_store)
         else:
             instance = source.kafka.instance_id or new_instance_id()
-            worker_main = WorkerMain(source_file, log_format, log_level, instance, new_store)
+            worker_main = WorkerMain(source_file, log_format, log_level, instance, new_store, source.source)
             run_workers(worker_main, workers, source, shown.show, observed)
 
 
@@ -117,7 +124,8 @@ def _endpoint(address: ListenAddress | None, observed: ObservedJob) -> Iterator[
         return
     boot_ms = machine_clocks().boot
     with Endpoint(address, lambda: [observed.at(boot_ms(), now_ms())]) as endpoint:
-        say(f"log2mq: metrics and health at http://{endpoint.address}/metrics, /livez, /readyz, /status", err=True)
+        url = f"http://{endpoint.address}"
+        announce(LogEvent.LISTENING, f"metrics and health at {url}/metrics, /livez, /readyz, /status", url=url)
         yield
 
 
@@ -149,14 +157,11 @@ def run_workers(
         observed.note(supervisor.workers, status, is_stopping=supervisor.deadline.has_begun)
         on_status(status)
 
-    def note(text: str) -> None:
-        say(f"log2mq: {text}", err=True)
-
     policy = RestartPolicy(
         patience_s=source.kafka.give_up_after / 1000, store_patience_s=source.dedup.give_up_after / 1000
     )
     supervisor = Supervisor(
-        worker_main, count, show, note, policy, grace_ms=source.stop.grace, on_line=STANDARD_ERROR.write
+        worker_main, count, show, log_note, policy, grace_ms=source.stop.grace, on_line=STANDARD_ERROR.write
     )
     with StopSignals(supervisor.stop, supervisor.deadline, begin=supervisor.stop, leave=supervisor.kill):
         supervisor.run()

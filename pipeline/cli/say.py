@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import click
 
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.control_characters import one_line
+
+_log = logging.getLogger("log2mq.command")
 
 
 def say(text: str = "", *, err: bool = False, **style: Any) -> None:
@@ -15,6 +19,16 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     `style` is click's: `bold`, `dim`, `fg`. Only a terminal gets it.
     """
     click.secho(one_line(text), err=err, **style)
+
+
+def announce(event: LogEvent, text: str, level: int = logging.INFO, **fields: Any) -> None:
+    """Say what a command has to say beside its log: a sentence `log2mq: …` on standard error, or a line of the log where that is JSON."""
+    from pipeline.observe.log_lines import are_lines_json  # most commands have no log
+
+    if are_lines_json():
+        log_event(_log, level, event, text, **fields)
+    else:
+        say(f"log2mq: {text}", err=True)
 
 
 def say_lines(text: str) -> None:

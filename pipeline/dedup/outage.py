@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pipeline.contracts.deadline import monotonic_ms
 from pipeline.contracts.interfaces import StoreWait
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.contracts.retry import Backoff
 from pipeline.errors import StoreUnavailable
 
@@ -82,7 +83,7 @@ class StoreOutage:
         reason = f"{error}; trying for {self._give_up_after_ms // 1000} s"
         if not self._is_logged and self._clock() - self._since_ms >= LOG_AFTER_MS:
             self._is_logged = True
-            _log.warning("%s", reason)
+            log_event(_log, logging.WARNING, LogEvent.STORE_AWAY, reason, reason=reason)
         while (left_ms := self._next_ms - self._clock()) > 0:
             if not self._wait(reason, left_ms):
                 raise error
@@ -99,5 +100,7 @@ class StoreOutage:
 
     def _note_end(self) -> None:
         if self._is_logged:
-            _log.warning("the dedup store answers again, after %d s", (self._clock() - self._since_ms) // 1000)
+            lasted_ms = self._clock() - self._since_ms
+            text = f"the dedup store answers again, after {lasted_ms // 1000} s"
+            log_event(_log, logging.WARNING, LogEvent.STORE_BACK, text, lasted_ms=lasted_ms)
         self._error, self._is_logged = None, False

@@ -16,6 +16,7 @@ from pipeline.job.decision import Decision
 from pipeline.job.flow.bounds import DEFAULT_BOUNDS, FlowBounds
 from pipeline.job.flow.control import FlowControl, RateLimits
 from pipeline.job.flow.state import FlowState
+from pipeline.job.halt import noted_halt
 from pipeline.job.hold import Hold, HoldLog, named
 from pipeline.job.in_flight import PendingMessage
 from pipeline.job.judgements import Judged, Judgement
@@ -170,7 +171,7 @@ class Dispatch:
             answers.delivered.extend(batch.messages)
             return
         if isinstance(outcome, Halt):
-            self.halt = self.halt or _sentence(outcome)
+            self.halt = self.halt or noted_halt(batch.kind, outcome)
             return
         if isinstance(outcome, Retry) and outcome.in_doubt:
             for message in batch.messages:
@@ -212,7 +213,7 @@ class Dispatch:
             batch.strikes = batch.strikes + 1 if retry.code == batch.code else 1
             batch.code = retry.code
             if batch.strikes >= retry.limit:
-                self.halt = self.halt or f"{_sentence(retry)} (tried {batch.strikes} times)"
+                self.halt = self.halt or noted_halt(batch.kind, retry, f" (tried {batch.strikes} times)")
                 return
         self.attempts.retries += 1
         operation.try_again(batch, retry, now_ms)
@@ -227,7 +228,7 @@ class Dispatch:
             case Decision.GIVE_UP:
                 answers.refused.append(_condemned(batch, retry, Judgement.HELD, f"{retry.reason}; {no_other}"))
             case Decision.HALT:
-                self.halt = self.halt or f"{_sentence(retry)}; {no_other}"
+                self.halt = self.halt or noted_halt(batch.kind, retry, f"; {no_other}")
             case Decision.HOLD | Decision.DOUBT | Decision.DIVIDE:
                 self.attempts.retries += 1
 
@@ -237,11 +238,3 @@ def _condemned(batch: Batch, retry: Retry, judgement: Judgement, reason: str) ->
     (message,) = batch.messages
     message.judged = Judged(judgement, retry.code)
     return message, Refused(retry.code, reason, retry.request_id, retry.trace_id)
-
-
-def _sentence(outcome: Halt | Retry) -> str:
-    """Return the API's answer as a sentence, with the identifiers that its support asks for."""
-    marks = [
-        f"{name} {value}" for name, value in (("RequestId", outcome.request_id), ("TraceId", outcome.trace_id)) if value
-    ]
-    return f"Quick Audience answered {outcome.code}: {outcome.reason}" + (f" [{', '.join(marks)}]" if marks else "")

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pipeline.contracts.log_events import LogEvent, log_event
 from transforms.base import Kind
 
 SAY_AFTER_MS = 5_000
@@ -59,7 +60,16 @@ class HoldLog:
         for hold in holds:
             if now_ms - hold.since_ms >= SAY_AFTER_MS and self._said.get(hold.kind) is not hold.is_outage:
                 self._said[hold.kind] = hold.is_outage
-                _log.warning("%s", hold.line(now_ms))
+                log_event(
+                    _log,
+                    logging.WARNING,
+                    LogEvent.HELD,
+                    hold.line(now_ms),
+                    kind=hold.kind,
+                    messages=hold.messages,
+                    code=hold.code,
+                    lasted_ms=now_ms - hold.since_ms,
+                )
         for kind in self._said.keys() - {hold.kind for hold in holds}:
             del self._said[kind]
-            _log.warning("no %s is held any more", named(kind))
+            log_event(_log, logging.WARNING, LogEvent.HOLD_ENDED, f"no {named(kind)} is held any more", kind=kind)

@@ -89,6 +89,6 @@ class Offsets:
         found = {partition: offsets.times.oldest_ms(offsets.head) for partition, offsets in self.owned.items()}
         return {partition: time_ms for partition, time_ms in found.items() if time_ms is not None}
 
-    def lifetime_books(self) -> dict[Partition, Books]:
-        """Return the books of the group by partition owned now."""
-        return {partition: offsets.lifetime_books() for partition, offsets in self.owned.items()}
+    def committed_books(self) -> dict[Partition, Books]:
+        """Return the books of the group, as committed, by partition owned now."""
+        return {partition: offsets.committed_books() for partition, offsets in self.owned.items()}

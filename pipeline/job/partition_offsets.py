@@ -25,6 +25,7 @@ class PartitionOffsets:
         "_is_named",
         "_lifetime",
         "_lifetime_lost",
+        "_noted",
         "_session",
         "_store_id",
         "_unfinished",
@@ -63,6 +64,7 @@ class PartitionOffsets:
         """How many messages of this partition ended in which way. A message counts also after the epoch has ended."""
         # What lies below the commit, of all owners.
         self._lifetime, self._lifetime_lost, self.until = decode_books(start.metadata)
+        self._noted = start.metadata  # of the last commit
         self._store_id = store_id
         named = decode_store_id(start.metadata)
         self._is_named = named == store_id  # by the last commit
@@ -154,7 +156,7 @@ class PartitionOffsets:
 
     def note_committed(self, commit: Commit) -> None:
         """Note that the brokers took a commit."""
-        self.committed = max(self.committed, commit.offset)
+        self.committed, self._noted = max(self.committed, commit.offset), commit.metadata
         self._is_named = self._is_named or decode_store_id(commit.metadata) == self._store_id
 
     @property
@@ -171,6 +173,7 @@ class PartitionOffsets:
         """Return the books of this partition in this process."""
         return self._session.books(0 if self.closed else self.in_flight)
 
-    def lifetime_books(self) -> Books:
-        """Return the books of all processes of the group, below the offset that may be committed."""
-        return Books.of(self._lifetime, lost=self._lifetime_lost)
+    def committed_books(self) -> Books:
+        """Return the books of all processes of the group, as the last commit has them."""
+        tally, lost, _ = decode_books(self._noted)
+        return Books.of(tally, lost=lost)

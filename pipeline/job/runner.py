@@ -30,9 +30,11 @@ from pipeline.job.last_answers import LastAnswers
 from pipeline.job.message_end import KNOWN
 from pipeline.job.offsets import Offsets
 from pipeline.job.parts import Parts
+from pipeline.job.rebalance_log import log_gained, log_lost, log_offsets_lost
 from pipeline.job.snapshot import Snapshot
 from pipeline.job.status import Status
 from pipeline.job.timing import Interval, Lease
+from pipeline.job.watch_log import WatchLog
 
 BUSY_POLL_MS = 10
 IDLE_POLL_MS = 100
@@ -90,6 +92,7 @@ class Runner:
             clock,
             limits.in_flight_bytes,
         )
+        self._watch_log = WatchLog()
         self._snapshot = Snapshot(parts, self.offsets, self._claims, self._backpressure)
         self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._end_epochs, limits.grace_ms // 2)
         self._lease = Lease(parts.store, limits.lease_ms, clock)
@@ -169,13 +172,16 @@ class Runner:
                     self._counts.rebalances += bool(start)
                     self._end_epochs(start)
                     self.offsets.assign(start, topic_ids)
+                    log_gained(start)
                 case Revoked(partitions):
                     self._counts.rebalances += 1
                     self._end_epochs(partitions)
+                    log_lost(partitions)
                 case Leaving(partitions):
                     self._hand_over.begin(partitions, now_ms)
                 case LostToRetention():
                     self.offsets.lose(*event)
+                    log_offsets_lost(event)
                     self._on_lost(event)
                 case Stalled():
                     self._snapshot.stalls += 1
@@ -218,7 +224,9 @@ class Runner:
         if self._report.is_due(now_ms):
             self.offsets.check()
             self._snapshot.look(now_ms)
-            self._on_status(self.status())
+            status = self.status()
+            self._watch_log.note(status, self._snapshot.head)
+            self._on_status(status)
 
     def _work(self) -> None:
         """Go around until there is nothing more to read. After `stop`, finish what is in flight in the first half of the grace time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.contracts.values import StoreUsage
 from pipeline.job.backpressure import Backpressure
 from pipeline.job.claims import ClaimQueue
-from pipeline.job.head_watch import HeadWatch
+from pipeline.job.head_watch import Head, HeadWatch
 from pipeline.job.in_flight import PendingMessage
 from pipeline.job.offsets import Offsets
 from pipeline.job.parts import Parts
@@ -42,6 +42,11 @@ class Snapshot:
         if self._usage_interval.is_due(now_ms):
             self._usage = self._parts.store.usage()
 
+    @property
+    def head(self) -> Head | None:
+        """The oldest head at the latest look."""
+        return self._heads.oldest
+
     def status(self, now_ms: int, *, is_stopping: bool) -> Status:
         """Return the status: a copy, which does not change while the job goes on."""
         parts, offsets, dispatch = self._parts, self._offsets, self._parts.dispatch
@@ -49,7 +54,7 @@ class Snapshot:
         return Status(
             at_ms=now_ms,
             books=offsets.books(),
-            lifetime=offsets.lifetime_books(),
+            lifetime=offsets.committed_books(),
             lag=parts.source.lag(),
             attempts=dispatch.attempts.copy(),
             sending=dispatch.sending,

@@ -7,6 +7,7 @@ import time
 
 from kafka import errors
 
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.client import LASTING_ERRORS, unavailable
 from pipeline.kafka_io.outage import Outage
@@ -43,7 +44,7 @@ class BrokerLiveness:
         now_s = time.monotonic()
         if with_records or not self._outage.ask_due(now_s):
             if with_records and self._outage.answered(now_s, with_records=True):
-                _log.warning("the brokers answer again")
+                log_event(_log, logging.WARNING, LogEvent.BROKERS_BACK, "the brokers answer again")
             return
         try:
             self._client.ask()
@@ -51,7 +52,7 @@ class BrokerLiveness:
             self.wait_out(error)
             return
         if self._outage.answered(time.monotonic()):
-            _log.warning("the brokers answer again")
+            log_event(_log, logging.WARNING, LogEvent.BROKERS_BACK, "the brokers answer again")
         self._client.learn_ends(self._client.owned)
 
     def wait_out(self, error: Exception) -> None:
@@ -65,7 +66,8 @@ class BrokerLiveness:
             raise unavailable(settings, error, "reading") from None
         now_s = time.monotonic()
         if self._outage.failed(now_s):
-            _log.warning("reading fails (%s); trying for %d s", type(error).__name__, self._limit_s)
+            text = f"reading fails ({type(error).__name__}); trying for {self._limit_s:.0f} s"
+            log_event(_log, logging.WARNING, LogEvent.BROKERS_AWAY, text, reason=type(error).__name__)
         if self._outage.is_over_limit(now_s):
             raise unavailable(settings, error, f"reading for {settings.give_up_after // 1000} s") from None
         if self._outage.rebuild_due(now_s):

@@ -13,6 +13,7 @@ from kafka import errors
 from kafka.net.compat import KafkaNetClient
 
 from pipeline.contracts.deadline import Deadline
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.bounded_network import BoundedNetwork
 from pipeline.kafka_io.settings import KafkaSettings, SecuritySettings
@@ -131,7 +132,9 @@ def connect_with_retries(settings: KafkaSettings, connect: Callable[[int], AnyCl
     def log_once(reason: str) -> None:
         if reason not in logged:
             logged.append(reason)
-            _log.warning("%s; trying for %.0f s", reason, limit_s)
+            log_event(
+                _log, logging.WARNING, LogEvent.BROKERS_AWAY, f"{reason}; trying for {limit_s:.0f} s", reason=reason
+            )
 
     late = Timer(LOG_AFTER_S, log_once, (str(unavailable(settings, errors.KafkaTimeoutError(), "connecting")),))
     late.daemon = True
@@ -148,7 +151,7 @@ def connect_with_retries(settings: KafkaSettings, connect: Callable[[int], AnyCl
                 time.sleep(RETRY_PAUSE_S)
             else:
                 if logged:
-                    _log.warning("the brokers answer")
+                    log_event(_log, logging.WARNING, LogEvent.BROKERS_BACK, "the brokers answer")
                 return client
     finally:
         late.cancel()

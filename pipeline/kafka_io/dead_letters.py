@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kafka import errors
 
 from pipeline.contracts.deadline import Deadline
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.contracts.values import Partition
 from pipeline.dead_letters.headers import CUT_HEADER
 from pipeline.errors import DeadLetterUnavailable, SourceUnavailable
@@ -157,7 +158,13 @@ class KafkaDeadLetters:
             self._unacknowledged -= len(acknowledged)
             self._progress_s = time.monotonic()
             if self._is_logged:
-                _log.warning("the dead-letter topic takes records again")
+                log_event(
+                    _log,
+                    logging.WARNING,
+                    LogEvent.DEAD_LETTERS_BACK,
+                    "the dead-letter topic takes records again",
+                    topic=self._topic,
+                )
             self._is_logged = False
         elif self._refused is not None:
             raise DeadLetterUnavailable(f"the dead-letter topic {self._topic} refuses records: {self._refused}")
@@ -198,7 +205,8 @@ class KafkaDeadLetters:
             raise self._gave_up("no record")
         if waited_s > LOG_AFTER_S and not self._is_logged:
             self._is_logged = True
-            _log.warning("the dead-letter topic takes no records; the job keeps them for up to %.0f s", limit_s)
+            text = f"the dead-letter topic takes no records; the job keeps them for up to {limit_s:.0f} s"
+            log_event(_log, logging.WARNING, LogEvent.DEAD_LETTERS_AWAY, text, topic=self._topic)
 
     def _gave_up(self, what: str) -> DeadLetterUnavailable:
         return DeadLetterUnavailable(

@@ -6,6 +6,7 @@ import logging
 import time
 from contextlib import suppress
 
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.contracts.values import Stalled
 from pipeline.errors import SourceUnavailable
 from pipeline.kafka_io.broker_liveness import REBUILD_LIMIT_MS, BrokerLiveness
@@ -45,13 +46,17 @@ class StallRecovery:
         return self._watch.learn(now_s, asked, client.learn_ends(asked)) if asked else []
 
     def _seek(self, stall: Stall) -> None:
-        _log.warning(
-            "%s:%d has stood at offset %d for %d s although it has records up to %d; %s",
-            *stall.partition,
-            stall.position,
-            stall.for_s,
-            stall.end - 1,
-            "seeking to this offset" if stall.remedy is Remedy.SEEK else "making a new client",
+        (topic, partition), offset = stall.partition, stall.position
+        remedy = "seeking to this offset" if stall.remedy is Remedy.SEEK else "making a new client"
+        stood = f"{topic}:{partition} has stood at offset {offset} for {stall.for_s:.0f} s"
+        log_event(
+            _log,
+            logging.WARNING,
+            LogEvent.PARTITION_STALLED,
+            f"{stood} although it has records up to {stall.end - 1}; {remedy}",
+            topic=topic,
+            partition=partition,
+            offset=offset,
         )
         if self._client.position(stall.partition) == stall.position:
             self._client.seek(stall.partition, stall.position)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
 
 from pipeline.control_characters import one_line
 from pipeline.errors import fault_sentence
+from pipeline.observe.log_rate import LineRateLimit
 from pipeline.observe.redact import redact
 
 QUIET = {
@@ -27,25 +31,39 @@ class PlainLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, whatever the text holds, without a traceback: the text says what a person can correct."""
-        return one_line(redact(f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"))
+        text = f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"
+        if left_out := getattr(record, "left_out", 0):
+            text += f" ({left_out:,} such lines were left out in the minute before)"
+        return one_line(redact(text))
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and `books` if the line has them."""
+    """One JSON object a line. The keys of every line are in `docs/logs.md`; a line that tells an event has the fields of the event, too."""
+
+    def __init__(self, source: str = "", worker: int | None = None) -> None:
+        """`source` and `worker` are the same in every line of a process; "" and None where there is none."""
+        super().__init__()
+        self._same = {"source": source, "worker": worker, "host": socket.gethostname(), "version": _version()}
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one JSON object."""
         line = {
             "time": _time(record),
             "level": record.levelname.lower(),
+            "event": getattr(record, "event", ""),
+            **self._same,
+            "pid": record.process,
             "logger": record.name,
             "message": redact(record.getMessage()),
+            "left_out": getattr(record, "left_out", 0),
         }
-        if (books := getattr(record, "books", None)) is not None:
-            line["books"] = books
-        return one_line(
-            json.dumps(line, ensure_ascii=False)
-        )  # JSON leaves some control characters, and has the same escapes
+        line = {
+            name: value for name, value in line.items() if value not in {"", None} and (name, value) != ("left_out", 0)
+        }
+        for name, value in getattr(record, "fields", {}).items():
+            line[name] = _redacted(value)
+        # JSON leaves some control characters, and has the same escapes.
+        return one_line(json.dumps(line, ensure_ascii=False, default=str))
 
 
 class LineSink(Protocol):
@@ -75,20 +93,29 @@ class _StandardError:
 STANDARD_ERROR = _StandardError()
 
 
-def set_up_logging(log_format: str, level: str, sink: LineSink = STANDARD_ERROR) -> None:
+def set_up_logging(
+    log_format: str, level: str, sink: LineSink = STANDARD_ERROR, *, source: str = "", worker: int | None = None
+) -> None:
     """Send the process's log lines of `level` and above to `sink`. `log_format` is `text` or `json`.
 
-    A thread that ends by an error logs a line too. Python would print the text of the error, which may hold anything.
+    `source` and `worker` say in JSON lines whose lines they are. A thread that ends by an error logs a line too: Python would print the text
+    of the error, which may hold anything.
     """
     threading.excepthook = _log_fault_of_thread
     handler = logging.StreamHandler(sink)
-    handler.setFormatter(JsonLines() if log_format == "json" else PlainLines())
+    handler.setFormatter(JsonLines(source, worker) if log_format == "json" else PlainLines())
+    handler.addFilter(LineRateLimit())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("log2mq").setLevel(level.upper())
     for name, least in QUIET.items():
         logging.getLogger(name).setLevel(least)
+
+
+def are_lines_json() -> bool:
+    """Whether the log lines of this process are JSON. Then nothing else may stand between them."""
+    return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)
 
 
 def _log_fault_of_thread(ended: threading.ExceptHookArgs) -> None:
@@ -99,3 +126,21 @@ def _log_fault_of_thread(ended: threading.ExceptHookArgs) -> None:
 
 def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _redacted(value: Any) -> Any:
+    """Return a field without identifiers. Numbers, and the names of fields, hold none."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {name: _redacted(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_redacted(each) for each in value]
+    return value
+
+
+def _version() -> str:
+    try:
+        return version("log2mq")
+    except PackageNotFoundError:
+        return "not installed"

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.contracts.pauses import PauseReason
 from pipeline.control_characters import one_line
 from pipeline.job.status import Status
@@ -72,7 +73,7 @@ class Progress:
             self._live.update(Text(self.line(status)), refresh=True)
         elif now_s - self._logged_s >= PLAIN_EVERY_S:
             self._logged_s = now_s
-            _log.info(self.line(status), extra={"books": total.as_dict()})
+            log_event(_log, logging.INFO, LogEvent.PROGRESS, self.line(status), books=total.as_dict())
 
     def line(self, status: Status) -> str:
         """Return the state of the job in one line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.contracts.pauses import PauseReason
 from pipeline.contracts.values import Partition, SourceState
 from pipeline.control_characters import one_line
@@ -21,11 +23,14 @@ from pipeline.job.counts import Counts
 from pipeline.job.flow.state import FlowState, merged_flow
 from pipeline.job.status import UNKNOWN_USAGE, Status
 from pipeline.observe.console import output
+from pipeline.observe.log_lines import are_lines_json
 from pipeline.observe.progress import Progress
 from transforms.base import Kind
 
 HEADINGS = ("read", "reported", "duplicate", "filtered", "dead-lettered", "in flight", "returned")
 
+
+_log = logging.getLogger("log2mq.command")
 
 MOST_WARNINGS = 20
 """The largest number of lines for warnings of the event catalogue's check."""
@@ -134,8 +139,27 @@ def summary(source: str, status: Status, *, would: bool = False) -> RenderableTy
         lines.append(f"gone before they were read (retention, or a truncation): {total.lost_to_retention:,} offsets")
     if status.stalls:
         lines.append(f"partitions that stood still and were read again: {status.stalls:,} times, see the log")
+    lines += _dead_letter_lines(status)
     lines += _warning_lines(status.warnings)
+    if status.lifetime and not would:
+        lines.append(_lifetime_line(Books.total(status.lifetime.values())))
     return Group(books_table(f"{source}: the books of this run", status.books), Text("\n".join(map(one_line, lines))))
+
+
+def _dead_letter_lines(status: Status) -> list[str]:
+    """Return a line that counts the dead letters of this run by reason."""
+    if not status.counts.dead_letters:
+        return []
+    by_count = sorted(status.counts.dead_letters.items(), key=lambda each: (-each[1], each[0]))
+    return ["dead letters by reason: " + ", ".join(f"{reason} x{count:,}" for (_, reason), count in by_count)]
+
+
+def _lifetime_line(books: Books) -> str:
+    """Return a line with the books of all runs of the group, of the partitions that this run owned at its end."""
+    figures = zip(
+        HEADINGS, (books.read, books.reported, books.duplicate, books.filtered, books.dead_lettered), strict=False
+    )
+    return "in all runs so far, as committed: " + ", ".join(f"{heading} {figure:,}" for heading, figure in figures)
 
 
 def _warning_lines(warnings: Mapping[tuple[str, str], int]) -> list[str]:
@@ -157,6 +181,26 @@ def closing_summary(source: str, progress: Progress, *, would: bool = False) -> 
             yield
     except Log2mqError:
         if progress.latest is not None and progress.latest.total.read:
-            output().print(summary(source, progress.latest, would=would))
+            _show_summary(source, progress.latest, would=would)
         raise
-    output().print(summary(source, progress.latest or merge([]), would=would))
+    _show_summary(source, progress.latest or merge([]), would=would)
+
+
+def _show_summary(source: str, status: Status, *, would: bool) -> None:
+    """Print the summary, or log it as an event where log lines are JSON."""
+    if not are_lines_json():
+        output().print(summary(source, status, would=would))
+        return
+    log_event(
+        _log,
+        logging.INFO,
+        LogEvent.STOP,
+        f"{source}: the books of this run",
+        books=status.total.as_dict(),
+        lifetime=Books.total(status.lifetime.values()).as_dict(),
+        partitions={f"{each.topic}:{each.partition}": books.as_dict() for each, books in status.books.items()},
+        calls=status.attempts.calls,
+        failed_calls=status.attempts.codes,
+        dead_letters={reason: count for (_, reason), count in status.counts.dead_letters.items()},
+        is_dry_run=would,
+    )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
-import re
 import secrets
-import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -42,6 +39,8 @@ from pipeline.report.sender_pool import SenderThreads
 from pipeline.runtime.build_converter import build_converter
 from pipeline.runtime.build_flow import build_limits
 from pipeline.runtime.cpu_affinity import CpuAffinity
+from pipeline.runtime.loop_watch import LoopWatch
+from pipeline.runtime.process_names import process_name
 from transforms.base import Kind
 
 COLLECT_AFTER = (10_000, 20, 20)
@@ -55,17 +54,6 @@ SENDERS_LIMIT_MS = 500
 def now_ms() -> int:
     """Return the time in Unix milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def process_name(source: SourceFile, slot: int) -> str:
-    """Return a name that no other process has. It is the Kafka client ID and the owner of the claims."""
-    return f"log2mq-{source.source}-{socket.gethostname()}-{os.getpid()}-{slot}-{secrets.token_hex(3)}"
-
-
-def new_instance_id() -> str:
-    """Return a name for the workers of one supervisor, which no other supervisor has."""
-    host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:100]
-    return f"{host or 'host'}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 @dataclass(slots=True)
@@ -107,6 +95,7 @@ class Job:
         """By when the job's end must be over, once it has begun."""
         self._stack = ExitStack()
         self._runner: Runner | None = None
+        self._told_ms: int | None = None  # when the loop told its last status
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -125,6 +114,7 @@ class Job:
             senders = SenderThreads(make_reporter, self._file.report.senders, self._clocks.boot)
             stack.callback(lambda: senders.close(self.deadline.limit_ms(SENDERS_LIMIT_MS) / 1000))
             self._runner = self._assemble(store, source, dead_letters, senders)
+            stack.enter_context(LoopWatch(self._expected_ms, self._clocks.boot))
             self._stack = stack.pop_all()
         return self
 
@@ -138,6 +128,14 @@ class Job:
         """The loop, once the job is open."""
         assert self._runner is not None  # noqa: S101 - used only inside the `with` block
         return self._runner
+
+    def _tell(self, status: Status) -> None:
+        self._told_ms = status.at_ms
+        self._hooks.on_status(status)
+
+    def _expected_ms(self) -> int | None:
+        """Return the time of the last status, if the loop must tell one by now."""
+        return None if self.deadline.has_begun else self._told_ms
 
     def begin_end(self) -> None:
         """Begin the deadline of a stop. Any thread may call it: the main thread may stand still where it cannot be told to stop."""
@@ -238,7 +236,7 @@ class Job:
             parts,
             limits,
             self._clocks.boot,
-            on_status=hooks.on_status,
+            on_status=self._tell,
             before_commit=hooks.before_commit,
             on_lost=hooks.on_lost,
             has_ended=hooks.has_ended,

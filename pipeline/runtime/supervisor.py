@@ -12,12 +12,14 @@ from collections.abc import Callable
 from queue import Empty, Queue
 
 from pipeline.contracts.deadline import Deadline, EndStep
+from pipeline.contracts.log_events import LogEvent
 from pipeline.errors import EXIT_FAULT, Log2mqError, WorkerFailed
 from pipeline.job.status import Status
 from pipeline.observe.job_view import WorkerView
 from pipeline.runtime.restart_policy import RestartPolicy, is_everyones
 from pipeline.runtime.supervisor_pipe import WorkerMessage
-from pipeline.runtime.worker_slot import FromWorker, Inbox, WorkerSlot, WorkerTarget
+from pipeline.runtime.worker_notes import WorkerNote
+from pipeline.runtime.worker_slot import HUNG_S, FromWorker, Inbox, WorkerSlot, WorkerTarget
 
 SPARE_MS = 2_000
 """The time after the end of a worker's own deadline before it is killed. Only a worker that stands still needs it."""
@@ -36,13 +38,13 @@ class Supervisor:
         target: WorkerTarget,
         count: int,
         on_status: Callable[[list[Status]], None],
-        on_note: Callable[[str], None],
+        on_note: Callable[[WorkerNote], None],
         policy: RestartPolicy = RestartPolicy(),  # noqa: B008 - a frozen value
         *,
         grace_ms: int = GRACE_MS,
         on_line: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Start nothing yet. `on_status` gets `statuses` after each change, `on_note` a sentence about a start or a death, `on_line` a log line of a worker.
+        """Start nothing yet. `on_status` gets `statuses` after each change, `on_note` a note about a start or a death, `on_line` a log line of a worker.
 
         `grace_ms` is the time that a stop of a worker may take.
         """
@@ -57,6 +59,7 @@ class Supervisor:
         self._grace_ms = grace_ms
         self._failure: Log2mqError | None = None
         self._shown_s = 0.0
+        self._looked_s = time.monotonic()
         self._killed: list[WorkerSlot] = []  # they did not end in time
         self.deadline = Deadline()
         """By when all workers and the supervisor must have ended, once the end has begun."""
@@ -123,7 +126,7 @@ class Supervisor:
             if now_s < slot.restarts.due_s:
                 continue
             slot.start(self._context, self._target, self._inbox)
-            self._on_note(f"worker {slot.number} runs as process {slot.pid}")
+            self._note(LogEvent.WORKER_STARTED, slot, f"runs as process {slot.pid}")
 
     def _receive(self) -> None:
         """Apply what the workers have said, and wait a moment for the first message."""
@@ -137,6 +140,7 @@ class Supervisor:
         for slot in self._slots:
             if slot.is_gone(now_s):
                 has_changed |= self._apply(FromWorker(slot, slot.life, None))
+        self._note_hung(now_s)
         if has_changed and now_s - self._shown_s >= LOOK_S:
             self._shown_s = now_s
             self._on_status(self.statuses)
@@ -193,7 +197,17 @@ class Supervisor:
             deaths = slot.restarts.deaths
             self._halt(slot, failure or WorkerFailed(f"worker {slot.number} {end}, {deaths} times in a row; giving up"))
         else:
-            self._on_note(f"worker {slot.number} {end}; starting it again in {delay_s:.0f} s")
+            self._note(LogEvent.WORKER_ENDED, slot, f"{end}; starting it again in {delay_s:.0f} s")
+
+    def _note(self, event: LogEvent, slot: WorkerSlot, text: str) -> None:
+        self._on_note(WorkerNote(event, slot.number, slot.pid, text))
+
+    def _note_hung(self, now_s: float) -> None:
+        """Name the workers whose loop stands still, unless this process stood still itself."""
+        has_slept, self._looked_s = now_s - self._looked_s > HUNG_S / 2, now_s
+        for slot in self._slots:
+            if not (has_slept or self._is_stopping) and (text := slot.hung(now_s)):
+                self._note(LogEvent.WORKER_HUNG, slot, text)
 
     def _halt(self, slot: WorkerSlot, failure: Log2mqError) -> None:
         """Stop all workers because of this error. The first error is the one that is told."""
@@ -210,4 +224,4 @@ class Supervisor:
                 self._failure = self._failure or WorkerFailed(
                     f"worker {slot.number} did not end within stop.grace and was killed; its unfinished records are redelivered"
                 )
-                self._on_note(f"worker {slot.number} did not end within stop.grace; it was killed")
+                self._note(LogEvent.WORKER_ENDED, slot, "did not end within stop.grace; it was killed")

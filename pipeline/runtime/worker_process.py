@@ -34,6 +34,7 @@ class WorkerMain:
     log_level: str
     instance: str
     new_store: bool = False
+    source: str = ""
 
     def __call__(self, slot: int, pipe: Connection) -> None:
         """Run one job to its end, and send its status to the supervisor.
@@ -45,7 +46,7 @@ class WorkerMain:
         the supervisor and a service manager may both send one; the supervisor kills its workers at its own second signal.
         """
         supervisor = SupervisorPipe(pipe)
-        set_up_logging(self.log_format, self.log_level, supervisor)
+        set_up_logging(self.log_format, self.log_level, supervisor, source=self.source, worker=slot)
         # Ctrl-C reaches the whole process group; the supervisor reacts to it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         environment: Mapping[str, str] = os.environ

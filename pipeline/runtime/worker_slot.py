@@ -25,6 +25,12 @@ GONE_LIMIT_S = 2.0
 """The longest wait for the end of a process that has closed its pipe; then it is killed. And for the end of the pipe of a process that is dead."""
 
 
+HUNG_S = 30.0
+"""The time after which a worker that tells nothing is named. It tells its status twice a second."""
+
+HUNG_AGAIN_S = 60.0
+
+
 class WorkerEnd(NamedTuple):
     """How a process ended. `code` is its exit code, or the negative number of the signal that killed it."""
 
@@ -68,6 +74,8 @@ class WorkerSlot:
         self._pipe: Connection | None = None
         self._status: Status | None = None
         self._dead_since_s: float | None = None
+        self._told_s = 0.0  # when it told its last status
+        self._hung_said_s: float | None = None
         self._former: Status | None = None  # the sum of the final statuses of earlier processes
 
     @property
@@ -112,8 +120,18 @@ class WorkerSlot:
     def note(self, status: Status, now_s: float) -> None:
         """Note a status of the worker."""
         self._status = status
+        self._told_s, self._hung_said_s = now_s, None
         total = status.total
         self.restarts.reported(now_s, total.read - total.in_flight - total.returned)
+
+    def hung(self, now_s: float) -> str | None:
+        """Return what is to be said now of a process that tells no status any more, once and then each minute; None for any other."""
+        if self._status is None or self._process is None or now_s - self._told_s < HUNG_S:
+            return None
+        if self._hung_said_s is not None and now_s - self._hung_said_s < HUNG_AGAIN_S:
+            return None
+        self._hung_said_s = now_s
+        return f"(process {self.pid}) has stood still for {now_s - self._told_s:.0f} s"
 
     def end(self, *, is_last: bool) -> WorkerEnd:
         """Note that the process has ended, and return how. Its counts stay. Unless it `is_last`, its records in flight are read again."""

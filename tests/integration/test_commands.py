@@ -125,12 +125,20 @@ def test_run_prints_its_books_and_json_lines_and_no_identifier(source, kafka, se
     wait_for(lambda: made.is_committed({Partition(made.topic, 0): 22}), "the commit")
     job.says(r'"books"')
     assert job.stop() == 0
-    lines = [json.loads(line) for line in job.text().splitlines() if line.startswith("{")]
-    progress = [line for line in lines if line["logger"] == "log2mq.progress"]
-    assert progress[-1]["books"]["read"] == 22
-    assert set(progress[-1]) == {"time", "level", "logger", "message", "books"}
-    rows = [line.split() for line in job.text().splitlines()]
-    assert [f"{made.topic}:0", "22", "20", "0", "1", "1", "0", "0"] in rows, job.text()
+    lines = [json.loads(line) for line in job.text().splitlines()]  # and nothing else
+    events = {line["event"]: line for line in lines if "event" in line}
+    assert next(iter(events)) == "start"
+    assert (events["start"]["group"], events["start"]["topics"]) == (made.group, [made.topic])
+    assert events["partitions_gained"]["partitions"] == {f"{made.topic}:0": 0}
+    assert events["progress"]["books"]["read"] == 22
+    stop = events["stop"]
+    expected = {"read": 22, "reported": 20, "filtered": 1, "dead_lettered": 1, "in_flight": 0}
+    for books in (stop["books"], stop["partitions"][f"{made.topic}:0"], stop["lifetime"]):
+        assert {name: books[name] for name in expected} == expected
+    assert stop["dead_letters"] == {"NOT_JSON": 1}
+    for line in lines:
+        assert {"time", "level", "host", "pid", "version", "logger", "message"} <= line.keys()
+    assert all(line["source"] == made.name for line in lines)
     for hidden in (PHONE, MAIL, "member-", "testsecret"):
         assert hidden not in job.text()
     headers = str([record.headers for record in kafka.read(made.dead)])
@@ -165,6 +173,42 @@ def test_ctrl_c_while_the_command_still_loads_gets_a_sentence(source, tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=120)[1].splitlines() == ["log2mq: interrupted"]
     assert process.returncode == 130
+
+
+def test_a_halt_and_workers_are_told_in_json_and_nothing_else(source, kafka, serve):
+    made = source(report={"access_id": "somebody-elses"})
+    kafka.topic(name=made.dead)
+    kafka.write(made.topic, [paid(1)])
+    made.save()
+    job = serve("run", made.path, "--no-progress", "--workers", "1", "--log-format", "json", "--listen", "127.0.0.1:0")
+    assert job.process.wait(timeout=120) == 4
+    events = {line["event"]: line for line in map(json.loads, job.text().splitlines()) if "event" in line}
+    assert (events["worker_started"]["worker"], events["worker_started"]["worker_pid"] > 0) == (0, True)
+    assert events["listening"]["url"].startswith("http://127.0.0.1:")
+    halt, fatal = events["halt"], events["fatal"]
+    assert (halt["worker"], halt["kind"], halt["level"]) == (0, "event", "error")
+    assert halt["request_id"] in fatal["message"]
+    assert (fatal["exit_code"], halt["code"] in fatal["message"]) == (4, True)
+    assert list(events)[-2:] == ["stop", "fatal"]
+
+
+def test_a_wrong_file_is_told_in_json_too(source):
+    made = source(limits={"unfinished": 5})
+    said = log2mq("run", made.save(), "--log-format", "json", code=2)
+    (line,) = map(json.loads, said.splitlines())
+    assert (line["event"], line["exit_code"], line["error"]) == ("fatal", 2, "UsageError")
+    assert "limits.unfinished: found 5" in line["message"]
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_before_the_job_has_begun_is_obeyed(source, signal_number, serve):
+    made = source(kafka={"bootstrap_servers": "127.0.0.1:9"})
+    made.save()
+    job = serve("run", made.path, "--no-progress")
+    job.says("begins: configuration")
+    job.process.send_signal(signal_number)
+    assert job.process.wait(timeout=120) == 130
+    assert "log2mq: interrupted" in job.text()
 
 
 def test_ctrl_c_while_workers_still_load_stops_them_in_good_order(source, kafka, serve):

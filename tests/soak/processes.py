@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,9 +18,7 @@ import psutil
 from tests.soak.evidence import LoggedWarning, PrintedBooks
 from tests.support.paths import ROOT
 
-_ROW = re.compile(r"\s*(all|\S+:\d+)" + r"\s+([\d,]+)" * 7 + r"\s*")
 _COLUMNS = ("read", "reported", "duplicate", "filtered", "dead_lettered", "in_flight", "returned")
-_TITLE = "the books of this run"
 
 
 def now_ms() -> int:
@@ -42,8 +39,6 @@ class Command:
         self.last_line = ""
         self.ended_ms = 0
         """When its own process ended, in Unix ms; 0 while it runs."""
-        self._rows: dict[str, dict[str, int]] = {}
-        self._in_summary = False
         self._log = log
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.soak.command", *arguments],
@@ -93,13 +88,10 @@ class Command:
                 os.kill(pid, signal.SIGKILL)
 
     def finish(self) -> None:
-        """Read to the end of what an ended command printed, and keep its closing summary."""
+        """Read to the end of what an ended command printed, and so its closing books."""
         self.process.wait(10)
         self._watcher.join()
         self._reader.join(1)  # longer only where workers outlive a supervisor that was killed
-        row = self._rows.get("all") or next(iter(self._rows.values()), None)
-        if row is not None:
-            self.printed.append(PrintedBooks(now_ms(), self.name, row, is_closing=True))
 
     def _watch(self) -> None:
         self.process.wait()
@@ -120,18 +112,12 @@ class Command:
             with suppress(ValueError):
                 entry = json.loads(line)
                 if "books" in entry:
-                    self.printed.append(
-                        PrintedBooks(at_ms, self.name, {name: entry["books"][name] for name in _COLUMNS})
-                    )
+                    row = {name: entry["books"][name] for name in _COLUMNS}
+                    self.printed.append(PrintedBooks(at_ms, self.name, row, is_closing=entry.get("event") == "stop"))
                 elif entry["level"] != "debug":
                     self._warn(at_ms, entry["message"])
                 return
-        if _TITLE in line:
-            self._in_summary = True
-        elif self._in_summary and (found := _ROW.fullmatch(line)):
-            counts = [int(each.replace(",", "")) for each in found.groups()[1:]]
-            self._rows[found[1]] = dict(zip(_COLUMNS, counts, strict=True))
-        elif line.startswith("log2mq:") or "Error" in line or "Traceback" in line:
+        if line.startswith("log2mq:") or "Error" in line or "Traceback" in line:
             self._warn(at_ms, line)
 
     def _warn(self, at_ms: int, text: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.contracts.retry import Backoff
 from pipeline.contracts.values import Pending
 from pipeline.decode.schema_registry.client import AccessDenied, Registered, RegistryAnswer, Unavailable, Unknown
@@ -128,13 +129,14 @@ class RegistrySchemas(Generic[PreparedSchema]):
                     self._unknown.pop(number, None)
                     self._keep(number, self._make(answer))
             if self._unavailable_since_ms is not None:
-                _log.warning("the registry answers again")
+                log_event(_log, logging.WARNING, LogEvent.REGISTRY_BACK, "the registry answers again")
             self._failures, self._unavailable_since_ms, self._reason = 0, None, ""
 
     def _failed(self, reason: str, now_ms: int) -> None:
         if self._unavailable_since_ms is None:
             self._unavailable_since_ms = now_ms
-            _log.warning("%s; trying for %d s", reason, self._settings.give_up_after // 1000)
+            text = f"{reason}; trying for {self._settings.give_up_after // 1000} s"
+            log_event(_log, logging.WARNING, LogEvent.REGISTRY_AWAY, text, reason=reason)
         self._failures += 1
         self._reason = reason
         self._next_attempt_ms = now_ms + self._backoff.delay_ms(self._failures)

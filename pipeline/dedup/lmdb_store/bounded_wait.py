@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from pipeline.contracts.interfaces import StoreWait
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.errors import StoreUnavailable
 
 FIRST_WAIT_S = 0.0001
@@ -85,10 +86,11 @@ class HolderWait:
         text = f"{reason}; trying for {self._give_up_after_ms // 1000} s"
         waited_ms = int(SOON_S * 1000)
         if waited_ms < self._give_up_after_ms:
-            _log.warning("%s", text)
+            log_event(_log, logging.WARNING, LogEvent.STORE_AWAY, text, reason=text)
         while waited_ms < self._give_up_after_ms and self._wait(text, PAUSE_MS):
             waited_ms += PAUSE_MS
             if attempt():
-                _log.warning("the dedup store can be written again, after %d s", waited_ms // 1000)
+                text = f"the dedup store can be written again, after {waited_ms // 1000} s"
+                log_event(_log, logging.WARNING, LogEvent.STORE_BACK, text, lasted_ms=waited_ms)
                 return True
         return False

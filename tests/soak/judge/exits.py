@@ -89,7 +89,7 @@ def _is_explained(ended: CommandExit, faults: Sequence[PlayedFault]) -> bool:
 
 def _had_not_begun(ended: CommandExit) -> bool:
     """Whether the command was still starting when the signal came: no handler was there yet, or it said that no job had begun."""
-    is_handled = ended.code == EXIT_INTERRUPTED and ended.last_line == "log2mq: interrupted"
+    is_handled = ended.code == EXIT_INTERRUPTED and ended.last_line.removeprefix("log2mq: ") == "interrupted"
     return is_handled or (ended.code == -signal.SIGTERM and not ended.last_line)
 
 

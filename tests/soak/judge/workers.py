@@ -9,8 +9,8 @@ from tests.soak.judge.facts import Facts
 from tests.soak.judge.verdict import Bar, Judgement
 from tests.soak.kinds import NATURES
 
-_BEGAN = re.compile(r"log2mq: worker (\d+) runs as process (\d+)")
-_ENDED = re.compile(r"log2mq: worker (\d+) (?:was killed|left|ended|did not end)")
+_BEGAN = re.compile(r"worker (\d+) runs as process (\d+)")
+_ENDED = re.compile(r"worker (\d+) (?:was killed|left|ended|did not end)")
 _FAULTS = ("Traceback (most recent call last)", "fault in log2mq", "BooksUnbalanced", "the books do not balance")
 
 NOTICED_MS = 5_000
@@ -53,7 +53,7 @@ def _is_explained(facts: Facts, said: LoggedWarning, pid: int | None) -> bool:
         for each in facts.evidence.interruptions
     ):
         return True
-    return ": " in said.text.removeprefix("log2mq: ") and any(
+    return ": " in said.text and any(
         NATURES[each.kind].exits and each.from_ms <= said.at_ms <= each.to_ms + AFTER_MS
         for each in facts.evidence.faults
     )

@@ -106,7 +106,9 @@ def test_lifetime_books_count_exactly_what_lies_below_the_commit(history, data):
     for offset, ending in ends:
         if offset >= commit.offset:
             successor.end(offset, ending)
-    assert successor.lifetime_books() == Books.of(Tally.of(ending for _, ending in ends))
+    assert PartitionOffsets(HERE, successor.committable()).committed_books() == Books.of(
+        Tally.of(ending for _, ending in ends)
+    )
 
 
 @given(histories(), st.sampled_from(["", "a" * 16]))
@@ -192,7 +194,7 @@ def test_offsets_lost_to_retention_are_counted_and_passed():
     tracker.lose(5, 24, resumed_at=25)
     assert tracker.committable().offset == 25
     assert tracker.session_books().lost_to_retention == 20
-    assert PartitionOffsets(HERE, tracker.committable()).lifetime_books().lost_to_retention == 20
+    assert PartitionOffsets(HERE, tracker.committable()).committed_books().lost_to_retention == 20
 
 
 def test_a_range_that_ends_earlier_says_so_in_its_next_commit():

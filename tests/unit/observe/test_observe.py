@@ -163,7 +163,7 @@ def test_plain_lines_come_now_and_then_with_the_books(caplog):
             clock.now += 0.5
             shown.show(status(read=10, reported=10))
     assert len(caplog.records) == 2
-    assert caplog.records[0].books["read"] == 10
+    assert caplog.records[0].fields["books"]["read"] == 10
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pipeline.config.load import load_source
 from pipeline.contracts.values import Partition
 from pipeline.job.replay_range import replay_group
 from pipeline.kafka_io.settings import KafkaSettings
-from pipeline.runtime.build import new_instance_id, process_name
+from pipeline.runtime.process_names import new_instance_id, process_name
 
 SOURCE = """
 source: "{name}"

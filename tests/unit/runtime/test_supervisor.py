@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.contracts.log_events import LogEvent
 from pipeline.contracts.values import Partition
 from pipeline.errors import DestinationHalt, Log2mqError, SourceUnavailable, WorkerFailed
 from pipeline.job.books import Books
@@ -120,7 +121,7 @@ def supervise(worker, count, policy=QUICK):
     except Log2mqError as raised:
         error = raised
     assert not supervisor.pids
-    return error, notes, shown[-1]
+    return error, [str(note) for note in notes], shown[-1]
 
 
 def test_who_keeps_dying_ends_all_and_the_others_finish_first(tmp_path):
@@ -224,7 +225,7 @@ def test_a_worker_that_ends_early_during_a_stop_is_told(code, said):
 
 def test_a_stop_does_not_wait_for_a_worker_that_is_started_again_later(tmp_path):
     supervisor = Supervisor(
-        Passing(tmp_path, times=100), 2, lambda _: None, lambda note: "again" in note and supervisor.stop(), LATER
+        Passing(tmp_path, times=100), 2, lambda _: None, lambda note: "again" in str(note) and supervisor.stop(), LATER
     )
     supervisor.run()
     assert not supervisor.pids
@@ -307,3 +308,32 @@ def test_workers_are_spawned_and_inherit_nothing_that_is_open(tmp_path):
         error, _, shown = supervise(Heir((here.st_dev, here.st_ino)), 1)
     assert error is None
     assert merge(shown).total.read == 0
+
+
+@dataclass
+class Silent:
+    """A worker that tells one status, then nothing until it is released, and then goes on."""
+
+    folder: Path
+
+    def __call__(self, slot, pipe):
+        pipe.send(WorkerMessage(status()))
+        while not (self.folder / "release").exists():
+            time.sleep(0.01)
+        pipe.send(WorkerMessage(None, 0))
+
+
+def test_a_worker_that_tells_nothing_is_named_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.runtime.worker_slot.HUNG_S", 0.5)
+    notes = []
+
+    def note(said):
+        notes.append(said)
+        if said.event is LogEvent.WORKER_HUNG:
+            time.sleep(0.6)  # so that it could be named again
+            (tmp_path / "release").touch()
+
+    supervisor = Supervisor(Silent(tmp_path), 1, lambda _: None, note, QUICK)
+    supervisor.run()
+    (hung,) = [said for said in notes if said.event is LogEvent.WORKER_HUNG]
+    assert str(hung).startswith(f"worker 0 (process {hung.pid}) has stood still for ")

@@ -54,7 +54,7 @@ def faults_of(worker_main, deaths):
     supervisor = Supervisor(worker_main, 1, lambda _: None, notes.append, policy)
     with pytest.raises(Log2mqError) as raised:
         supervisor.run()
-    return raised.value, [note for note in notes if "runs as process" not in note]
+    return raised.value, [str(note) for note in notes if "runs as process" not in str(note)]
 
 
 def test_a_fault_of_a_worker_is_a_sentence_without_the_text_of_the_error(worker_main, capfd):

@@ -559,10 +559,7 @@ def test_ends_that_no_fault_explains_are_told():
 
 
 def told(*sentences, every_ms=4_000, command="host-a-1"):
-    return [
-        LoggedWarning(BEGAN_MS + 1_000 + place * every_ms, command, f"log2mq: {each}")
-        for place, each in enumerate(sentences)
-    ]
+    return [LoggedWarning(BEGAN_MS + 1_000 + place * every_ms, command, each) for place, each in enumerate(sentences)]
 
 
 @pytest.mark.parametrize(

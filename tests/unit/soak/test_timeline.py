@@ -106,15 +106,10 @@ def test_books_are_read_from_log_lines_and_from_the_closing_summary(tmp_path):
         1,
     )
     command._note('{"time": "t", "level": "warning", "message": "a warning"}', 2)
-    for line in (
-        "soak: the books of this run",
-        "partition     read   reported   duplicate   filtered   dead-lettered   in flight   returned",
-        "──────────────────────────────────",
-        "soak-log:0   1,000        900          50         45               5           0          0",
-        "soak-log:1      10         10           0          0               0           0          0",
-        "all          1,010        910          50         45               5           0          0",
-    ):
-        command._note(line, 3)
+    command._note(
+        '{"time": "t", "level": "info", "event": "stop", "message": "soak: the books of this run", "books": {"read": 1010, "reported": 910, "duplicate": 50, "filtered": 45, "dead_lettered": 5, "in_flight": 0, "returned": 0}}',
+        3,
+    )
     command.finish()
     line, closing = command.printed
     assert line.books == {
