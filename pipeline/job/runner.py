@@ -94,7 +94,7 @@ class Runner:
         )
         self._watch_log = WatchLog()
         self._snapshot = Snapshot(parts, self.offsets, self._claims, self._backpressure)
-        self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._end_epochs, limits.grace_ms // 2)
+        self._hand_over = HandOver(parts.source, self.offsets, self._commits, self._lose, limits.grace_ms // 2)
         self._lease = Lease(parts.store, limits.lease_ms, clock)
         self._deadline.while_waiting = parts.convert.between_entries = lambda: self._lease.keep(clock())
         self._sweep, self._report = Interval(SWEEP_EVERY_MS), Interval(STATUS_EVERY_MS)
@@ -174,9 +174,7 @@ class Runner:
                     self.offsets.assign(start, topic_ids)
                     log_gained(start)
                 case Revoked(partitions):
-                    self._counts.rebalances += 1
-                    self._end_epochs(partitions)
-                    log_lost(partitions)
+                    self._lose(partitions)
                 case Leaving(partitions):
                     self._hand_over.begin(partitions, now_ms)
                 case LostToRetention():
@@ -185,6 +183,12 @@ class Runner:
                     self._on_lost(event)
                 case Stalled():
                     self._snapshot.stalls += 1
+
+    def _lose(self, partitions: Collection[Partition]) -> None:
+        """Follow the loss of partitions to another member."""
+        self._counts.rebalances += 1
+        self._end_epochs(partitions)
+        log_lost(partitions)
 
     def _end_epochs(self, partitions: Collection[Partition]) -> None:
         """Forget everything unsent of partitions. A batch that is being sent keeps its claims until its outcome."""

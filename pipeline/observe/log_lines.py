@@ -27,11 +27,15 @@ QUIET = {
 
 
 class PlainLines(logging.Formatter):
-    """`2026-11-11T00:00:00.000Z INFO log2mq.run: text`."""
+    """`2026-11-11T00:00:00.000Z INFO log2mq.run: text`; of a worker `log2mq.run: worker 0: text`."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._before = "" if worker is None else f"worker {worker}: "
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, whatever the text holds, without a traceback: the text says what a person can correct."""
-        text = f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"
+        text = f"{_time(record)} {record.levelname} {record.name}: {self._before}{record.getMessage()}"
         if left_out := getattr(record, "left_out", 0):
             text += f" ({left_out:,} such lines were left out in the minute before)"
         return one_line(redact(text))
@@ -103,7 +107,7 @@ def set_up_logging(
     """
     threading.excepthook = _log_fault_of_thread
     handler = logging.StreamHandler(sink)
-    handler.setFormatter(JsonLines(source, worker) if log_format == "json" else PlainLines())
+    handler.setFormatter(JsonLines(source, worker) if log_format == "json" else PlainLines(worker))
     handler.addFilter(LineRateLimit())
     root = logging.getLogger()
     root.handlers[:] = [handler]

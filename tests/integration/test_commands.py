@@ -247,7 +247,9 @@ def test_a_terminal_shows_one_live_line_with_log_lines_above_it(source, kafka, s
     job.says(r"read 0 \(0/s\) · reported 0 · duplicate 0 · filtered 0 · dead 0 · in flight 0 · lag 0")
     assert job.stop() == 0
     (line,) = [each for each in job.drawn().splitlines() if "waiting for one" in each]
-    assert re.fullmatch(r"\S+Z WARNING log2mq\.kafka: no topic matches kafka\.topic_pattern yet; waiting for one", line)
+    assert re.fullmatch(
+        r"\S+Z WARNING log2mq\.kafka: (worker 0: )?no topic matches kafka\.topic_pattern yet; waiting for one", line
+    )
     assert "the books of this run" in job.drawn()
 
 

@@ -73,6 +73,10 @@ def test_metrics_agree_with_the_books_of_the_run(source, kafka, run):
     assert found["dedup_used_bytes",] < found["dedup_limit_bytes",]
     assert [found["lag_seconds", ("partition", each), ("topic", made.topic)] for each in "01"] == [0, 0]
     assert found["commits_total", ("outcome", "taken")] >= 1
+    code, screen = command("top", made.path, "--at", probe.url.removeprefix("http://"))
+    assert code == 0
+    assert f"{made.name}: 1 of 1 workers up" in screen
+    assert "slowest stage: none: every record is read" in screen
     assert made.stand_in.url not in probe.get("/metrics").text
     assert running.stop() == 0
 
