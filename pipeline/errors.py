@@ -11,7 +11,7 @@
     ├── WorkerFailed          8   a worker process kept dying
     ├── ComponentMissing      9   a part that must be installed or fetched is not there (an extra, Java, the Kafka artifacts)
     ├── RegistryUnavailable  10   the Schema Registry stays away, or does not let the job in
-    └── ReplayInterrupted    11   a signal stopped a replay before its range was read: the same command goes on
+    └── WorkUnfinished       11   a signal stopped a replay before its range was read, or a job before it had finished what was in flight
 
 A record that cannot be converted or reported is no exception but a `schemas.refusal.Refusal`.
 """
@@ -110,8 +110,11 @@ class RegistryUnavailable(Log2mqError):
     exit_code = 10
 
 
-class ReplayInterrupted(Log2mqError):
-    """A signal stopped a replay before its range was read and reported. What is finished is committed."""
+class WorkUnfinished(Log2mqError):
+    """A signal stopped a replay before its range was finished, or a job whose records in flight were not finished within `stop.grace`.
+
+    What is finished is committed; the rest is read again.
+    """
 
     exit_code = 11
 

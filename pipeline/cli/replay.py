@@ -23,7 +23,7 @@ from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.contracts.log_events import LogEvent
 from pipeline.contracts.values import Commit, Partition
-from pipeline.errors import ReplayInterrupted
+from pipeline.errors import WorkUnfinished
 from pipeline.job.replay_range import (
     FROM_NAMES,
     TO_NAMES,
@@ -120,7 +120,7 @@ def run_replay(job: ReplayJob, source: SourceFile, console: Console, *, live: bo
     """Run the range to its end, or to a signal. With `live` the progress is one line that is drawn again.
 
     Raises:
-        ReplayInterrupted: a signal came before the end.
+        WorkUnfinished: a signal came before the end.
     """
     shown = Progress(console, live=live, remaining=job.remaining)
     with closing_summary(f"{source.source} replay", shown, would=dry_run):
@@ -129,9 +129,7 @@ def run_replay(job: ReplayJob, source: SourceFile, console: Console, *, live: bo
             status = job.runner.run()
     if status.stopping and (left := job.unfinished()):
         goes_on = "a dry run begins at the start again" if dry_run else "the same command goes on from there"
-        raise ReplayInterrupted(
-            f"interrupted: {job.records - left:,} of {job.records:,} offsets are finished; {goes_on}"
-        )
+        raise WorkUnfinished(f"interrupted: {job.records - left:,} of {job.records:,} offsets are finished; {goes_on}")
 
 
 def _describe(replay_range: ReplayRange, source: SourceFile) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,24 +23,27 @@ from pipeline.config.config_hash import config_hash
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
 from pipeline.config.warnings import warnings
-from pipeline.contracts.log_events import LogEvent
+from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.dedup.clocks import machine_clocks
 from pipeline.errors import UsageError
-from pipeline.job.status import Status
+from pipeline.observe.console import FILE_COLUMNS
 from pipeline.observe.endpoint import Endpoint
-from pipeline.observe.job_view import JobView, ObservedJob, WorkerView
-from pipeline.observe.log_lines import STANDARD_ERROR, set_up_logging
+from pipeline.observe.job_view import JobView, ObservedJob
+from pipeline.observe.log_lines import are_lines_json, set_up_logging
 from pipeline.observe.progress import Progress
+from pipeline.observe.status_document import status_document
 from pipeline.observe.summary import closing_summary, merge
-from pipeline.runtime.build import Hooks, Job, now_ms
+from pipeline.observe.top_rates import TopRates
+from pipeline.observe.top_view import top_view
+from pipeline.runtime.build import now_ms
 from pipeline.runtime.process_names import new_instance_id
-from pipeline.runtime.restart_policy import RestartPolicy
+from pipeline.runtime.reload import Reload
+from pipeline.runtime.run_job import JobAlone, run_workers
 from pipeline.runtime.start_log import log_start
-from pipeline.runtime.stop_signals import StopSignals
-from pipeline.runtime.supervisor import Supervisor
-from pipeline.runtime.worker_notes import log_note
 from pipeline.runtime.worker_process import WorkerMain
 from pipeline.setting_types.listen import ListenAddress, listen_address
+
+_log = logging.getLogger("log2mq.command")
 
 
 @click.command()
@@ -93,13 +96,18 @@ def run(
         )
     )
     log_start(source, observed.view.config_hash, workers or 1)
+    reload = Reload(source_file, os.environ, source, observed.note_reload)
+
+    def on_asked() -> None:
+        _print_status(observed)
+
     with _endpoint(address, observed), closing_summary(source.source, shown):
         if workers is None:
-            run_alone(source, shown.show, observed, new_store=new_store)
+            JobAlone(reload, observed, shown.show, on_asked, new_store=new_store).run()
         else:
             instance = source.kafka.instance_id or new_instance_id()
-            worker_main = WorkerMain(source_file, log_format, log_level, instance, new_store, source.source)
-            run_workers(worker_main, workers, source, shown.show, observed)
+            worker_main = WorkerMain(source, log_format, log_level, instance, new_store)
+            run_workers(worker_main, workers, reload, observed, shown.show, on_asked)
 
 
 def _listen_address(source: SourceFile, listen_text: str | None) -> ListenAddress | None:
@@ -129,39 +137,13 @@ def _endpoint(address: ListenAddress | None, observed: ObservedJob) -> Iterator[
         yield
 
 
-def run_alone(
-    source: SourceFile, on_status: Callable[[Status], None], observed: ObservedJob, *, new_store: bool
-) -> None:
-    """Run the job in this process."""
-
-    def show(status: Status) -> None:
-        observed.note([WorkerView(0, os.getpid(), status)], status)
-        on_status(status)
-
-    job = Job(source, os.environ, Hooks(on_status=show), static_id=source.kafka.instance_id, new_store=new_store)
-    with StopSignals(job.stop, job.deadline, begin=job.begin_end), job:
-        job.runner.run()
-
-
-def run_workers(
-    worker_main: WorkerMain,
-    count: int,
-    source: SourceFile,
-    on_status: Callable[[Status], None],
-    observed: ObservedJob,
-) -> None:
-    """Run the job in `count` processes under a supervisor."""
-
-    def show(statuses: list[Status]) -> None:
-        status = merge(statuses)
-        observed.note(supervisor.workers, status, is_stopping=supervisor.deadline.has_begun)
-        on_status(status)
-
-    policy = RestartPolicy(
-        patience_s=source.kafka.give_up_after / 1000, store_patience_s=source.dedup.give_up_after / 1000
-    )
-    supervisor = Supervisor(
-        worker_main, count, show, log_note, policy, grace_ms=source.stop.grace, on_line=STANDARD_ERROR.write
-    )
-    with StopSignals(supervisor.stop, supervisor.deadline, begin=supervisor.stop, leave=supervisor.kill):
-        supervisor.run()
+def _print_status(observed: ObservedJob) -> None:
+    """Print the status of the job, for a person who sent SIGUSR1; a line of the log where logs are JSON."""
+    view = observed.at(machine_clocks().boot(), now_ms())
+    if are_lines_json():
+        log_event(_log, logging.INFO, LogEvent.STATUS, f"{view.source}: the status", status=status_document(view))
+        return
+    document = status_document(view)
+    begun = {**document, "running_ms": 0, "books": {}, "operations": []}
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False, width=FILE_COLUMNS)
+    console.print(top_view(document, TopRates.between(begun, document)))

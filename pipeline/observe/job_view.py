@@ -24,7 +24,10 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job. `status` sums up all workers, those included that have ended. Times are ms: `now_ms` of the clock of `Status.at_ms`, the others Unix ms."""
+    """A job. `status` sums up all workers, those included that have ended. Times are ms: `now_ms` of the clock of `Status.at_ms`, the others Unix ms.
+
+    `is_file_refused`: the source file was changed, the change is wrong, and the job goes on as before.
+    """
 
     source: str
     config_hash: str
@@ -35,6 +38,9 @@ class JobView:
     unix_ms: int = 0
     away_limit_ms: int = 0
     is_stopping: bool = False
+    reloads: int = 0
+    reloads_refused: int = 0
+    is_file_refused: bool = False
 
     @property
     def lag_s(self) -> dict[tuple[str, int], float]:
@@ -64,6 +70,20 @@ class ObservedJob:
         self.view = replace(
             self.view, workers=tuple(workers), status=status, is_stopping=is_stopping or status.stopping
         )
+
+    def note_reload(self, is_right: bool) -> None:  # noqa: FBT001 - the only thing there is to tell
+        """Note that the source file was read again, and whether it is right. A wrong one is not taken."""
+        view = self.view
+        self.view = replace(
+            view,
+            reloads=view.reloads + is_right,
+            reloads_refused=view.reloads_refused + (not is_right),
+            is_file_refused=not is_right,
+        )
+
+    def note_config(self, config_hash: str, away_limit_ms: int) -> None:
+        """Note that the job goes on with another configuration."""
+        self.view = replace(self.view, config_hash=config_hash, away_limit_ms=away_limit_ms)
 
     def at(self, now_ms: int, unix_ms: int) -> JobView:
         """Return the newest view, as of this moment."""

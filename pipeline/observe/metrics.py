@@ -170,6 +170,12 @@ WORKER_LAST_TURN = _gauge(
 )
 READY = _gauge("ready", "1 while /readyz answers 200, else 0.")
 CONFIG = _gauge("config_info", "Always 1; the label `hash` names the configuration that runs.", "hash")
+CONFIG_RELOADS = _counter(
+    "config_reloads", "SIGHUPs after which the source file was taken, or refused because it is wrong.", "outcome"
+)
+CONFIG_CURRENT = _gauge(
+    "config_current", "0 while the changed source file is refused and the job goes on with the one before, else 1."
+)
 BUILD = _gauge("build_info", "Always 1; the labels name the version of log2mq and of Python.", "version", "python")
 START_TIME = _gauge("start_time_seconds", "When the command began, in Unix seconds.")
 

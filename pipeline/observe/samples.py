@@ -160,6 +160,9 @@ def _workers(view: JobView) -> Iterator[MetricSample]:
             yield MetricSample(metrics.WORKER_LAST_TURN, still_ms * MS, (str(worker.number),))
     yield MetricSample(metrics.READY, not not_ready(view))
     yield MetricSample(metrics.CONFIG, 1, (view.config_hash,))
+    yield MetricSample(metrics.CONFIG_RELOADS, view.reloads, ("taken",))
+    yield MetricSample(metrics.CONFIG_RELOADS, view.reloads_refused, ("refused",))
+    yield MetricSample(metrics.CONFIG_CURRENT, not view.is_file_refused)
     yield MetricSample(metrics.BUILD, 1, (version("log2mq"), python_version()))
     yield MetricSample(metrics.START_TIME, view.begun_ms * MS)
 

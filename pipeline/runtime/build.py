@@ -20,11 +20,11 @@ from pipeline.dead_letters.headers import DeadLetterHeaders
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.dedup import open_store
 from pipeline.dedup.clocks import machine_clocks
+from pipeline.errors import WorkUnfinished
 from pipeline.job.batch import Batcher
 from pipeline.job.counts import Counts
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow.bounds import FlowBounds
-from pipeline.job.flow_limits import FlowLimits
 from pipeline.job.group_store import GroupStore
 from pipeline.job.parts import Parts
 from pipeline.job.runner import Runner
@@ -37,7 +37,7 @@ from pipeline.report.client import ReporterClient
 from pipeline.report.credentials import CredentialsSource
 from pipeline.report.sender_pool import SenderThreads
 from pipeline.runtime.build_converter import build_converter
-from pipeline.runtime.build_flow import build_limits
+from pipeline.runtime.build_flow import build_flow_limits, build_limits
 from pipeline.runtime.cpu_affinity import CpuAffinity
 from pipeline.runtime.loop_watch import LoopWatch
 from pipeline.runtime.process_names import process_name
@@ -128,6 +128,20 @@ class Job:
         """The loop, once the job is open."""
         assert self._runner is not None  # noqa: S101 - used only inside the `with` block
         return self._runner
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the loop can run: before, the job waits for Kafka, or for its dedup store."""
+        return self._runner is not None
+
+    def raise_if_unfinished(self) -> None:
+        """Say, after the end of the loop, that records in flight were not finished.
+
+        Raises:
+            WorkUnfinished: some were not; another member, or the next start, reads them again.
+        """
+        if left := self.runner.offsets.in_flight:
+            raise WorkUnfinished(f"{left:,} records were not finished within stop.grace; they are read again")
 
     def _tell(self, status: Status) -> None:
         self._told_ms = status.at_ms
@@ -223,18 +237,10 @@ class Job:
             counts,
             now_ms,
         )
-        limits = FlowLimits(
-            unfinished_records=file.limits.unfinished,
-            in_flight_bytes=file.limits.in_flight,
-            commit_records=file.commit.records,
-            commit_every_ms=file.commit.every,
-            lease_ms=file.dedup.lease,
-            grace_ms=file.stop.grace,
-        )
         hooks = self._hooks
         return Runner(
             parts,
-            limits,
+            build_flow_limits(file),
             self._clocks.boot,
             on_status=self._tell,
             before_commit=hooks.before_commit,

@@ -1,16 +1,30 @@
-"""From the settings of `report.flow` to the limits of each operation."""
+"""From the settings of a source file to the limits of its job, and of each operation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
 
+from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DedupStore
 from pipeline.contracts.rate_table import RateTable
 from pipeline.job.flow.control import RateLimits
 from pipeline.job.flow.shared_limit import SharedLimit
+from pipeline.job.flow_limits import FlowLimits
 from pipeline.report.settings import ReportSettings
 from transforms.base import Kind
+
+
+def build_flow_limits(file: SourceFile) -> FlowLimits:
+    """Return the limits of what is in flight, and how often is committed."""
+    return FlowLimits(
+        unfinished_records=file.limits.unfinished,
+        in_flight_bytes=file.limits.in_flight,
+        commit_records=file.commit.records,
+        commit_every_ms=file.commit.every,
+        lease_ms=file.dedup.lease,
+        grace_ms=file.stop.grace,
+    )
 
 
 def build_limits(report: ReportSettings, store: DedupStore, clock: Callable[[], int]) -> dict[Kind, RateLimits]:

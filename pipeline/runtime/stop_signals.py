@@ -7,9 +7,9 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from types import FrameType, TracebackType
+from types import FrameType, MappingProxyType, TracebackType
 from typing import Self
 
 from pipeline.contracts.deadline import Deadline
@@ -42,13 +42,16 @@ class StopSignals:
         begin: Callable[[], None] = lambda: None,
         signals: Collection[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
         leave: Callable[[], None] | None = lambda: None,
+        others: Mapping[signal.Signals, Callable[[], None]] = MappingProxyType({}),
         parent: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`stop` is called in the main thread, at the first signal. `begin` is called then too, on the thread: it begins `deadline`.
 
         At the second signal `leave` is called, on the thread, and the process ends with exit code 130. None leaves further signals without
-        effect. `parent` is the file descriptor that is readable when the parent process has ended; the process then gets a SIGTERM.
+        effect. `others` are further signals: what each does is called on the thread, and must return soon.
+
+        `parent` is the file descriptor that is readable when the parent process has ended; the process then gets a SIGTERM.
         `monotonic` is a clock in seconds.
         """
         self._stop = stop
@@ -56,6 +59,7 @@ class StopSignals:
         self._begin = begin
         self._signals = signals
         self._leave = leave
+        self._others = others
         self._watched = [] if parent is None else [parent]
         self._monotonic = monotonic
         self._first_s: float | None = None
@@ -70,6 +74,8 @@ class StopSignals:
         self._thread.start()
         self._former_writer = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._former = [(number, signal.signal(number, self._handle)) for number in self._signals]
+        # A handler of its own keeps a signal from ending the process.
+        self._former += [(number, signal.signal(number, lambda *_: None)) for number in self._others]
         return self
 
     def __exit__(
@@ -105,6 +111,9 @@ class StopSignals:
 
     def _note(self, numbers: bytes) -> None:
         """Note signals that arrived together."""
+        for number, act in self._others.items():
+            if number in numbers:
+                act()
         if not set(self._signals).intersection(numbers):
             return
         now_s = self._monotonic()

@@ -13,7 +13,7 @@ from queue import Empty, Queue
 
 from pipeline.contracts.deadline import Deadline, EndStep
 from pipeline.contracts.log_events import LogEvent
-from pipeline.errors import EXIT_FAULT, Log2mqError, WorkerFailed
+from pipeline.errors import EXIT_FAULT, Log2mqError, WorkerFailed, WorkUnfinished
 from pipeline.job.status import Status
 from pipeline.observe.job_view import WorkerView
 from pipeline.runtime.restart_policy import RestartPolicy, is_everyones
@@ -58,8 +58,9 @@ class Supervisor:
         self._on_line = on_line
         self._grace_ms = grace_ms
         self._failure: Log2mqError | None = None
-        self._shown_s = 0.0
-        self._looked_s = time.monotonic()
+        self._next_target: WorkerTarget | None = None
+        self._to_replace: list[WorkerSlot] = []  # these run with the former target
+        self._shown_s, self._looked_s = 0.0, time.monotonic()
         self._killed: list[WorkerSlot] = []  # they did not end in time
         self.deadline = Deadline()
         """By when all workers and the supervisor must have ended, once the end has begun."""
@@ -67,6 +68,16 @@ class Supervisor:
     def stop(self) -> None:
         """Ask all workers to finish and end. Safe in a signal handler."""
         self.deadline.begin(self._grace_ms + SPARE_MS, EndStep.CLOSE)
+
+    def reload(self, target: WorkerTarget) -> None:
+        """Start the workers again, one after the other, with another target: each finishes what is in flight first. Any thread may call it."""
+        self._next_target = target
+
+    @property
+    def is_reloading(self) -> bool:
+        """Whether a worker does not run with the newest target yet."""
+        have_begun = all(slot.has_begun or slot.is_done for slot in self._slots)
+        return bool(self._next_target or self._to_replace) or not have_begun
 
     def kill(self) -> None:
         """Kill all workers. Any thread may do so."""
@@ -98,6 +109,7 @@ class Supervisor:
         try:
             while not all(slot.is_done for slot in self._slots):
                 self._start_due()
+                self._replace_next()
                 self._receive()
                 if self._is_stopping and not has_sent_stop:
                     has_sent_stop = True
@@ -126,7 +138,18 @@ class Supervisor:
             if now_s < slot.restarts.due_s:
                 continue
             slot.start(self._context, self._target, self._inbox)
-            self._note(LogEvent.WORKER_STARTED, slot, f"runs as process {slot.pid}")
+            self._to_replace = [each for each in self._to_replace if each is not slot]
+            self._on_note(slot.told(LogEvent.WORKER_STARTED, f"runs as process {slot.pid}"))
+
+    def _replace_next(self) -> None:
+        """Let the next worker finish that runs with the former target, once all others have begun."""
+        if (target := self._next_target) is not None:
+            self._next_target, self._target = None, target
+            self._to_replace = [slot for slot in self._slots if not slot.is_done]
+        if self._is_stopping or not self._to_replace:
+            return
+        if all(slot.has_begun or slot.is_done for slot in self._slots):
+            self._to_replace.pop(0).replace()
 
     def _receive(self) -> None:
         """Apply what the workers have said, and wait a moment for the first message."""
@@ -170,7 +193,10 @@ class Supervisor:
     def _handle_end(self, slot: WorkerSlot, message: WorkerMessage) -> None:
         """Follow a worker that told its end: without an error, with one that may pass, with a fault in log2mq, or with one that a person must correct."""
         is_fault = message.exit_code == EXIT_FAULT
-        slot.end(is_last=not (message.may_pass or is_fault))
+        was_replaced = slot.is_replaced and not self._is_stopping
+        slot.end(is_last=not (message.may_pass or is_fault or was_replaced))
+        if was_replaced and message.exit_code in {0, WorkUnfinished.exit_code}:
+            return  # the next one is started at once
         if not message.exit_code:
             slot.is_done = True
             return
@@ -197,17 +223,14 @@ class Supervisor:
             deaths = slot.restarts.deaths
             self._halt(slot, failure or WorkerFailed(f"worker {slot.number} {end}, {deaths} times in a row; giving up"))
         else:
-            self._note(LogEvent.WORKER_ENDED, slot, f"{end}; starting it again in {delay_s:.0f} s")
-
-    def _note(self, event: LogEvent, slot: WorkerSlot, text: str) -> None:
-        self._on_note(WorkerNote(event, slot.number, slot.pid, text))
+            self._on_note(slot.told(LogEvent.WORKER_ENDED, f"{end}; starting it again in {delay_s:.0f} s"))
 
     def _note_hung(self, now_s: float) -> None:
         """Name the workers whose loop stands still, unless this process stood still itself."""
         has_slept, self._looked_s = now_s - self._looked_s > HUNG_S / 2, now_s
         for slot in self._slots:
             if not (has_slept or self._is_stopping) and (text := slot.hung(now_s)):
-                self._note(LogEvent.WORKER_HUNG, slot, text)
+                self._on_note(slot.told(LogEvent.WORKER_HUNG, text))
 
     def _halt(self, slot: WorkerSlot, failure: Log2mqError) -> None:
         """Stop all workers because of this error. The first error is the one that is told."""
@@ -224,4 +247,4 @@ class Supervisor:
                 self._failure = self._failure or WorkerFailed(
                     f"worker {slot.number} did not end within stop.grace and was killed; its unfinished records are redelivered"
                 )
-                self._note(LogEvent.WORKER_ENDED, slot, "did not end within stop.grace; it was killed")
+                self._on_note(slot.told(LogEvent.WORKER_ENDED, "did not end within stop.grace; it was killed"))

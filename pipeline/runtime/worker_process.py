@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-from pipeline.config.load import load_source
+from pipeline.config.source_file import SourceFile
 from pipeline.control_characters import one_line
 from pipeline.errors import EXIT_FAULT, Log2mqError, fault_sentence
 from pipeline.job.status import Status
@@ -23,18 +22,19 @@ from pipeline.runtime.supervisor_pipe import SupervisorPipe, WorkerMessage
 
 @dataclass(frozen=True, slots=True)
 class WorkerMain:
-    """The target of a worker process. It has only values that can be passed to a spawned process: a path, a name and settings.
+    """The target of a worker process. It has only values that can be passed to a spawned process.
+
+    The source file is passed as it was checked: a file that is changed meanwhile is not read.
 
     The worker of a slot is a static member of the consumer group: a worker that is started again takes the place of the dead one, so that the
     others need not wait for the end of the dead member's session. `instance` is the part of the static member ID that all slots share.
     """
 
-    path: Path
+    source: SourceFile
     log_format: str
     log_level: str
     instance: str
     new_store: bool = False
-    source: str = ""
 
     def __call__(self, slot: int, pipe: Connection) -> None:
         """Run one job to its end, and send its status to the supervisor.
@@ -46,9 +46,11 @@ class WorkerMain:
         the supervisor and a service manager may both send one; the supervisor kills its workers at its own second signal.
         """
         supervisor = SupervisorPipe(pipe)
-        set_up_logging(self.log_format, self.log_level, supervisor, source=self.source, worker=slot)
+        set_up_logging(self.log_format, self.log_level, supervisor, source=self.source.source, worker=slot)
         # Ctrl-C reaches the whole process group; the supervisor reacts to it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGHUP, signal.SIGUSR1):  # the supervisor follows them
+            signal.signal(number, signal.SIG_IGN)
         environment: Mapping[str, str] = os.environ
         parent = parent_process()
 
@@ -57,7 +59,7 @@ class WorkerMain:
 
         try:
             job = Job(
-                load_source(self.path, environment),
+                self.source,
                 environment,
                 Hooks(on_status=tell, before_commit=tell),
                 slot=slot,
@@ -76,6 +78,7 @@ class WorkerMain:
                 job,
             ):
                 job.runner.run()
+                job.raise_if_unfinished()
             supervisor(WorkerMessage(None, 0))
         except KeyboardInterrupt:  # a stop before the job had begun
             supervisor(WorkerMessage(None, 0))

@@ -12,11 +12,13 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from queue import Queue
 from typing import NamedTuple
 
+from pipeline.contracts.log_events import LogEvent
 from pipeline.job.status import Status
 from pipeline.observe.job_view import WorkerView
 from pipeline.observe.summary import merge
 from pipeline.runtime.restart_policy import RestartPolicy, Restarts
 from pipeline.runtime.supervisor_pipe import WorkerMessage
+from pipeline.runtime.worker_notes import WorkerNote
 
 WorkerTarget = Callable[[int, Connection], None]
 """The function of a worker process. Its arguments are the slot and the pipe to the supervisor. It must be picklable, since the process is spawned."""
@@ -76,6 +78,8 @@ class WorkerSlot:
         self._dead_since_s: float | None = None
         self._told_s = 0.0  # when it told its last status
         self._hung_said_s: float | None = None
+        self.is_replaced = False
+        """Whether the process was asked to finish, so that another one takes its place."""
         self._former: Status | None = None  # the sum of the final statuses of earlier processes
 
     @property
@@ -90,6 +94,11 @@ class WorkerSlot:
         elif self._dead_since_s is None:
             self._dead_since_s = now_s
         return self._dead_since_s is not None and now_s - self._dead_since_s >= GONE_LIMIT_S
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a process runs here that has told a status, and was not asked to finish."""
+        return self._process is not None and self._status is not None and not self.is_replaced
 
     @property
     def is_empty(self) -> bool:
@@ -114,6 +123,7 @@ class WorkerSlot:
             process.start()
         theirs.close()
         self._process, self._pipe = process, ours
+        self.is_replaced = False
         self.life += 1
         threading.Thread(target=self._read, args=(ours, inbox), name=f"reads-worker-{self.number}", daemon=True).start()
 
@@ -123,6 +133,10 @@ class WorkerSlot:
         self._told_s, self._hung_said_s = now_s, None
         total = status.total
         self.restarts.reported(now_s, total.read - total.in_flight - total.returned)
+
+    def told(self, event: LogEvent, text: str) -> WorkerNote:
+        """Return a note about the worker. `text` goes on behind its name."""
+        return WorkerNote(event, self.number, self.pid, text)
 
     def hung(self, now_s: float) -> str | None:
         """Return what is to be said now of a process that tells no status any more, once and then each minute; None for any other."""
@@ -146,6 +160,11 @@ class WorkerSlot:
             self._former = merge([*self.statuses[:-1], self._status.former()])
             self._status = None
         return WorkerEnd(code or 0)
+
+    def replace(self) -> None:
+        """Ask the process to finish, so that another one takes its place."""
+        self.is_replaced = True
+        self.terminate()
 
     def terminate(self) -> None:
         """Ask the process to finish and end."""

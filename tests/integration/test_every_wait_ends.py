@@ -162,7 +162,7 @@ def test_a_dead_letter_topic_that_is_gone_for_good_does_not_hold_a_stop(own, run
     delete_topic(made.kafka.servers, made.dead)
     made.kafka.write(made.topic, [b"broken as well %d" % number for number in range(500)])
     wait_for(lambda: "the dead-letter topic takes no records" in command.text, "the warning")
-    assert ends(command, signal.SIGTERM) == 0
+    assert ends(command, signal.SIGTERM) == 11
     assert "dead letters were not written; their records are redelivered" in command.text
 
 
@@ -174,7 +174,7 @@ def test_calls_that_hang_do_not_hold_a_stop(source, kafka, run, stand_in, option
     kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(400)])
     command = run(made, *options)
     wait_for(lambda: stand_in.service.faults.calls > 0, "a first call")
-    assert ends(command, signal.SIGTERM) == 0
+    assert ends(command, signal.SIGTERM) == 11
     assert "calls were not answered within stop.grace" in command.text
 
 
@@ -217,7 +217,7 @@ def test_a_job_keeps_its_claims_while_its_broker_stands_still(own, paused, run):
             assert others_that_hold_claims(store) == {job}
             time.sleep(0.05)
     assert len(made.events()) < 3_000, "nothing was under way any more"
-    assert ends(command, signal.SIGTERM) == 0
+    assert ends(command, signal.SIGTERM) == 11
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["alone", "workers"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from pipeline.config.load import load_source
 from pipeline.errors import EXIT_FAULT, Log2mqError
 from pipeline.runtime.restart_policy import RestartPolicy
 from pipeline.runtime.supervisor import Supervisor
@@ -45,7 +48,7 @@ def worker_main(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("SCA_AK_ENV", "testid")
     monkeypatch.setenv("SCA_SK_ENV", "testsecret")
-    return WorkerMain(tmp_path / "shop.yaml", "text", "info", "host")
+    return WorkerMain(load_source(tmp_path / "shop.yaml", os.environ), "text", "info", "host")
 
 
 def faults_of(worker_main, deaths):
