@@ -62,6 +62,11 @@ def explain(source_file: Path, place: str, line: int, *, whole: bool, show_ident
     """Show one record of SOURCE_FILE at every step: decoded, each rule, messages, dedup key, signed request. Nothing is sent or remembered."""
     source = load_source(source_file, os.environ)
     record = read_record(source, place, 0 if whole else line)
+    explain_record(source, record, show_identifiers=show_identifiers)
+
+
+def explain_record(source: SourceFile, record: Record, *, show_identifiers: bool) -> None:
+    """Show a record at every step. Nothing is sent or remembered."""
     converter = build_converter(source, os.environ, give_up_after_ms=MOST_MS)
     traced = trace(converter, record)
     _title(f"record {record.topic}:{record.partition}:{record.offset}, {len(record.value or b''):,} bytes")

@@ -38,6 +38,9 @@ COMMANDS: Mapping[str, Mapping[str, Verb]] = {
         "run": Verb("pipeline.cli.run:run", "report events until stopped"),
         "replay": Verb("pipeline.cli.replay:replay", "report a range again; only what was never reported is sent"),
         "status": Verb("pipeline.cli.status:status", "how it stands: members, lag, books, dead letters"),
+        "dead-letters": Verb(
+            "pipeline.cli.dead_letters:dead_letters", "what was refused and why, and what would become of it now"
+        ),
         "top": Verb("pipeline.cli.top:top", "watch a running job: rates, lag, times, errors, the slowest stage"),
         "offsets": Verb("pipeline.cli.offsets:offsets", "show the committed offsets, or set them while no job runs"),
     },

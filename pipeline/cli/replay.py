@@ -116,14 +116,16 @@ def replay(  # noqa: PLR0913 - one parameter an option
     run_replay(job, source, console, live=is_live, dry_run=dry_run)
 
 
-def run_replay(job: ReplayJob, source: SourceFile, console: Console, *, live: bool, dry_run: bool) -> None:
+def run_replay(
+    job: ReplayJob, source: SourceFile, console: Console, *, live: bool, dry_run: bool, verb: str = "replay"
+) -> None:
     """Run the range to its end, or to a signal. With `live` the progress is one line that is drawn again.
 
     Raises:
         WorkUnfinished: a signal came before the end.
     """
     shown = Progress(console, live=live, remaining=job.remaining)
-    with closing_summary(f"{source.source} replay", shown, would=dry_run):
+    with closing_summary(f"{source.source} {verb}", shown, would=dry_run):
         job.hooks.on_status = shown.show
         with StopSignals(job.stop, job.deadline, begin=job.begin_end), job:
             status = job.runner.run()

@@ -39,6 +39,7 @@ from pipeline.runtime.build import now_ms
 from pipeline.runtime.process_names import new_instance_id
 from pipeline.runtime.reload import Reload
 from pipeline.runtime.run_job import JobAlone, run_workers
+from pipeline.runtime.start_check import check_destination
 from pipeline.runtime.start_log import log_start
 from pipeline.runtime.worker_process import WorkerMain
 from pipeline.setting_types.listen import ListenAddress, listen_address
@@ -102,6 +103,7 @@ def run(
         _print_status(observed)
 
     with _endpoint(address, observed), closing_summary(source.source, shown):
+        check_destination(source, os.environ)
         if workers is None:
             JobAlone(reload, observed, shown.show, on_asked, new_store=new_store).run()
         else:

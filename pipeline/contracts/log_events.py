@@ -12,6 +12,7 @@ class LogEvent(StrEnum):
 
     START = "start"
     CONFIGURATION_WARNING = "configuration_warning"
+    START_CHECK = "start_check"
     LISTENING = "listening"
     PROGRESS = "progress"
     PARTITIONS_GAINED = "partitions_gained"

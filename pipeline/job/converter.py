@@ -14,6 +14,7 @@ from pipeline.contracts.message_order import at_position, order_of, place_number
 from pipeline.contracts.values import Claim, Partition, Pending
 from pipeline.dead_letters.headers import CUT_HEADER, UNKNOWN_SIZE, first_written_ms
 from pipeline.job.in_flight import PendingMessage
+from pipeline.job.redirect import Redirect
 from schemas.log import LogEntry, Record
 from schemas.refusal import ReasonCode, Refusal, Stage
 from transforms.base import Kind, Skipped, Transform
@@ -82,6 +83,8 @@ class Converter:
         self.check = check
         self.between_entries: Callable[[], None] = lambda: None
         """Called before each entry of a record that has several: they may take long, and the loop keeps its lease so."""
+        self.redirect: Redirect | None = None
+        """What is converted in the place of a record that was read: the redrive of dead letters sets it."""
         self._most_record_bytes = most_record_bytes
         self._most_message_bytes = most_message_bytes
         self._without_value: Skipped | Refusal = Skipped("no value") if without_value == "filter" else _NO_VALUE
@@ -102,6 +105,11 @@ class Converter:
 
     def __call__(self, record: Record, place: int | None = None) -> Converted:
         """Decode and convert one record. `place` is the number of its partition (`place_number`), by default that of a topic whose ID is not known."""
+        if self.redirect is not None:
+            found = self.redirect(record)
+            if isinstance(found, (Skipped, Refusal)):
+                return self.convert(found)
+            record, place = found
         return self.convert(self.decode(record), place)
 
     def convert(self, decoded: DecodedRecord, place: int | None = None) -> Converted:

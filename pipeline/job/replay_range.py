@@ -110,10 +110,12 @@ class ReplayRange:
         }
 
 
-def replay_group(source_group: str, from_text: str, to_text: str, partitions: Sequence[Partition]) -> str:
-    """Return the name of a replay's group. The same command gives the same name."""
+def replay_group(
+    source_group: str, from_text: str, to_text: str, partitions: Sequence[Partition], verb: str = "replay"
+) -> str:
+    """Return the name of the group of a replay, or of a redrive. The same command gives the same name."""
     asked = repr((from_text.strip(), to_text.strip(), sorted(partitions)))
-    return f"{source_group}-replay-{sha256(asked.encode()).hexdigest()[:10]}"
+    return f"{source_group}-{verb}-{sha256(asked.encode()).hexdigest()[:10]}"
 
 
 def plan(

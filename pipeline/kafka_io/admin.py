@@ -16,6 +16,7 @@ from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.client import client_settings, open_client, unavailable
 from pipeline.kafka_io.commit_metadata import CommitMetadata
 from pipeline.kafka_io.group_members import GroupState, group_state
+from pipeline.kafka_io.known_topics import known_topic_id
 from pipeline.kafka_io.offset_lookup import beginning_offsets, end_offsets, offsets_at_time
 from pipeline.kafka_io.settings import KafkaSettings
 from pipeline.kafka_io.standalone import UngroupedConsumer
@@ -59,6 +60,11 @@ class KafkaAdmin(UngroupedConsumer):
                 for topic in topics
                 for number in sorted(self._consumer.partitions_for_topic(topic) or ())
             ]
+
+    def topic_id(self, topic: str) -> str:
+        """Return the broker's ID of a topic; "" if the broker has none, or the topic does not exist."""
+        with self._asking("looking for the topics"):
+            return known_topic_id(self._consumer, topic)
 
     def exists(self, topic: str) -> bool:
         """Return whether a topic of that name exists."""

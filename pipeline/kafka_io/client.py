@@ -16,9 +16,12 @@ from pipeline.contracts.deadline import Deadline
 from pipeline.contracts.log_events import LogEvent, log_event
 from pipeline.errors import SourceUnavailable, UsageError
 from pipeline.kafka_io.bounded_network import BoundedNetwork
+from pipeline.kafka_io.diagnosis import diagnose
 from pipeline.kafka_io.settings import KafkaSettings, SecuritySettings
 
-LOG_AFTER_S = 5.0
+LOG_AFTER_S = 3.0
+"""The time without a connection after which the log says so; what the servers answer is found out in at most `diagnosis.LIMIT_S` more."""
+
 RETRY_PAUSE_S = 0.2
 
 LASTING_ERRORS: tuple[type[Exception], ...] = (
@@ -132,9 +135,9 @@ def connect_with_retries(settings: KafkaSettings, connect: Callable[[int], AnyCl
     def log_once(reason: str) -> None:
         if reason not in logged:
             logged.append(reason)
-            log_event(
-                _log, logging.WARNING, LogEvent.BROKERS_AWAY, f"{reason}; trying for {limit_s:.0f} s", reason=reason
-            )
+            answered = diagnose(settings)
+            text = f"{reason}; trying for {limit_s:.0f} s; {answered}"
+            log_event(_log, logging.WARNING, LogEvent.BROKERS_AWAY, text, reason=reason, answered=answered)
 
     late = Timer(LOG_AFTER_S, log_once, (str(unavailable(settings, errors.KafkaTimeoutError(), "connecting")),))
     late.daemon = True

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from pipeline.contracts.values import Commit, Partition
 from pipeline.dead_letters.headers import DeadLetterHeader
+from pipeline.dead_letters.letter import header_text
 from pipeline.job.books import Books, decode_books, decode_store_id
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.group_members import GroupState
 from pipeline.kafka_io.offset_times import OffsetTimes
 from pipeline.kafka_io.settings import KafkaSettings
-from schemas.log import Record
 
 MOST_DEAD_LETTERS = 10_000
 """So many of the newest records of the dead-letter topic are counted by reason."""
@@ -149,8 +149,8 @@ class GroupObserver:
             looked_at = 0
             for record in self._dead.latest_records(MOST_DEAD_LETTERS):
                 looked_at += 1
-                if _header(record, DeadLetterHeader.SOURCE) == self._source:
-                    reasons[_header(record, DeadLetterHeader.REASON)] += 1
+                if header_text(record, DeadLetterHeader.SOURCE) == self._source:
+                    reasons[header_text(record, DeadLetterHeader.REASON)] += 1
             self._dead_end = end
             self._dead_letters = DeadLetterCounts(
                 self._dead_topic, exists=True, looked_at=looked_at, by_reason=dict(reasons.most_common())
@@ -183,9 +183,3 @@ def observe_group(
 def _lifetime(commit: Commit) -> Books:
     tally, lost, _ = decode_books(commit.metadata)
     return Books.of(tally, lost=lost)
-
-
-def _header(record: Record, name: str) -> str:
-    """Return the text of a header; "" where the record has none. A dead letter that was a dead letter before has several: the last one counts."""
-    values = [value for key, value in record.headers or () if key == name and value is not None]
-    return values[-1].decode(errors="replace") if values else ""

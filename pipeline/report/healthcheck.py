@@ -37,7 +37,7 @@ def check_health(client: ReporterClient, sleep: Callable[[float], None]) -> Heal
     """Ask for the workspaces, up to three times while the service is not available, and return the result. `sleep` takes seconds.
 
     Raises:
-        DestinationHalt: a job could not report either. The message has the reason.
+        DestinationHalt: a job could not report either. The message has the reason; `may_pass` where the service is not available now.
     """
     answer = client.workspaces()
     for wait_ms in WAITS_MS:
@@ -54,7 +54,8 @@ def check_health(client: ReporterClient, sleep: Callable[[float], None]) -> Heal
         )
     if answer.request_id and verdict_of(0, answer.code) in _ONLY_THIS_OPERATION:
         return HealthcheckResult({}, f"the operation that lists workspaces is refused: {answer.code}{request}")
-    raise DestinationHalt(f"{answer.code}: {answer.reason}{request}")
+    may_pass = isinstance(answer, Retry) and _may_pass(answer)
+    raise DestinationHalt(f"{answer.code}: {answer.reason}{request}", may_pass=may_pass)
 
 
 def _may_pass(answer: Retry) -> bool:

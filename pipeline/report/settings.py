@@ -160,6 +160,14 @@ class ReportSettings(BaseModel):
         ),
     ] = 900_000
 
+    check_at_start: Annotated[
+        bool,
+        Field(
+            description="Whether `run` asks for the list of workspaces before it begins, as `check --online` does, so that a wrong AccessKey, "
+            "organisation or instance is noticed on a topic without records, too. The AccessKey then needs the right to that operation."
+        ),
+    ] = False
+
     @field_validator("endpoint")
     @classmethod
     def _https_but_for_loopback(cls, endpoint: str | None) -> str | None:

@@ -20,8 +20,8 @@ from pipeline.dead_letters.headers import DeadLetterHeaders
 from pipeline.dead_letters.limit import DeadLetterLimit
 from pipeline.dedup import open_store
 from pipeline.dedup.clocks import machine_clocks
-from pipeline.errors import WorkUnfinished
 from pipeline.job.batch import Batcher
+from pipeline.job.converter import Converter
 from pipeline.job.counts import Counts
 from pipeline.job.dispatch import Dispatch
 from pipeline.job.flow.bounds import FlowBounds
@@ -134,15 +134,6 @@ class Job:
         """Whether the loop can run: before, the job waits for Kafka, or for its dedup store."""
         return self._runner is not None
 
-    def raise_if_unfinished(self) -> None:
-        """Say, after the end of the loop, that records in flight were not finished.
-
-        Raises:
-            WorkUnfinished: some were not; another member, or the next start, reads them again.
-        """
-        if left := self.runner.offsets.in_flight:
-            raise WorkUnfinished(f"{left:,} records were not finished within stop.grace; they are read again")
-
     def _tell(self, status: Status) -> None:
         self._told_ms = status.at_ms
         self._hooks.on_status(status)
@@ -194,6 +185,10 @@ class Job:
             bounds=ReadBounds.of(self._file.limits.record, self._file.limits.in_flight),
         )
 
+    def make_converter(self) -> Converter:
+        """Return the converter of records to messages."""
+        return build_converter(self._file, self._environment)
+
     def open_dead_letters(self) -> DeadLetters:
         """Return the writer of dead letters."""
         make_headers = DeadLetterHeaders(self._file.source, now_ms)
@@ -228,7 +223,7 @@ class Job:
         store = TimedStore(store, counts.store_ms, time.perf_counter)
         parts = Parts(
             source,
-            build_converter(file, self._environment),
+            self.make_converter(),
             store,
             dispatch,
             dead_letters,

@@ -8,7 +8,9 @@ from pipeline.config.source_file import SourceFile
 from pipeline.contracts.interfaces import DeadLetters, DedupStore, Reporter, Source, never_late
 from pipeline.contracts.values import Commit, Delivered, Outcome, Partition
 from pipeline.dedup import open_dry_run
+from pipeline.job.converter import Converter
 from pipeline.job.group_store import GroupStore
+from pipeline.job.redirect import Redirect
 from pipeline.job.replay_range import ReplayRange
 from pipeline.kafka_io.bounded_fetch import ReadBounds
 from pipeline.kafka_io.ranges import FixedRanges
@@ -31,9 +33,14 @@ class ReplayJob(Job):
         live: Mapping[Partition, Commit],
         *,
         new_store: bool = False,
+        redirect: Redirect | None = None,
     ) -> None:
-        """`live` are the commits of the live job: they name the store that knows what was reported. `new_store` accepts any store."""
+        """`live` are the commits of the live job: they name the store that knows what was reported. `new_store` accepts any store.
+
+        `redirect` is for the redrive of dead letters: the range is of their topic. What is refused again keeps the dead letter that it has.
+        """
         super().__init__(source, environment, hooks, new_store=new_store)
+        self._redirect = redirect
         self._live = live
         self.hooks = hooks
         self._replay_range = replay_range
@@ -48,6 +55,16 @@ class ReplayJob(Job):
             StoreUnavailable: the live job finished records with another store.
         """
         group_store.check_replayed(self._live)
+
+    def make_converter(self) -> Converter:
+        """Return the converter of the job; of a redrive one that converts the records that were refused."""
+        converter = super().make_converter()
+        converter.redirect = self._redirect
+        return converter
+
+    def open_dead_letters(self) -> DeadLetters:
+        """Return the writer of dead letters; for a redrive one that only counts."""
+        return super().open_dead_letters() if self._redirect is None else NoDeadLetters(self._file.dead_letters.topic)
 
     def open_source(self) -> Source:
         """Return a source over the range, which does not join the group of the running job."""
@@ -124,7 +141,7 @@ class NoReporter:
 
 
 class NoDeadLetters:
-    """The `DeadLetters` of a dry run: they write nothing."""
+    """The `DeadLetters` of a dry run, and of a redrive: they write nothing."""
 
     is_writing = False
     is_away = False

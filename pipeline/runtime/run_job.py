@@ -22,6 +22,7 @@ from pipeline.runtime.reload import Reload
 from pipeline.runtime.restart_policy import RestartPolicy
 from pipeline.runtime.stop_signals import StopSignals
 from pipeline.runtime.supervisor import Supervisor
+from pipeline.runtime.unfinished import raise_if_unfinished
 from pipeline.runtime.worker_notes import log_note
 from pipeline.runtime.worker_process import WorkerMain
 
@@ -61,7 +62,7 @@ class JobAlone:
         while True:
             job = self._run_once()
             if self._was_stopped or (following := self._reload.take()) is None:
-                job.raise_if_unfinished()
+                raise_if_unfinished(job.runner)
                 return
             self._former = [merge([*self._former, self._last.former()])]
             _note_reloaded(self._observed, following)

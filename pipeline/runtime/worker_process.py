@@ -18,6 +18,7 @@ from pipeline.observe.log_lines import set_up_logging
 from pipeline.runtime.build import Hooks, Job
 from pipeline.runtime.stop_signals import StopSignals
 from pipeline.runtime.supervisor_pipe import SupervisorPipe, WorkerMessage
+from pipeline.runtime.unfinished import raise_if_unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class WorkerMain:
                 job,
             ):
                 job.runner.run()
-                job.raise_if_unfinished()
+                raise_if_unfinished(job.runner)
             supervisor(WorkerMessage(None, 0))
         except KeyboardInterrupt:  # a stop before the job had begun
             supervisor(WorkerMessage(None, 0))

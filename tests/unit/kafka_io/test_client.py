@@ -111,8 +111,8 @@ def test_why_and_for_how_long_it_is_tried_is_said_and_when_it_is_over(clock, cap
     with caplog.at_level(logging.WARNING):
         assert connect_with_retries(settings(give_up_after="2m"), connect) == "connected"
     assert [record.getMessage() for record in caplog.records] == [
-        "Kafka at 127.0.0.1:1, connecting: no broker answers; see kafka.bootstrap_servers and kafka.security; trying for 120 s",
-        "Kafka at 127.0.0.1:1, looking for the topics: NotCoordinatorError; trying for 120 s",
+        "Kafka at 127.0.0.1:1, connecting: no broker answers; see kafka.bootstrap_servers and kafka.security; trying for 120 s; 127.0.0.1:1 refuses the connection: nothing listens there",
+        "Kafka at 127.0.0.1:1, looking for the topics: NotCoordinatorError; trying for 120 s; 127.0.0.1:1 refuses the connection: nothing listens there",
         "the brokers answer",
     ]
 
@@ -120,7 +120,7 @@ def test_why_and_for_how_long_it_is_tried_is_said_and_when_it_is_over(clock, cap
 def test_a_first_try_that_takes_long_is_said_while_it_lasts(caplog, monkeypatch):
     monkeypatch.setattr(kafka_client, "LOG_AFTER_S", 0.01)
     said = threading.Event()
-    monkeypatch.setattr(kafka_client._log, "warning", lambda *_: said.set())
+    monkeypatch.setattr(kafka_client, "log_event", lambda *_, **__: said.set())
     assert connect_with_retries(settings(), lambda _limit_ms: said.wait(30)) is True
 
 
