@@ -84,9 +84,10 @@ def redrive(
             if not replay_range.is_resumed:
                 bounds = {each: (max(start, starts[each]), to) for each, (start, to) in replay_range.bounds.items()}
                 replay_range = replace(replay_range, bounds=bounds)
-            read = origins.partitions()
-            topic_ids = {each.topic: origins.topic_id(each.topic) for each in read}
-            return replay_range, origins.committed(source.kafka.group, read), topic_ids
+            # The topics of the records may be gone: the dead letters hold the whole records.
+            live = origins.committed(source.kafka.group)
+            names = sorted({each.topic for each in live})
+            return replay_range, live, {name: origins.topic_id(name) for name in names if origins.exists(name)}
 
     replay_range, live, topic_ids = connect_with_retries(source.kafka, planned)
     verb = "going on with" if replay_range.is_resumed else "looking through"

@@ -52,5 +52,5 @@ class DeadLetterLimit:
         if found > self._most:
             raise TooManyDeadLetters(
                 f"{found} of {self._window} records that were read one after the other became dead letters; "
-                f"dead_letters.stop_above allows {self._stop_above:.1%}. The source or its mapping is wrong: see the reasons in the dead letters"
+                f"dead_letters.stop_above allows {self._stop_above:.1%}. The source or its mapping is wrong"
             )

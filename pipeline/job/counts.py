@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pipeline.job.flow.state import FlowState, Slowed
 from pipeline.job.histogram import DELIVERY_MS, STORE_MS, Histogram
+from pipeline.job.unfinished_times import known_times
 from schemas.refusal import ReasonCode, Stage
 from transforms.base import Kind
 
@@ -75,8 +76,9 @@ class Counts:
                 found = found._replace(event_code=OTHER_EVENT_CODES)
         self.messages[found] = self.messages.get(found, 0) + messages
 
-    def reported(self, event_codes: Sequence[str], times_ms: Sequence[int], now_ms: int) -> None:
-        """Count messages that were reported now: the event code of each ("" for identities), and the Kafka time of its record, below 0 in a topic that has none."""
+    def reported(self, event_codes: Sequence[str], times_ms: Sequence[int | None], now_ms: int) -> None:
+        """Count messages that were reported now: the event code of each ("" for identities), and the Kafka time of its record: below 0, or None, without one."""
+        known_ms = known_times(times_ms)
         counted = Counter(event_codes)
         for event_code, messages in counted.items():
             self.ended(_kind_of(event_code), event_code, MessageOutcome.REPORTED, messages)
@@ -84,11 +86,11 @@ class Counts:
         if users and users < len(event_codes):
             for kind in Kind:
                 of_kind = [
-                    time_ms for code, time_ms in zip(event_codes, times_ms, strict=True) if _kind_of(code) is kind
+                    time_ms for code, time_ms in zip(event_codes, known_ms, strict=True) if _kind_of(code) is kind
                 ]
                 self._delivered(kind, of_kind, now_ms)
         else:  # as in nearly all calls
-            self._delivered(Kind.USER if users else Kind.EVENT, times_ms, now_ms)
+            self._delivered(Kind.USER if users else Kind.EVENT, known_ms, now_ms)
 
     def _delivered(self, kind: Kind, times_ms: Sequence[int], now_ms: int) -> None:
         if times_ms and min(times_ms) < 0:

@@ -14,6 +14,7 @@ from pipeline.errors import StoreUnavailable, TooManyDeadLetters
 from pipeline.job.claims import ClaimQueue
 from pipeline.job.in_flight import PendingRecord
 from pipeline.job.judgements import claims_of
+from pipeline.job.refusal_reasons import RefusalReasons
 
 _NO_DIGEST = bytes(8)
 
@@ -50,6 +51,7 @@ class DeadLettering:
         self._written: dict[int, PendingDeadLetter] = {}  # not durable yet, by the identity of the raw record
         self._durable: list[PendingDeadLetter] = []  # not confirmed yet
         self._judgements: list[Claim] = []  # of records whose dead letter is there; not confirmed yet
+        self._reasons = RefusalReasons()
         self._is_ending = False
         self._withdrawn = 0  # by the end of the job
         self._stale_bytes = 0
@@ -122,17 +124,18 @@ class DeadLettering:
 
     def _write(self, granted: Sequence[PendingDeadLetter]) -> None:
         for place, letter in enumerate(granted):
+            refusal = letter.record.refusal
+            assert refusal is not None  # noqa: S101 - only refused records are added
             if not letter.is_counted:  # else its claim had lapsed
                 letter.is_counted = True
+                self._reasons.add(letter.record.raw, refusal)
                 try:
                     self._limit.dead(letter.record.read_in)
-                except TooManyDeadLetters:
+                except TooManyDeadLetters as error:
                     self._withdrawn += len(granted) - place
                     with suppress(StoreUnavailable):  # else their claims end with the lease
                         self._claims.release(granted[place:])
-                    raise
-            refusal = letter.record.refusal
-            assert refusal is not None  # noqa: S101 - only refused records are added
+                    raise TooManyDeadLetters(*error.lines, *self._reasons.lines()) from None
             self._written[id(letter.record.raw)] = letter
             self._writer.send(letter.record.raw, refusal)
 

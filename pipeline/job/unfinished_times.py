@@ -20,12 +20,16 @@ class UnfinishedTimes:
         self._polls: deque[tuple[array[int], array[int]]] = deque()  # offsets and times
         self._newest = -1
 
-    def begin(self, offsets: Sequence[int], times_ms: Sequence[int], head: int | None) -> None:
-        """Note records that were just read, in ascending order of offset. `head` is the lowest unfinished offset."""
+    def begin(self, offsets: Sequence[int], times_ms: Sequence[int | None], head: int | None) -> None:
+        """Note records that were just read, in ascending order of offset. `head` is the lowest unfinished offset.
+
+        kafka-python has None as the time of a record of the oldest format.
+        """
         if offsets:
             self._forget_before(head)
-            self._polls.append((array("q", offsets), array("q", times_ms)))
-            self._newest = times_ms[-1]
+            times = known_times(times_ms)
+            self._polls.append((array("q", offsets), times))
+            self._newest = times[-1]
 
     def unread(self, offset: int) -> None:
         """Note that the records from `offset` on are read again later. They are among those of the last `begin`."""
@@ -51,3 +55,11 @@ class UnfinishedTimes:
         polls = self._polls
         while polls and (head is None or polls[0][0][-1] < head):
             polls.popleft()
+
+
+def known_times(times_ms: Sequence[int | None]) -> array[int]:
+    """Return the times with -1 where there is none."""
+    try:
+        return array("q", times_ms)  # type: ignore[arg-type]  # as nearly always, none is None
+    except TypeError:
+        return array("q", [-1 if time_ms is None else time_ms for time_ms in times_ms])

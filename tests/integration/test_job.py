@@ -169,9 +169,13 @@ def test_an_error_nobody_knows_halts_instead_of_emptying_the_topic(source, kafka
 
 def test_too_many_dead_letters_stop_the_job(source, kafka):
     made = source(dead_letters={"stop_above": "5%", "window": 100})
-    kafka.write(made.topic, [b"{broken"] * 50)
-    with made.job() as job, pytest.raises(TooManyDeadLetters, match="6 of 100 records"):
+    kafka.write(made.topic, [paid(1), *[b"{broken"] * 4, *[paid(2, ts="never")] * 40])
+    with made.job() as job, pytest.raises(TooManyDeadLetters, match="6 of 100 records") as raised:
         job.runner.run()
+    _, often, seldom, way_back = raised.value.lines
+    assert often.startswith("refused 4 times: NOT_JSON at decode: the value is no JSON text")
+    assert seldom.startswith("refused 2 times: TIME_INVALID at transform: events[0]")
+    assert f"was refused is {made.topic}:0:1; correct the mapping, start the job again" in way_back
 
 
 def test_a_body_over_the_gateways_limit_is_split(source, kafka, stand_in):
