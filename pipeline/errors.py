@@ -2,6 +2,7 @@
 
     Log2mqError
     ├── CasesFailed           1   a case of `log2mq test` found something else than it expects, or a rule is not reached
+    ├── MappingsDiffer        1   `log2mq replay --diff` found a message that the two files make differently
     ├── UsageError            2   the source file, an option or an argument is wrong: mend it, nothing has connected yet
     ├── SourceUnavailable     3   Kafka: no broker, no such topic, no access, offsets gone
     ├── DestinationHalt       4   Quick Audience: credentials, organisation, endpoint, clock, or an error nobody knows
@@ -47,6 +48,12 @@ class Log2mqError(Exception):
 
 class CasesFailed(Log2mqError):
     """A test case found something else than it expects, or no case reaches a rule that one must reach."""
+
+    exit_code = 1
+
+
+class MappingsDiffer(Log2mqError):
+    """The two source files of `replay --diff` make different messages of the same records."""
 
     exit_code = 1
 

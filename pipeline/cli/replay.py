@@ -18,6 +18,7 @@ from pipeline.cli.options import (
     progress_option,
     source_argument,
 )
+from pipeline.cli.replay_diff import diff_mappings
 from pipeline.cli.say import announce
 from pipeline.config.load import load_source
 from pipeline.config.source_file import SourceFile
@@ -61,6 +62,14 @@ from pipeline.runtime.stop_signals import StopSignals
 )
 @partitions_option
 @click.option("--dry-run", is_flag=True, help="Send and commit nothing; print what would be sent.")
+@click.option(
+    "--diff",
+    "other_path",
+    type=click.Path(path_type=Path),
+    metavar="OTHER.yaml",
+    help="Send and commit nothing; compare with what OTHER.yaml, another version of the file, makes of the range.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --diff: one JSON object a line.")
 @new_store_option
 @log_format_option
 @log_level_option
@@ -74,6 +83,8 @@ def replay(  # noqa: PLR0913 - one parameter an option
     log_level: str,
     *,
     dry_run: bool,
+    other_path: Path | None,
+    as_json: bool,
     new_store: bool,
     progress: bool | None,
 ) -> None:
@@ -96,7 +107,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
             existing = topics.partitions()
             partitions = chosen_partitions(partitions_text, existing)
             group = replay_group(source.kafka.group, from_text, to_text, partitions)
-            committed = {} if dry_run else topics.committed(group)
+            committed = {} if dry_run or other_path is not None else topics.committed(group)
             replay_range = plan(group, from_bound, to_bound, partitions, topics, committed)
             return replay_range, topics.committed(source.kafka.group, existing)
 
@@ -109,6 +120,9 @@ def replay(  # noqa: PLR0913 - one parameter an option
         place = {"topic": partition.topic, "partition": partition.partition, "offset": start}
         announce(LogEvent.OFFSETS_LOST, text, logging.WARNING, **place, count=until - start)
     announce(LogEvent.START, _describe(replay_range, source), group=replay_range.group, records=replay_range.records)
+    if other_path is not None:
+        diff_mappings(source, other_path, replay_range, as_json=as_json)
+        return
     console = Console(stderr=True, force_terminal=progress or None)
     is_live = console.is_terminal and log_format == "text" if progress is None else progress
     job_type = DryReplayJob if dry_run else ReplayJob

@@ -189,6 +189,22 @@ class KafkaAdmin(UngroupedConsumer):
                 if not left:
                     return
 
+    def records_between(self, bounds: Mapping[Partition, tuple[int, int]]) -> Iterator[Record]:
+        """Yield the records of these ranges of offsets, the end exclusive, in their order within each partition.
+
+        Raises:
+            SourceUnavailable: no broker answers, at the beginning or later.
+        """
+        waiting = [each for each, (start, until) in bounds.items() if start < until]
+        self._consumer.assign([TopicPartition(*each) for each in waiting])
+        for each in waiting:
+            self._consumer.seek(TopicPartition(*each), bounds[each][0])
+        ends = {each: bounds[each][1] for each in waiting}
+        with self._asking("reading a range"):
+            for record in self._read_to(ends, waiting):
+                if record.offset < ends[Partition(record.topic, record.partition)]:
+                    yield record
+
     def count_by_header(self, name: str) -> dict[str, int]:
         """Read the source's topics to their end, and return the number of records by the text of one header ("" if a record does not have it)."""
         partitions = self.partitions()

@@ -466,6 +466,28 @@ def row_of(text, name):
     return [int(figure.replace(",", "")) for figure in row[1:]]
 
 
+def test_replay_says_what_another_version_of_the_file_would_do(source, kafka):
+    made = source(partitions=2)
+    kafka.write(made.topic, [(str(number).encode(), paid(number)) for number in range(30)])
+    made.save()
+    other = made.path.with_name("other.yaml")
+    text = made.path.read_text()
+    other.write_text(text)
+    asked = ("replay", made.path, "--from", "earliest", "--to", "now", "--diff", other)
+    assert re.search(r"events\[0\] pay_order +pay_order +same +30", log2mq(*asked))
+    other.write_text(text.replace("event_code: pay_order", "event_code: order_paid"))
+    said = log2mq(*asked, "--json", code=1)
+    changes = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert {(each["event_code"], each["change"], each["messages"]) for each in changes} == {
+        ("order_paid", "new", 30),
+        ("pay_order", "gone", 30),
+    }
+    assert "make different messages of 30 records: 30 new, 30 gone" in said
+    assert "member-" not in said
+    assert kafka.committed(made.group) == {}
+    assert made.events() == {}
+
+
 def test_replay_of_some_partitions_says_what_it_would_send_then_sends_it_once(source, kafka):
     made = source(partitions=3)
     kafka.topic(name=made.dead)
