@@ -49,3 +49,23 @@ def test_every_field_is_named():
     for event, fields in found:
         missing = {field for field in fields - COMMON if f"`{field}`" not in ROWS[event.value]}
         assert not missing, (event, missing)
+
+
+def test_the_page_for_the_person_on_call_names_events_that_there_are():
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = {
+        each
+        for line in page.splitlines()
+        if line.startswith("* Log:")
+        for each in re.findall(r"`([a-z]+(?:_[a-z]+)*)`", line)
+    }
+    assert len(named) > 10
+    assert named <= {event.value for event in LogEvent}
+
+
+def test_the_page_for_the_person_on_call_has_commands_that_there_are():
+    from pipeline.cli.main import COMMANDS
+
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    verbs = {verb for of_one in COMMANDS.values() for verb in of_one}
+    assert set(re.findall(r"^log2mq ([a-z-]+)", page, re.MULTILINE)) <= verbs
