@@ -138,7 +138,7 @@ def export_letters(source: SourceFile, selection: Selection, newest: int, *, wit
             say(orjson.dumps({**each.as_dict(), **content}).decode())
 
 
-dead_letters.add_command(redrive)
+dead_letters.command("redrive")(redrive)
 
 
 def _content(letter: DeadLetter) -> dict[str, Any]:

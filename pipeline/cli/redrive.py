@@ -33,7 +33,6 @@ from pipeline.runtime.replay_job import DryReplayJob, ReplayJob
 from pipeline.setting_types.quantity import format_duration
 
 
-@click.command("redrive")
 @source_argument
 @selecting
 @click.option(
