@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, Mapping[str, Verb]] = {
             "pipeline.cli.dead_letters:dead_letters", "what was refused and why, and what would become of it now"
         ),
         "top": Verb("pipeline.cli.top:top", "watch a running job: rates, lag, times, errors, the slowest stage"),
+        "dedup": Verb(
+            "pipeline.cli.dedup:dedup", "ask the dedup store: how full it is, and whether an event was reported"
+        ),
         "offsets": Verb("pipeline.cli.offsets:offsets", "show the committed offsets, or set them while no job runs"),
     },
     "Try it": {

@@ -203,6 +203,11 @@ class Converter:
         """The number of times that the catalogue check accepted each objection since the start. Records that are read again count again."""
         return dict(self.check.warnings) if self.check is not None else {}
 
+    def event_claim(self, event_code: str, out_biz_id: str, event_source: str = "", customer: str = "") -> Claim:
+        """Return a claim with the key of an event, and the origin of no record: to look the event up in the dedup store."""
+        wire = {"eventCode": event_code, "eventSourceCode": event_source, "customerId": customer}
+        return self._event_claim({**wire, "extendAttributes": {"outBizId": out_biz_id}}, bytes(8))
+
     def _event_claim(self, wire: dict[str, Any], origin: bytes) -> Claim:
         # The length stands before each part, so two different lists of parts never give the same text.
         text = self._event_prefix

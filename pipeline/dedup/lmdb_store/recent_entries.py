@@ -28,6 +28,10 @@ class RecentEntries:
         """Return the number of keys in the current round."""
         return len(self._current)
 
+    def unmoved(self, state: Round) -> int:
+        """Return about how many keys the durable table does not have yet."""
+        return len(self._current) + (0 if state.is_moved else len(self._frozen))
+
     def catch_up(self, transaction: Transaction, state: Round) -> None:
         """Read the confirmations since the last call, of all processes."""
         if state.number != self._round:

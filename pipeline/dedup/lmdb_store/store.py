@@ -55,8 +55,7 @@ class LmdbStore:
         """
         self._path = folder
         self._owner = owner_number(owner)
-        self._keep_ms = keep_ms
-        self._lease_ms = lease_ms
+        self._keep_ms, self._lease_ms = keep_ms, lease_ms
         self._round = 0  # the current round at the last `claim`
         self._is_open, self._wait = True, wait or HolderWait()
         with store_errors(self._path, "opened"):
@@ -166,9 +165,10 @@ class LmdbStore:
 
     def usage(self) -> StoreUsage:
         """Return how full the durable table is. The recent entries count as keys, and take their room later."""
-        with store_errors(self._path, "read"), self._durable.reading() as reading:
+        with store_errors(self._path, "read"), self._recent.reading() as recent, self._durable.reading() as reading:
+            self._entries.catch_up(recent, state := self._tables.round(recent))
             keys, used_bytes = self._confirmed.size(reading)
-        return StoreUsage(keys + len(self._entries), used_bytes, self._files.max_bytes)
+        return StoreUsage(keys + self._entries.unmoved(state), used_bytes, self._files.max_bytes)
 
     def rates(self) -> RateTable:
         """Return the table of rates. Raises `StoreUnavailable`."""
