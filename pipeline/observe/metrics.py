@@ -83,7 +83,12 @@ DELIVERY_LATENCY = _histogram(
 CATALOGUE_WARNINGS = _counter(
     "catalogue_warnings", "Messages reported although they differ from the event catalogue, by reason code.", "reason"
 )
-DEAD_LETTERS = _counter("dead_letters", "Dead letters written, by stage and reason code.", "stage", "reason")
+DEAD_LETTERS = _counter(
+    "dead_letters",
+    "Records that ended as dead letters, by stage and reason code; one whose dead letter is from earlier counts, too.",
+    "stage",
+    "reason",
+)
 DEAD_LETTER_RATIO = _gauge(
     "dead_letter_ratio", "The share of dead letters in the last dead_letters.window, from 0 to 1."
 )
