@@ -23,7 +23,7 @@ from tests.support.shared_broker import SharedBroker, shared_broker
 
 # The profile decides how many examples a property test runs (see tests/support/examples.py); `--hypothesis-profile quick` chooses one.
 # The speed of a machine says nothing about a property, so there is no deadline. `ci` takes the same examples each time, so more of them find nothing new.
-for profile, number in {"quick": 10, "default": 100, "thorough": 1_000}.items():
+for profile, number in {"quick": 5, "default": 100, "thorough": 1_000}.items():
     settings.register_profile(
         profile, settings(), deadline=None, max_examples=number, suppress_health_check=[HealthCheck.too_slow]
     )

@@ -64,6 +64,7 @@ def test_poison_is_found_wherever_it_lies(place, senders, seed):
     assert total_calls(world) <= 60 + 16
 
 
+@pytest.mark.slow
 def test_poison_1_in_10_000_in_both_operations_is_found_within_seconds():
     bad = frozenset(range(5_000, 40_000, 10_001))
     world = World(steady(40_000, 0.5), bad).run()
@@ -354,6 +355,7 @@ def test_an_outage_with_an_unknown_code_fails_no_more_calls_than_one_with_503(la
     answer=st.sampled_from([*JUDGED_BY_CONTRAST, "internal"]),
     seed=st.integers(0, 2**32),
 )
+@pytest.mark.slow
 def test_whatever_the_outage_a_few_calls_more_at_most(lasts_ms, every_ms, senders, kinds, answer, seed):
     (failed, calls), (failed_503, calls_503) = outage_and_503(lasts_ms, every_ms, senders, kinds, answer, seed)
     assert failed <= failed_503 + 5 * len(kinds)
@@ -376,6 +378,7 @@ def test_whatever_the_outage_a_few_calls_more_at_most(lasts_ms, every_ms, sender
     senders=st.sampled_from([1, 3, 16]),
     seed=st.integers(0, 2**32),
 )
+@pytest.mark.slow
 def test_no_good_message_is_ever_condemned_by_an_outage(outages, at_once, bad, refusal, every_ms, senders, seed):
     """Each operation has one outage at most: the same one, or each its own. Poison is present."""
     kinds = [tuple(Kind)] if at_once else [EVENTS, USERS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,6 +193,7 @@ def test_a_message_refused_alone_is_tried_until_another_is_accepted():
     outages=st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 15_000)), max_size=3),
     unknown=st.sampled_from([UNKNOWN, INTERNAL]),
 )
+@pytest.mark.slow
 def test_a_message_is_condemned_only_by_contrast(bad, outages, unknown):
     def rule(now_ms, _kind, numbers):
         is_out = any(begin <= now_ms < begin + lasts for begin, lasts in outages)

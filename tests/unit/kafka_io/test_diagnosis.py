@@ -75,6 +75,7 @@ def test_another_service(serve):
     assert told(server) == f"{server} is not Kafka: something else answers"
 
 
+@pytest.mark.slow
 def test_a_service_that_says_nothing(serve):
     server = serve(lambda _: time.sleep(2))
     assert told(server, limit_s=0.3).startswith(f"{server} ")
@@ -124,6 +125,7 @@ def test_a_broker_that_speaks_no_tls(serve):
     assert "does not speak TLS, or refuses it" in told(server, protocol="SSL")
 
 
+@pytest.mark.slow
 def test_several_servers_in_one_line_and_in_time(serve):
     begun = time.monotonic()
     said = told("127.0.0.1:1", serve(lambda _: time.sleep(3)), serve(as_kafka), limit_s=0.6)

@@ -84,6 +84,7 @@ def test_another_path_is_told_the_paths(client):
     assert (head.status_code, head.content) == (200, b"")
 
 
+@pytest.mark.slow
 def test_connections_are_bounded_and_come_free_again(address, client):
     with ExitStack() as idle:
         for _ in range(MOST_CONNECTIONS):

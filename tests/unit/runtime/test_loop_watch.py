@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import time
 
+import pytest
+
 from pipeline.runtime import loop_watch
 from pipeline.runtime.loop_watch import LoopWatch
 from tests.support.jobs import wait_for
+
+pytestmark = pytest.mark.slow  # each waits for a thread
 
 
 def test_the_place_is_named_and_not_too_often(caplog, monkeypatch):
