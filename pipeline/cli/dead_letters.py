@@ -12,8 +12,6 @@ from typing import Any
 
 import click
 import orjson
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from pipeline.cli.explain import explain_record
 from pipeline.cli.letter_options import selecting
@@ -27,7 +25,7 @@ from pipeline.dead_letters.letter import OWN_HEADERS, DeadLetter
 from pipeline.dead_letters.selection import Selection, count_by_reason
 from pipeline.errors import UsageError
 from pipeline.kafka_io.admin import KafkaAdmin
-from pipeline.observe.console import output
+from pipeline.observe.console import output, plain_table
 
 MOST_LISTED = 50
 
@@ -49,7 +47,17 @@ def count_letters(source: SourceFile, selection: Selection, newest: int, *, as_j
         for each in counts:
             say(orjson.dumps(each.as_dict()).decode())
         return
-    table = _table("reason", "stage", "API code", "letters", "first refused", "last refused", "example", "reason of it")
+    table = plain_table(
+        "reason",
+        "stage",
+        "API code",
+        "letters",
+        "first refused",
+        "last refused",
+        "example",
+        "reason of it",
+        right=["letters"],
+    )
     for each in counts:
         example = each.example
         cells = (
@@ -82,7 +90,7 @@ def list_letters(source: SourceFile, selection: Selection, newest: int, most: in
         for each in shown:
             say(orjson.dumps(each.as_dict()).decode())
         return
-    table = _table("dead letter", "refused", "record", "stage", "reason", "API code", "reason in words")
+    table = plain_table("dead letter", "refused", "record", "stage", "reason", "API code", "reason in words")
     for each in shown:
         table.add_row(
             each.place,
@@ -182,10 +190,3 @@ def _letter_at(source: SourceFile, place: str) -> DeadLetter:
 
 def _moment(time_ms: int) -> str:
     return "-" if time_ms < 0 else datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _table(*headings: str) -> Table:
-    table = Table(show_edge=False, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading == "letters" else "left", overflow="fold")
-    return table

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from pipeline.cli.options import partitions_option, source_argument
@@ -19,7 +18,7 @@ from pipeline.job.offset_change import OffsetChange, offset_changes
 from pipeline.job.replay_range import bound_of, chosen_partitions
 from pipeline.kafka_io.admin import KafkaAdmin
 from pipeline.kafka_io.group_offsets import GroupOffsets
-from pipeline.observe.console import output
+from pipeline.observe.console import output, plain_table
 from pipeline.runtime.build import now_ms
 from pipeline.setting_types.quantity import format_duration
 
@@ -115,8 +114,4 @@ def _name(partition: Partition) -> str:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(show_edge=False, box=SIMPLE_HEAD, padding=0)
-    table.add_column("partition", overflow="fold")
-    for heading in headings:
-        table.add_column(heading, justify="right", overflow="fold")
-    return table
+    return plain_table("partition", *headings, right=headings)

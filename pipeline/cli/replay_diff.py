@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 
 import orjson
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from pipeline.authoring.mapping_diff import DiffKey, MappingDiff, MessageChange
 from pipeline.authoring.wait import MOST_MS
@@ -17,7 +15,7 @@ from pipeline.config.source_file import SourceFile
 from pipeline.errors import MappingsDiffer, UsageError
 from pipeline.job.replay_range import ReplayRange
 from pipeline.kafka_io.admin import KafkaAdmin
-from pipeline.observe.console import output
+from pipeline.observe.console import output, plain_table
 from pipeline.runtime.build_converter import build_converter
 
 
@@ -54,9 +52,7 @@ def _print(diff: MappingDiff, *, as_json: bool) -> None:
         for key, count in rows:
             say(orjson.dumps({**key._asdict(), "messages": count, "example": diff.examples.get(key)}).decode())
         return
-    table = Table(show_edge=False, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("rule", "event code", "change", "messages", "example"):
-        table.add_column(heading, justify="right" if heading == "messages" else "left", overflow="fold")
+    table = plain_table("rule", "event code", "change", "messages", "example", right=["messages"])
     for key, count in rows:
         table.add_row(key.rule, _code(key), key.change, f"{count:,}", diff.examples.get(key, ""))
     output().print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,11 @@ def run(
 
     SIGTERM or Ctrl-C finishes what is in flight, commits, and prints the books; a second signal ends the job at once.
     """
+    for number in (
+        signal.SIGHUP,
+        signal.SIGUSR1,
+    ):  # they end no command, also while its job has not begun, or begins anew
+        signal.signal(number, signal.SIG_IGN)
     set_up_logging(log_format, log_level)
     source = load_source(source_file, os.environ)
     set_up_logging(log_format, log_level, source=source.source)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
+from rich.table import Table
 
 from pipeline.control_characters import escaped
 
@@ -22,6 +24,14 @@ def output() -> Console:
     console = on_terminal if (on_terminal := new()).is_terminal else new(width=FILE_COLUMNS)
     console.push_render_hook(_Escapes())
     return console
+
+
+def plain_table(*headings: str, right: Collection[str] = ()) -> Table:
+    """Return a table without a frame. The columns in `right` hold figures, and are aligned to the right."""
+    table = Table(show_edge=False, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return table
 
 
 class _Escapes(RenderHook):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.control_characters import one_line
+from pipeline.observe.console import plain_table
 from pipeline.observe.progress import duration_text
 from pipeline.observe.top_rates import Document, OperationRates, TopRates
 
@@ -104,8 +104,4 @@ def _time(milliseconds: float | None) -> str:
 
 
 def _table(first: str, *headings: str) -> Table:
-    table = Table(show_edge=False, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="fold")
-    for heading in headings:
-        table.add_column(heading, justify="right", overflow="fold")
-    return table
+    return plain_table(first, *headings, right=headings)

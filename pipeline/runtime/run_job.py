@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,6 +64,7 @@ class JobAlone:
                 raise_if_unfinished(job.runner)
                 return
             self._former = [merge([*self._former, self._last.former()])]
+            self._observed.note([WorkerView(0, os.getpid())], self._former[0])  # it may wait for Kafka now
             _note_reloaded(self._observed, following)
 
     def _run_once(self) -> Job:
@@ -93,17 +93,13 @@ class JobAlone:
         self._on_status(total)
 
     def _follow_change(self, job: Job) -> None:
-        """Check the file, and let the job finish if there is another one to go on with. On a thread: the check may take a while."""
-
-        def follow() -> None:
-            if self._reload.check() is None:
-                return
-            while not job.is_open:  # it waits for Kafka: a stop would end the command
-                time.sleep(OPEN_LOOK_S)
-            job.begin_end()
-            job.runner.stop()
-
-        threading.Thread(target=follow, name="reload", daemon=True).start()
+        """Check the file, and let the job finish if there is another one to go on with."""
+        if self._reload.check() is None:
+            return
+        while not job.is_open:  # it waits for Kafka: a stop would end the command
+            time.sleep(OPEN_LOOK_S)
+        job.begin_end()
+        job.runner.stop()
 
 
 def _note_reloaded(observed: ObservedJob, source: SourceFile) -> None:
@@ -137,7 +133,7 @@ def run_workers(
 
     def follow() -> None:
         if reload.check() is not None and (source := reload.take()) is not None:
-            supervisor.reload(replace(worker_main, source=source))
+            supervisor.reload(replace(worker_main, source=source), source.stop.grace)
             taken[:] = [source]
 
     taken: list[SourceFile] = []  # a changed file that not all workers run with yet
@@ -148,9 +144,6 @@ def run_workers(
     supervisor = Supervisor(
         worker_main, count, show, log_note, policy, grace_ms=source.stop.grace, on_line=STANDARD_ERROR.write
     )
-    others = {
-        signal.SIGHUP: lambda: threading.Thread(target=follow, name="reload", daemon=True).start(),
-        signal.SIGUSR1: on_asked,
-    }
+    others = {signal.SIGHUP: follow, signal.SIGUSR1: on_asked}
     with StopSignals(supervisor.stop, supervisor.deadline, begin=supervisor.stop, leave=supervisor.kill, others=others):
         supervisor.run()

@@ -49,7 +49,7 @@ class StopSignals:
         """`stop` is called in the main thread, at the first signal. `begin` is called then too, on the thread: it begins `deadline`.
 
         At the second signal `leave` is called, on the thread, and the process ends with exit code 130. None leaves further signals without
-        effect. `others` are further signals: what each does is called on the thread, and must return soon.
+        effect. `others` are further signals: what each does is called on a thread of its own, and does not end the process.
 
         `parent` is the file descriptor that is readable when the parent process has ended; the process then gets a SIGTERM.
         `monotonic` is a clock in seconds.
@@ -112,8 +112,10 @@ class StopSignals:
     def _note(self, numbers: bytes) -> None:
         """Note signals that arrived together."""
         for number, act in self._others.items():
-            if number in numbers:
-                act()
+            if (
+                number in numbers
+            ):  # on a thread of its own: a fault in it, or a terminal that takes nothing, must not end the guard
+                threading.Thread(target=act, name=f"follows-{number.name}", daemon=True).start()
         if not set(self._signals).intersection(numbers):
             return
         now_s = self._monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, Queue
 
@@ -23,7 +24,6 @@ from pipeline.runtime.worker_slot import HUNG_S, FromWorker, Inbox, WorkerSlot, 
 
 SPARE_MS = 2_000
 """The time after the end of a worker's own deadline before it is killed. Only a worker that stands still needs it."""
-
 GRACE_MS = 30_000
 LOOK_S = 0.25
 MOST_UNREAD = 1_000
@@ -58,7 +58,7 @@ class Supervisor:
         self._on_line = on_line
         self._grace_ms = grace_ms
         self._failure: Log2mqError | None = None
-        self._next_target: WorkerTarget | None = None
+        self._targets: deque[tuple[WorkerTarget, int]] = deque()  # to go on with, the newest last
         self._to_replace: list[WorkerSlot] = []  # these run with the former target
         self._shown_s, self._looked_s = 0.0, time.monotonic()
         self._killed: list[WorkerSlot] = []  # they did not end in time
@@ -69,15 +69,15 @@ class Supervisor:
         """Ask all workers to finish and end. Safe in a signal handler."""
         self.deadline.begin(self._grace_ms + SPARE_MS, EndStep.CLOSE)
 
-    def reload(self, target: WorkerTarget) -> None:
-        """Start the workers again, one after the other, with another target: each finishes what is in flight first. Any thread may call it."""
-        self._next_target = target
+    def reload(self, target: WorkerTarget, grace_ms: int) -> None:
+        """Start the workers again, one after the other, with another target and `grace_ms`: each finishes what is in flight first. Any thread may call it."""
+        self._targets.append((target, grace_ms))
 
     @property
     def is_reloading(self) -> bool:
         """Whether a worker does not run with the newest target yet."""
         have_begun = all(slot.has_begun or slot.is_done for slot in self._slots)
-        return bool(self._next_target or self._to_replace) or not have_begun
+        return bool(self._targets or self._to_replace) or not have_begun
 
     def kill(self) -> None:
         """Kill all workers. Any thread may do so."""
@@ -143,8 +143,8 @@ class Supervisor:
 
     def _replace_next(self) -> None:
         """Let the next worker finish that runs with the former target, once all others have begun."""
-        if (target := self._next_target) is not None:
-            self._next_target, self._target = None, target
+        while self._targets:
+            self._target, self._grace_ms = self._targets.popleft()
             self._to_replace = [slot for slot in self._slots if not slot.is_done]
         if self._is_stopping or not self._to_replace:
             return

@@ -126,7 +126,13 @@ def test_a_worker_that_is_killed_loses_no_counter_and_one_that_stands_still_is_s
 
 def test_a_job_that_waits_for_its_brokers_is_alive_and_not_ready(source, run):
     made = source(kafka={"bootstrap_servers": "127.0.0.1:9"})
-    probe = Probe(run(made, *LISTEN))
+    running = run(made, *LISTEN)
+    probe = Probe(running)
+    assert probe.reasons() == ["starting"]
+    os.kill(running.process.pid, signal.SIGUSR1)
+    wait_for(lambda: f"{made.name}: 0 of 0 workers up" in running.text, "the status of a job that has not begun")
+    os.kill(running.process.pid, signal.SIGHUP)
+    wait_for(lambda: "the source file says the same as before" in running.text, "the answer to SIGHUP")
     assert probe.reasons() == ["starting"]
     assert probe.get("/livez").json() == {"ok": True, "reasons": []}
 

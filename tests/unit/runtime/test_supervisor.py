@@ -337,3 +337,36 @@ def test_a_worker_that_tells_nothing_is_named_once(tmp_path, monkeypatch):
     supervisor.run()
     (hung,) = [said for said in notes if said.event is LogEvent.WORKER_HUNG]
     assert str(hung).startswith(f"worker 0 (process {hung.pid}) has stood still for ")
+
+
+@dataclass
+class Named:
+    """A worker that notes its name, and runs until SIGTERM."""
+
+    folder: Path
+    name: str
+
+    def __call__(self, slot, pipe):
+        asked = threading.Event()
+        signal.signal(signal.SIGTERM, lambda _number, _frame: asked.set())
+        pipe.send(WorkerMessage(status(read=1, reported=1)))
+        (self.folder / self.name).touch()
+        assert asked.wait(60)
+        pipe.send(WorkerMessage(status(read=1, reported=1), 0))
+
+
+def test_workers_go_on_with_the_newest_target_and_their_counts(tmp_path):
+    shown = []
+
+    def show(statuses):
+        shown.append(merge(statuses).total.read)
+        if (tmp_path / "third").exists() and not supervisor.is_reloading:
+            supervisor.stop()
+
+    supervisor = Supervisor(Named(tmp_path, "first"), 2, show, lambda _: None, QUICK)
+    supervisor.reload(Named(tmp_path, "second"), 5_000)
+    supervisor.reload(Named(tmp_path, "third"), 5_000)
+    supervisor.run()
+    assert {each.name for each in tmp_path.iterdir()} == {"first", "third"}
+    assert shown[-1] == 4  # two workers of each of the two targets read a record
+    assert shown == sorted(shown)
